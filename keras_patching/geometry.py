@@ -1,0 +1,235 @@
+"""Where patches lie: the one rule of geometry that everything else asks.
+
+The contract: patches all have the same size, cover every pixel, never reach
+beyond the padded image, and the image is padded at the bottom and right only.
+Without overlap the image is padded to whole patches. With overlap it is padded
+to `multiple_of` (and to at least one patch), and the last row and column of
+patches are shifted inward to end at the padded edge.
+
+The formulas use only `+ - * //` on non-negative values and a `maximum` that is
+passed in, so that the same lines serve Python integers and the dynamic sizes
+of a graph. (`-(-a // b)` is avoided on purpose: exported to ONNX it divides by
+truncation.)
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+
+def round_up(value, multiple):
+    """Return the smallest multiple of `multiple` that is at least `value`."""
+    return (value + multiple - 1) // multiple * multiple
+
+
+def as_pair(value, name):
+    """Return `value` as `(height, width)`; one integer stands for both.
+
+    Args:
+        value: Integer or pair of integers.
+        name: What the value is called, for the error.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    pair = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(pair) != 2 or not all(_is_integer(length) for length in pair):
+        raise ValueError(
+            f"`{name}` must be an integer or a pair (height, width) of "
+            f"integers. Received: {name}={value!r}"
+        )
+    return int(pair[0]), int(pair[1])
+
+
+def _is_integer(value):
+    return hasattr(value, "__index__") and not isinstance(value, bool)
+
+
+@dataclasses.dataclass(frozen=True)
+class PatchAxis:
+    """The patches along one axis of an image. All lengths are in pixels.
+
+    Attributes:
+        length: Length of the image; an integer or a size of a graph.
+        patch: Length of a patch.
+        overlap: How many pixels neighbours share, at the least.
+        multiple_of: What origins and padded length are multiples of.
+        maximum: Function that gives the larger of two lengths.
+    """
+
+    length: Any
+    patch: int
+    overlap: int = 0
+    multiple_of: int = 1
+    maximum: Callable = max
+
+    @property
+    def step(self):
+        """Distance between the origins of two neighbours, if not shifted."""
+        steps = (self.patch - self.overlap) // self.multiple_of
+        return steps * self.multiple_of
+
+    @property
+    def unit(self):
+        """What every origin and the padded length are multiples of."""
+        return self.multiple_of if self.overlap else self.patch
+
+    @property
+    def padded_length(self):
+        """Length of the image after padding."""
+        return self.maximum(round_up(self.length, self.unit), self.patch)
+
+    @property
+    def count(self):
+        """Number of patches."""
+        surplus = self.padded_length - self.patch
+        return (surplus + self.step - 1) // self.step + 1
+
+    def origin(self, index):
+        """First pixel of patch `index`."""
+        start = index * self.step
+        last = self.padded_length - self.patch
+        return start + last - self.maximum(start, last)  # = min(start, last)
+
+    def border(self, index):
+        """First pixel that patch `index` owns.
+
+        Each pixel of the image is owned by one patch: of the zone that two
+        neighbours share, each owns the half on its side. The border is the
+        middle of that zone, floored to `multiple_of`.
+        """
+        before = self.maximum(index, 1) - 1
+        zone_start = self.origin(index)
+        zone_end = self.origin(before) + self.patch
+        middle = (zone_start + zone_end) // 2
+        # Patch 0 has none before it: there, `index - before` is 0, else 1.
+        return middle // self.multiple_of * self.multiple_of * (index - before)
+
+
+class PatchGrid:
+    """The grid of patches that covers an image.
+
+    `overlap=0` gives `ceil(H / h)` rows and `ceil(W / w)` columns over the
+    image padded at the bottom and right to whole patches. With an overlap the
+    image is padded only to `multiple_of` and to at least one patch, and the
+    last row and column are shifted inward, so that they share more than
+    `overlap` with their neighbours.
+
+    Args:
+        image_size: `(height, width)` of the image in pixels.
+        patch_size: `(height, width)` of a patch in pixels, or one integer.
+        overlap: Pixels that neighbours share, a pair or one integer.
+        multiple_of: Origins are multiples of this, a pair or one integer.
+        maximum: Function that gives the larger of two lengths. The default
+            serves integers; sizes of a graph need their own.
+
+    Attributes:
+        image_size, patch_size, overlap, multiple_of: As pairs.
+        rows, cols, num_patches: Numbers of patches.
+        padded_size: `(height, width)` of the padded image.
+
+    Raises:
+        ValueError: If a length is not positive, `overlap` is not smaller than
+            the patch, or `multiple_of` does not divide the patch.
+
+    Example:
+
+    >>> grid = PatchGrid((100, 200), patch_size=128)
+    >>> grid.rows, grid.cols, grid.padded_size, grid.origins
+    (1, 2, (128, 256), [(0, 0), (0, 128)])
+    >>> PatchGrid((100, 200), patch_size=64, overlap=16).origins[:4]
+    [(0, 0), (0, 48), (0, 96), (0, 136)]
+    """
+
+    def __init__(
+        self, image_size, patch_size, overlap=0, multiple_of=1, *, maximum=max
+    ):
+        self.image_size = tuple(image_size)
+        self.patch_size = as_pair(patch_size, "patch_size")
+        self.overlap = as_pair(overlap, "overlap")
+        self.multiple_of = as_pair(multiple_of, "multiple_of")
+        self._check()
+        self.y_axis, self.x_axis = (
+            PatchAxis(*lengths, maximum)
+            for lengths in zip(
+                self.image_size,
+                self.patch_size,
+                self.overlap,
+                self.multiple_of,
+                strict=True,
+            )
+        )
+
+    def _check(self):
+        check_patch_geometry(self.patch_size, self.overlap, self.multiple_of)
+        if len(self.image_size) != 2 or any(
+            _is_integer(length) and length <= 0 for length in self.image_size
+        ):
+            raise ValueError(
+                "`image_size` must be a pair (height, width) of at least one "
+                f"pixel each. Received: image_size={self.image_size}"
+            )
+
+    @property
+    def rows(self):
+        return self.y_axis.count
+
+    @property
+    def cols(self):
+        return self.x_axis.count
+
+    @property
+    def num_patches(self):
+        return self.rows * self.cols
+
+    @property
+    def padded_size(self):
+        return self.y_axis.padded_length, self.x_axis.padded_length
+
+    @property
+    def origins(self):
+        """`(y, x)` of the top-left corner of every patch, row-major."""
+        columns = [self.x_axis.origin(col) for col in range(self.cols)]
+        return [
+            (self.y_axis.origin(row), x)
+            for row in range(self.rows)
+            for x in columns
+        ]
+
+    def __repr__(self):
+        return (
+            f"PatchGrid(image_size={self.image_size}, "
+            f"patch_size={self.patch_size}, overlap={self.overlap}, "
+            f"multiple_of={self.multiple_of})"
+        )
+
+
+def check_patch_geometry(patch_size, overlap, multiple_of):
+    """Refuse pairs that no grid can be made of.
+
+    Args:
+        patch_size, overlap, multiple_of: Pairs `(height, width)` of integers.
+
+    Raises:
+        ValueError: Naming the argument and what it must be.
+    """
+    received = (
+        f"Received: patch_size={patch_size}, overlap={overlap}, "
+        f"multiple_of={multiple_of}"
+    )
+    if min(patch_size) <= 0:
+        raise ValueError(f"`patch_size` must be positive. {received}")
+    if min(multiple_of) <= 0:
+        raise ValueError(f"`multiple_of` must be positive. {received}")
+    for patch, shared, multiple in zip(
+        patch_size, overlap, multiple_of, strict=True
+    ):
+        if patch % multiple:
+            raise ValueError(
+                f"`multiple_of` must divide `patch_size`. {received}"
+            )
+        if shared < 0 or patch - shared < multiple:
+            raise ValueError(
+                "`overlap` must be at least 0 and leave a step of at least "
+                f"`multiple_of` pixels in each patch. {received}"
+            )
