@@ -1,1 +1,34 @@
+"""Train Keras models on patches of large images, predict whole images."""
+
+from keras_patching._backend import choose_backend
+
+choose_backend()
+
+from keras_patching import callbacks
+from keras_patching.data.patching_sequence import PatchingSequence
+from keras_patching.geometry import PatchGrid
+from keras_patching.layers.patched_predictor import PatchedPredictor
+from keras_patching.models.patched_model import PatchedModel
+from keras_patching.models.segmentation.loaders import (
+    load_dataset_from_directory_with_segmentation_masks,
+)
+from keras_patching.models.segmentation.segmentation_loss import (
+    SegmentationLoss,
+)
+from keras_patching.models.segmentation.semantic_segmentation_model import (
+    SemanticSegmentationModel,
+)
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "PatchGrid",
+    "PatchedModel",
+    "PatchedPredictor",
+    "PatchingSequence",
+    "SegmentationLoss",
+    "SemanticSegmentationModel",
+    "__version__",
+    "callbacks",
+    "load_dataset_from_directory_with_segmentation_masks",
+]

@@ -1,0 +1,1 @@
+"""Reading images, and caching and feeding patches of them."""

@@ -1,0 +1,1 @@
+"""Models that train on patches and predict whole images."""

@@ -1,0 +1,1 @@
+"""Stateless functions on tensors, on every backend."""

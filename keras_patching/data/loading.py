@@ -1,0 +1,105 @@
+"""What the loaders of all tasks share."""
+
+import dataclasses
+from collections.abc import Callable
+
+from keras_patching.data.patching_sequence import (
+    PatchingSequence,
+    check_feeding,
+)
+from keras_patching.data.splits import split_names
+
+_SUBSETS = (None, "training", "validation", "both")
+
+
+@dataclasses.dataclass(frozen=True)
+class SequenceOptions:
+    """How to feed a cache: the arguments that loaders hand on.
+
+    Attributes:
+        batch_size, shuffle, seed, augment, dtype, drop_remainder: As in
+            `PatchingSequence`. The validation part is not shuffled and not
+            augmented.
+        validation_split: Fraction of the images for validation, or `None`.
+        subset: "training", "validation" or "both" with a `validation_split`,
+            else `None`.
+        groups: Function from an image's name to its group, as in
+            `split_names`.
+    """
+
+    batch_size: int = 32
+    shuffle: bool = True
+    seed: int | None = None
+    validation_split: float | None = None
+    subset: str | None = None
+    groups: Callable | None = None
+    augment: bool | Callable = False
+    dtype: str | None = None
+    drop_remainder: bool = False
+
+    def __post_init__(self):
+        check_feeding(self.batch_size, self.seed, self.dtype, self.augment)
+        received = (
+            f"Received: validation_split={self.validation_split}, "
+            f"subset={self.subset!r}"
+        )
+        if self.subset not in _SUBSETS:
+            raise ValueError(f"`subset` must be one of {_SUBSETS}. {received}")
+        if (self.validation_split is None) != (self.subset is None):
+            raise ValueError(
+                "`validation_split` and `subset` must be given together: the "
+                "split says how much, the subset which part to load ("
+                f'"training", "validation" or "both"). {received}'
+            )
+        if self.groups is not None and self.subset is None:
+            raise ValueError(
+                "`groups` says what a split keeps together, so it needs "
+                f"`validation_split` and `subset`. {received}"
+            )
+
+    def split(self, names):
+        """Decide which images go into which sequence.
+
+        It comes before patches are cut: a split that is not possible fails
+        early.
+
+        Args:
+            names: Names of all images, relative to the image folder.
+
+        Returns:
+            Dict from "training" and "validation", as far as `subset` asks for
+            them, to names.
+        """
+        if self.subset is None:
+            return {"training": names}
+        training, validation = split_names(
+            names, self.validation_split, self.seed, self.groups
+        )
+        parts = {"training": training, "validation": validation}
+        return {
+            part: names
+            for part, names in parts.items()
+            if self.subset in (part, "both")
+        }
+
+    def open(self, manifest_path, parts):
+        """Open the sequence of a cache, or two if `subset="both"`.
+
+        Args:
+            manifest_path: Manifest of the cache.
+            parts: What `split` gave.
+        """
+        sequences = [
+            PatchingSequence(
+                manifest_path,
+                batch_size=self.batch_size,
+                shuffle=self.shuffle and part == "training",
+                seed=self.seed,
+                names=names,
+                dtype=self.dtype,
+                augment=self.augment if part == "training" else False,
+                drop_remainder=self.drop_remainder,
+            )
+            for part, names in parts.items()
+        ]
+        return sequences[0] if len(sequences) == 1 else tuple(sequences)

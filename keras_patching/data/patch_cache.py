@@ -1,0 +1,357 @@
+"""The patch cache: patches of a folder of images, saved beside it.
+
+    field/images/
+    field/images_patches/
+      shards/<stem>-<hash8>.images.npy         one per image: (n, h, w, c)
+      shards/<stem>-<hash8>.masks.npy          its labels, in the same order
+      segmentation-128x128-1f0c9ab2d3e4.json   a manifest: one complete cache
+
+A shard's name hashes what it is made from, so shards never change and caches
+share them. A build takes what is there, makes the rest, and writes the manifest
+last: it can be killed at any moment, and run in two processes at once. It never
+deletes a shard, since readers may have it open; `clean` does.
+"""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import os
+import pathlib
+import shutil
+import time
+
+import keras
+
+from keras_patching.data.faults import raise_faults
+from keras_patching.data.image_io import read_header
+from keras_patching.data.manifest import (
+    SHARD_FOLDER,
+    Manifest,
+    ManifestError,
+    SourceRecord,
+    list_manifests,
+    read_manifest,
+    refresh_manifest,
+    write_manifest,
+)
+from keras_patching.data.shard_builder import Job, build_shards
+from keras_patching.data.shards import (
+    digest,
+    is_unchanged,
+    npy_bytes,
+    shard_prefix,
+)
+
+
+def patch_folder(dirname, cache_dir=None):
+    """Give the folder of the patch caches of a folder of images.
+
+    Args:
+        dirname: Folder of images.
+        cache_dir: Folder for caches; `None` puts them beside the images.
+
+    Returns:
+        An absolute `pathlib.Path`, which need not exist.
+    """
+    dirname = pathlib.Path(os.path.abspath(dirname))
+    if cache_dir is None:
+        return dirname.with_name(f"{dirname.name}_patches")
+    name = f"{dirname.name}-{digest(str(dirname))[:8]}_patches"
+    return pathlib.Path(os.path.abspath(cache_dir)) / name
+
+
+class PatchCache:
+    """One cache of patches of a folder of images, to be found or built.
+
+    Args:
+        dirname: Folder of images.
+        task: Name of the task, a plain word: "segmentation".
+        patch_size: `(height, width)` in pixels.
+        parameters: JSON-able dict of what else decides the patches.
+        label_dirname: Folder of label files, for tasks that have one.
+        cache_dir: Folder for caches; `None` puts them beside the images.
+
+    Attributes:
+        directory: Folder of the cache.
+        path: Path of its manifest.
+
+    Example:
+    >>> cache = PatchCache("field/images", "segmentation", (128, 128), {})
+    >>> headers = [cache.header(path) for path in image_paths]
+    >>> manifest_path = cache.build(sources)  # of `shard_builder.Source`
+    """
+
+    def __init__(
+        self,
+        dirname,
+        task,
+        patch_size,
+        parameters,
+        label_dirname=None,
+        cache_dir=None,
+    ):
+        self.dirname = pathlib.Path(os.path.abspath(dirname))
+        self.directory = patch_folder(dirname, cache_dir)
+        self._empty = Manifest(
+            task=task,
+            patch_size=tuple(patch_size),
+            parameters=parameters,
+            label_folder=(
+                "" if label_dirname is None else self._relative(label_dirname)
+            ),
+            hashed_at_ns=0,
+            files={},
+            sources=[],
+        )
+        self.path = self.directory / self._empty.file_name
+        self._remember()
+
+    def _relative(self, path):
+        relative = os.path.relpath(os.path.abspath(path), self.dirname)
+        return pathlib.Path(relative).as_posix()
+
+    def _remember(self):
+        """Read what any manifest in the folder knows of files and shards."""
+        self._manifest = None
+        self._hashed, self._known = {}, {}
+        self._trusted_files, self._headers = {}, {}
+        for path in list_manifests(self.directory):
+            try:
+                manifest = read_manifest(path)
+            except ManifestError:
+                continue
+            if path == self.path:
+                self._manifest = manifest
+            for name, file in manifest.files.items():
+                times = self._hashed.setdefault(name, [])
+                times.append((file, manifest.hashed_at_ns))
+            for source in manifest.sources:
+                known = self._known.setdefault(shard_prefix(source.name), {})
+                known.update((s.file, s) for s in source.shards.values())
+
+    def header(self, path):
+        """Give the `ImageHeader` of an image or mask.
+
+        It is read from the file only where no manifest remembers it.
+
+        Raises:
+            ValueError: If it is not an image that can be read.
+        """
+        if path not in self._headers:
+            file = self._trusted(path)
+            self._headers[path] = (
+                read_header(path) if file is None else file.image_header
+            )
+        return self._headers[path]
+
+    def _trusted(self, path):
+        """Give the record of a file that has not changed, or `None`."""
+        if path not in self._trusted_files:
+            stat = os.stat(path)
+            records = self._hashed.get(self._relative(path), [])
+            self._trusted_files[path] = next(
+                (file for file, at in records if file.is_trusted(stat, at)),
+                None,
+            )
+        return self._trusted_files[path]
+
+    def build(self, sources, overwrite=False, executor=None, verbose=True):
+        """Build what is missing and write the manifest.
+
+        Args:
+            sources: List of `Source`, the whole data set.
+            overwrite: Whether to make all shards again. The old manifest
+                stays until the new one is complete.
+            executor: `concurrent.futures.Executor` that decodes and writes;
+                `None` is a pool of at most 4 threads. Each worker holds one
+                file, its image and its patches in memory.
+            verbose: Whether to print what is done.
+
+        Returns:
+            `pathlib.Path` of the manifest.
+
+        Raises:
+            ValueError: If the disk lacks the space or cannot be written; or
+                if files turn out to be bad, all listed. The other shards stay
+                for the next run.
+        """
+        started = time.time_ns()
+        records = {
+            source.name: None if overwrite else self._find(source)
+            for source in sources
+        }
+        jobs = [
+            self._job(source, overwrite)
+            for source in sources
+            if records[source.name] is None
+        ]
+        missing = sum(self._missing_bytes(jobs))
+        self._check_space(missing)
+        if verbose and (missing or (jobs and overwrite)):
+            print(
+                f"Cutting patches of {len(jobs)} images into {self.directory} "
+                f"({_readable(missing)} more on disk)."
+            )
+        outcomes = _run(jobs, executor, verbose and (missing or overwrite))
+        raise_faults(
+            [fault for outcome in outcomes for fault in outcome.faults],
+            f"{self.dirname}: files that cannot be used",
+            "Replace or remove them and run again; the patches of the others "
+            "are cached already.",
+        )
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            records[job.source.name] = _source_record(
+                job.source, outcome.shards
+            )
+            self._trusted_files.update(outcome.files)
+        self._save(sources, records, started, hashed=bool(jobs))
+        if verbose:
+            self._report(jobs, outcomes, records)
+        return self.path
+
+    def _find(self, source):
+        """Give the record of a source that is as a manifest says, or None."""
+        known = self._known.get(shard_prefix(source.name), {})
+        shards = {}
+        for plan in source.shards:
+            file = self._trusted(plan.path) if plan.path else None
+            if plan.path and file is None:
+                return None
+            name = plan.file_name(source.name, file.sha256 if file else None)
+            record = known.get(name)
+            if record is None or not is_unchanged(self._shards, record):
+                return None
+            shards[plan.kind] = record
+        return _source_record(source, shards)
+
+    @property
+    def _shards(self):
+        return self.directory / SHARD_FOLDER
+
+    def _job(self, source, overwrite):
+        paths = [plan.path for plan in source.shards if plan.path]
+        files = {} if overwrite else {p: self._trusted(p) for p in paths}
+        return Job(
+            directory=self.directory,
+            source=source,
+            trusted={path: f.sha256 for path, f in files.items() if f},
+            known=self._known.get(shard_prefix(source.name), {}),
+            overwrite=overwrite,
+        )
+
+    def _missing_bytes(self, jobs):
+        """Yield the size of each shard that is probably not there.
+
+        Which ones are, only the hashes of the sources will tell. One of the
+        same source, kind and size is taken for the same: a build that was
+        killed is not refused for the space that its own shards take.
+        """
+        present = set()
+        if jobs and self._shards.is_dir():
+            with os.scandir(self._shards) as entries:
+                for entry in entries:
+                    stem, _, kind = entry.name.rpartition("-")
+                    with contextlib.suppress(FileNotFoundError):
+                        present.add((stem, kind[8:], entry.stat().st_size))
+        for job in jobs:
+            stem = shard_prefix(job.source.name)
+            for plan in job.source.shards:
+                size = npy_bytes(plan.shape, plan.dtype)
+                if (stem, f".{plan.kind}.npy", size) not in present:
+                    yield size
+
+    def _check_space(self, missing):
+        if not missing:
+            return
+        folders = [self.directory, *self.directory.parents]
+        existing = next(folder for folder in folders if folder.exists())
+        free = shutil.disk_usage(existing).free
+        if missing > free:
+            raise ValueError(
+                f"{self.directory}: the patches need {_readable(missing)} "
+                f"({missing} bytes), and the disk has {_readable(free)} "
+                f"({free} bytes) free. Free some space, use larger patches or "
+                "fewer images, or pass `cache_dir` on another disk."
+            )
+
+    def _save(self, sources, records, started, hashed):
+        files = {
+            self._relative(plan.path): self._trusted(plan.path).with_header(
+                self.header(plan.path)
+            )
+            for source in sources
+            for plan in source.shards
+            if plan.path
+        }
+        manifest = dataclasses.replace(
+            self._empty,
+            hashed_at_ns=started,
+            files=files,
+            sources=[records[source.name] for source in sources],
+        )
+        old = self._manifest
+        if old is None or _contents(old) != _contents(manifest):
+            write_manifest(self.directory, manifest)
+        elif hashed:
+            refresh_manifest(self.path, manifest)
+
+    def _report(self, jobs, outcomes, records):
+        written = [
+            job.source
+            for job, outcome in zip(jobs, outcomes, strict=True)
+            if outcome.written
+        ]
+        total = sum(len(record.origins) for record in records.values())
+        cut = sum(len(source.origins) for source in written)
+        if written:
+            print(
+                f"Cut {cut} patches of {len(written)} images; {total} patches "
+                f"of {len(records)} images are now in {self.directory}."
+            )
+        else:
+            print(
+                f"Found {total} cached patches of {len(records)} images in "
+                f"{self.directory}."
+            )
+
+
+def _source_record(source, shards):
+    return SourceRecord(source.name, shards, source.origins, source.stages)
+
+
+def _contents(manifest):
+    return [
+        (source.name, kind, shard.file, shard.sha256)
+        for source in manifest.sources
+        for kind, shard in source.shards.items()
+    ]
+
+
+def _run(jobs, executor, show_progress):
+    """Run jobs; give their outcomes in order."""
+    if not jobs:
+        return []
+    if executor is None:
+        workers = min(4, os.cpu_count() or 1)
+        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+            return _run(jobs, pool, show_progress)
+    futures = [executor.submit(build_shards, job) for job in jobs]
+    progress = keras.utils.Progbar(len(jobs), unit_name="image")
+    try:
+        for future in concurrent.futures.as_completed(futures):
+            future.result()
+            if show_progress:
+                progress.add(1)
+    finally:
+        for future in futures:
+            future.cancel()
+    return [future.result() for future in futures]
+
+
+def _readable(size):
+    """Write a number of bytes for people."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"

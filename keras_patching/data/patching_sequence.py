@@ -1,0 +1,270 @@
+"""Feeds the patches of a cache to Keras."""
+
+import math
+import os
+import random
+
+import keras
+import numpy as np
+
+from keras_patching.data.augmentation import augment_batch
+from keras_patching.data.manifest import SHARD_FOLDER, load_cache
+from keras_patching.data.shard_pool import ShardPool
+
+
+class PatchingSequence(keras.utils.PyDataset):
+    """Batches of patches from a patch cache, for `fit` and `evaluate`.
+
+    A batch is `(images, labels)`: images `(batch, height, width, channels)` in
+    the dtype of the image files, and labels, for masks `(batch, height,
+    width)` of the smallest unsigned dtype. Each batch depends on the seed, the
+    epoch and its index only, whatever the number of workers.
+
+    Manifest and shards are checked when the sequence is made, so that nothing
+    fails in the middle of a training.
+
+    Args:
+        path: The manifest of a cache, or a folder that holds only one.
+        batch_size: Number of patches per batch.
+        shuffle: Whether to draw a new order of all patches for each epoch.
+            (`fit` also shuffles the order of batches.)
+        seed: Integer that decides orders and augmentations. `None` draws one,
+            which `keras.utils.set_random_seed` makes repeatable.
+        names: Images to take patches of, as in `image_names`; `None` is all.
+        dtype: Dtype of the images in a batch. `None` keeps that of the files:
+            uint8 is a quarter of the memory of float32. Use "float32" for
+            models that do not cast their inputs.
+        augment: `True` flips, quarter-turns and brightens image and label
+            together, see `augmentation.augment_batch`. Or a function from
+            `(images, labels)` to the same, for a batch.
+        drop_remainder: Whether to leave out the last batch if it is smaller
+            than `batch_size`; each batch size is compiled on its own.
+        workers: Number of threads that load batches ahead.
+        **kwargs: `use_multiprocessing`, `max_queue_size` of
+            `keras.utils.PyDataset`.
+
+    Attributes:
+        manifest: `pathlib.Path` of the manifest.
+        directory: Folder of the cache.
+        task: Name of the task that the cache was made for.
+        patch_size: `(height, width)` in pixels.
+        image_names: Names of the images, relative to their folder.
+        num_samples: Number of patches per epoch.
+        seed: The seed that is used.
+        epoch: Number of epochs that have come to their end.
+
+    Raises:
+        FileNotFoundError: If there is no manifest.
+        ValueError: If manifest or shards are damaged; names the files.
+
+    Example:
+    >>> sequence = PatchingSequence("field/images_patches", batch_size=16)
+    >>> images, masks = sequence[0]
+    >>> images.shape, images.dtype, masks.shape, masks.dtype
+    ((16, 128, 128, 3), dtype('uint8'), (16, 128, 128), dtype('uint8'))
+    """
+
+    def __init__(
+        self,
+        path,
+        batch_size=32,
+        shuffle=True,
+        seed=None,
+        names=None,
+        dtype=None,
+        augment=False,
+        drop_remainder=False,
+        workers=4,
+        **kwargs,
+    ):
+        super().__init__(workers=workers, **kwargs)
+        check_feeding(batch_size, seed, dtype, augment)
+        _check_multiprocessing(self.use_multiprocessing)
+        self.manifest, manifest = load_cache(path)
+        self.directory = self.manifest.parent
+        self.task = manifest.task
+        self.patch_size = manifest.patch_size
+        self.batch_size = int(batch_size)
+        self.shuffle = bool(shuffle)
+        # Python's own generator is what Keras draws its default seeds from.
+        self.seed = random.randrange(2**31) if seed is None else int(seed)
+        self.epoch = 0
+        self.dtype = None if dtype is None else np.dtype(dtype)
+        self.augment = augment
+        self.drop_remainder = bool(drop_remainder)
+        self._value_range = manifest.parameters.get("value_range", (0, 255))
+        self._within_epoch = False
+        self._order = None
+        self._index(manifest, _select(manifest.sources, names, self.manifest))
+
+    def _index(self, manifest, sources):
+        """Precompute where each patch lies."""
+        lengths = [len(source.origins) for source in sources]
+        self.image_names = [source.name for source in sources]
+        self.num_samples = sum(lengths)
+        self._kinds = manifest.kinds
+        self._formats = _common_formats(sources, self.manifest)
+        self._pool = ShardPool(
+            self.directory / SHARD_FOLDER,
+            [source.shards[kind] for source in sources for kind in self._kinds],
+        )
+        # The shards of one source follow each other in the pool.
+        self._shard_of = np.repeat(
+            np.arange(len(sources)) * len(self._kinds), lengths
+        )
+        self._row_of = np.concatenate([np.arange(n) for n in lengths])
+        if len(self) == 0:
+            raise ValueError(
+                f"{self.manifest}: {self.num_samples} patches do not make a "
+                "batch. Use a smaller `batch_size`, or drop_remainder=False. "
+                f"Received: batch_size={self.batch_size}, drop_remainder="
+                f"{self.drop_remainder}"
+            )
+
+    def __len__(self):
+        if self.drop_remainder:
+            return self.num_samples // self.batch_size
+        return (self.num_samples + self.batch_size - 1) // self.batch_size
+
+    def __getitem__(self, index):
+        """Give batch `index` of the current epoch."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"There is no batch {index} in {len(self)}.")
+        epoch = self.epoch
+        start = index * self.batch_size
+        samples = self._permutation(epoch)[start : start + self.batch_size]
+        batch = self._read(samples)
+        if self.augment is True:
+            rng = np.random.default_rng((self.seed, epoch, int(index)))
+            batch = augment_batch(*batch, rng, self._value_range)
+        elif self.augment:
+            batch = self.augment(*batch)
+        images, *labels = batch
+        if self.dtype is not None:
+            images = images.astype(self.dtype, copy=False)
+        return images, *labels
+
+    def _permutation(self, epoch):
+        # One assignment of a pair: other threads see the old or the new one.
+        order = self._order
+        if order is None or order[0] != epoch:
+            rng = np.random.default_rng((self.seed, epoch))
+            order = (
+                epoch,
+                (
+                    rng.permutation(self.num_samples)
+                    if self.shuffle
+                    else np.arange(self.num_samples)
+                ),
+            )
+            self._order = order
+        return order[1]
+
+    def _read(self, samples):
+        """Copy patches out of the shards, an array per kind.
+
+        It is the inner loop of feeding: a microsecond here is as much as the
+        copy of a small patch. One concatenation of rows takes the least.
+        """
+        rows = self._row_of[samples].tolist()
+        first_shards = self._shard_of[samples]
+        views = self._pool.views
+        batch = []
+        for kind, (shape, dtype) in enumerate(self._formats):
+            shards = (first_shards + kind).tolist()
+            try:
+                patches = np.concatenate(
+                    [views[s][r] for s, r in zip(shards, rows)]  # noqa: B905
+                )
+            except KeyError:  # not all of these shards are mapped
+                patches = np.empty((len(rows), math.prod(shape)), dtype)
+                for target, s, r in zip(patches, shards, rows, strict=True):
+                    self._pool.copy_patch(s, r, target)
+            batch.append(patches.reshape(-1, *shape))
+        return batch
+
+    # Keras starts its workers before `on_epoch_begin`, may begin and end once
+    # more than there are epochs, and some backends end twice. So the epoch
+    # advances where one ends that was begun, when no worker is running.
+
+    def on_epoch_begin(self):
+        """Note that an epoch was begun; Keras calls it."""
+        self._within_epoch = True
+
+    def on_epoch_end(self):
+        """Go on to the order of the next epoch; Keras calls it."""
+        if self._within_epoch:
+            self._within_epoch = False
+            self.epoch += 1
+
+
+def check_feeding(batch_size, seed, dtype, augment):
+    """Refuse arguments of `PatchingSequence` that it cannot work with."""
+    if not _is_integer(batch_size) or batch_size < 1:
+        raise ValueError(
+            "`batch_size` must be a positive integer. "
+            f"Received: batch_size={batch_size!r}"
+        )
+    if seed is not None and (not _is_integer(seed) or seed < 0):
+        raise ValueError(
+            "`seed` must be `None` or an integer that is not negative. "
+            f"Received: seed={seed!r}"
+        )
+    try:
+        np.dtype(dtype)
+    except TypeError as error:
+        raise ValueError(
+            "`dtype` must be `None` or the name of a NumPy dtype. "
+            f"Received: dtype={dtype!r}"
+        ) from error
+    if not isinstance(augment, bool) and not callable(augment):
+        raise ValueError(
+            "`augment` must be a bool or a function from (images, labels) to "
+            f"the same. Received: augment={augment!r}"
+        )
+
+
+def _is_integer(value):
+    return hasattr(value, "__index__") and not isinstance(value, bool)
+
+
+def _check_multiprocessing(use_multiprocessing):
+    if use_multiprocessing and keras.backend.backend() == "jax":
+        raise ValueError(
+            "Processes that are forked from one that runs JAX can hang. Use "
+            "threads, which load patches as fast: workers=4. "
+            f"Received: use_multiprocessing={use_multiprocessing}"
+        )
+
+
+def _select(sources, names, path):
+    """Give the sources with these names, all if `names` is `None`."""
+    if names is None:
+        return sources
+    names = set(map(os.fspath, names))
+    selected = [source for source in sources if source.name in names]
+    unknown = sorted(names - {source.name for source in selected})
+    if unknown or not selected:
+        raise ValueError(
+            f"{path}: has patches of {len(sources)} images, but not of "
+            f"{unknown[:20]}. Pass names as in `image_names`. "
+            f"Received: names of {len(names)} images"
+        )
+    return selected
+
+
+def _common_formats(sources, path):
+    """Give shape and dtype of a patch, per kind."""
+    kinds = {
+        tuple((s.shape[1:], s.dtype) for s in source.shards.values()): source
+        for source in sources
+    }
+    if len(kinds) > 1:
+        raise ValueError(
+            f"{path}: patches of {len(kinds)} kinds do not make a batch: "
+            + "; ".join(
+                f"{source.name} has {list(kind)}"
+                for kind, source in list(kinds.items())[:2]
+            )
+        )
+    return next(iter(kinds))

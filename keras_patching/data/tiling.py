@@ -1,0 +1,139 @@
+"""Image shards of tasks whose patches tile the image."""
+
+import functools
+
+import numpy as np
+
+from keras_patching.data.image_io import decode_image
+from keras_patching.data.shard_builder import ShardPlan
+
+
+def cut_patches(image, origins, patch_size, pad_value):
+    """Cut patches out of an image that is padded at the bottom and right.
+
+    Args:
+        image: Array `(height, width, ...)`.
+        origins: Pairs `(y, x)` of the patches' top-left corners, inside.
+        patch_size: `(height, width)` in pixels.
+        pad_value: Value of the pixels beyond the image.
+
+    Returns:
+        Array `(patches, patch height, patch width, ...)` of the same dtype.
+    """
+    height, width = patch_size
+    shape = (len(origins), height, width, *image.shape[2:])
+    patches = np.empty(shape, image.dtype)
+    for patch, (y, x) in zip(patches, origins, strict=True):
+        inside = image[y : y + height, x : x + width]
+        rows, cols = inside.shape[:2]
+        patch[:rows, :cols] = inside
+        patch[rows:] = pad_value
+        patch[:rows, cols:] = pad_value
+    return patches
+
+
+def plan_image_shard(path, header, grid, channels, value_range):
+    """Plan the shard of an image's tiles.
+
+    Args:
+        path: `pathlib.Path` of the image.
+        header: Its `ImageHeader`.
+        grid: Its `PatchGrid`, without overlap.
+        channels: Channels to convert to; `None` keeps those of the file.
+        value_range: `(black, white)`; the image is padded with black.
+
+    Returns:
+        A `ShardPlan` of kind "images".
+    """
+    return ShardPlan(
+        kind="images",
+        shape=(
+            grid.num_patches,
+            *grid.patch_size,
+            header.channels if channels is None else channels,
+        ),
+        dtype=header.dtype,
+        parameters=[grid.patch_size, channels, value_range],
+        path=path,
+        make=functools.partial(
+            _cut_image,
+            path=path,
+            grid=grid,
+            channels=channels,
+            value_range=value_range,
+        ),
+    )
+
+
+def _cut_image(data, path, grid, channels, value_range):
+    image = decode_image(data, path, channels)
+    check_value_range(image, path, value_range)
+    return cut_patches(image, grid.origins, grid.patch_size, value_range[0])
+
+
+def check_value_range(image, path, value_range):
+    """Refuse an image with values outside `value_range`.
+
+    Raises:
+        ValueError: Says the range that would be right.
+    """
+    black, white = value_range
+    lowest, highest = image.min(), image.max()
+    fits = black <= lowest and highest <= white  # false for NaN
+    if fits and np.array(black).astype(image.dtype) == black:
+        return
+    if not (np.isfinite(lowest) and np.isfinite(highest)):
+        raise ValueError(
+            f"{path}: has pixels that are not finite numbers. Replace them."
+        )
+    right = (
+        (0, np.iinfo(image.dtype).max)
+        if image.dtype.kind == "u"
+        else (lowest.item(), highest.item())
+    )
+    raise ValueError(
+        f"{path}: {image.dtype} values from {lowest} to {highest} do not fit "
+        f"the range from {black:g} to {white:g}. Pass value_range={right}."
+    )
+
+
+def check_same_kind(headers, channels):
+    """Refuse images of different dtypes or numbers of channels.
+
+    Args:
+        headers: Dict from path to `ImageHeader`.
+        channels: Channels to convert to; `None` keeps those of the files.
+
+    Returns:
+        A list of faults, empty if all is well.
+    """
+    faults = []
+    first_path, first = next(iter(headers.items()))
+    for path, header in headers.items():
+        if header.dtype != first.dtype:
+            faults.append(
+                f"{path}: is {header.dtype}, and {first_path} is "
+                f"{first.dtype}. Save all images with one dtype."
+            )
+        elif channels is None and header.channels != first.channels:
+            faults.append(
+                f"{path}: has {header.channels} channels, and {first_path} "
+                f"has {first.channels}. Pass `channels` to convert all."
+            )
+        elif not _convertible(header.channels, channels):
+            faults.append(
+                f"{path}: has {header.channels} channels, expected "
+                f"{channels}. Pass channels={header.channels}, or "
+                "channels=None to keep what the files have."
+            )
+    return faults
+
+
+def _convertible(found, wanted):
+    """Tell what can be told before decoding: which channel is alpha, cannot."""
+    alpha_dropped = (found, wanted) in ((2, 1), (4, 3))
+    return (
+        wanted in (None, found)
+        or alpha_dropped
+        or (wanted == 3 and found in (1, 2))
+    )

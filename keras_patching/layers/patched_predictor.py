@@ -1,0 +1,378 @@
+"""The layer that runs a patch model over whole images inside the graph."""
+
+import keras
+from keras import ops
+
+from keras_patching.geometry import (
+    PatchGrid,
+    as_pair,
+    check_patch_geometry,
+)
+from keras_patching.ops.patches import (
+    BLENDS,
+    extract_patches,
+    image_grid,
+    pad_to_grid,
+    scaled_length,
+    slice_patches,
+    spatial_scale,
+    stitch_patches,
+)
+
+
+@keras.saving.register_keras_serializable(package="keras_patching")
+class PatchedPredictor(keras.layers.Wrapper):
+    """Runs a patch model over images of any size: pad, cut, run, stitch, crop.
+
+    All of it happens inside the graph, so that the layer is trained through,
+    saved and exported like any other.
+
+    Without overlap the image is padded at the bottom and right to whole
+    patches. With an overlap, neighbouring patches share that many pixels, the
+    image is padded only to `multiple_of`, and the last row and column of
+    patches are shifted inward (see `PatchGrid`).
+
+    When not training, patches are cut and run `patch_batch_size` at a time:
+    memory holds the activations of those, not of the image.
+
+    Args:
+        patch_model: Layer or model that takes
+            `(batch, patch height, patch width, channels)`. It may return one
+            tensor, a list or a dict of tensors.
+        patch_size: `(height, width)` of a patch in pixels, or one integer.
+            `None` leaves it to `set_patch_size`.
+        overlap: Pixels that neighbouring patches share, a pair or one integer.
+        multiple_of: Origins of patches are multiples of this; for a patch
+            model with strides, their product. A pair or one integer.
+        blend: `"crop"` (each output pixel is written once, by the patch that
+            owns it), `"mean"` or `"gaussian"` (weighted mean of all patches
+            that hold it).
+        stitch: Whether outputs that are images are put together. If `False`,
+            outputs come back patch by patch.
+        pad_value: Value of the pixels added at the bottom and right.
+        patch_batch_size: Patches per forward pass when not training, which
+            bounds memory. `None` runs all at once, as training does. `"auto"`
+            takes about 2**17 pixels on a CPU, whose caches larger chunks
+            leave (two patches of 256 x 256), and 2**20 elsewhere.
+        data_format: `"channels_last"` or `"channels_first"`; of the images
+            and of the patch model. Defaults to `keras.config`'s.
+        **kwargs: Arguments of `keras.layers.Layer`. The dtype policy defaults
+            to that of the patch model.
+
+    Input shape:
+        `(batch, height, width, channels)`, height and width may be `None`;
+        integers are cast to `keras.config.floatx()`.
+
+    Output shape:
+        - An output of the patch model is spatial when it has rank 4 and both
+          axes are k times or 1/k of the patch. With `stitch=True` it comes
+          back as `(batch, k * height, k * width, channels)`, or
+          `(batch, ceil(height / k), ceil(width / k), channels)`.
+        - Other outputs, and all with `stitch=False`, come back as
+          `(batch, rows, cols, *output shape of one patch)`.
+
+        The dtype is that of the patch model's output.
+
+    Raises:
+        ValueError: If the geometry is impossible, or a rank-4 output is not
+            spatial under `stitch=True` (as after `valid` convolutions).
+
+    Example:
+
+    ```python
+    patch_model = keras.Sequential(
+        [
+            keras.Input((128, 128, 3)),
+            keras.layers.Conv2D(2, 3, padding="same", activation="softmax"),
+        ]
+    )
+    model = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras_patching.PatchedPredictor(patch_model, patch_size=128),
+        ]
+    )
+    model.predict(images)  # (batch, height, width, 2)
+    ```
+    """
+
+    def __init__(
+        self,
+        patch_model,
+        patch_size,
+        *,
+        overlap=0,
+        multiple_of=1,
+        blend="crop",
+        stitch=True,
+        pad_value=0,
+        patch_batch_size="auto",
+        data_format=None,
+        **kwargs,
+    ):
+        # Images pass through as they are: the patch model's own policy casts
+        # them, and what it returns is what this layer declares and returns.
+        kwargs.setdefault("dtype", getattr(patch_model, "dtype_policy", None))
+        kwargs.setdefault("autocast", False)
+        super().__init__(patch_model, **kwargs)
+        if blend not in BLENDS:
+            raise ValueError(
+                f"`blend` must be one of {BLENDS}. Received: blend={blend!r}"
+            )
+        if patch_batch_size not in (None, "auto") and not (
+            isinstance(patch_batch_size, int) and patch_batch_size > 0
+        ):
+            raise ValueError(
+                '`patch_batch_size` must be a positive integer, "auto", or '
+                "None for all patches at once. Received: "
+                f"patch_batch_size={patch_batch_size!r}"
+            )
+        self.overlap = as_pair(overlap, "overlap")
+        self.multiple_of = as_pair(multiple_of, "multiple_of")
+        self.blend = blend
+        self.stitch = bool(stitch)
+        self.pad_value = pad_value
+        self.patch_batch_size = patch_batch_size
+        self.data_format = data_format or keras.config.image_data_format()
+        if self.data_format not in ("channels_last", "channels_first"):
+            raise ValueError(
+                '`data_format` must be "channels_last" or "channels_first". '
+                f"Received: data_format={data_format!r}"
+            )
+        self.patch_size = None
+        if patch_size is not None:
+            self.set_patch_size(patch_size)
+        self.channels = None
+
+    def set_patch_size(self, patch_size):
+        """Change the patch size; the next trace of the graph uses it.
+
+        Args:
+            patch_size: `(height, width)` in pixels, or one integer.
+
+        Raises:
+            ValueError: If no grid can be made with it.
+        """
+        patch_size = as_pair(patch_size, "patch_size")
+        check_patch_geometry(patch_size, self.overlap, self.multiple_of)
+        self.patch_size = patch_size
+
+    def build(self, input_shape):
+        self.channels = self.channels_last_shape(input_shape)[3]
+        if not self.layer.built:
+            self.layer.build(self._patch_shape(None, self.channels))
+
+    def compute_output_shape(self, input_shape):
+        spec = self.compute_output_spec(keras.KerasTensor(input_shape))
+        return keras.tree.map_structure(lambda output: output.shape, spec)
+
+    def compute_output_spec(self, inputs, training=None):
+        batch, height, width, channels = self.channels_last_shape(inputs.shape)
+        patch_spec = self._patch_output_spec(batch, channels)
+        # One of the two lengths may be unknown: any number stands in for it.
+        grid = PatchGrid((height or 1, width or 1), *self._grid_arguments())
+        rows = None if height is None else grid.rows
+        cols = None if width is None else grid.cols
+
+        def output_spec(output):
+            scale = self._scale(output.shape)
+            if scale is None:
+                shape = (batch, rows, cols, *output.shape[1:])
+            else:
+                shape = self._from_channels_last_shape(
+                    (
+                        batch,
+                        height and scaled_length(height, scale),
+                        width and scaled_length(width, scale),
+                        self.channels_last_shape(output.shape)[3],
+                    )
+                )
+            return keras.KerasTensor(shape, dtype=output.dtype)
+
+        return keras.tree.map_structure(output_spec, patch_spec)
+
+    def call(self, inputs, training=None):
+        images = self._to_channels_last(inputs)
+        if tuple(images.shape[1:3]) == self.patch_size:
+            # One unpadded patch: `fit` on patches and `predict` on images are
+            # one graph, and this is the way through it without detours.
+            return keras.tree.map_structure(
+                self._assemble_single, self._run(images)
+            )
+        grid = image_grid(images, *self._grid_arguments())
+        if training or self.patch_batch_size is None:
+            outputs = self._run_at_once(images, grid)
+        else:
+            outputs = self._run_in_chunks(images, grid)
+        return keras.tree.map_structure(
+            lambda output: self._assemble(output, images, grid), outputs
+        )
+
+    def fold_grid(self, outputs):
+        """Fold rows and columns of unstitched outputs into the batch.
+
+        Args:
+            outputs: What the layer returned: a tensor, list or dict.
+
+        Returns:
+            The same structure. A stitched output stays as it is; an output of
+            shape `(batch, rows, cols, *patch output)` becomes
+            `(batch * rows * cols, *patch output)`.
+        """
+        patch_spec = self._patch_output_spec(None, self.channels)
+        return keras.tree.map_structure(
+            lambda output, spec: (
+                ops.reshape(output, (-1, *output.shape[3:]))
+                if self._scale(spec.shape) is None
+                else output
+            ),
+            outputs,
+            patch_spec,
+        )
+
+    def _run(self, patches):
+        """Run the patch model on `(n, height, width, channels)`."""
+        if not keras.backend.is_float_dtype(patches.dtype):
+            patches = ops.cast(patches, keras.config.floatx())
+        return self.layer(self._from_channels_last(patches))
+
+    def _run_at_once(self, images, grid):
+        patches = extract_patches(images, grid, self.pad_value)
+        return self._run(ops.reshape(patches, (-1, *patches.shape[3:])))
+
+    def _run_in_chunks(self, images, grid):
+        """Cut and run a few patches after the other."""
+        per_image = grid.num_patches
+        count = ops.shape(images)[0] * per_image
+        chunks, size = _chunking(count, self._chunk_size())
+        images = pad_to_grid(images, grid, self.pad_value)
+
+        def run_chunk(indices):
+            return self._run(
+                slice_patches(
+                    images, grid, indices // per_image, indices % per_image
+                )
+            )
+
+        # The last chunk repeats the last patch until it is as long as others.
+        indices = ops.arange(chunks * size, dtype="int32")
+        indices = ops.reshape(ops.minimum(indices, count - 1), (chunks, size))
+        outputs = ops.map(run_chunk, indices)
+        return keras.tree.map_structure(
+            lambda output: ops.reshape(output, (-1, *output.shape[2:]))[:count],
+            outputs,
+        )
+
+    def _chunk_size(self):
+        if self.patch_batch_size != "auto":
+            return self.patch_batch_size
+        height, width = self.patch_size
+        return max(1, _pixels_per_chunk() // (height * width))
+
+    def _assemble_single(self, output):
+        if self._scale(output.shape) is not None:
+            return output
+        return ops.expand_dims(ops.expand_dims(output, 1), 1)
+
+    def _assemble(self, output, images, grid):
+        """Give an output its grid back, and stitch it if it is spatial."""
+        grid_shape = (ops.shape(images)[0], grid.rows, grid.cols)
+        scale = self._scale(output.shape)
+        if scale is None:
+            return ops.reshape(output, (*grid_shape, *output.shape[1:]))
+        output = self._to_channels_last(output)
+        patches = ops.reshape(output, (*grid_shape, *output.shape[1:]))
+        return self._from_channels_last(
+            stitch_patches(patches, grid, scale, self.blend)
+        )
+
+    def _scale(self, patch_output_shape):
+        """Scale of a spatial output that is to be stitched, else None."""
+        if not self.stitch or len(patch_output_shape) != 4:
+            return None
+        shape = self.channels_last_shape(patch_output_shape)
+        scale = spatial_scale(shape, self.patch_size)
+        if scale is None:
+            raise ValueError(
+                "An output of rank 4 must be k times or 1/k of the patch to "
+                f"be stitched. Layer '{self.name}' received an output of shape "
+                f"{tuple(patch_output_shape)} from '{self.layer.name}' for "
+                f'patches of {self.patch_size}. Use padding="same" in the '
+                "patch model, or stitch=False for the outputs of each patch."
+            )
+        return scale
+
+    def _grid_arguments(self):
+        if self.patch_size is None:
+            raise ValueError(
+                f"The patch size of '{self.name}' is not known yet: call "
+                "`set_patch_size(height=..., width=...)` first."
+            )
+        return self.patch_size, self.overlap, self.multiple_of
+
+    def _patch_output_spec(self, batch, channels):
+        return self.layer.compute_output_spec(
+            keras.KerasTensor(self._patch_shape(batch, channels))
+        )
+
+    def _patch_shape(self, batch, channels):
+        patch_size, _, _ = self._grid_arguments()
+        return self._from_channels_last_shape((batch, *patch_size, channels))
+
+    def channels_last_shape(self, shape):
+        if len(shape) != 4:
+            raise ValueError(
+                f"Layer '{self.name}' takes images of shape (batch, height, "
+                f"width, channels). Received: shape={tuple(shape)}"
+            )
+        if self.data_format == "channels_first":
+            return (shape[0], shape[2], shape[3], shape[1])
+        return tuple(shape)
+
+    def _from_channels_last_shape(self, shape):
+        if self.data_format == "channels_first":
+            return (shape[0], shape[3], shape[1], shape[2])
+        return shape
+
+    def _to_channels_last(self, images):
+        if self.data_format == "channels_first":
+            return ops.transpose(images, (0, 2, 3, 1))
+        return images
+
+    def _from_channels_last(self, images):
+        if self.data_format == "channels_first":
+            return ops.transpose(images, (0, 3, 1, 2))
+        return images
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "patch_size": self.patch_size,
+            "overlap": self.overlap,
+            "multiple_of": self.multiple_of,
+            "blend": self.blend,
+            "stitch": self.stitch,
+            "pad_value": self.pad_value,
+            "patch_batch_size": self.patch_batch_size,
+            "data_format": self.data_format,
+        }
+
+
+def _pixels_per_chunk():
+    if keras.backend.backend() == "torch":
+        import torch
+
+        on_cpu = not torch.cuda.is_available()
+    else:
+        devices = keras.distribution.list_devices()
+        on_cpu = all(device.startswith("cpu") for device in devices)
+    return 2**17 if on_cpu else 2**20
+
+
+def _chunking(count, most):
+    """Return how many chunks of how many patches, as even as can be."""
+    size = most
+    if isinstance(count, int):
+        chunks = (count + most - 1) // most
+        size = (count + chunks - 1) // chunks
+    return (count + size - 1) // size, size

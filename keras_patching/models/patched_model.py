@@ -1,0 +1,330 @@
+"""The Keras model that trains on patches and predicts whole images."""
+
+import contextlib
+
+import keras
+
+from keras_patching.geometry import as_pair
+from keras_patching.layers.patched_predictor import PatchedPredictor
+
+# Arguments that are the predictor's own.
+_PREDICTOR_ARGUMENTS = (
+    "patch_size",
+    "overlap",
+    "multiple_of",
+    "blend",
+    "stitch",
+    "pad_value",
+    "patch_batch_size",
+)
+
+
+@keras.saving.register_keras_serializable(package="keras_patching")
+class PatchedModel(keras.Model):
+    """A patch model that is trained on patches and predicts whole images.
+
+    `fit` takes patches (of a `PatchingSequence`, or any others of the patch
+    size); `predict` and `evaluate` take images of any size, which are cut,
+    run and stitched in the graph by a `PatchedPredictor`.
+
+    Args:
+        patch_model: Layer or model that takes
+            `(batch, patch height, patch width, channels)`.
+        patch_size: `(height, width)` of a patch in pixels, or one integer;
+            or call `set_patch_size`.
+        overlap, multiple_of, blend, stitch, pad_value, patch_batch_size: As
+            for `PatchedPredictor`.
+        **kwargs: Arguments of `keras.Model`.
+
+    Input shape:
+        `(batch, height, width, channels)`, of any number type.
+
+    Output shape:
+        That of `PatchedPredictor`: `(batch, height, width, channels)` where
+        outputs are stitched, else `(batch, rows, cols, *patch output)`.
+
+    Example:
+
+    ```python
+    model = keras_patching.PatchedModel(patch_model)
+    model.set_patch_size(height=128, width=128)
+    model.compile("adam", "mse")
+    model.fit(keras_patching.PatchingSequence("field/images_patches"))
+    model.predict(full_images)
+    ```
+    """
+
+    def __init__(
+        self,
+        patch_model,
+        patch_size=None,
+        *,
+        overlap=0,
+        multiple_of=1,
+        blend="crop",
+        stitch=True,
+        pad_value=0,
+        patch_batch_size="auto",
+        **kwargs,
+    ):
+        kwargs.setdefault("dtype", getattr(patch_model, "dtype_policy", None))
+        kwargs.setdefault("autocast", False)
+        super().__init__(**kwargs)
+        self.predictor = PatchedPredictor(
+            patch_model,
+            patch_size=None,
+            overlap=overlap,
+            multiple_of=multiple_of,
+            blend=blend,
+            stitch=stitch,
+            pad_value=pad_value,
+            patch_batch_size=patch_batch_size,
+        )
+        if patch_size is not None:
+            self.set_patch_size(*as_pair(patch_size, "patch_size"))
+
+    @property
+    def patch_model(self):
+        """The model that is run on each patch."""
+        return self.predictor.layer
+
+    @property
+    def patch_size(self):
+        """`(height, width)` of a patch in pixels; `None` until it is set."""
+        return self.predictor.patch_size
+
+    def set_patch_size(self, height, width=None):
+        """Set the size of the patches, at any time, also between predictions.
+
+        Args:
+            height: Height of a patch in pixels.
+            width: Width in pixels; the height where it is left out.
+
+        Raises:
+            ValueError: If the patch model does not take patches of this size.
+        """
+        patch_size = as_pair(
+            (height, height if width is None else width), "patch_size"
+        )
+        _check_patch_model(self.patch_model, patch_size)
+        self.predictor.set_patch_size(patch_size)
+        # The compiled functions have closed over the size before.
+        self.train_function = None
+        self.test_function = None
+        self.predict_function = None
+
+    def require_patch_size(self):
+        """Return the patch size.
+
+        Raises:
+            ValueError: If it has not been set.
+        """
+        if self.patch_size is None:
+            raise ValueError(
+                f"'{self.name}' has no patch size yet: call "
+                "`model.set_patch_size(height=..., width=...)` first."
+            )
+        return self.patch_size
+
+    def build(self, input_shape):
+        self.predictor.build(input_shape)
+
+    def call(self, inputs, training=None):
+        return self.predictor(inputs)
+
+    def compute_output_shape(self, input_shape):
+        return self.predictor.compute_output_shape(input_shape)
+
+    def compute_output_spec(self, inputs, training=None):
+        return self.predictor.compute_output_spec(inputs)
+
+    def default_loss(self):
+        """Loss of `compile` when none is given; that of a task is its own."""
+        return None
+
+    def compile(self, optimizer="rmsprop", loss=None, **kwargs):
+        """Configure training; as `keras.Model.compile`.
+
+        Without a `loss` it is the task's own (see `default_loss`).
+        """
+        super().compile(optimizer, loss or self.default_loss(), **kwargs)
+
+    def compile_from_config(self, config):
+        # Keras leaves this to models that override `compile`.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Train on patches; arguments as for `keras.Model.fit`."""
+        self._check_input(x)
+        validation_data = kwargs.get("validation_data")
+        if isinstance(validation_data, (list, tuple)):
+            self._check_input(validation_data[0])
+        elif validation_data is not None:
+            self._check_input(validation_data)
+        return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
+        """Evaluate on patches or images; as `keras.Model.evaluate`.
+
+        `batch_size=None` means 1 for images larger than a patch.
+        """
+        self._check_input(x)
+        batch_size = self._batch_size(x, batch_size)
+        with _weights_kept(self):
+            return super().evaluate(x, y, batch_size=batch_size, **kwargs)
+
+    def predict(self, x, batch_size=None, **kwargs):
+        """Predict images of one size; as `keras.Model.predict`.
+
+        Args:
+            x: Images of shape `(batch, height, width, channels)`, or anything
+                else that `keras.Model.predict` takes.
+            batch_size: Images at a time. `None` means 1 for images larger
+                than a patch, else Keras's 32.
+            **kwargs: `verbose`, `steps`, `callbacks`.
+
+        Returns:
+            Numpy arrays of the shapes described in the class.
+
+        Raises:
+            ValueError: If the patch size is not set or `x` is not a batch of
+                images that the patch model takes. The weights stay.
+        """
+        self._check_input(x)
+        batch_size = self._batch_size(x, batch_size)
+        with _weights_kept(self):
+            return super().predict(x, batch_size=batch_size, **kwargs)
+
+    def predict_on_batch(self, x):
+        self._check_input(x)
+        return super().predict_on_batch(x)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        return super().compute_loss(
+            x, y, self.predictor.fold_grid(y_pred), sample_weight, training
+        )
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        return super().compute_metrics(
+            x, y, self.predictor.fold_grid(y_pred), sample_weight
+        )
+
+    def get_config(self):
+        predictor = self.predictor.get_config()
+        return {
+            **super().get_config(),
+            "patch_model": predictor["layer"],
+            **{name: predictor[name] for name in _PREDICTOR_ARGUMENTS},
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        patch_model = keras.saving.deserialize_keras_object(
+            config["patch_model"], custom_objects=custom_objects
+        )
+        return cls(**{**config, "patch_model": patch_model})
+
+    def _check_input(self, x):
+        """Refuse before dispatch what would fail inside of it."""
+        patch_size = self.require_patch_size()
+        if isinstance(x, (list, tuple)):
+            raise ValueError(
+                f"'{self.name}' takes one array of images. Stack images of "
+                "one size, and pass images of different sizes one by one. "
+                f"Received: a {type(x).__name__} of {len(x)}"
+            )
+        other = tuple(getattr(x, "patch_size", patch_size))
+        if other != patch_size:
+            raise ValueError(
+                f"'{self.name}' has patches of {patch_size}, the data set has "
+                f"patches of {other}. Load the data set again, or call "
+                f"`set_patch_size(height={other[0]}, width={other[1]})`."
+            )
+        if hasattr(x, "shape"):
+            self._check_image_shape(tuple(x.shape))
+
+    def _check_image_shape(self, shape):
+        channels = self.predictor.channels
+        received = self.predictor.channels_last_shape(shape)
+        if 0 in shape or channels not in (None, received[3]):
+            raise ValueError(
+                f"'{self.name}' takes images of shape (batch, height, width, "
+                f"channels) with {channels or 'any number of'} channels "
+                f'(data_format="{self.predictor.data_format}"), none of them '
+                f"empty. Received: shape={shape}"
+            )
+
+    def _batch_size(self, x, batch_size):
+        """Resolve the number of images that are predicted at a time."""
+        if not hasattr(x, "shape"):
+            return batch_size
+        count, *image_size, _ = self.predictor.channels_last_shape(x.shape)
+        if batch_size is None:
+            is_patch = tuple(image_size) == self.patch_size
+            batch_size = 32 if is_patch else 1
+        _check_divisible(count, batch_size)
+        return batch_size
+
+
+def _check_patch_model(patch_model, patch_size):
+    """Refuse a patch size that the patch model cannot take."""
+    shape = getattr(patch_model, "input_shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 4:
+        return  # Not built, or not of one image: building it will tell.
+    fixed = (
+        shape[2:]
+        if keras.config.image_data_format() == "channels_first"
+        else shape[1:3]
+    )
+    if any(
+        length not in (None, wanted)
+        for length, wanted in zip(fixed, patch_size, strict=True)
+    ):
+        raise ValueError(
+            f"The patch model '{patch_model.name}' takes patches of exactly "
+            f"{fixed}, from its input shape {shape}. Use that size, or build "
+            "the patch model with `keras.Input((None, None, channels))`. "
+            f"Received: patch_size={patch_size}"
+        )
+
+
+def _check_divisible(count, batch_size):
+    """Refuse batches that the devices of a distribution cannot share."""
+    distribution = keras.distribution.distribution()
+    if distribution is None:
+        return
+    devices = distribution.device_mesh.devices.size
+    sizes = {min(batch_size, count), count % batch_size} - {0}
+    if any(size % devices for size in sizes):
+        raise ValueError(
+            f"Under `keras.distribution` every batch must divide by the "
+            f"{devices} devices: pass a `batch_size` that is a multiple of "
+            f"{devices}, and as many images as fill every batch. Received: "
+            f"batch_size={batch_size} for {count} images"
+        )
+
+
+@contextlib.contextmanager
+def _weights_kept(model):
+    """Give a model its weights back when predicting fails or is interrupted.
+
+    On jax, `predict` and `evaluate` take the weights out of the model and put
+    them back at the end, but not after an exception.
+    """
+    if keras.backend.backend() != "jax":
+        yield
+        return
+    kept = [(variable, variable.value) for variable in model.variables]
+    try:
+        yield
+    except BaseException:
+        model.jax_state_sync()
+        for variable, value in kept:
+            # What a step has already consumed came back with the sync.
+            if not value.is_deleted():
+                variable.assign(value)
+        raise

@@ -1,0 +1,117 @@
+"""The loss of semantic segmentation."""
+
+import keras
+from keras import ops
+
+ACTIVATIONS = ("softmax", "sigmoid", "linear")
+
+
+@keras.saving.register_keras_serializable(package="keras_patching")
+class SegmentationLoss(keras.losses.Loss):
+    """Cross-entropy plus Dice between integer masks and predicted classes.
+
+    Cross-entropy is judged per pixel, so that a class of one pixel in a
+    hundred hardly weighs; the Dice loss (Milletari et al. 2016,
+    https://arxiv.org/abs/1606.04797) is judged per class over the batch, so
+    that it weighs as much as any other. Their sum is what nnU-Net uses.
+
+    Args:
+        num_classes: Number of classes.
+        activation: What predictions are: `"softmax"` or `"sigmoid"`
+            probabilities, or `"linear"` logits. One channel stands for two
+            classes.
+        ignore_value: Mask value of pixels that carry no label.
+        class_weights: A weight per class for the cross-entropy; `None` for 1.
+        dice_weight: Weight of the Dice loss beside the cross-entropy.
+        **kwargs: Arguments of `keras.losses.Loss`.
+
+    Call arguments:
+        y_true: Integer masks of shape `(batch, height, width)`, or with a
+            last axis of 1.
+        y_pred: Shape `(batch, height, width, num_classes)`, or one channel.
+
+    Example:
+
+    >>> loss = SegmentationLoss(num_classes=3, ignore_value=255)
+    >>> loss(masks, probabilities)
+    """
+
+    def __init__(
+        self,
+        num_classes,
+        activation="softmax",
+        ignore_value=None,
+        *,
+        class_weights=None,
+        dice_weight=1.0,
+        name="segmentation_loss",
+        **kwargs,
+    ):
+        super().__init__(name=name, **kwargs)
+        if class_weights is not None and len(class_weights) != num_classes:
+            raise ValueError(
+                f"`class_weights` needs one weight for each of {num_classes} "
+                f"classes. Received: class_weights={class_weights}"
+            )
+        self.num_classes = num_classes
+        self.activation = activation
+        self.ignore_value = ignore_value
+        self.class_weights = class_weights
+        self.dice_weight = dice_weight
+
+    def call(self, y_true, y_pred):
+        if len(y_true.shape) == len(y_pred.shape):
+            y_true = ops.squeeze(y_true, axis=-1)
+        y_true = ops.cast(y_true, "int32")
+        log_probabilities = self._log_probabilities(y_pred)
+        if self.ignore_value is None:
+            labelled = ops.ones_like(y_true, dtype=log_probabilities.dtype)
+        else:
+            is_labelled = ops.not_equal(y_true, self.ignore_value)
+            labelled = ops.cast(is_labelled, log_probabilities.dtype)
+            y_true = ops.where(is_labelled, y_true, 0)
+        one_hot = ops.one_hot(
+            y_true, self.num_classes, dtype=log_probabilities.dtype
+        )
+        one_hot = one_hot * labelled[..., None]
+        loss = self._cross_entropy(one_hot, log_probabilities)
+        if self.dice_weight:
+            probabilities = ops.exp(log_probabilities) * labelled[..., None]
+            loss += self.dice_weight * _dice(one_hot, probabilities)
+        return loss
+
+    def _cross_entropy(self, one_hot, log_probabilities):
+        """Per pixel, scaled so that its mean is over labelled pixels."""
+        weights = one_hot
+        if self.class_weights is not None:
+            weights = weights * ops.cast(self.class_weights, one_hot.dtype)
+        size = ops.cast(ops.size(one_hot) / self.num_classes, one_hot.dtype)
+        total = ops.maximum(ops.sum(weights), keras.config.epsilon())
+        return -ops.sum(weights * log_probabilities, axis=-1) * size / total
+
+    def _log_probabilities(self, y_pred):
+        y_pred = ops.cast(y_pred, keras.config.floatx())
+        if self.activation == "linear":
+            if y_pred.shape[-1] == 1:
+                y_pred = ops.concatenate([ops.zeros_like(y_pred), y_pred], -1)
+            return ops.log_softmax(y_pred, axis=-1)
+        if y_pred.shape[-1] == 1:
+            y_pred = ops.concatenate([1 - y_pred, y_pred], axis=-1)
+        return ops.log(ops.clip(y_pred, keras.config.epsilon(), 1.0))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "activation": self.activation,
+            "ignore_value": self.ignore_value,
+            "class_weights": self.class_weights,
+            "dice_weight": self.dice_weight,
+        }
+
+
+def _dice(one_hot, probabilities):
+    """Dice loss, averaged over the classes that occur in the batch."""
+    losses = keras.losses.dice(one_hot, probabilities, axis=(0, 1, 2))
+    occurs = ops.cast(ops.any(one_hot > 0, axis=(0, 1, 2)), losses.dtype)
+    return ops.sum(losses * occurs) / ops.maximum(ops.sum(occurs), 1)

@@ -1,0 +1,251 @@
+"""Semantic segmentation of large images with a patch model."""
+
+import os
+
+import keras
+import numpy as np
+
+from keras_patching.data.image_io import read_image
+from keras_patching.models.patched_model import PatchedModel
+from keras_patching.models.segmentation import loaders
+from keras_patching.models.segmentation.segmentation_loss import (
+    ACTIVATIONS,
+    SegmentationLoss,
+)
+from keras_patching.models.segmentation.unet import unet
+
+
+@keras.saving.register_keras_serializable(package="keras_patching")
+class SemanticSegmentationModel(PatchedModel):
+    """Assigns a class to every pixel of images of any size.
+
+    Args:
+        num_classes: Number of classes, background included.
+        patch_model: Keras model from `(batch, height, width, channels)` to
+            `(batch, height, width, num_classes)`, or to one channel where
+            there are two classes. `None` makes a compact U-Net.
+        activation: What the patch model ends in: `"softmax"`, `"sigmoid"` (one
+            channel, two classes) or `"linear"` (logits). `None` reads it off
+            the patch model.
+        ignore_value: Value of mask pixels that carry no label: they have no
+            weight in the loss. `None` if all pixels are labelled.
+        channels: Channels of the images; `None` keeps those of the files,
+            which needs a `patch_model`.
+        value_range: Lowest (black, the padding) and highest value of images.
+        **kwargs: Arguments of `PatchedModel`, such as `overlap`.
+
+    Input shape:
+        `(batch, height, width, channels)`, values in `value_range`.
+
+    Output shape:
+        `(batch, height, width, num_classes)`, what the patch model ends in:
+        probabilities, or logits; one channel under one-channel heads.
+
+    Raises:
+        ValueError: If the head of the patch model does not fit `num_classes`,
+            or cannot be told without `activation=`.
+
+    Example:
+
+    ```python
+    model = keras_patching.SemanticSegmentationModel(num_classes=2)
+    model.set_patch_size(height=128, width=128)
+    train, val = model.load_dataset_from_directory_with_segmentation_masks(
+        "field/images", "field/masks", validation_split=0.2, subset="both"
+    )
+    model.compile("adam")
+    model.fit(train, validation_data=val, epochs=20)
+    probabilities = model.predict(full_images)
+    masks = model.decode_predictions(probabilities)
+    ```
+    """
+
+    def __init__(
+        self,
+        num_classes=2,
+        patch_model=None,
+        *,
+        activation=None,
+        ignore_value=None,
+        channels=3,
+        value_range=(0, 255),
+        **kwargs,
+    ):
+        if num_classes < 2:
+            raise ValueError(
+                "`num_classes` counts the background and must be at least 2. "
+                f"Received: num_classes={num_classes}"
+            )
+        if patch_model is None:
+            patch_model = _default_patch_model(
+                num_classes, channels, value_range
+            )
+        kwargs.setdefault("pad_value", value_range[0])
+        super().__init__(patch_model, **kwargs)
+        self.num_classes = num_classes
+        self.activation = activation or _last_activation(patch_model)
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(
+                f"`activation` must be one of {ACTIVATIONS}: what "
+                f"'{patch_model.name}' ends in. "
+                f"Received: activation={self.activation!r}"
+            )
+        self.ignore_value = ignore_value
+        self.image_channels = channels
+        self.value_range = tuple(value_range)
+        _check_head(patch_model, num_classes, self.activation)
+
+    def load_dataset_from_directory_with_segmentation_masks(
+        self, dirname, seg_dirname, **kwargs
+    ):
+        """Load patches of images and masks, cutting them where not cached.
+
+        Takes `patch_size`, `num_classes`, `ignore_value`, `channels` and
+        `value_range` from the model, and the other arguments of the function
+        `keras_patching.load_dataset_from_directory_with_segmentation_masks`.
+        """
+        return loaders.load_dataset_from_directory_with_segmentation_masks(
+            dirname,
+            seg_dirname,
+            patch_size=self.require_patch_size(),
+            num_classes=self.num_classes,
+            ignore_value=self.ignore_value,
+            channels=self.image_channels,
+            value_range=self.value_range,
+            **kwargs,
+        )
+
+    def default_loss(self):
+        """`SegmentationLoss` for what the patch model ends in."""
+        return SegmentationLoss(
+            self.num_classes, self.activation, self.ignore_value
+        )
+
+    def decode_predictions(self, predictions):
+        """Turn predictions into masks.
+
+        Args:
+            predictions: Array of shape `(batch, height, width, classes)` as
+                `predict` returns it.
+
+        Returns:
+            Numpy array of shape `(batch, height, width)`, the class of each
+            pixel in the smallest unsigned integer type.
+        """
+        predictions = np.asarray(predictions)
+        if predictions.shape[-1] == 1:
+            threshold = 0.5 if self.activation == "sigmoid" else 0.0
+            classes = predictions[..., 0] > threshold
+        else:
+            classes = np.argmax(predictions, axis=-1)
+        return classes.astype(np.min_scalar_type(self.num_classes - 1))
+
+    def evaluate_full_images(self, images, targets):
+        """Predict whole images one by one and compare them with their masks.
+
+        Args:
+            images: Images of shape `(height, width, channels)`, of any sizes:
+                an array, a list of arrays, or a list of paths.
+            targets: Their masks of shape `(height, width)`, or paths.
+
+        Returns:
+            Dict of floats: `mean_iou` over the classes that occur, and
+            `iou_<class>` of each; pixels of `ignore_value` do not count.
+        """
+        confusion = np.zeros((self.num_classes, self.num_classes), "int64")
+        for image, target in zip(images, targets, strict=True):
+            image = self.read_image(image)
+            mask = self.decode_predictions(self.predict(image[None], verbose=0))
+            confusion += _confusion(
+                self.read_target(target),
+                mask[0],
+                self.num_classes,
+                self.ignore_value,
+            )
+        iou = _iou_per_class(confusion)
+        return {"mean_iou": float(np.mean(list(iou.values()))), **iou}
+
+    def read_image(self, image):
+        """Return an image as an array, read where it is the path of a file."""
+        if isinstance(image, (str, os.PathLike)):
+            return read_image(image, self.image_channels)
+        return np.asarray(image)
+
+    def read_target(self, target):
+        """Return a mask as an array, read where it is the path of a file."""
+        if isinstance(target, (str, os.PathLike)):
+            return loaders.read_class_mask(
+                target, self.num_classes, self.ignore_value
+            )
+        return np.asarray(target)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "activation": self.activation,
+            "ignore_value": self.ignore_value,
+            "channels": self.image_channels,
+            "value_range": self.value_range,
+        }
+
+
+def _default_patch_model(num_classes, channels, value_range):
+    if channels is None:
+        raise ValueError(
+            "The default patch model needs a number of `channels`: pass it, "
+            "or a `patch_model` of your own. Received: channels=None"
+        )
+    return unet(num_classes, channels, value_range)
+
+
+def _last_activation(layer):
+    """Read off what a patch model ends in, or None if it cannot be told."""
+    if isinstance(layer, keras.Sequential):
+        return _last_activation(layer.layers[-1])
+    if isinstance(layer, keras.Model):
+        outputs = getattr(layer, "outputs", None)
+        if not outputs or len(outputs) != 1:
+            return None
+        return _last_activation(outputs[0]._keras_history.operation)
+    if isinstance(layer, keras.layers.Softmax):
+        return "softmax"
+    activation = getattr(layer, "activation", None)
+    name = getattr(activation, "__name__", None)
+    return name if name in ACTIVATIONS else None
+
+
+def _check_head(patch_model, num_classes, activation):
+    shape = getattr(patch_model, "output_shape", None)
+    if not isinstance(shape, tuple):
+        return  # Not built yet.
+    axis = 1 if keras.config.image_data_format() == "channels_first" else -1
+    heads = {num_classes} | ({1} if num_classes == 2 else set())
+    one_channel = shape[axis] == 1
+    if shape[axis] not in heads or one_channel == (activation == "softmax"):
+        raise ValueError(
+            f"The patch model '{patch_model.name}' must end in {num_classes} "
+            "channels, or in one sigmoid or linear channel for two classes. "
+            f"Received: output shape {shape}, activation={activation!r}, "
+            f"num_classes={num_classes}"
+        )
+
+
+def _confusion(target, mask, num_classes, ignore_value):
+    """Count pixels per (true class, predicted class)."""
+    target = target.astype("int64")
+    pairs = target * num_classes + mask
+    if ignore_value is not None:
+        pairs = pairs[target != ignore_value]
+    counts = np.bincount(pairs.ravel(), minlength=num_classes**2)
+    return counts.reshape(num_classes, num_classes)
+
+
+def _iou_per_class(confusion):
+    """Intersection over union of each class that occurs at all."""
+    intersection = np.diag(confusion)
+    union = confusion.sum(axis=0) + confusion.sum(axis=1) - intersection
+    return {
+        f"iou_{index}": float(intersection[index] / union[index])
+        for index in np.flatnonzero(union)
+    }

@@ -1,0 +1,319 @@
+"""Cutting images into patches and putting patches together again.
+
+Stateless functions on `keras.ops`, for every backend, inside and outside of a
+graph, with static and with dynamic image sizes. Images are channels-last,
+`(batch, height, width, channels)`; patches carry their place in the grid in
+axes of their own, `(batch, rows, cols, height, width, channels)`.
+
+Where patches lie is asked of `PatchGrid`, never computed here.
+`keras.ops.image.extract_patches` is not used: it is a convolution with an
+identity kernel, whose size is the fourth power of the patch's.
+"""
+
+import keras
+from keras import ops
+
+from keras_patching.geometry import PatchGrid
+
+BLENDS = ("crop", "mean", "gaussian")
+
+# The gaussian's standard deviation as a fraction of the patch, as in nnU-Net
+# (Isensee et al. 2021, https://doi.org/10.1038/s41592-020-01008-z).
+_GAUSSIAN_SIGMA = 1 / 8
+
+
+def image_grid(images, patch_size, overlap=0, multiple_of=1):
+    """Return the grid of patches over a batch of images.
+
+    Args:
+        images: Tensor of shape `(batch, height, width, channels)`, whose
+            sizes may be dynamic.
+        patch_size, overlap, multiple_of: As for `PatchGrid`.
+
+    Returns:
+        A `PatchGrid`; its numbers are scalar tensors where sizes are dynamic.
+    """
+    _, height, width, _ = ops.shape(images)
+    return _grid((height, width), patch_size, overlap, multiple_of)
+
+
+def pad_to_grid(images, grid, pad_value=0):
+    """Pad images at the bottom and right to the padded size of their grid.
+
+    Args:
+        images: Tensor of shape `(batch, height, width, channels)`.
+        grid: Their `PatchGrid`.
+        pad_value: Value of the new pixels.
+
+    Returns:
+        Tensor of shape `(batch, *grid.padded_size, channels)`, same dtype.
+    """
+    (height, width), (bottom, right) = grid.image_size, grid.padded_size
+    if _is_same(height, bottom) and _is_same(width, right):
+        return images
+    padding = ((0, 0), (0, bottom - height), (0, right - width), (0, 0))
+    return ops.pad(images, padding, constant_values=pad_value)
+
+
+def extract_patches(images, grid, pad_value=0):
+    """Cut images into all the patches of their grid.
+
+    Args:
+        images: Tensor of shape `(batch, height, width, channels)`.
+        grid: `PatchGrid` of that height and width.
+        pad_value: Value of the pixels beyond the image.
+
+    Returns:
+        Tensor of shape `(batch, rows, cols, patch height, patch width,
+        channels)`, of the dtype of the images.
+
+    Example:
+
+    >>> images = keras.random.uniform((1, 300, 200, 3))
+    >>> grid = PatchGrid((300, 200), patch_size=128)
+    >>> extract_patches(images, grid).shape
+    (1, 3, 2, 128, 128, 3)
+    """
+    grid = _in_graph(grid)
+    images = pad_to_grid(images, grid, pad_value)
+    patch_height, patch_width = grid.patch_size
+    if grid.overlap[0]:
+        images = ops.take(images, _tile_pixels(grid.y_axis), axis=1)
+    if grid.overlap[1]:
+        images = ops.take(images, _tile_pixels(grid.x_axis), axis=2)
+    patches = ops.reshape(
+        images,
+        (
+            ops.shape(images)[0],
+            grid.rows,
+            patch_height,
+            grid.cols,
+            patch_width,
+            images.shape[-1],
+        ),
+    )
+    return ops.transpose(patches, (0, 1, 3, 2, 4, 5))
+
+
+def slice_patches(padded_images, grid, batch_indices, patch_indices):
+    """Cut chosen patches only, so that all of them never exist at once.
+
+    Args:
+        padded_images: Tensor of shape `(batch, height, width, channels)`, as
+            `pad_to_grid` returns it.
+        grid: The `PatchGrid` of the images before padding.
+        batch_indices: Integer tensor of shape `(n,)`, with static `n`: which
+            image each patch is cut from.
+        patch_indices: Integer tensor of shape `(n,)`: its row-major number.
+
+    Returns:
+        Tensor of shape `(n, patch height, patch width, channels)`.
+    """
+    grid = _in_graph(grid)
+    rows = grid.y_axis.origin(patch_indices // grid.cols)
+    cols = grid.x_axis.origin(patch_indices % grid.cols)
+    size = (1, *grid.patch_size, padded_images.shape[-1])
+    return ops.concatenate(
+        [
+            ops.slice(
+                padded_images, (batch_indices[i], rows[i], cols[i], 0), size
+            )
+            for i in range(batch_indices.shape[0])
+        ]
+    )
+
+
+def stitch_patches(patches, grid, scale=(1, 1), blend="crop"):
+    """Put patches together to whole images and crop the padding.
+
+    Args:
+        patches: Tensor of shape `(batch, rows, cols, patch height, patch
+            width, channels)`: the patches of the grid, or what a model made
+            of them at another scale.
+        grid: `PatchGrid` of the images.
+        scale: `(numerator, denominator)`: pixels of a patch here per pixel of
+            a patch of the grid, along each axis.
+        blend: `"crop"` (each pixel is taken from the patch that owns it),
+            `"mean"` or `"gaussian"` (a weighted mean of all patches that hold
+            it, accumulated in float32 where the dtype is narrower).
+
+    Returns:
+        Tensor of shape `(batch, height, width, channels)`, where height and
+        width are those of the image times `scale`, rounded up, and the dtype
+        is that of the patches.
+
+    Raises:
+        ValueError: If origins of patches fall between two pixels at this
+            scale, or `blend` has to average integers.
+    """
+    _check_blend(blend, grid, scale, patches.dtype)
+    grid = _in_graph(grid)
+    height, width, channels = patches.shape[3:]
+    images = ops.reshape(
+        ops.transpose(patches, (0, 1, 3, 2, 4, 5)),
+        (
+            ops.shape(patches)[0],
+            grid.rows * height,
+            grid.cols * width,
+            channels,
+        ),
+    )
+    images = _join(images, grid.y_axis, scale, blend, axis=1)
+    images = _join(images, grid.x_axis, scale, blend, axis=2)
+    return ops.cast(images, patches.dtype)
+
+
+def spatial_scale(output_shape, patch_size):
+    """Return the scale of a patch model's output, or None if there is none.
+
+    Args:
+        output_shape: Static shape `(batch, height, width, channels)` of an
+            output of a patch model; of any rank.
+        patch_size: `(height, width)` of the patches that it was made from.
+
+    Returns:
+        `(k, 1)` or `(1, k)` when both axes are k times or 1/k of the patch,
+        else None.
+    """
+    if len(output_shape) != 4 or None in output_shape[1:3]:
+        return None
+    (height, width), (patch_height, patch_width) = output_shape[1:3], patch_size
+    if height * patch_width != width * patch_height:
+        return None
+    if height % patch_height == 0:
+        return height // patch_height, 1
+    if patch_height % height == 0:
+        return 1, patch_height // height
+    return None
+
+
+def scaled_length(length, scale):
+    """Length of an image at a scale `(numerator, denominator)`, rounded up."""
+    numerator, denominator = scale
+    return (length * numerator + denominator - 1) // denominator
+
+
+def _grid(*arguments):
+    return PatchGrid(*arguments, maximum=_maximum)
+
+
+def _in_graph(grid):
+    """Return the grid with a `maximum` that also compares tensors."""
+    return _grid(
+        grid.image_size, grid.patch_size, grid.overlap, grid.multiple_of
+    )
+
+
+def _check_blend(blend, grid, scale, dtype):
+    if blend not in BLENDS:
+        raise ValueError(
+            f"`blend` must be one of {BLENDS}. Received: blend={blend!r}"
+        )
+    numerator, denominator = scale
+    for axis in (grid.y_axis, grid.x_axis):
+        if axis.unit * numerator % denominator:
+            raise ValueError(
+                f"Outputs at 1/{denominator} of the patch need origins that "
+                f"are multiples of {denominator} pixels: pass "
+                f"multiple_of={denominator}. Received: {grid}"
+            )
+    if blend != "crop" and not keras.backend.is_float_dtype(dtype):
+        raise ValueError(
+            f'blend="{blend}" averages patches, which integers do not allow: '
+            f'use blend="crop". Received outputs of dtype {dtype}'
+        )
+
+
+def _join(tiles, grid_axis, scale, blend, axis):
+    """Reduce an axis from tiles side by side to the pixels of the image."""
+    numerator, denominator = scale
+    length = scaled_length(grid_axis.length, scale)
+    if not grid_axis.overlap:
+        # Tiles lie where they belong: only the padding is to be cropped.
+        index = [slice(None)] * 4
+        index[axis] = slice(length)
+        return tiles[tuple(index)]
+    patch = grid_axis.patch * numerator // denominator
+    pixels = ops.arange(length, dtype="int32")
+    index = ops.arange(grid_axis.count, dtype="int32")
+    origins = grid_axis.origin(index) * numerator // denominator
+    if blend == "crop":
+        borders = grid_axis.border(index) * numerator // denominator
+        owners = _count_not_above(borders, pixels) - 1
+        return ops.take(
+            tiles, _pixels_of_tiles(owners, pixels, origins, patch), axis=axis
+        )
+    holders = _holders(pixels, origins, patch, grid_axis)
+    return _weighted_mean(
+        tiles, holders, pixels, origins, _blend_profile(patch, blend), axis
+    )
+
+
+def _holders(pixels, origins, patch, grid_axis):
+    """Yield, one after the other, the tiles that hold each pixel."""
+    first = _count_not_above(origins + patch, pixels)
+    last = _count_not_above(origins, pixels) - 1
+    # The last tile is shifted inward: there one more than usual may overlap.
+    most = (grid_axis.patch + grid_axis.step - 1) // grid_axis.step + 1
+    for offset in range(most):
+        yield ops.minimum(first + offset, last), first + offset <= last
+
+
+def _weighted_mean(tiles, holders, pixels, origins, profile, axis):
+    dtype = keras.backend.result_type(tiles.dtype, "float32")
+    shape = [1] * 4
+    shape[axis] = -1
+    total, total_weight = 0.0, 0.0
+    patch = profile.shape[0]
+    for tile, is_new in holders:
+        index = _pixels_of_tiles(tile, pixels, origins, patch)
+        weight = ops.where(is_new, ops.take(profile, index % patch), 0.0)
+        weight = ops.reshape(ops.cast(weight, dtype), shape)
+        total += ops.cast(ops.take(tiles, index, axis=axis), dtype) * weight
+        total_weight += weight
+    return total / total_weight
+
+
+def _blend_profile(patch, blend):
+    """Weight of each pixel of a patch along one axis; always positive."""
+    if blend == "mean":
+        return ops.ones((patch,), "float32")
+    pixels = ops.arange(patch, dtype="float32")
+    distance = (pixels - (patch - 1) / 2) / (patch * _GAUSSIAN_SIGMA)
+    return ops.exp(-0.5 * ops.square(distance))
+
+
+def _tile_pixels(axis):
+    """Pixels of the padded image that all tiles along an axis hold."""
+    origins = axis.origin(ops.arange(axis.count, dtype="int32"))
+    pixels = ops.arange(axis.patch, dtype="int32")
+    return ops.reshape(origins[:, None] + pixels[None, :], (-1,))
+
+
+def _pixels_of_tiles(tiles, pixels, origins, patch):
+    """Where pixels of the image lie when tiles are laid side by side."""
+    return tiles * patch + pixels - ops.take(origins, tiles)
+
+
+def _count_not_above(thresholds, values):
+    """For each value, how many thresholds are at most that value."""
+    return ops.sum(
+        ops.cast(thresholds[None, :] <= values[:, None], "int32"), axis=1
+    )
+
+
+def _is_same(first, second):
+    return isinstance(first, int) and first == second
+
+
+def _maximum(first, second):
+    """The larger of two lengths: integers, sizes of a graph, or tensors."""
+    if isinstance(first, int) and isinstance(second, int):
+        return max(first, second)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        if jax.export.is_symbolic_dim(first - second):
+            # The sizes of jax.export, which jax.numpy cannot compare.
+            return jax.core.max_dim(first, second)
+    return ops.maximum(first, second)

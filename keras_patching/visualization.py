@@ -1,0 +1,272 @@
+"""Pictures for people: masks over images, panels side by side.
+
+Made with numpy and the Pillow that imageio brings, so that they need no
+optional package. Every function returns uint8 `(height, width, 3)`, ready for
+`keras_patching.data.image_io.write_image`.
+"""
+
+import math
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+# Distinct to colour-blind eyes: Okabe and Ito, 2008, "Color universal design",
+# https://jfly.uni-koeln.de/color/
+COLORS = (
+    (86, 180, 233),
+    (230, 159, 0),
+    (204, 121, 167),
+    (240, 228, 66),
+    (0, 114, 178),
+    (213, 94, 0),
+    (0, 158, 115),
+)
+MISSED, FALSE_ALARM = (230, 159, 0), (86, 180, 233)
+_INK, _PAPER = (40, 40, 40), 255
+
+
+def to_uint8(image, value_range=None):
+    """Scale an image of any dtype to what a screen shows.
+
+    Args:
+        image: Array `(height, width)` or `(height, width, channels)`. Grey is
+            repeated to RGB; of more than three channels the first three are
+            shown.
+        value_range: `(black, white)`. If `None`, uint8 is taken as it is and
+            anything else from its smallest to its largest finite value.
+
+    Returns:
+        uint8 `(height, width, 3)`; what is not a number is black.
+
+    Raises:
+        ValueError: The image has another rank or no pixels.
+
+    Example:
+        >>> to_uint8(np.array([[0.0, 0.5]]), value_range=(0, 1))[0, 1]
+        array([128, 128, 128], dtype=uint8)
+    """
+    image = np.asarray(image)
+    if image.ndim not in (2, 3) or image.size == 0:
+        raise ValueError(
+            "An image must be (height, width) or (height, width, channels). "
+            f"Received: shape={image.shape}"
+        )
+    if image.ndim == 2:
+        image = image[..., None]
+    image = image[..., :3] if image.shape[2] >= 3 else image[..., :1]
+    if image.dtype != np.uint8 or value_range is not None:
+        image = _scaled(image, value_range)
+    return np.broadcast_to(image, (*image.shape[:2], 3)).copy()
+
+
+def _scaled(image, value_range):
+    image = image.astype("float64")
+    finite = np.isfinite(image)
+    if value_range is None:
+        values = image[finite]
+        value_range = (values.min(), values.max()) if values.size else (0, 1)
+    black, white = value_range
+    span = white - black or 1
+    scaled = np.where(finite, image - black, 0) * (255 / span)
+    return np.clip(np.rint(scaled), 0, 255).astype("uint8")
+
+
+def overlay_mask(image, mask, alpha=0.5, colors=None):
+    """Lay a mask in colours over an image, with a line along its edges.
+
+    Args:
+        image: Array `(height, width[, channels])`, as for `to_uint8`.
+        mask: Integers `(height, width)`; class 0 stays transparent.
+        alpha: Opacity of the colours, 0 to 1; the line is opaque.
+        colors: RGB of class 1, 2 and so on, repeated when they run out. By
+            default seven that colour-blind people can tell apart.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+
+    Raises:
+        ValueError: Mask and image differ in size, or the mask is not integer.
+    """
+    picture = to_uint8(image).astype("float32")
+    mask = _checked_mask(mask, picture)
+    palette = np.asarray(COLORS if colors is None else colors, "float32")
+    color = palette[(mask.astype("int64") - 1) % len(palette)]
+    opacity = np.where(_edges(mask), 1, alpha) * (mask != 0)
+    picture += opacity[..., None].astype("float32") * (color - picture)
+    return np.rint(picture).astype("uint8")
+
+
+def _checked_mask(mask, picture):
+    mask = np.asarray(mask)
+    if mask.ndim == 3 and mask.shape[2] == 1:
+        mask = mask[..., 0]
+    if mask.shape != picture.shape[:2] or mask.dtype.kind not in "uib":
+        raise ValueError(
+            "A mask must hold integers (height, width) of the image's size "
+            f"{picture.shape[:2]}. Received: shape={mask.shape}, "
+            f"dtype={mask.dtype}"
+        )
+    return mask
+
+
+def _edges(mask):
+    """True in a pixel whose neighbour above, below, left or right differs."""
+    down = mask[1:] != mask[:-1]
+    right = mask[:, 1:] != mask[:, :-1]
+    edges = np.zeros(mask.shape, bool)
+    edges[1:] |= down
+    edges[:-1] |= down
+    edges[:, 1:] |= right
+    edges[:, :-1] |= right
+    return edges
+
+
+def side_by_side(panels, height=None, columns=None):
+    """Set pictures of equal height side by side, each below its caption.
+
+    Args:
+        panels: Dict from caption to array, as for `to_uint8`.
+        height: Height of each picture in pixels; by default that of the
+            lowest one.
+        columns: Pictures per row; by default all in one row.
+
+    Returns:
+        uint8 `(height, width, 3)` on white.
+
+    Raises:
+        ValueError: There are no panels, or a number is below 1.
+    """
+    _check_layout(panels, height, columns)
+    pictures = {caption: to_uint8(array) for caption, array in panels.items()}
+    height = height or min(len(picture) for picture in pictures.values())
+    font = _font(pictures, height)
+    cells = [
+        np.concatenate([_caption(caption, picture.shape[1], font), picture])
+        for caption, picture in _at_height(pictures, height).items()
+    ]
+    columns = columns or len(cells)
+    gutter = max(4, height // 50)
+    rows = [
+        _joined(cells[first : first + columns], gutter, axis=1)
+        for first in range(0, len(cells), columns)
+    ]
+    return _joined(rows, gutter, axis=0)
+
+
+def segmentation_figure(image, truth, prediction, height=None, columns=None):
+    """Show an image, its true mask, the predicted one, and where they differ.
+
+    Args:
+        image: Array `(height, width[, channels])`, as for `to_uint8`.
+        truth: Integers `(height, width)`.
+        prediction: Integers `(height, width)`.
+        height: Height of each panel in pixels; by default the image's, but at
+            most 512.
+        columns: Panels per row; by default all four in one row.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+
+    Raises:
+        ValueError: The three differ in size.
+
+    Example:
+        >>> figure = segmentation_figure(image, truth, prediction)
+        >>> image_io.write_image("field.png", figure)
+    """
+    picture = to_uint8(image)
+    truth = _checked_mask(truth, picture)
+    prediction = _checked_mask(prediction, picture)
+    height = height or min(len(picture), 512)
+    # Masks are drawn at the final size, since scaling would blur their edges.
+    picture = _resized(picture, height)
+    truth = _nearest(truth, picture.shape)
+    prediction = _nearest(prediction, picture.shape)
+    panels = {
+        "Input": picture,
+        "Truth": overlay_mask(picture, truth),
+        "Prediction": overlay_mask(picture, prediction),
+        "Missed (orange), false alarm (blue)": _errors(
+            picture, truth, prediction
+        ),
+    }
+    return side_by_side(panels, height, columns)
+
+
+def _errors(picture, truth, prediction):
+    """Differences over a pale grey picture; a wrong class counts as missed."""
+    grey = 120 + 0.5 * picture.mean(axis=-1)
+    wrong = np.where(truth != 0, 1, 2) * (truth != prediction)
+    return overlay_mask(
+        np.minimum(grey, 255).astype("uint8"),
+        wrong,
+        alpha=0.9,
+        colors=(MISSED, FALSE_ALARM),
+    )
+
+
+def _check_layout(panels, height, columns):
+    if not panels:
+        raise ValueError("There must be at least one panel. Received: {}")
+    for name, number in (("height", height), ("columns", columns)):
+        if number is not None and number < 1:
+            raise ValueError(
+                f"{name} must be at least 1. Received: {name}={number}"
+            )
+
+
+def _at_height(pictures, height):
+    return {
+        caption: _resized(picture, height)
+        for caption, picture in pictures.items()
+    }
+
+
+def _resized(picture, height):
+    if len(picture) == height:
+        return picture
+    width = max(1, round(picture.shape[1] * height / len(picture)))
+    resample = Image.Resampling.LANCZOS
+    return np.asarray(
+        Image.fromarray(picture).resize((width, height), resample)
+    )
+
+
+def _nearest(mask, shape):
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(int)
+        for new, old in zip(shape, mask.shape, strict=False)
+    )
+    return mask[rows[:, None], columns]
+
+
+def _font(pictures, height):
+    """The largest font, up to a size that suits the height, that fits all."""
+    size = min(max(12, height // 20), 40)
+    fitting = [size]
+    for caption, picture in pictures.items():
+        width = picture.shape[1] * height / len(picture)
+        length = ImageFont.load_default(size).getlength(caption)
+        fitting.append(math.floor(size * 0.96 * width / max(length, 1)))
+    return ImageFont.load_default(max(8, min(fitting)))
+
+
+def _caption(text, width, font):
+    height = math.ceil(font.size * 1.7)
+    strip = Image.new("RGB", (width, height), (_PAPER,) * 3)
+    ImageDraw.Draw(strip).text(
+        (width / 2, height / 2), text, _INK, font, anchor="mm"
+    )
+    return np.asarray(strip)
+
+
+def _joined(blocks, gutter, axis):
+    """Join on white along one axis, padding the other to the longest."""
+    longest = max(block.shape[1 - axis] for block in blocks)
+    padded = []
+    for block in blocks:
+        widths = [(0, 0)] * 3
+        widths[1 - axis] = (0, longest - block.shape[1 - axis])
+        widths[axis] = (gutter if padded else 0, 0)
+        padded.append(np.pad(block, widths, constant_values=_PAPER))
+    return np.concatenate(padded, axis)

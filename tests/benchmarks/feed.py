@@ -1,0 +1,111 @@
+"""How fast does `PatchingSequence` feed shuffled patches with masks?
+
+Compared with fancy indexing of one packed `.npy` memory map of the same
+patches and one of the masks, as plain arrays; all warm, in one thread. The bar
+is a ratio of 0.75. The two take turns, and the best turn of each counts, since
+other work on the machine only ever slows one down.
+
+    python tests/benchmarks/feed.py [--shards 120] [--repeats 40]
+"""
+
+import argparse
+import pathlib
+import tempfile
+import time
+
+import numpy as np
+
+from keras_patching.data.image_io import write_image
+from keras_patching.data.patching_sequence import PatchingSequence
+from keras_patching.models.segmentation.loaders import (
+    load_dataset_from_directory_with_segmentation_masks,
+)
+
+BATCH = 32
+BAR = 0.75
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shards", type=int, default=120)
+    parser.add_argument("--repeats", type=int, default=40)
+    arguments = parser.parse_args()
+    print(
+        f"{arguments.shards} images, uint8, batches of {BATCH}, shuffled\n"
+        f"{'patch':>6} {'patches':>8} {'packed/s':>10} {'sequence/s':>10} "
+        f"{'ratio':>6}   bar {BAR}"
+    )
+    for patch in (128, 256):
+        with tempfile.TemporaryDirectory() as folder:
+            measure(pathlib.Path(folder), patch, arguments)
+
+
+def measure(folder, patch, arguments):
+    sequence = make_sequence(folder, patch, arguments.shards)
+    packed = pack(folder, sequence)
+    rng = np.random.default_rng(0)
+    speeds = {"packed": [], "sequence": []}
+    for epoch in range(arguments.repeats + 1):
+        order = rng.permutation(sequence.num_samples)
+        times = {
+            "packed": timed(lambda o=order: read_packed(packed, o)),
+            "sequence": timed(lambda: read_sequence(sequence)),
+        }
+        if epoch:  # the first warms up
+            for name, seconds in times.items():
+                speeds[name].append(sequence.num_samples / seconds)
+        sequence.on_epoch_begin()
+        sequence.on_epoch_end()
+    best = {name: max(values) for name, values in speeds.items()}
+    ratio = best["sequence"] / best["packed"]
+    print(
+        f"{patch:>6} {sequence.num_samples:>8} {best['packed']:>10.0f} "
+        f"{best['sequence']:>10.0f} {ratio:>6.2f}   "
+        f"{'holds' if ratio >= BAR else 'MISSED'}",
+        flush=True,
+    )
+
+
+def make_sequence(folder, patch, shards):
+    """Make a cache of images of noise, 1.5 MB of pixels each."""
+    rng = np.random.default_rng(0)
+    for name, values, channels in (("images", 256, (3,)), ("masks", 2, ())):
+        (folder / name).mkdir()
+        for index in range(shards):
+            pixels = rng.integers(0, values, (512, 1024, *channels), np.uint8)
+            write_image(folder / name / f"{index}.npy", pixels)
+    return load_dataset_from_directory_with_segmentation_masks(
+        folder / "images", folder / "masks", patch, seed=0, verbose=False
+    )
+
+
+def pack(folder, sequence):
+    """Write all patches into one file, and all masks into one."""
+    ordered = PatchingSequence(sequence.manifest, BATCH, shuffle=False)
+    arrays = []
+    for kind, name in enumerate(("images.npy", "masks.npy")):
+        path = folder / name
+        np.save(path, np.concatenate([batch[kind] for batch in ordered]))
+        arrays.append(np.asarray(np.load(path, mmap_mode="r")))
+    return arrays
+
+
+def read_packed(arrays, order):
+    for start in range(0, len(order), BATCH):
+        samples = order[start : start + BATCH]
+        _batch = tuple(array[samples] for array in arrays)
+
+
+def read_sequence(sequence):
+    for index in range(len(sequence)):
+        _batch = sequence[index]
+
+
+def timed(function):
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()

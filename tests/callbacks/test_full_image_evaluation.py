@@ -1,0 +1,85 @@
+"""Scores on whole images reach the logs, and callbacks that watch them."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_patching import SemanticSegmentationModel
+from keras_patching.callbacks import FullImageEvaluation
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (8, 16, 16, 3)).astype("uint8")
+    return images, (images[..., 0] > 127).astype("uint8")
+
+
+@pytest.fixture
+def model():
+    patch_model = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Rescaling(1 / 127.5, -1),
+            keras.layers.Conv2D(2, 1, activation="softmax"),
+        ]
+    )
+    model = SemanticSegmentationModel(2, patch_model, patch_size=16)
+    model.compile(keras.optimizers.SGD(0.1))
+    return model
+
+
+def full_images(data):
+    images, masks = data
+    images = [np.concatenate(images[:3], axis=0), images[3][:9]]
+    return images, [np.concatenate(masks[:3], axis=0), masks[3][:9]]
+
+
+def test_scores_of_every_epoch_are_in_the_history(model, data):
+    callback = FullImageEvaluation(*full_images(data))
+    history = model.fit(
+        *data, epochs=3, verbose=0, callbacks=[callback]
+    ).history
+    assert len(history["val_full_mean_iou"]) == 3
+    scores = model.evaluate_full_images(*full_images(data))
+    assert history["val_full_mean_iou"][-1] == pytest.approx(scores["mean_iou"])
+    assert history["val_full_iou_1"][-1] == pytest.approx(scores["iou_1"])
+
+
+def test_other_callbacks_can_watch_them(model, data, tmp_path):
+    model.fit(
+        *data,
+        epochs=2,
+        verbose=0,
+        callbacks=[
+            FullImageEvaluation(*full_images(data), every=2),
+            keras.callbacks.ModelCheckpoint(
+                tmp_path / "best.keras",
+                "val_full_mean_iou",
+                mode="max",
+                save_best_only=True,
+            ),
+        ],
+    )
+    assert (tmp_path / "best.keras").exists()
+
+
+def test_training_goes_on_with_the_weights_it_had(model, data):
+    twin = keras.models.clone_model(model)
+    twin.set_weights(model.get_weights())
+    twin.compile(keras.optimizers.SGD(0.1))
+    callback = FullImageEvaluation(*full_images(data))
+    model.fit(*data, epochs=3, verbose=0, shuffle=False, callbacks=[callback])
+    twin.fit(*data, epochs=3, verbose=0, shuffle=False)
+    for ours, other in zip(
+        model.get_weights(), twin.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(ours, other, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("images", "targets", "every"), [([], [], 1), ([1], [], 1), ([1], [1], 0)]
+)
+def test_impossible_arguments_are_refused(images, targets, every):
+    with pytest.raises(ValueError, match="Received"):
+        FullImageEvaluation(images, targets, every)

@@ -1,0 +1,218 @@
+"""A model that trains on patches and predicts whole images."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from keras_patching import PatchedModel
+
+
+def draw(shape, dtype="float32"):
+    return (np.random.default_rng(0).random(shape) * 200).astype(dtype)
+
+
+def conv_model(size=(None, None)):
+    return keras.Sequential(
+        [
+            keras.Input((*size, 3)),
+            keras.layers.Conv2D(2, 3, padding="same"),
+        ]
+    )
+
+
+def patch_mean_model():
+    """What it returns depends on where patches lie."""
+    inputs = keras.Input((None, None, 3))
+    mean = keras.ops.mean(inputs, axis=(1, 2), keepdims=True)
+    outputs = keras.layers.Dense(1)(mean + 0 * inputs)
+    return keras.Model(inputs, outputs)
+
+
+@pytest.fixture
+def model():
+    return PatchedModel(conv_model(), patch_size=(8, 12))
+
+
+def test_fit_on_patches_then_predict_and_evaluate_images(model):
+    model.compile("sgd", "mse")
+    model.fit(
+        draw((4, 8, 12, 3)) / 200, np.zeros((4, 8, 12, 2)), epochs=2, verbose=0
+    )
+    images = draw((3, 19, 30, 3)) / 200
+    predicted = model.predict(images, verbose=0)
+    assert predicted.shape == (3, 19, 30, 2)
+    loss = model.evaluate(images, np.zeros((3, 19, 30, 2)), verbose=0)
+    np.testing.assert_allclose(loss, np.mean(predicted**2), rtol=1e-4)
+
+
+def test_a_new_patch_size_changes_the_next_call_of_the_same_shape():
+    model = PatchedModel(patch_mean_model(), patch_size=8)
+    model.compile("sgd", "mse")
+    images, targets = draw((2, 24, 24, 3)), np.zeros((2, 24, 24, 1))
+    results = []
+    for size in [(8, 8), (12, 24), (8, 8)]:
+        model.set_patch_size(*size)
+        predicted = model.predict(images, verbose=0)
+        loss = model.evaluate(images, targets, verbose=0)
+        np.testing.assert_allclose(loss, np.mean(predicted**2), rtol=1e-4)
+        results.append(predicted)
+    np.testing.assert_array_equal(results[0], results[2])
+    assert np.abs(results[0] - results[1]).max() > 1
+    assert np.ptp(results[1][0, 12:, :]) < 1e-3
+
+
+def test_set_patch_size_takes_height_and_width_by_name(model):
+    model.set_patch_size(height=16, width=8)
+    assert model.patch_size == (16, 8)
+    model.set_patch_size(16)
+    assert model.patch_size == (16, 16)
+
+
+def test_without_a_patch_size_every_call_names_set_patch_size():
+    model = PatchedModel(conv_model())
+    model.compile("sgd", "mse")
+    for call in (model.predict, model.evaluate, model.fit):
+        with pytest.raises(ValueError, match="set_patch_size"):
+            call(draw((1, 8, 8, 3)))
+
+
+def test_a_patch_model_of_fixed_size_names_both_shapes():
+    model = PatchedModel(conv_model((8, 12)))
+    with pytest.raises(ValueError, match=r"\(8, 12\).*patch_size=\(16, 16\)"):
+        model.set_patch_size(16)
+    model.set_patch_size(8, 12)
+    assert model.predict(draw((1, 9, 9, 3)), verbose=0).shape == (1, 9, 9, 2)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        draw((2, 8, 12)),
+        draw((2, 8, 12, 4)),
+        draw((0, 8, 12, 3)),
+        draw((2, 0, 12, 3)),
+        [draw((8, 12, 3)), draw((9, 12, 3))],
+    ],
+    ids=["rank", "channels", "no images", "no pixels", "list"],
+)
+def test_a_wrong_input_is_refused_and_the_weights_survive_it(model, images):
+    model.compile("sgd", "mse")
+    good = draw((1, 19, 30, 3))
+    before = model.predict(good, verbose=0)
+    for call in (model.predict, model.evaluate, model.fit):
+        with pytest.raises(ValueError, match="Received"):
+            call(images)
+    np.testing.assert_array_equal(model.predict(good, verbose=0), before)
+
+
+def test_weights_survive_an_error_inside_predict(model):
+    good = draw((1, 19, 30, 3))
+    before = model.predict(good, verbose=0)
+
+    def failing_images():
+        yield good
+        raise RuntimeError("the disk is gone")
+
+    with pytest.raises(Exception, match="the disk is gone"):
+        model.predict(failing_images(), steps=2, verbose=0)
+    np.testing.assert_array_equal(model.predict(good, verbose=0), before)
+
+
+def test_a_data_set_of_another_patch_size_is_refused(model):
+    class Patches(keras.utils.PyDataset):
+        patch_size = (8, 8)
+
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            return draw((2, 8, 8, 3)), np.zeros((2, 8, 8, 2))
+
+    patches = Patches(workers=2)
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"\(8, 12\).*\(8, 8\)"):
+        model.fit(patches)
+    model.set_patch_size(8)
+    model.fit(patches, validation_data=patches, verbose=0)
+
+
+def test_large_images_are_predicted_one_at_a_time(model):
+    sizes = []
+
+    class Sizes(keras.callbacks.Callback):
+        def on_predict_batch_end(self, batch, logs=None):
+            sizes.append(len(logs["outputs"]))
+
+    model.predict(draw((3, 19, 30, 3)), callbacks=[Sizes()], verbose=0)
+    model.predict(draw((3, 8, 12, 3)), callbacks=[Sizes()], verbose=0)
+    assert sizes == [1, 1, 1, 3]
+
+
+def test_unstitched_outputs_train_with_one_target_per_patch():
+    patch_model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(1),
+        ]
+    )
+    model = PatchedModel(patch_model, patch_size=8, stitch=False)
+    model.compile(keras.optimizers.Adam(0.1), "mse", metrics=["mae"])
+    patches = np.linspace(0, 1, 64)[:, None, None, None] * np.ones((1, 8, 8, 3))
+    history = model.fit(
+        patches, patches[:, 0, 0, :1], epochs=20, verbose=0
+    ).history
+    assert history["loss"][-1] < history["loss"][0] / 4
+    predicted = model.predict(np.ones((1, 20, 8, 3)), verbose=0)
+    assert predicted.shape == (1, 3, 1, 1)
+
+
+def test_a_round_trip_keeps_geometry_weights_and_compilation(tmp_path):
+    model = PatchedModel(
+        conv_model(), patch_size=(8, 12), overlap=2, multiple_of=2, pad_value=5
+    )
+    model.compile("adam", "mse")
+    model.fit(draw((4, 8, 12, 3)), np.zeros((4, 8, 12, 2)), verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    images = draw((1, 19, 30, 3))
+    np.testing.assert_array_equal(
+        loaded.predict(images, verbose=0), model.predict(images, verbose=0)
+    )
+    for name in ("patch_size", "overlap", "multiple_of", "pad_value"):
+        assert loaded.get_config()[name] == model.get_config()[name]
+    loaded.fit(draw((4, 8, 12, 3)), np.zeros((4, 8, 12, 2)), verbose=0)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="only jax distributes"
+)
+def test_a_batch_that_devices_cannot_share_is_refused_before_dispatch():
+    code = """
+import keras, keras_patching, numpy
+keras.distribution.set_distribution(keras.distribution.DataParallel())
+patch_model = keras.Sequential(
+    [keras.Input((None, None, 3)), keras.layers.Conv2D(2, 3, padding="same")]
+)
+model = keras_patching.PatchedModel(patch_model, 8)
+images = numpy.ones((4, 20, 20, 3), "float32")
+try:
+    model.predict(images, verbose=0)
+except ValueError as error:
+    assert "4 devices" in str(error), error
+else:
+    raise AssertionError("one image on four devices was not refused")
+print(model.predict(images, batch_size=4, verbose=0).shape)
+"""
+    flags = "--xla_force_host_platform_device_count=4"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "XLA_FLAGS": flags},
+        capture_output=True,
+        text=True,
+    )
+    assert "(4, 20, 20, 2)" in done.stdout, done.stderr

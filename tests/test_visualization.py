@@ -1,0 +1,179 @@
+import numpy as np
+import pytest
+
+from keras_patching import visualization
+
+RNG = np.random.default_rng(0)
+
+
+def grey(height, width, value=100):
+    return np.full((height, width, 3), value, "uint8")
+
+
+@pytest.mark.parametrize(
+    "shape", [(4, 5), (4, 5, 1), (4, 5, 2), (4, 5, 3), (4, 5, 7)]
+)
+def test_any_number_of_channels_becomes_rgb(shape):
+    image = RNG.integers(0, 256, shape).astype("uint8")
+    picture = visualization.to_uint8(image)
+    assert picture.shape == (4, 5, 3)
+    assert picture.dtype == np.uint8
+    np.testing.assert_array_equal(
+        picture[..., 0], image if image.ndim == 2 else image[..., 0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("image", "value_range", "expected"),
+    [
+        (np.uint8([[3, 200]]), None, [3, 200]),
+        (np.uint8([[0, 1]]), (0, 1), [0, 255]),
+        (np.float32([[-1, 0, 1]]), None, [0, 128, 255]),
+        (np.float32([[-1, 0, 1]]), (0, 1), [0, 0, 255]),
+        (np.uint16([[0, 65535, 32768]]), (0, 65535), [0, 255, 128]),
+        (np.array([[False, True]]), None, [0, 255]),
+        (np.float32([[7, 7]]), None, [0, 0]),
+        (np.float32([[0, np.nan, 2, np.inf]]), None, [0, 0, 255, 0]),
+        (np.float32([[np.nan]]), None, [0]),
+    ],
+)
+def test_any_range_is_scaled_to_the_screen(image, value_range, expected):
+    picture = visualization.to_uint8(image, value_range)
+    assert picture[0, :, 1].tolist() == expected
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 4, 5, 3), (0, 4, 3)])
+def test_what_is_no_image_is_an_error(shape):
+    with pytest.raises(ValueError, match="Received: shape="):
+        visualization.to_uint8(np.zeros(shape))
+
+
+def test_background_stays_and_classes_differ():
+    image = grey(30, 40)
+    mask = np.zeros((30, 40), "uint8")
+    mask[5:15, 5:15] = 1
+    mask[5:15, 20:30] = 2
+    picture = visualization.overlay_mask(image, mask)
+    np.testing.assert_array_equal(picture[mask == 0], image[mask == 0])
+    inside = [tuple(picture[10, x]) for x in (10, 25)]
+    assert len({*inside, (100, 100, 100)}) == 3
+    np.testing.assert_array_equal(image, grey(30, 40))
+
+
+def test_opacity_leaves_the_edge_visible():
+    mask = np.zeros((30, 40), "uint8")
+    mask[5:15, 5:15] = 1
+    picture = visualization.overlay_mask(
+        grey(30, 40), mask, alpha=0, colors=[(255, 0, 0)]
+    )
+    red = (picture == (255, 0, 0)).all(axis=-1)
+    assert red.sum() == 36
+    assert not red[6:14, 6:14].any()
+
+
+def test_more_classes_than_colors_repeat_them():
+    mask = np.full((4, 4), 255, "uint8")
+    picture = visualization.overlay_mask(grey(4, 4), mask, alpha=1)
+    assert tuple(picture[0, 0]) in visualization.COLORS
+
+
+@pytest.mark.parametrize(
+    "mask", [np.zeros((40, 30), "uint8"), np.zeros((30, 40), "float32")]
+)
+def test_a_mask_that_does_not_fit_is_an_error(mask):
+    with pytest.raises(ValueError, match=r"\(30, 40\). Received: shape="):
+        visualization.overlay_mask(grey(30, 40), mask)
+
+
+def test_panels_stand_side_by_side_below_captions():
+    panels = {"first": grey(60, 80, 10), "second": grey(120, 80, 200)}
+    picture = visualization.side_by_side(panels)
+    caption = picture.shape[0] - 60
+    assert 8 < caption < 60
+    assert picture.shape[1] == 80 + 4 + 40
+    np.testing.assert_array_equal(picture[caption:, :80], 10)
+    np.testing.assert_array_equal(picture[caption:, 80:84], 255)
+    np.testing.assert_array_equal(picture[caption:, 84:], 200)
+    strip = picture[:caption]
+    assert strip[:, :80].min() < 100
+    assert strip[:, 84:].min() < 100
+    assert np.median(strip) == 255
+
+
+def test_another_caption_is_another_picture():
+    one, other = (
+        visualization.side_by_side({caption: grey(100, 100)})
+        for caption in ("truth", "prediction")
+    )
+    assert one.shape == other.shape
+    assert (one != other).any()
+
+
+def test_a_long_caption_fits_its_panel():
+    caption = "a caption that is rather long for a panel as narrow as this"
+    picture = visualization.side_by_side({caption: grey(400, 400)})
+    strip = picture[:-400]
+    assert strip.min() < 100
+    np.testing.assert_array_equal(strip[:, [0, -1]], 255)
+
+
+def test_panels_can_stand_in_rows():
+    panels = {str(number): grey(50, 60, number) for number in range(5)}
+    one_row = visualization.side_by_side(panels)
+    rows = visualization.side_by_side(panels, columns=2)
+    assert rows.shape[1] == 2 * 60 + 4
+    assert rows.shape[0] == 3 * one_row.shape[0] + 2 * 4
+    np.testing.assert_array_equal(rows[-50:, :60], 4)
+    np.testing.assert_array_equal(rows[-50:, 60:], 255)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"height": 0}, {"columns": 0}, {"columns": -1}]
+)
+def test_a_layout_below_one_is_an_error(arguments):
+    with pytest.raises(ValueError, match="must be at least 1"):
+        visualization.side_by_side({"a": grey(5, 5)}, **arguments)
+
+
+def test_no_panels_is_an_error():
+    with pytest.raises(ValueError, match="at least one panel"):
+        visualization.side_by_side({})
+
+
+def test_a_segmentation_is_shown_with_its_errors():
+    truth = np.zeros((64, 64), "uint8")
+    truth[:32, :32] = 1
+    prediction = np.zeros((64, 64), "uint8")
+    prediction[32:, 32:] = 1
+    figure = visualization.segmentation_figure(grey(64, 64), truth, prediction)
+    image, true, predicted, errors = (
+        figure[-64:, start : start + 64] for start in (0, 68, 136, 204)
+    )
+    np.testing.assert_array_equal(image, 100)
+    assert figure.shape[1] == 4 * 64 + 3 * 4
+    np.testing.assert_array_equal(
+        (true != 100).any(axis=-1), truth.astype(bool)
+    )
+    np.testing.assert_array_equal(
+        (predicted != 100).any(axis=-1), prediction.astype(bool)
+    )
+    missed, false_alarm = errors[16, 16].astype(int), errors[48, 48].astype(int)
+    assert missed[0] > missed[2] + 50  # orange
+    assert false_alarm[2] > false_alarm[0] + 50  # blue
+    assert np.ptp(errors[16, 48]) == 0  # grey
+
+
+def test_a_large_segmentation_is_shown_smaller():
+    image = RNG.integers(0, 65535, (1200, 900)).astype("uint16")
+    mask = np.zeros((1200, 900), "int32")
+    mask[300:900] = 3
+    figure = visualization.segmentation_figure(image, mask, mask)
+    assert 512 < figure.shape[0] < 580
+    assert figure.shape[1] == 4 * 384 + 3 * 10
+
+
+def test_a_segmentation_of_another_size_is_an_error():
+    with pytest.raises(ValueError, match=r"\(64, 64\). Received: shape="):
+        visualization.segmentation_figure(
+            grey(64, 64), np.zeros((64, 64), int), np.zeros((32, 64), int)
+        )
