@@ -16,8 +16,8 @@ class FullImageEvaluation(keras.callbacks.Callback):
         images: Whole images: an array, or a list of arrays or paths, which
             may be of different sizes.
         targets: Their targets, as `evaluate_full_images` takes them.
-        every: Evaluate after every so many epochs. In between, the last
-            scores are repeated, so that other callbacks find them.
+        every: Evaluate after the first epoch and after every so many. In
+            between, the last scores are repeated: others find them.
 
     Raises:
         ValueError: If images and targets are not as many, or there are none.
@@ -50,8 +50,11 @@ class FullImageEvaluation(keras.callbacks.Callback):
         self.every = every
         self._scores = {}
 
+    def on_train_begin(self, logs=None):
+        self._scores = {}
+
     def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self.every == 0:
+        if not self._scores or (epoch + 1) % self.every == 0:
             scores = self.model.evaluate_full_images(self.images, self.targets)
             self._scores = {
                 f"val_full_{name}": score for name, score in scores.items()

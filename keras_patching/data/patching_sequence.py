@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_patching.data.augmentation import augment_batch
 from keras_patching.data.manifest import SHARD_FOLDER, load_cache
-from keras_patching.data.shard_pool import ShardPool
+from keras_patching.data.shard_pool import ShardPool, max_open_files
 
 
 class PatchingSequence(keras.utils.PyDataset):
@@ -102,16 +102,17 @@ class PatchingSequence(keras.utils.PyDataset):
         lengths = [len(source.origins) for source in sources]
         self.image_names = [source.name for source in sources]
         self.num_samples = sum(lengths)
-        self._kinds = manifest.kinds
         self._formats = _common_formats(sources, self.manifest)
-        self._pool = ShardPool(
-            self.directory / SHARD_FOLDER,
-            [source.shards[kind] for source in sources for kind in self._kinds],
-        )
-        # The shards of one source follow each other in the pool.
-        self._shard_of = np.repeat(
-            np.arange(len(sources)) * len(self._kinds), lengths
-        )
+        limit = max_open_files() // len(manifest.kinds)
+        self._pools = [
+            ShardPool(
+                self.directory / SHARD_FOLDER,
+                [source.shards[kind] for source in sources],
+                limit,
+            )
+            for kind in manifest.kinds
+        ]
+        self._shard_of = np.repeat(np.arange(len(sources)), lengths)
         self._row_of = np.concatenate([np.arange(n) for n in lengths])
         if len(self) == 0:
             raise ValueError(
@@ -132,8 +133,7 @@ class PatchingSequence(keras.utils.PyDataset):
             raise IndexError(f"There is no batch {index} in {len(self)}.")
         epoch = self.epoch
         start = index * self.batch_size
-        samples = self._permutation(epoch)[start : start + self.batch_size]
-        batch = self._read(samples)
+        batch = self._read(epoch, slice(start, start + self.batch_size))
         if self.augment is True:
             rng = np.random.default_rng((self.seed, epoch, int(index)))
             batch = augment_batch(*batch, rng, self._value_range)
@@ -144,44 +144,41 @@ class PatchingSequence(keras.utils.PyDataset):
             images = images.astype(self.dtype, copy=False)
         return images, *labels
 
-    def _permutation(self, epoch):
-        # One assignment of a pair: other threads see the old or the new one.
-        order = self._order
-        if order is None or order[0] != epoch:
-            rng = np.random.default_rng((self.seed, epoch))
-            order = (
-                epoch,
-                (
-                    rng.permutation(self.num_samples)
-                    if self.shuffle
-                    else np.arange(self.num_samples)
-                ),
-            )
-            self._order = order
-        return order[1]
-
-    def _read(self, samples):
+    def _read(self, epoch, samples):
         """Copy patches out of the shards, an array per kind.
 
         It is the inner loop of feeding: a microsecond here is as much as the
         copy of a small patch. One concatenation of rows takes the least.
         """
-        rows = self._row_of[samples].tolist()
-        first_shards = self._shard_of[samples]
-        views = self._pool.views
+        shards, rows = (places[samples].tolist() for places in self._at(epoch))
         batch = []
-        for kind, (shape, dtype) in enumerate(self._formats):
-            shards = (first_shards + kind).tolist()
+        for pool, (shape, dtype) in zip(
+            self._pools, self._formats, strict=True
+        ):
+            views = pool.views
             try:
                 patches = np.concatenate(
-                    [views[s][r] for s, r in zip(shards, rows)]  # noqa: B905
+                    [views[s][r] for s, r in zip(shards, rows, strict=True)]
                 )
             except KeyError:  # not all of these shards are mapped
                 patches = np.empty((len(rows), math.prod(shape)), dtype)
                 for target, s, r in zip(patches, shards, rows, strict=True):
-                    self._pool.copy_patch(s, r, target)
+                    pool.copy_patch(s, r, target)
             batch.append(patches.reshape(-1, *shape))
         return batch
+
+    def _at(self, epoch):
+        """Give shard and row of each patch, in the order of an epoch."""
+        # One assignment: other threads see the old order or the new one.
+        order = self._order
+        if order is None or order[0] != epoch:
+            samples = slice(None)
+            if self.shuffle:
+                rng = np.random.default_rng((self.seed, epoch))
+                samples = rng.permutation(self.num_samples)
+            places = self._shard_of[samples], self._row_of[samples]
+            self._order = order = epoch, places
+        return order[1]
 
     # Keras starts its workers before `on_epoch_begin`, may begin and end once
     # more than there are epochs, and some backends end twice. So the epoch

@@ -9,26 +9,46 @@ import numpy as np
 from keras_patching.data.shards import ShardError
 
 
+# Where the limit of the process is not known, and far below what systems allow
+# of memory maps (65,530 a process on Linux).
+_FEW, _MANY = 256, 16384
+
+
+def max_open_files():
+    """Number of files that one sequence may keep open.
+
+    It is a quarter of what the process may have open (`ulimit -n`, 1024 often),
+    since a training has two sequences and other files besides.
+    """
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return _FEW
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return _MANY
+    return min(max(soft // 4, 2), _MANY)
+
+
 class ShardPool:
     """Memory maps of shards, opened when first asked for.
 
-    Each map holds a file descriptor, of which a process has few (1024, often).
-    So only the first shards that are asked for are mapped, and stay mapped;
-    patches of the others are read from their file, which takes a tenth of the
-    time of mapping it anew.
+    Each map holds a file descriptor, of which a process has few. So only the first shards that are asked for are mapped, and stay mapped;
+    patches of the others are read from their file, which is faster than mapping
+    it anew each time.
 
     Args:
         directory: `pathlib.Path` of the folder of shards.
         records: List of `ShardRecord`.
-        limit: How many shards are mapped.
+        limit: How many shards are mapped at most.
 
     Attributes:
-        views: Dict from the index of a mapped shard to a list of its patches,
-            each a flat array. Making a view takes longer than looking one up,
-            and copying an `np.memmap`, or more axes, longer than this.
+        views: Dict from the index of a mapped shard to its array `(patches,
+            values)`. They are plain arrays of two axes: rows of an `np.memmap`,
+            and rows with more axes, take longer to copy.
     """
 
-    def __init__(self, directory, records, limit=256):
+    def __init__(self, directory, records, limit):
         self.directory = directory
         self.records = records
         self.limit = limit
@@ -56,10 +76,9 @@ class ShardPool:
         with self._open(record) as stream:
             content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         rows = record.shape[0], math.prod(record.shape[1:])
-        patches = np.ndarray(
+        return np.ndarray(
             rows, record.dtype, buffer=content, offset=record.offset
         )
-        return list(patches)
 
     def _read(self, shard, row, target):
         record = self.records[shard]

@@ -275,11 +275,9 @@ def _check_patch_model(patch_model, patch_size):
     shape = getattr(patch_model, "input_shape", None)
     if not isinstance(shape, tuple) or len(shape) != 4:
         return  # Not built, or not of one image: building it will tell.
-    fixed = (
-        shape[2:]
-        if keras.config.image_data_format() == "channels_first"
-        else shape[1:3]
-    )
+    first = keras.config.image_data_format() == "channels_first"
+    axes = slice(2, 4) if first else slice(1, 3)
+    fixed = shape[axes]
     if any(
         length not in (None, wanted)
         for length, wanted in zip(fixed, patch_size, strict=True)
@@ -290,6 +288,28 @@ def _check_patch_model(patch_model, patch_size):
             "the patch model with `keras.Input((None, None, channels))`. "
             f"Received: patch_size={patch_size}"
         )
+    patch_shape = [1, *shape[1:]]
+    patch_shape[axes] = patch_size
+    try:
+        _Trace(patch_model).compute_output_spec(keras.KerasTensor(patch_shape))
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(
+            f"The patch model '{patch_model.name}' cannot take this patch "
+            "size. A model that halves its input n times needs a multiple of "
+            f"2**n in both axes. Received: patch_size={patch_size}"
+        ) from error
+
+
+class _Trace(keras.Operation):
+    """Runs a model on shapes alone, through the backend's own operations.
+
+    A model's `compute_output_spec` asks its layers for shapes, and layers that
+    are built do not check these again.
+    """
+
+    def __init__(self, model):
+        super().__init__()
+        self.call = model
 
 
 def _check_divisible(count, batch_size):

@@ -86,6 +86,13 @@ def test_batches_have_the_dtypes_and_shapes_of_the_files(manifest):
     assert sequence.image_names == [f"{i:03}.png" for i in range(7)]
 
 
+def limit_open_shards(sequence, limit):
+    sequence._pools = [
+        ShardPool(pool.directory, pool.records, limit)
+        for pool in sequence._pools
+    ]
+
+
 def test_images_and_labels_stay_together_and_each_patch_comes_once(manifest):
     sequence = PatchingSequence(manifest, batch_size=5)
     for images, labels in sequence:
@@ -205,19 +212,17 @@ def test_threads_read_the_same_patches(manifest):
     sequence = PatchingSequence(manifest, batch_size=1, seed=0)
     expected = ids(sequence).tolist()
     for limit in (1, 3, 256):
-        pool = sequence._pool
-        sequence._pool = ShardPool(pool.directory, pool.records, limit)
+        limit_open_shards(sequence, limit)
         with concurrent.futures.ThreadPoolExecutor(8) as threads:
             batches = list(threads.map(sequence.__getitem__, range(28)))
         assert [images[0, 0, 0, 0] for images, _ in batches] == expected
-        assert len(sequence._pool.views) <= limit
+        assert all(len(pool.views) <= limit for pool in sequence._pools)
 
 
 def test_more_shards_than_may_be_open_are_read(tmp_path):
     manifest = make_cache(tmp_path / "images", count=40)
     sequence = PatchingSequence(manifest, shuffle=False)
-    pool = sequence._pool
-    sequence._pool = ShardPool(pool.directory, pool.records, limit=5)
+    limit_open_shards(sequence, 5)
     assert ids(sequence).tolist() == list(range(1, 161))
     for images, labels in sequence:
         np.testing.assert_array_equal(images[..., 0] * np.uint16(2), labels)

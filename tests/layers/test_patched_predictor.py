@@ -106,7 +106,9 @@ def test_outputs_that_are_not_images_come_back_patch_by_patch():
     images = draw((2, 20, 9, 3))
     output = ops.convert_to_numpy(layer(images))
     assert output.shape == (2, 3, 2, 3)
-    np.testing.assert_array_equal(output[1, 2, 0], images[1, 16:, :8].max((0, 1)))
+    np.testing.assert_array_equal(
+        output[1, 2, 0], images[1, 16:, :8].max((0, 1))
+    )
     assert layer(images[:, :8, :8]).shape == (2, 1, 1, 3)
 
 

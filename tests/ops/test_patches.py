@@ -85,7 +85,8 @@ def test_each_pixel_comes_from_the_patch_that_owns_it(grid):
     """Patches filled with their number show whose pixels were taken."""
     numbers = np.arange(grid.num_patches).reshape(1, grid.rows, grid.cols)
     patches = np.broadcast_to(
-        numbers[..., None, None, None], (1, *numbers.shape[1:], *grid.patch_size, 1)
+        numbers[..., None, None, None],
+        (1, *numbers.shape[1:], *grid.patch_size, 1),
     ).astype("int32")
     stitched = ops.convert_to_numpy(stitch_patches(patches, grid))[0, ..., 0]
     rows = _owners(grid.y_axis, grid.image_size[0])

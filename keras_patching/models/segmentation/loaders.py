@@ -5,7 +5,11 @@ import functools
 import numpy as np
 
 from keras_patching.data.faults import raise_faults
-from keras_patching.data.image_io import decode_mask, list_images
+from keras_patching.data.image_io import (
+    decode_mask,
+    list_images,
+    read_mask,
+)
 from keras_patching.data.loading import SequenceOptions
 from keras_patching.data.patch_cache import PatchCache
 from keras_patching.data.shard_builder import ShardPlan, Source
@@ -288,6 +292,28 @@ def _cut_mask(data, path, grid, classes, dtype):
         grid.patch_size,
         pad_value=0 if ignore_value is None else ignore_value,
     )
+
+
+def read_class_mask(path, num_classes=2, ignore_value=None):
+    """Read a mask file as class ids, as the loader does.
+
+    Args:
+        path: Path of a mask, an image file of one channel.
+        num_classes: Number of classes. With 2, 255 may stand for 1.
+        ignore_value: Value of pixels without a label, or `None`.
+
+    Returns:
+        Integer array of shape `(height, width)`.
+
+    Raises:
+        ValueError: If the file is not a mask of these classes; names it.
+
+    Example:
+
+    >>> read_class_mask("field/masks/field_000.png").max()
+    1
+    """
+    return _class_ids(read_mask(path), path, num_classes, ignore_value)
 
 
 def _class_ids(mask, path, num_classes, ignore_value):

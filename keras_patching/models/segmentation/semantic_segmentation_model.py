@@ -220,12 +220,15 @@ def _check_head(patch_model, num_classes, activation):
     if not isinstance(shape, tuple):
         return  # Not built yet.
     axis = 1 if keras.config.image_data_format() == "channels_first" else -1
-    heads = {num_classes} | ({1} if num_classes == 2 else set())
-    one_channel = shape[axis] == 1
-    if shape[axis] not in heads or one_channel == (activation == "softmax"):
+    if shape[axis] == 1:
+        fits = num_classes == 2 and activation != "softmax"
+    else:
+        fits = shape[axis] == num_classes and activation != "sigmoid"
+    if not fits:
         raise ValueError(
             f"The patch model '{patch_model.name}' must end in {num_classes} "
-            "channels, or in one sigmoid or linear channel for two classes. "
+            "softmax or linear channels, or for two classes in one sigmoid or "
+            "linear channel. "
             f"Received: output shape {shape}, activation={activation!r}, "
             f"num_classes={num_classes}"
         )

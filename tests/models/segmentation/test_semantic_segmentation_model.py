@@ -35,9 +35,7 @@ def head(channels, activation):
         [
             keras.Input((None, None, 3)),
             keras.layers.Rescaling(1 / 255),
-            keras.layers.Conv2D(
-                8, 3, padding="same", activation="relu"
-            ),
+            keras.layers.Conv2D(16, 3, padding="same", activation="relu"),
             keras.layers.Conv2D(channels, 1, activation=activation),
         ]
     )
@@ -82,9 +80,9 @@ def test_every_head_is_recognised_trained_and_decoded(
     model.compile(keras.optimizers.Adam(3e-2))
     rng = np.random.default_rng(0)
     masks = rng.integers(0, num_classes, (16, 4, 4)).repeat(4, 1).repeat(4, 2)
-    images = (masks[..., None] * 100 + rng.integers(0, 50, (16, 16, 16, 3)))
+    images = masks[..., None] * 100 + rng.integers(0, 50, (16, 16, 16, 3))
     images, masks = images.astype("uint8"), masks.astype("uint8")
-    model.fit(images, masks, epochs=30, verbose=0)
+    model.fit(images, masks, epochs=60, verbose=0)
     predicted = model.decode_predictions(model.predict(images, verbose=0))
     assert (predicted == masks).mean() > 0.9
 
@@ -146,9 +144,7 @@ def test_full_images_of_different_sizes_are_scored_together(tmp_path):
     union = masks[0].size + masks[1].size
     scores = model.evaluate_full_images(images, [wrong, masks[1]])
     shared = [(masks[1] == c).sum() for c in (0, 1)]
-    expected = [
-        s / (s + masks[0].size) for s in shared
-    ]
+    expected = [s / (s + masks[0].size) for s in shared]
     assert union == masks[0].size + sum(shared)
     np.testing.assert_allclose(
         [scores["iou_0"], scores["iou_1"]], expected, rtol=1e-6

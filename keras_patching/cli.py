@@ -1,0 +1,269 @@
+"""The command line: `keras-patching COMMAND`.
+
+It parses arguments and calls; what a command needs is imported when it runs.
+"""
+
+import argparse
+import sys
+
+from keras_patching import __version__
+
+_DESCRIPTION = """\
+Train Keras models on patches of large images, predict whole images.
+
+Begin with `keras-patching demo`, which needs no data: it trains a model in
+minutes and writes pictures of what it found.
+"""
+
+
+def main(arguments=None):
+    """Run a command.
+
+    Args:
+        arguments: List of strings; `None` takes those of the process.
+
+    Returns:
+        Exit status: 0, or 1 after an error, which is printed. Arguments that
+        cannot be parsed exit with 2.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (ValueError, OSError) as error:
+        print(f"keras-patching: error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        "keras-patching",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"%(prog)s {__version__}",
+        help="print the version and exit",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_demo(commands)
+    _add_patch(commands)
+    _add_clean(commands)
+    return parser
+
+
+def _add_demo(commands):
+    parser = commands.add_parser(
+        "demo",
+        help="train on made-up images and predict whole ones, in minutes",
+        description=(
+            "Draw a small field of large plant images with masks, train a "
+            "model on patches of them, predict whole images that it has not "
+            "seen, and compare it with thresholding the colour. Prints each "
+            "step with the call that it stands for. Needs no data, no GPU "
+            "and no network."
+        ),
+    )
+    parser.add_argument(
+        "--task",
+        choices=("segmentation",),
+        default="segmentation",
+        help="what to demonstrate (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        default="keras-patching-demo",
+        help="folder to write images, patches, pictures and the model to; "
+        "made if missing, patches in it are used again "
+        "(default: ./%(default)s)",
+    )
+    parser.add_argument(
+        "--seed",
+        type=_integer_from(0),
+        default=0,
+        metavar="N",
+        help="which field to draw, how to split it and where to start "
+        "training: an integer from 0 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=_integer_from(1),
+        default=8,
+        metavar="N",
+        help="how often to go through all patches; more is better and slower "
+        "(default: %(default)s, two minutes on two cores)",
+    )
+    parser.set_defaults(run=_run_demo)
+
+
+def _run_demo(options):
+    from keras_patching import demo
+
+    demo.TASKS[options.task](options.out, options.seed, options.epochs)
+
+
+def _add_patch(commands):
+    parser = commands.add_parser(
+        "patch",
+        # Options first, as argparse writes it, would lead to a width that is
+        # the name of a folder.
+        usage="%(prog)s DIRNAME SEG_DIRNAME --patch-size H [W] [options]",
+        help="cut images and their segmentation masks into cached patches",
+        description=(
+            "Cut a folder of images and a folder of segmentation masks into "
+            "patches, without training. They are kept beside the images, in "
+            "DIRNAME_patches, and found there by the loader of the same "
+            "arguments; a second run cuts only what has changed. Needs no "
+            "GPU."
+        ),
+    )
+    parser.add_argument(
+        "dirname",
+        metavar="DIRNAME",
+        help="folder of images: PNG, JPEG, TIFF, BMP, WebP or npy; subfolders "
+        "are not searched",
+    )
+    parser.add_argument(
+        "seg_dirname",
+        metavar="SEG_DIRNAME",
+        help="folder of their masks, of the same names without suffix: PNG, "
+        "TIFF, BMP or npy of class ids (with two classes also 0 and 255)",
+    )
+    parser.add_argument(
+        "--patch-size",
+        type=_integer_from(1),
+        nargs="+",
+        required=True,
+        action=_OneOrTwo,
+        metavar=("H", "W"),
+        help="height and width of a patch in pixels; one number is both",
+    )
+    parser.add_argument(
+        "--num-classes",
+        type=_integer_from(2),
+        default=2,
+        metavar="N",
+        help="number of classes, background included (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--ignore-value",
+        type=_integer_from(0),
+        metavar="N",
+        help="value of mask pixels without a label (default: none has)",
+    )
+    parser.add_argument(
+        "--channels",
+        type=_channels,
+        default=3,
+        metavar="N",
+        help="channels to convert images to (grey is repeated, alpha "
+        "dropped), or `all` for those of the files (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--value-range",
+        type=float,
+        nargs=2,
+        default=(0, 255),
+        metavar=("LOW", "HIGH"),
+        help="pixel values of black and white; patches at the edge are "
+        "filled with black, nothing is scaled (default: 0 255)",
+    )
+    parser.add_argument(
+        "--cache-dir",
+        metavar="DIR",
+        help="folder to keep the patches below, instead of beside the images",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="cut everything again, also what has not changed",
+    )
+    parser.set_defaults(run=_run_patch)
+
+
+class _OneOrTwo(argparse.Action):
+    def __call__(self, parser, namespace, values, option_string=None):
+        if len(values) > 2:
+            parser.error(
+                f"argument {option_string}: expected a height, or a height "
+                f"and a width, received {len(values)} numbers"
+            )
+        setattr(namespace, self.dest, (values[0], values[-1]))
+
+
+def _run_patch(options):
+    import keras_patching
+
+    sequence = (
+        keras_patching.load_dataset_from_directory_with_segmentation_masks(
+            options.dirname,
+            options.seg_dirname,
+            options.patch_size,
+            num_classes=options.num_classes,
+            ignore_value=options.ignore_value,
+            channels=options.channels,
+            value_range=options.value_range,
+            cache_dir=options.cache_dir,
+            overwrite=options.overwrite,
+        )
+    )
+    print(f"To train on them: PatchingSequence({str(sequence.manifest)!r})")
+
+
+def _add_clean(commands):
+    parser = commands.add_parser(
+        "clean",
+        help="remove patches that no cache uses any more",
+        description=(
+            "Remove patch files that no complete cache in the folder names, "
+            "such as those of images that have changed and of builds that "
+            "were killed. Images and masks are never touched."
+        ),
+    )
+    parser.add_argument(
+        "dirname",
+        metavar="DIRNAME",
+        help="folder of patch caches, such as field/images_patches",
+    )
+    parser.add_argument(
+        "--min-age",
+        type=float,
+        default=3600,
+        metavar="SECONDS",
+        help="keep younger files, since a build may be running that has not "
+        "named them yet (default: %(default)s, an hour)",
+    )
+    parser.set_defaults(run=_run_clean)
+
+
+def _run_clean(options):
+    from keras_patching.data.cleaning import clean
+
+    cleaned = clean(options.dirname, options.min_age)
+    print(
+        f"Removed {len(cleaned.paths)} files ({cleaned.bytes:,} bytes) from "
+        f"{options.dirname}."
+    )
+
+
+def _integer_from(minimum):
+    def parse(text):
+        value = int(text)
+        if value < minimum:
+            raise argparse.ArgumentTypeError(
+                f"expected an integer of at least {minimum}, received {text}"
+            )
+        return value
+
+    parse.__name__ = "integer"  # argparse: "invalid integer value: 'x'"
+    return parse
+
+
+def _channels(text):
+    return None if text == "all" else _integer_from(1)(text)
+
+
+_channels.__name__ = "number of channels"
