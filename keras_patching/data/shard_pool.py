@@ -8,7 +8,6 @@ import numpy as np
 
 from keras_patching.data.shards import ShardError
 
-
 # Where the limit of the process is not known, and far below what systems allow
 # of memory maps (65,530 a process on Linux).
 _FEW, _MANY = 256, 16384
