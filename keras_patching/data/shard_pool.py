@@ -8,8 +8,7 @@ import numpy as np
 
 from keras_patching.data.shards import ShardError
 
-# Where the limit of the process is not known, and far below what systems allow
-# of memory maps (65,530 a process on Linux).
+# The second is far below the memory maps that Linux allows (65,530 a process).
 _FEW, _MANY = 256, 16384
 
 
@@ -32,9 +31,10 @@ def max_open_files():
 class ShardPool:
     """Memory maps of shards, opened when first asked for.
 
-    Each map holds a file descriptor, of which a process has few. So only the first shards that are asked for are mapped, and stay mapped;
-    patches of the others are read from their file, which is faster than mapping
-    it anew each time.
+    Each map holds a file descriptor, of which a process has few. So only the
+    first shards that are asked for are mapped, and stay mapped; patches of the
+    others are read from their file, which is faster than mapping it anew each
+    time.
 
     Args:
         directory: `pathlib.Path` of the folder of shards.

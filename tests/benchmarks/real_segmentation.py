@@ -110,9 +110,7 @@ def main():
         for image in whole
     ]
     seconds = (time.time() - start) / len(whole)
-    print(
-        f"{len(names)} whole images of {whole[0].shape}, {seconds:.2f} s each"
-    )
+    print(f"{len(names)} whole images, {seconds:.2f} seconds each")
     print(f"training: {cpu:.1f} CPU minutes, {wall:.1f} minutes of wall time")
     print(f"IoU of leaf: {foreground_iou(predicted, targets):.4f}")
     otsu = foreground_iou([otsu_mask(image) for image in whole], targets)

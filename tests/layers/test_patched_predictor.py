@@ -269,7 +269,7 @@ def test_a_round_trip_in_a_fresh_process_predicts_the_same(tmp_path):
 
 def test_a_valid_convolution_is_an_error_that_says_what_to_do():
     layer = PatchedPredictor(keras.layers.Conv2D(2, 3), 8)
-    with pytest.raises(ValueError, match='padding="same".*stitch=False'):
+    with pytest.raises(ValueError, match=r'padding="same".*stitch=False'):
         layer(draw((1, 19, 9, 3)))
 
 
