@@ -52,7 +52,7 @@ def segmentation_demo(
     keras.utils.set_random_seed(seed)
     _print_setup()
     images, masks = _draw_field(out / "field", num_images, image_size, seed)
-    model = SemanticSegmentationModel(2, patch_model)
+    model = SemanticSegmentationModel(2, patch_model, overlap=patch_size // 4)
     model.set_patch_size(height=patch_size, width=patch_size)
     train, held_out = _load_patches(model, images, masks, seed)
     _train(model, train, epochs)
@@ -93,16 +93,16 @@ def _device():
 def _print_step(title, *calls):
     print(f"\n{title}")
     for call in calls:
-        print(f"  >>> {call}")
+        print(f"  {call}")
 
 
 def _draw_field(directory, num_images, image_size, seed):
     height, width = image_size
     _print_step(
-        f"Draw {num_images} images of {height} x {width} pixels (height x "
-        f"width), and their masks",
+        f"Draw {num_images} images of {height} x {width} pixels, and their "
+        "masks",
         "images, masks = write_plant_field(",
-        f'        "{directory}", {num_images}, {image_size}, seed={seed})',
+        f'    "{directory}", {num_images}, {image_size}, seed={seed})',
     )
     return synthetic.write_plant_field(
         directory, num_images, image_size, seed, verbose=True
@@ -114,12 +114,13 @@ def _load_patches(model, images, masks, seed):
     _print_step(
         f"Cut them into patches of {height} x {width} pixels, and "
         "hold out a fifth of the images",
-        "model = keras_patching.SemanticSegmentationModel(num_classes=2)",
+        "model = keras_patching.SemanticSegmentationModel(num_classes=2, "
+        f"overlap={model.predictor.overlap[0]})",
         f"model.set_patch_size(height={height}, width={width})",
-        "loader = model.load_dataset_from_directory_with_segmentation_masks",
-        'train, held_out = loader(images, masks, subset="both",',
-        f"        validation_split=0.2, batch_size={_BATCH_SIZE}, "
-        f"augment=True, seed={seed})",
+        "train, held_out = "
+        "model.load_dataset_from_directory_with_segmentation_masks(",
+        '    images, masks, subset="both", validation_split=0.2,',
+        f"    batch_size={_BATCH_SIZE}, augment=True, seed={seed})",
     )
     return model.load_dataset_from_directory_with_segmentation_masks(
         images,
@@ -147,10 +148,10 @@ def _train(model, train, epochs):
 def _learning_rate(steps):
     """Warm up, then fall to almost zero, which so few epochs gain from."""
     return keras.optimizers.schedules.CosineDecay(
-        4e-4,
+        3e-4,
         steps,
         alpha=0.02,
-        warmup_target=4e-3,
+        warmup_target=3e-3,
         warmup_steps=min(20, steps // 5),
     )
 

@@ -11,6 +11,9 @@ from keras_patching.data.splits import split_names
 
 _SUBSETS = (None, "training", "validation", "both")
 
+# Validation sees every patch once, in order.
+_AS_IT_IS = {"shuffle": False}
+
 
 @dataclasses.dataclass(frozen=True)
 class SequenceOptions:
@@ -18,8 +21,9 @@ class SequenceOptions:
 
     Attributes:
         batch_size, shuffle, seed, augment, dtype, drop_remainder: As in
-            `PatchingSequence`. The validation part is not shuffled and not
-            augmented.
+            `PatchingSequence`, as are foreground_fraction, foreground_classes
+            and keep_empty. Validation sees every patch once, in order, as it
+            is.
         validation_split: Fraction of the images for validation, or `None`.
         subset: "training", "validation" or "both" with a `validation_split`,
             else `None`.
@@ -34,6 +38,9 @@ class SequenceOptions:
     subset: str | None = None
     groups: Callable | None = None
     augment: bool | Callable = False
+    foreground_fraction: float | None = None
+    foreground_classes: tuple[int, ...] | None = None
+    keep_empty: float = 1.0
     dtype: str | None = None
     drop_remainder: bool = False
 
@@ -93,13 +100,21 @@ class SequenceOptions:
             PatchingSequence(
                 manifest_path,
                 batch_size=self.batch_size,
-                shuffle=self.shuffle and part == "training",
                 seed=self.seed,
                 names=names,
                 dtype=self.dtype,
-                augment=self.augment if part == "training" else False,
                 drop_remainder=self.drop_remainder,
+                **(self._for_training() if part == "training" else _AS_IT_IS),
             )
             for part, names in parts.items()
         ]
         return sequences[0] if len(sequences) == 1 else tuple(sequences)
+
+    def _for_training(self):
+        return {
+            "shuffle": self.shuffle,
+            "augment": self.augment,
+            "foreground_fraction": self.foreground_fraction,
+            "foreground_classes": self.foreground_classes,
+            "keep_empty": self.keep_empty,
+        }

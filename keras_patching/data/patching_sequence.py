@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_patching.data.augmentation import augment_batch
 from keras_patching.data.manifest import SHARD_FOLDER, load_cache
+from keras_patching.data.sampling import EpochSampler
 from keras_patching.data.shard_pool import ShardPool, max_open_files
 
 
@@ -37,6 +38,12 @@ class PatchingSequence(keras.utils.PyDataset):
         augment: `True` flips, quarter-turns and brightens image and label
             together, see `augmentation.augment_batch`. Or a function from
             `(images, labels)` to the same, for a batch.
+        foreground_fraction: Fraction of the patches of an epoch that hold a
+            wanted class, drawn again where there are too few. `None` takes
+            each patch as often as any other. See `sampling.EpochSampler`.
+        foreground_classes: The wanted classes; `None` is all but class 0.
+        keep_empty: Fraction of the patches without a wanted class that an
+            epoch sees, others in the next.
         drop_remainder: Whether to leave out the last batch if it is smaller
             than `batch_size`; each batch size is compiled on its own.
         workers: Number of threads that load batches ahead.
@@ -73,6 +80,9 @@ class PatchingSequence(keras.utils.PyDataset):
         names=None,
         dtype=None,
         augment=False,
+        foreground_fraction=None,
+        foreground_classes=None,
+        keep_empty=1.0,
         drop_remainder=False,
         workers=4,
         **kwargs,
@@ -95,13 +105,19 @@ class PatchingSequence(keras.utils.PyDataset):
         self._value_range = manifest.parameters.get("value_range", (0, 255))
         self._within_epoch = False
         self._order = None
-        self._index(manifest, _select(manifest.sources, names, self.manifest))
+        sources = _select(manifest.sources, names, self.manifest)
+        self._sampler = EpochSampler(
+            _has_foreground(sources, foreground_classes),
+            foreground_fraction,
+            keep_empty,
+        )
+        self.num_samples = self._sampler.num_samples
+        self._index(manifest, sources)
 
     def _index(self, manifest, sources):
         """Precompute where each patch lies."""
         lengths = [len(source.origins) for source in sources]
         self.image_names = [source.name for source in sources]
-        self.num_samples = sum(lengths)
         self._formats = _common_formats(sources, self.manifest)
         limit = max_open_files() // len(manifest.kinds)
         self._pools = [
@@ -172,10 +188,8 @@ class PatchingSequence(keras.utils.PyDataset):
         # One assignment: other threads see the old order or the new one.
         order = self._order
         if order is None or order[0] != epoch:
-            samples = slice(None)
-            if self.shuffle:
-                rng = np.random.default_rng((self.seed, epoch))
-                samples = rng.permutation(self.num_samples)
+            rng = np.random.default_rng((self.seed, epoch))
+            samples = self._sampler.draw(rng, self.shuffle)
             places = self._shard_of[samples], self._row_of[samples]
             self._order = order = epoch, places
         return order[1]
@@ -248,6 +262,27 @@ def _select(sources, names, path):
             f"Received: names of {len(names)} images"
         )
     return selected
+
+
+def _has_foreground(sources, classes):
+    """Tell of each patch whether it holds pixels of a wanted class."""
+    counts = [
+        shard.facts["pixels"]
+        for source in sources
+        for shard in source.shards.values()
+        if "pixels" in shard.facts
+    ]
+    if not counts:  # labels without classes
+        return np.ones(sum(len(source.origins) for source in sources), bool)
+    pixels = np.concatenate(counts)
+    if classes is None:
+        classes = range(1, pixels.shape[1])
+    if not set(classes) <= set(range(pixels.shape[1])):
+        raise ValueError(
+            "`foreground_classes` must be classes of the masks, 0 to "
+            f"{pixels.shape[1] - 1}. Received: foreground_classes={classes}"
+        )
+    return pixels[:, list(classes)].any(axis=1)
 
 
 def _common_formats(sources, path):

@@ -42,6 +42,9 @@ def load_dataset_from_directory_with_segmentation_masks(
     overwrite=False,
     executor=None,
     augment=False,
+    foreground_fraction=None,
+    foreground_classes=None,
+    keep_empty=1.0,
     dtype=None,
     drop_remainder=False,
     verbose=True,
@@ -83,6 +86,12 @@ def load_dataset_from_directory_with_segmentation_masks(
         augment: `True` flips, quarter-turns and brightens the training
             patches, image and mask together. Or a function from a batch
             `(images, masks)` to the same.
+        foreground_fraction: Fraction of the training patches of an epoch that
+            hold a wanted class, for classes that are rare. `None` takes each
+            patch as often as any other.
+        foreground_classes: The wanted classes; `None` is all but class 0.
+        keep_empty: Fraction of the training patches without a wanted class
+            that an epoch sees, others in the next.
         dtype: Dtype of the images in a batch; `None` keeps that of the files.
         drop_remainder: Whether to leave out a last batch that is smaller.
         verbose: Whether to print what is cut and found.
@@ -112,6 +121,9 @@ def load_dataset_from_directory_with_segmentation_masks(
         subset=subset,
         groups=groups,
         augment=augment,
+        foreground_fraction=foreground_fraction,
+        foreground_classes=foreground_classes,
+        keep_empty=keep_empty,
         dtype=dtype,
         drop_remainder=drop_remainder,
     )

@@ -428,3 +428,59 @@ def test_the_cache_can_lie_elsewhere(folders, tmp_path):
     sequence = load_quietly(folders, cache_dir=tmp_path / "cache")
     assert sequence.directory.parent == tmp_path / "cache"
     assert nothing_was_written(folders)
+
+
+# What is drawn more often
+
+
+def seldom_class_two(folders):
+    """Class 2 is in one patch of one image; class 1 everywhere else."""
+    for path in folders[1].iterdir():
+        write_image(path, np.ones((16, 16), np.uint8))
+    for path in folders[0].iterdir():
+        write_image(path, np.zeros((16, 16, 3), np.uint8))
+    mask = np.ones((16, 16), np.uint8)
+    mask[3, 12] = 2
+    write_image(folders[1] / "3.png", mask)
+
+
+def test_patches_of_a_rare_class_are_drawn_more_often(folders):
+    seldom_class_two(folders)
+    sequence = load_quietly(
+        folders,
+        num_classes=3,
+        foreground_fraction=0.5,
+        foreground_classes=[2],
+        seed=0,
+    )
+    _, masks = sequence[0]
+    assert len(masks) == 20
+    assert (masks == 2).any(axis=(1, 2)).sum() == 10
+
+
+def test_only_some_patches_without_the_class_are_kept(folders):
+    seldom_class_two(folders)
+    sequence = load_quietly(
+        folders, num_classes=3, foreground_classes=[2], keep_empty=0.25
+    )
+    assert sequence.num_samples == 1 + round(0.25 * 19)
+    assert (sequence[0][1] == 2).any()
+
+
+def test_validation_sees_every_patch_as_it_is(folders):
+    seldom_class_two(folders)
+    _, validation = load_quietly(
+        folders,
+        num_classes=3,
+        validation_split=0.2,
+        subset="both",
+        keep_empty=0.5,
+    )
+    assert validation.num_samples == 4
+
+
+def test_a_class_that_does_not_exist_is_refused(folders):
+    message = fails(folders, foreground_classes=[2])
+    assert (
+        "`foreground_classes` must be classes of the masks, 0 to 1" in message
+    )

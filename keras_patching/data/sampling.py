@@ -1,0 +1,89 @@
+"""Which patches an epoch sees, where what matters is rare."""
+
+import numpy as np
+
+
+class EpochSampler:
+    """Draws the patches of an epoch, those with foreground more often.
+
+    Args:
+        has_foreground: Bool array of shape `(patches,)`: which patches hold a
+            wanted class or object.
+        foreground_fraction: Fraction of the patches of an epoch that hold
+            some, from 0 to 1; they repeat where there are too few, all of them
+            equally often. `None` takes each patch as often as any other.
+        keep_empty: Fraction of the patches without foreground that are seen in
+            an epoch, from 0 to 1. Others are seen in the next.
+
+    Attributes:
+        num_samples: Number of patches in an epoch: those with foreground, and
+            `keep_empty` of the others. `foreground_fraction` does not change
+            it.
+
+    Raises:
+        ValueError: If a fraction is out of range, or asks for patches of a
+            sort that there are none of.
+    """
+
+    def __init__(
+        self, has_foreground, foreground_fraction=None, keep_empty=1.0
+    ):
+        _check_fraction("foreground_fraction", foreground_fraction)
+        _check_fraction("keep_empty", keep_empty)
+        self._foreground = np.flatnonzero(has_foreground)
+        self._empty = np.flatnonzero(~has_foreground)
+        num_foreground = len(self._foreground)
+        num_empty = round(keep_empty * len(self._empty))
+        self.num_samples = num_foreground + num_empty
+        if foreground_fraction is not None:
+            num_foreground = round(foreground_fraction * self.num_samples)
+        self._num_foreground = num_foreground
+        self._num_empty = self.num_samples - num_foreground
+        self._check_supply(foreground_fraction)
+
+    def draw(self, rng, shuffle):
+        """Draw the patches of an epoch.
+
+        Args:
+            rng: `numpy.random.Generator` that everything is drawn from.
+            shuffle: Whether to mix them; else they keep their order.
+
+        Returns:
+            Integer array of shape `(num_samples,)`, indices of patches.
+        """
+        samples = np.concatenate(
+            [
+                _draw_evenly(self._foreground, self._num_foreground, rng),
+                _draw_evenly(self._empty, self._num_empty, rng),
+            ]
+        )
+        return rng.permutation(samples) if shuffle else np.sort(samples)
+
+    def _check_supply(self, foreground_fraction):
+        for patches, wanted, sort in (
+            (self._foreground, self._num_foreground, "with"),
+            (self._empty, self._num_empty, "without"),
+        ):
+            if wanted and not len(patches):
+                raise ValueError(
+                    f"No patch {sort} foreground, but an epoch of "
+                    f"{self.num_samples} patches should have {wanted}. Change "
+                    "`foreground_fraction`, or `foreground_classes`. Received: "
+                    f"foreground_fraction={foreground_fraction}"
+                )
+
+
+def _draw_evenly(patches, count, rng):
+    """Draw so many, each as often as any other, but for a remainder."""
+    if not count:
+        return patches[:0]
+    passes = (count + len(patches) - 1) // len(patches)
+    drawn = [rng.permutation(patches) for _ in range(passes)]
+    return np.concatenate(drawn)[:count]
+
+
+def _check_fraction(name, fraction):
+    if fraction is not None and not 0 <= fraction <= 1:
+        raise ValueError(
+            f"`{name}` must be from 0 to 1. Received: {name}={fraction}"
+        )
