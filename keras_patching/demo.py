@@ -20,6 +20,7 @@ from keras_patching.models.segmentation.semantic_segmentation_model import (
 from keras_patching.visualization import segmentation_figure
 
 _BATCH_SIZE = 8
+_LEARNING_RATE = 0.003
 
 
 def segmentation_demo(
@@ -137,7 +138,8 @@ def _train(model, train, epochs):
     _print_step(
         f"Train on {train.num_samples} patches of {len(train.image_names)} "
         f"images, a net of {model.patch_model.count_params():,} weights",
-        "model.compile(keras.optimizers.Adam(learning_rate))",
+        "model.compile(keras.optimizers.Adam(learning_rate))  # falls from "
+        f"{_LEARNING_RATE}",
         f"model.fit(train, epochs={epochs})",
     )
     steps = len(train) * epochs
@@ -148,10 +150,10 @@ def _train(model, train, epochs):
 def _learning_rate(steps):
     """Warm up, then fall to almost zero, which so few epochs gain from."""
     return keras.optimizers.schedules.CosineDecay(
-        3e-4,
+        _LEARNING_RATE / 10,
         steps,
         alpha=0.02,
-        warmup_target=3e-3,
+        warmup_target=_LEARNING_RATE,
         warmup_steps=min(20, steps // 5),
     )
 

@@ -1,5 +1,6 @@
 """Callbacks that look at whole images while a model trains on patches."""
 
 from keras_patching.callbacks.full_image_evaluation import FullImageEvaluation
+from keras_patching.callbacks.prediction_gallery import PredictionGallery
 
-__all__ = ["FullImageEvaluation"]
+__all__ = ["FullImageEvaluation", "PredictionGallery"]

@@ -19,6 +19,8 @@ from keras_patching.ops.patches import (
     stitch_patches,
 )
 
+_MAX_CHUNK = 32
+
 
 @keras.saving.register_keras_serializable(package="keras_patching")
 class PatchedPredictor(keras.layers.Wrapper):
@@ -53,7 +55,8 @@ class PatchedPredictor(keras.layers.Wrapper):
         patch_batch_size: Patches per forward pass when not training, which
             bounds memory. `None` runs all at once, as training does. `"auto"`
             takes about 2**17 pixels on a CPU, whose caches larger chunks
-            leave (two patches of 256 x 256), and 2**20 elsewhere.
+            outgrow (two patches of 256 x 256), and 2**20 elsewhere, from 1 to
+            32 patches.
         data_format: `"channels_last"` or `"channels_first"`; of the images
             and of the patch model. Defaults to `keras.config`'s.
         **kwargs: Arguments of `keras.layers.Layer`. The dtype policy defaults
@@ -267,7 +270,9 @@ class PatchedPredictor(keras.layers.Wrapper):
         if self.patch_batch_size != "auto":
             return self.patch_batch_size
         height, width = self.patch_size
-        return max(1, _pixels_per_chunk() // (height * width))
+        size = _pixels_per_chunk() // (height * width)
+        # Each patch of a chunk is a slice of its own in the graph.
+        return min(max(size, 1), _MAX_CHUNK)
 
     def _assemble_single(self, output):
         if self._scale(output.shape) is not None:

@@ -1,0 +1,105 @@
+"""Draws the predictions of whole images at the end of an epoch."""
+
+import os
+import pathlib
+
+import keras
+import numpy as np
+
+from keras_patching.data.image_io import read_image, read_mask
+from keras_patching.data.whole_files import write_whole_image
+from keras_patching.visualization import overlay_mask, side_by_side, to_uint8
+
+_MAX_HEIGHT = 512
+
+
+class PredictionGallery(keras.callbacks.Callback):
+    """Writes pictures of the predictions of a few whole images.
+
+    After an epoch, `epoch_001_0.png` shows the first image beside its
+    stitched prediction, `epoch_001_1.png` the second, and so on. Where the
+    model decodes its predictions to masks, they are laid over the image;
+    otherwise the output itself is shown, from its smallest to its largest
+    value. Pictures of the same names are replaced.
+
+    Args:
+        images: Whole images `(height, width, channels)`: an array, or a list
+            of arrays or paths, which may be of different sizes.
+        directory: Folder to write to; made if missing.
+        every: Draw after the first epoch and after every so many.
+        targets: True masks `(height, width)` or their paths, to be shown
+            between image and prediction; pixels of the model's
+            `ignore_value` stay without colour.
+
+    Raises:
+        ValueError: If there are no images, targets are not as many, `every`
+            is below 1, or a picture cannot be written.
+
+    Example:
+
+    ```python
+    gallery = keras_patching.callbacks.PredictionGallery(
+        ["field/images/new.jpg"], "gallery", every=5
+    )
+    model.fit(train, epochs=20, callbacks=[gallery])
+    ```
+    """
+
+    def __init__(self, images, directory, every=1, targets=None):
+        super().__init__()
+        if len(images) == 0:
+            raise ValueError("There must be at least one image. Received: 0")
+        if targets is not None and len(targets) != len(images):
+            raise ValueError(
+                "`targets` must be as many as `images`. "
+                f"Received: {len(images)} images, {len(targets)} targets"
+            )
+        if every < 1:
+            raise ValueError(f"`every` must be at least 1. Received: {every}")
+        self.images = images
+        self.directory = pathlib.Path(directory)
+        self.every = every
+        self.targets = targets
+
+    def on_epoch_end(self, epoch, logs=None):
+        number = epoch + 1
+        if number != 1 and number % self.every:
+            return
+        targets = self.targets
+        if targets is None:
+            targets = [None] * len(self.images)
+        for index, (image, target) in enumerate(
+            zip(self.images, targets, strict=True)
+        ):
+            picture = _draw(self.model, image, target)
+            name = f"epoch_{number:03}_{index}.png"
+            write_whole_image(self.directory / name, picture)
+
+
+def _draw(model, image, target):
+    image = _read(image, getattr(model, "read_image", read_image))
+    panels = {"Input": to_uint8(image)}
+    if target is not None:
+        target = _read(target, getattr(model, "read_target", read_mask))
+        panels["Truth"] = overlay_mask(image, _labelled(target, model))
+    panels["Prediction"] = _draw_prediction(model, image)
+    return side_by_side(panels, min(len(image), _MAX_HEIGHT))
+
+
+def _read(array, read):
+    is_path = isinstance(array, (str, os.PathLike))
+    return read(array) if is_path else np.asarray(array)
+
+
+def _labelled(target, model):
+    ignored = getattr(model, "ignore_value", None)
+    return target if ignored is None else np.where(target == ignored, 0, target)
+
+
+def _draw_prediction(model, image):
+    output = model.predict(image[None], verbose=0)
+    decode = getattr(model, "decode_predictions", None)
+    decoded = None if decode is None else np.asarray(decode(output))
+    if decoded is not None and decoded.shape == (1, *image.shape[:2]):
+        return overlay_mask(image, decoded[0])
+    return to_uint8(np.asarray(output)[0])

@@ -1,0 +1,231 @@
+"""Tells what a patch cache holds, from its manifest."""
+
+import json
+import pathlib
+
+import numpy as np
+
+from keras_patching.data.manifest import (
+    SHARD_FOLDER,
+    list_manifests,
+    load_cache,
+)
+
+
+def list_caches(path):
+    """Give the manifests that a path stands for.
+
+    Args:
+        path: A manifest, or a folder of patch caches.
+
+    Returns:
+        List of `pathlib.Path`, sorted by name.
+
+    Raises:
+        FileNotFoundError: If there is no such path, or no manifest in it.
+    """
+    path = pathlib.Path(path)
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise FileNotFoundError(
+            f"{path}: no such file or folder. Expected the manifest of a "
+            "patch cache, or a folder of them, such as images_patches."
+        )
+    manifests = list_manifests(path)
+    if not manifests:
+        raise FileNotFoundError(
+            f"{path}: holds no manifest, so no complete patch cache. Pass the "
+            "folder of a patch cache, such as images_patches, or make one "
+            "with `keras-patching patch`."
+        )
+    return manifests
+
+
+class CacheContents:
+    """What one patch cache holds.
+
+    Patches are numbered through all images, in the manifest's order.
+
+    Args:
+        path: A manifest, or a folder that holds only one. It is checked as
+            `PatchingSequence` checks it.
+
+    Attributes:
+        path: `pathlib.Path` of the manifest.
+        manifest: The `Manifest`.
+        shard_bytes: Dict from a shard's file name to its size in bytes.
+        names: Name of each patch: `leaf_0001_y0128_x0256` is the second patch
+            of `leaf.png`, its top-left corner in row 128 and column 256.
+
+    Raises:
+        FileNotFoundError: If there is no manifest.
+        ValueError: If manifest or shards are damaged; names the files.
+
+    Example:
+    >>> contents = CacheContents("field/images_patches")
+    >>> print(contents.describe())
+    """
+
+    def __init__(self, path):
+        self.path, self.manifest = load_cache(path)
+        self.shard_bytes = {
+            shard.file: shard.bytes for shard in self.manifest.shards
+        }
+        self.names = [
+            name
+            for source in self.manifest.sources
+            for name in patch_names(source)
+        ]
+        self._places = [
+            (source, row)
+            for source in self.manifest.sources
+            for row in range(len(source.origins))
+        ]
+
+    @property
+    def class_pixels(self):
+        """Pixels per class, int array `(patches, classes)`.
+
+        It counts the padding; `None` where labels have no classes.
+        """
+        counts = [
+            shard.facts["pixels"]
+            for shard in self.manifest.shards
+            if "pixels" in shard.facts
+        ]
+        return np.concatenate(counts) if counts else None
+
+    @property
+    def num_pixels(self):
+        """Number of pixels of all patches, padding included."""
+        height, width = self.manifest.patch_size
+        return self.manifest.num_patches * height * width
+
+    @property
+    def padding(self):
+        """Number of pixels that lie beyond the images."""
+        return self.num_pixels - sum(
+            _pixels_inside(
+                self.manifest.files[source.name].image_header.size,
+                source.origins,
+                self.manifest.patch_size,
+            )
+            for source in self.manifest.sources
+        )
+
+    def read_patch(self, index):
+        """Give the arrays of a patch.
+
+        Args:
+            index: Number of the patch.
+
+        Returns:
+            Dict from kind ("images", "masks") to an array of the shard's
+            dtype, `(height, width, channels)` for images.
+        """
+        source, row = self._places[index]
+        return {
+            kind: np.array(open_shard(self.path, shard)[row])
+            for kind, shard in source.shards.items()
+        }
+
+    def describe(self):
+        """Say in lines of text what the cache holds."""
+        manifest = self.manifest
+        height, width = manifest.patch_size
+        facts = {
+            "task": manifest.task,
+            "patch size": f"{height} x {width}",
+            **{
+                name: json.dumps(value)
+                for name, value in manifest.parameters.items()
+            },
+            "labels": manifest.label_folder or "none",
+            "images": f"{len(manifest.sources):,}",
+            "patches": f"{manifest.num_patches:,}",
+            "on disk": f"{sum(self.shard_bytes.values()):,} bytes",
+            "padding": f"{self.padding / self.num_pixels:.1%} of the pixels",
+        }
+        lines = [f"  {name:<14}{value}" for name, value in facts.items()]
+        if self.class_pixels is not None:
+            lines += ["", *_class_table(self.class_pixels, self.num_pixels)]
+        return "\n".join([str(self.path), *lines])
+
+
+def _pixels_inside(image_size, origins, patch_size):
+    inside = np.asarray(image_size) - np.asarray(origins)
+    return int(np.clip(inside, 0, patch_size).prod(axis=1).sum())
+
+
+def _class_table(pixels, num_pixels):
+    rows = [
+        (str(index), count, patches)
+        for index, (count, patches) in enumerate(
+            zip(pixels.sum(axis=0), (pixels > 0).sum(axis=0), strict=True)
+        )
+    ]
+    unlabelled = num_pixels - pixels.sum()
+    if unlabelled:
+        height_times_width = num_pixels // len(pixels)
+        patches = (pixels.sum(axis=1) < height_times_width).sum()
+        rows.append(("unlabelled", unlabelled, patches))
+    yield f"  {'class':<14}{'pixels':>16}{'fraction':>12}{'in patches':>12}"
+    for name, count, patches in rows:
+        yield f"  {name:<14}{count:>16,}{count / num_pixels:>12.6f}{patches:>12,}"
+
+
+def patch_names(source):
+    """Name the patches of a `SourceRecord`: image, number, and origin.
+
+    Example:
+    >>> patch_names(source)[1]
+    'leaf_0001_y0128_x0256'
+    """
+    stem = "_".join(pathlib.PurePosixPath(source.name).with_suffix("").parts)
+    digits = max(4, len(str(len(source.origins) - 1)))
+    return [
+        f"{stem}_{number:0{digits}}_y{y:04}_x{x:04}"
+        for number, (y, x) in enumerate(source.origins)
+    ]
+
+
+def open_shard(manifest_path, record):
+    """Map the array of a shard, patches first, without reading it."""
+    path = manifest_path.parent / SHARD_FOLDER / record.file
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def pick_patches(pixels, count):
+    """Pick patches that together show every class.
+
+    Each class gets an equal part, the rarest first. Its patches are spread
+    evenly over the data set, and are of the half that holds most of it, so
+    that it can be seen.
+
+    Args:
+        pixels: Integers `(patches, classes)`, pixels of each class.
+        count: Number of patches to pick; fewer where there are fewer, more
+            where there are more classes.
+
+    Returns:
+        Sorted list of patch numbers, the same for the same pixels.
+    """
+    pixels = np.asarray(pixels)
+    num_patches = (pixels > 0).sum(axis=0)
+    classes = [c for c in np.argsort(num_patches, kind="stable")]
+    classes = [c for c in classes if num_patches[c]]
+    picked = []
+    for position, c in enumerate(classes):
+        share = max(1, (count - len(picked)) // (len(classes) - position))
+        holders = np.flatnonzero(pixels[:, c])
+        most = pixels[holders, c] >= np.median(pixels[holders, c])
+        picked += _spread(np.setdiff1d(holders[most], picked), share)
+    return sorted(picked)
+
+
+def _spread(items, count):
+    if count >= len(items):
+        return items.tolist()
+    places = np.linspace(0, len(items) - 1, count).round().astype(int)
+    return items[places].tolist()

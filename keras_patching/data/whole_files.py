@@ -1,0 +1,53 @@
+"""Files for people that are whole or not there at all."""
+
+import contextlib
+import os
+import pathlib
+import secrets
+
+from keras_patching.data.image_io import write_image
+
+
+class OutputError(ValueError):
+    """A file cannot be written, and probably no other beside it either."""
+
+
+@contextlib.contextmanager
+def whole_file(path):
+    """Let a file appear in one step, when all of it is written.
+
+    Args:
+        path: Path of the file; its folder is made if need be.
+
+    Yields:
+        `pathlib.Path` to write to, of the same suffix. It becomes `path` when
+        the block ends, and is removed when the block raises.
+
+    Raises:
+        OutputError: If it cannot be written. `path` is then what it was.
+
+    Example:
+    >>> with whole_file("results.csv") as temporary:
+    ...     temporary.write_text(text)
+    """
+    path = pathlib.Path(path)
+    name = f".{os.getpid()}-{secrets.token_hex(8)}.tmp{path.suffix}"
+    temporary = path.with_name(name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror}). Free some space, "
+            "make the folder writable, or write to another one."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def write_whole_image(path, array):
+    """Write an image in one step; see `image_io.write_image`."""
+    with whole_file(path) as temporary:
+        write_image(temporary, array)

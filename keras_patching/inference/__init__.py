@@ -1,0 +1,1 @@
+"""Predictions of files and of arrays that are larger than memory."""

@@ -1,0 +1,259 @@
+"""Predicts image files, one at a time, and writes what was found.
+
+What is written for a task is said by a module of its own with `OUTPUTS`,
+`predict` and `describe`, such as `segmentation_report`.
+"""
+
+import csv
+import dataclasses
+import os
+import pathlib
+import time
+
+import keras
+
+from keras_patching.data.faults import raise_faults
+from keras_patching.data.image_io import list_images
+from keras_patching.data.whole_files import (
+    OutputError,
+    whole_file,
+    write_whole_image,
+)
+from keras_patching.inference import segmentation_report
+from keras_patching.models.segmentation.semantic_segmentation_model import (
+    SemanticSegmentationModel,
+)
+
+REPORTS = {SemanticSegmentationModel: segmentation_report}
+RESULTS = "results.csv"
+
+
+@dataclasses.dataclass(frozen=True)
+class FilePredictions:
+    """What came of the prediction of files.
+
+    Attributes:
+        rows: Dict from column to value, per image that was predicted.
+        faults: What was wrong, per image that failed; each names its file.
+    """
+
+    rows: list[dict]
+    faults: list[str]
+
+
+def load_model(path):
+    """Load a task model for prediction.
+
+    Args:
+        path: File that `model.save` wrote, with the suffix `.keras`.
+
+    Returns:
+        The model, not compiled.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be loaded, or is not of a task whose
+            predictions can be written.
+
+    Example:
+    >>> model = load_model("field.keras")
+    """
+    if not os.path.exists(path):
+        raise FileNotFoundError(
+            f"{path}: no such file. Expected a model that was saved with "
+            "`model.save('NAME.keras')`."
+        )
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras raises what its parts raise.
+        raise ValueError(
+            f"{path}: cannot be loaded as a Keras model ({_tell(error)}). "
+            "Expected a file that was saved with `model.save('NAME.keras')`. "
+            "If it has layers of your own, import them in Python and call "
+            "`keras_patching.inference.file_prediction.predict_files`."
+        ) from error
+    _report_of(model, path)
+    return model
+
+
+def predict_files(model, paths, directory, overwrite=False, verbose=True):
+    """Predict image files and write what was found, one image at a time.
+
+    A segmentation model writes for `leaf.jpg` the class ids of its pixels as
+    `masks/leaf.png`, the same over the image as `overlays/leaf.png`, and a row
+    in `results.csv`: image, height, width, pixels and fraction per class, and
+    the seconds of the prediction (the first of an image size compiles). An
+    image that fails does not keep the others from being predicted.
+
+    Args:
+        model: A task model with a patch size.
+        paths: Paths of image files and of folders of them, whose subfolders
+            are not searched.
+        directory: Folder to write to.
+        overwrite: Whether to replace results that are in it already.
+        verbose: Whether to show a progress bar.
+
+    Returns:
+        `FilePredictions`.
+
+    Raises:
+        FileNotFoundError: If there are no images.
+        ValueError: If two images have the same name without suffix, a result
+            is in place already, or the folder cannot be written.
+        TypeError: If the model is not of a task whose predictions can be
+            written.
+
+    Example:
+    >>> done = predict_files(model, ["field/new"], "field/found")
+    >>> done.rows[0]["fraction_1"]
+    0.3125
+    """
+    report = _report_of(model, model.name)
+    model.require_patch_size()
+    images = find_images(paths)
+    directory = pathlib.Path(directory)
+    if not overwrite:
+        _check_nothing_there(images, report.OUTPUTS, directory)
+    done = FilePredictions([], [])
+    progress = keras.utils.Progbar(
+        len(images), unit_name="image", verbose=int(verbose)
+    )
+    try:
+        for stem, path in images.items():
+            try:
+                row = _predict_file(model, report, path, directory, stem)
+                done.rows.append(row)
+            except OutputError:
+                raise
+            except (ValueError, OSError, MemoryError) as error:
+                done.faults.append(_naming(path, error))
+            progress.add(1)
+    finally:
+        if done.rows:
+            _write_results(directory / RESULTS, done.rows)
+    return done
+
+
+def find_images(paths):
+    """Find the image files that paths stand for.
+
+    Args:
+        paths: Paths of files and of folders.
+
+    Returns:
+        Dict from stem to `pathlib.Path`, in the order of the paths. What is
+        not a folder is taken for a file, there or not.
+
+    Raises:
+        ValueError: If two have the same stem; lists them.
+    """
+    by_stem = {}
+    for path in map(pathlib.Path, paths):
+        files = list_images(path).values() if path.is_dir() else [path]
+        for file in files:
+            same = by_stem.setdefault(file.stem, {})
+            same.setdefault(os.path.abspath(file), file)
+    raise_faults(
+        [
+            " and ".join(map(str, same.values()))
+            for same in by_stem.values()
+            if len(same) > 1
+        ],
+        "Images of the same name would overwrite each other's results",
+        "Predict them separately, each folder with an `--out` of its own.",
+    )
+    return {
+        stem: file for stem, same in by_stem.items() for file in same.values()
+    }
+
+
+def _report_of(model, name):
+    for task, report in REPORTS.items():
+        if isinstance(model, task):
+            return report
+    tasks = ", ".join(task.__name__ for task in REPORTS)
+    raise ValueError(
+        f"{name}: is a {type(model).__name__}, whose predictions cannot be "
+        f"written to files. Expected one of: {tasks}."
+    )
+
+
+def _check_nothing_there(images, outputs, directory):
+    planned = [directory / RESULTS] + [
+        _output(directory, folder, stem, suffix)
+        for stem in images
+        for folder, suffix in outputs.items()
+    ]
+    raise_faults(
+        [str(path) for path in planned if path.exists()],
+        f"{directory}: holds files that would be overwritten",
+        "Write to another folder, or pass `--overwrite` if you do not need "
+        "them.",
+    )
+
+
+def _output(directory, folder, stem, suffix):
+    return directory / folder / f"{stem}{suffix}"
+
+
+def _predict_file(model, report, path, directory, stem):
+    image = _read_image(model, path)
+    started = time.perf_counter()
+    try:
+        prediction = report.predict(model, image)
+    except Exception as error:  # Each backend has errors of its own.
+        raise ValueError(
+            f"{path}: cannot be predicted ({_tell(error)}). An image of "
+            f"{image.shape} may be too large for the memory: crop it, or save "
+            "the model with a smaller `patch_batch_size`."
+        ) from error
+    seconds = time.perf_counter() - started
+    arrays, columns = report.describe(model, image, prediction)
+    for folder, suffix in report.OUTPUTS.items():
+        target = _output(directory, folder, stem, suffix)
+        write_whole_image(target, arrays[folder])
+    height, width = image.shape[:2]
+    return {
+        "image": path.name,
+        "height": height,
+        "width": width,
+        **columns,
+        "seconds": round(seconds, 4),
+    }
+
+
+def _read_image(model, path):
+    image = model.read_image(path)
+    black, white = model.value_range
+    lowest, highest = image.min(), image.max()
+    if not (black <= lowest and highest <= white):  # also for NaN
+        raise ValueError(
+            f"{path}: {image.dtype} values from {lowest} to {highest}, and the "
+            f"model takes values from {black:g} to {white:g}. Convert the "
+            "image to that range, as those that it was trained on."
+        )
+    return image
+
+
+def _naming(path, error):
+    """Put the file's name before a message that lacks it."""
+    message = str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        message = error.strerror
+    return message if str(path) in message else f"{path}: {message}"
+
+
+def _tell(error):
+    """Give type and first line of an error: some print a whole config."""
+    first = next(iter(str(error).strip().splitlines()), "")
+    return f"{type(error).__name__}: {first}"
+
+
+def _write_results(path, rows):
+    with (
+        whole_file(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as stream,
+    ):
+        writer = csv.DictWriter(stream, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,43 @@
+"""What the README tells a new user to do works as written."""
+
+import pathlib
+import re
+
+import keras
+import numpy as np
+
+from keras_patching.data.synthetic import write_plant_field
+
+README = pathlib.Path(__file__).parents[1] / "README.md"
+
+
+def python_blocks():
+    return re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+def small_model():
+    return keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(2, 3, padding="same", activation="softmax"),
+        ]
+    )
+
+
+def test_its_python_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_plant_field("field", num_images=3, size=(130, 140))
+    patch_model = small_model()
+    patch_model.compile("adam", keras.losses.SparseCategoricalCrossentropy())
+    names = {
+        "full_images": np.zeros((1, 130, 140, 3), "uint8"),
+        "patch_model": patch_model,
+    }
+    for block in python_blocks():
+        exec(block.replace("epochs=20", "epochs=1"), names)
+    assert names["masks"].shape == (1, 130, 140)
+    assert pathlib.Path("field.keras").exists()
+    # The last block defines a model of the user's own.
+    own = names["model"].compute_output_shape((1, 130, 140, 3))
+    assert own == (1, 130, 140, 3)
