@@ -51,6 +51,9 @@ def _parser():
     _add_demo(commands)
     _add_patch(commands)
     _add_clean(commands)
+    _add_inspect(commands)
+    _add_export(commands)
+    _add_predict(commands)
     return parser
 
 
@@ -247,6 +250,153 @@ def _run_clean(options):
         f"Removed {len(cleaned.paths)} files ({cleaned.bytes:,} bytes) from "
         f"{options.dirname}."
     )
+
+
+def _add_inspect(commands):
+    parser = commands.add_parser(
+        "inspect",
+        help="tell what patch caches hold, and draw some patches",
+        description=(
+            "Print of each patch cache in a folder its parameters, images, "
+            "patches and bytes, and of each class its pixels, their fraction, "
+            "and the patches that hold it."
+        ),
+    )
+    _add_cache(parser, "a manifest (.json), or a folder of patch caches")
+    parser.add_argument(
+        "--out",
+        metavar="SHEET.png",
+        help="draw a contact sheet: patches with their masks laid over, every "
+        "class among them (default: none is drawn)",
+    )
+    parser.set_defaults(run=_run_inspect)
+
+
+def _add_cache(parser, description):
+    parser.add_argument(
+        "cache",
+        metavar="FOLDER_OR_MANIFEST",
+        help=f"{description}, such as field/images_patches",
+    )
+
+
+def _run_inspect(options):
+    from keras_patching import contact_sheet
+    from keras_patching.data import inspecting, whole_files
+
+    caches, faults = inspecting.inspect(options.cache)
+    for cache in caches:
+        print(f"{cache.describe()}\n")
+    if len(caches) > 1:
+        print(inspecting.describe_disk_use(caches))
+    if options.out and caches:
+        sheet = contact_sheet.stack(
+            [contact_sheet.contact_sheet(cache) for cache in caches]
+        )
+        whole_files.write_whole_image(options.out, sheet)
+        print(f"Picture  {options.out}")
+    _fail_for_each(faults, "caches cannot be used")
+
+
+def _fail_for_each(faults, summary):
+    """Print each fault on its own, then fail if there were any."""
+    for fault in faults:
+        print(f"keras-patching: error: {fault}", file=sys.stderr)
+    if faults:
+        raise ValueError(f"{len(faults)} {summary}.")
+
+
+def _add_export(commands):
+    parser = commands.add_parser(
+        "export",
+        help="write patches as image and label files, or copy one cache",
+        description=(
+            "Write the patches of a cache as images/NAME.png and "
+            "masks/NAME.png (TIFF where PNG cannot hold them), where NAME says "
+            "image, number and top-left corner, such as "
+            "leaf_0001_y0128_x0256. Masks hold class ids."
+        ),
+    )
+    _add_cache(parser, "a manifest (.json), or a folder that holds one cache")
+    parser.add_argument(
+        "directory",
+        metavar="DIRECTORY",
+        help="folder to write to; it must be missing or empty",
+    )
+    parser.add_argument(
+        "--copy",
+        action="store_true",
+        help="copy the cache instead, with nothing that it does not need; "
+        "PatchingSequence(DIRECTORY) loads it (default: write files)",
+    )
+    parser.set_defaults(run=_run_export)
+
+
+def _run_export(options):
+    from keras_patching.data import exporting
+
+    if options.copy:
+        manifest = exporting.export_copy(options.cache, options.directory)
+        print(f"To train on it: PatchingSequence({str(manifest.parent)!r})")
+    else:
+        count = exporting.export_patches(options.cache, options.directory)
+        print(f"Wrote {count:,} patches into {options.directory}.")
+
+
+def _add_predict(commands):
+    parser = commands.add_parser(
+        "predict",
+        # Options first, as argparse writes it, would take images for more
+        # of their values.
+        usage="%(prog)s MODEL.keras IMAGES... --out DIR [options]",
+        help="predict whole images with a saved model: masks and a table",
+        description=(
+            "Predict whole images, one at a time. For each, write class ids "
+            "as DIR/masks/NAME.png and the same over the image as "
+            "DIR/overlays/NAME.png; and in DIR/results.csv a row of height, "
+            "width, pixels and fraction per class, and seconds (which for the "
+            "first image of a size include compiling). Images that fail are "
+            "reported at the end, with exit status 1; the others are done."
+        ),
+    )
+    parser.add_argument(
+        "model",
+        metavar="MODEL.keras",
+        help="a SemanticSegmentationModel that was saved with model.save",
+    )
+    parser.add_argument(
+        "images",
+        metavar="IMAGES",
+        nargs="+",
+        help="image files, or folders of them; subfolders are not searched",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        required=True,
+        help="folder to write to; made if missing",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace results that are there already (default: refuse)",
+    )
+    parser.set_defaults(run=_run_predict)
+
+
+def _run_predict(options):
+    from keras_patching.inference import file_prediction
+
+    model = file_prediction.load_model(options.model)
+    done = file_prediction.predict_files(
+        model, options.images, options.out, options.overwrite
+    )
+    total = len(done.rows) + len(done.faults)
+    print(
+        f"Predicted {len(done.rows)} of {total} images; the results are in "
+        f"{options.out}."
+    )
+    _fail_for_each(done.faults, f"of {total} images failed")
 
 
 def _integer_from(minimum):

@@ -51,7 +51,7 @@ def contact_sheet(contents, num_patches=24, columns=6):
     sheet = _grid(cells, min(columns, len(cells)))
     head = [(None, contents.path.name)]
     if pixels is not None:
-        head += _legend(pixels, contents.num_pixels, colors)
+        head += _legend(pixels, contents.image_pixels.sum(), colors)
     return np.concatenate([_headline(head, sheet.shape[1]), sheet])
 
 
@@ -97,7 +97,7 @@ def _cell(name, picture, mask, colors):
     picture = picture.repeat(factor, 0).repeat(factor, 1)
     if mask is not None:
         mask = mask.repeat(factor, 0).repeat(factor, 1)
-        picture = overlay_mask(picture, mask, alpha=0.35, colors=colors)
+        picture = overlay_mask(picture, mask, colors=colors)
     height = min(len(picture), 2 * _CELL)
     return side_by_side({_shortened(name): picture}, height)
 
@@ -115,18 +115,18 @@ def _shortened(name):
 def _grid(cells, columns):
     height, width = cells[0].shape[:2]
     rows = (len(cells) + columns - 1) // columns
-    shape = (rows * (height + _GUTTER), columns * (width + _GUTTER), 3)
-    sheet = np.full(shape, _PAPER, "uint8")
+    shape = (rows * (height + _GUTTER), columns * (width + _GUTTER) + _GUTTER)
+    sheet = np.full((*shape, 3), _PAPER, "uint8")
     for index, cell in enumerate(cells):
         y = index // columns * (height + _GUTTER)
-        x = index % columns * (width + _GUTTER)
+        x = index % columns * (width + _GUTTER) + _GUTTER
         sheet[y : y + height, x : x + width] = cell
     return sheet
 
 
-def _legend(pixels, num_pixels, colors):
+def _legend(pixels, image_pixels, colors):
     """Pair the colour of each class with its name and fraction."""
-    fractions = pixels.sum(axis=0) / num_pixels
+    fractions = pixels.sum(axis=0) / image_pixels
     swatches = [_PAPER, *colors][: len(fractions)]
     entries = [
         (color, f"class {index}: {fraction:.2%}")

@@ -18,6 +18,8 @@ ALLOWED = {
     "models": {"geometry", "ops", "layers", "data"},
     "callbacks": {"geometry", "data", "visualization"},
     "visualization": {"geometry", "data"},
+    "inference": {"geometry", "ops", "models", "data", "visualization"},
+    "contact_sheet": {"data", "visualization"},
 }
 
 

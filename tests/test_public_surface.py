@@ -23,7 +23,10 @@ def test_the_public_surface():
         "callbacks",
         "load_dataset_from_directory_with_segmentation_masks",
     ]
-    assert sorted(kp.callbacks.__all__) == ["FullImageEvaluation"]
+    assert sorted(kp.callbacks.__all__) == [
+        "FullImageEvaluation",
+        "PredictionGallery",
+    ]
     for name in kp.__all__:
         assert hasattr(kp, name)
 

@@ -6,6 +6,7 @@ import re
 import keras
 import numpy as np
 
+import keras_patching
 from keras_patching.data.synthetic import write_plant_field
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
@@ -29,7 +30,7 @@ def test_its_python_runs_from_top_to_bottom(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_plant_field("field", num_images=3, size=(130, 140))
     patch_model = small_model()
-    patch_model.compile("adam", keras.losses.SparseCategoricalCrossentropy())
+    patch_model.compile("adam", keras_patching.SegmentationLoss(num_classes=2))
     names = {
         "full_images": np.zeros((1, 130, 140, 3), "uint8"),
         "patch_model": patch_model,

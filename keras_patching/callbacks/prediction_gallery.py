@@ -33,7 +33,8 @@ class PredictionGallery(keras.callbacks.Callback):
 
     Raises:
         ValueError: If there are no images, targets are not as many, `every`
-            is below 1, or a picture cannot be written.
+            is below 1, a picture cannot be written, or the model has several
+            outputs.
 
     Example:
 
@@ -98,6 +99,11 @@ def _labelled(target, model):
 
 def _draw_prediction(model, image):
     output = model.predict(image[None], verbose=0)
+    if not hasattr(output, "shape"):
+        raise ValueError(
+            "PredictionGallery shows the output of models that have one. "
+            f"Received: a {type(output).__name__} of {len(output)} outputs"
+        )
     decode = getattr(model, "decode_predictions", None)
     decoded = None if decode is None else np.asarray(decode(output))
     if decoded is not None and decoded.shape == (1, *image.shape[:2]):

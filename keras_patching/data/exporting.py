@@ -51,7 +51,7 @@ def export_patches(path, directory, verbose=True):
         for kind in manifest.kinds:
             (target / kind).mkdir()
         jobs = [(path, source, target) for source in manifest.sources]
-        _run(_write_source, jobs, verbose)
+        _run(_write_source, jobs, "image", verbose)
     return manifest.num_patches
 
 
@@ -86,7 +86,7 @@ def export_copy(path, directory, verbose=True):
             (path.parent / SHARD_FOLDER / file, target / SHARD_FOLDER / file)
             for file in sorted({shard.file for shard in manifest.shards})
         ]
-        _run(shutil.copy2, jobs, verbose)
+        _run(shutil.copy2, jobs, "file", verbose)
         write_manifest(target, manifest)
     return pathlib.Path(directory) / manifest.file_name
 
@@ -168,11 +168,11 @@ def _check_empty(directory):
         )
 
 
-def _run(function, jobs, verbose):
+def _run(function, jobs, unit, verbose):
     """Call a function with each job's arguments, in a few threads."""
     workers = min(4, os.cpu_count() or 1)
     progress = keras.utils.Progbar(
-        len(jobs), unit_name="file", verbose=int(verbose)
+        len(jobs), unit_name=unit, verbose=int(verbose)
     )
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(function, *job) for job in jobs]

@@ -42,6 +42,38 @@ def list_caches(path):
     return manifests
 
 
+def inspect(path):
+    """Read all caches that a path stands for.
+
+    Args:
+        path: A manifest, or a folder of patch caches.
+
+    Returns:
+        List of `CacheContents`, and a list of what is wrong with the others.
+
+    Raises:
+        FileNotFoundError: If there is no such path, or no manifest in it.
+    """
+    caches, faults = [], []
+    for manifest in list_caches(path):
+        try:
+            caches.append(CacheContents(manifest))
+        except ValueError as error:
+            faults.append(str(error))
+    return caches, faults
+
+
+def describe_disk_use(caches):
+    """Say what caches of one folder take together, shared shards once."""
+    shards = {}
+    for cache in caches:
+        shards.update(cache.shard_bytes)
+    return (
+        f"{len(caches)} caches, {sum(shards.values()):,} bytes on disk; shards "
+        "that they share are counted once."
+    )
+
+
 class CacheContents:
     """What one patch cache holds.
 
@@ -84,35 +116,40 @@ class CacheContents:
         ]
 
     @property
-    def class_pixels(self):
-        """Pixels per class, int array `(patches, classes)`.
+    def image_pixels(self):
+        """Pixels per patch that lie in its image, int array `(patches,)`.
 
-        It counts the padding; `None` where labels have no classes.
+        The others are padding.
         """
-        counts = [
-            shard.facts["pixels"]
-            for shard in self.manifest.shards
-            if "pixels" in shard.facts
-        ]
-        return np.concatenate(counts) if counts else None
-
-    @property
-    def num_pixels(self):
-        """Number of pixels of all patches, padding included."""
-        height, width = self.manifest.patch_size
-        return self.manifest.num_patches * height * width
-
-    @property
-    def padding(self):
-        """Number of pixels that lie beyond the images."""
-        return self.num_pixels - sum(
+        inside = [
             _pixels_inside(
                 self.manifest.files[source.name].image_header.size,
                 source.origins,
                 self.manifest.patch_size,
             )
             for source in self.manifest.sources
-        )
+        ]
+        return np.concatenate(inside)
+
+    @property
+    def class_pixels(self):
+        """Pixels per class without padding, int array `(patches, classes)`.
+
+        `None` where labels have no classes.
+        """
+        counts = [
+            shard.facts["pixels"]
+            for shard in self.manifest.shards
+            if "pixels" in shard.facts
+        ]
+        if not counts:
+            return None
+        pixels = np.concatenate(counts)
+        padded_with = self.manifest.parameters.get("ignore_value") or 0
+        if padded_with < pixels.shape[1]:
+            height, width = self.manifest.patch_size
+            pixels[:, padded_with] -= height * width - self.image_pixels
+        return pixels
 
     def read_patch(self, index):
         """Give the arrays of a patch.
@@ -134,6 +171,8 @@ class CacheContents:
         """Say in lines of text what the cache holds."""
         manifest = self.manifest
         height, width = manifest.patch_size
+        image_pixels = self.image_pixels
+        padding = 1 - image_pixels.mean() / (height * width)
         facts = {
             "task": manifest.task,
             "patch size": f"{height} x {width}",
@@ -145,34 +184,31 @@ class CacheContents:
             "images": f"{len(manifest.sources):,}",
             "patches": f"{manifest.num_patches:,}",
             "on disk": f"{sum(self.shard_bytes.values()):,} bytes",
-            "padding": f"{self.padding / self.num_pixels:.1%} of the pixels",
+            "padding": f"{padding:.1%} of the pixels, not counted below",
         }
         lines = [f"  {name:<14}{value}" for name, value in facts.items()]
         if self.class_pixels is not None:
-            lines += ["", *_class_table(self.class_pixels, self.num_pixels)]
+            lines += ["", *_class_table(self.class_pixels, image_pixels)]
         return "\n".join([str(self.path), *lines])
 
 
 def _pixels_inside(image_size, origins, patch_size):
     inside = np.asarray(image_size) - np.asarray(origins)
-    return int(np.clip(inside, 0, patch_size).prod(axis=1).sum())
+    return np.clip(inside, 0, patch_size).prod(axis=1)
 
 
-def _class_table(pixels, num_pixels):
-    rows = [
-        (str(index), count, patches)
-        for index, (count, patches) in enumerate(
-            zip(pixels.sum(axis=0), (pixels > 0).sum(axis=0), strict=True)
-        )
-    ]
-    unlabelled = num_pixels - pixels.sum()
-    if unlabelled:
-        height_times_width = num_pixels // len(pixels)
-        patches = (pixels.sum(axis=1) < height_times_width).sum()
-        rows.append(("unlabelled", unlabelled, patches))
+def _class_table(pixels, image_pixels):
+    columns = {str(index): counts for index, counts in enumerate(pixels.T)}
+    unlabelled = image_pixels - pixels.sum(axis=1)
+    if unlabelled.any():
+        columns["unlabelled"] = unlabelled
     yield f"  {'class':<14}{'pixels':>16}{'fraction':>12}{'in patches':>12}"
-    for name, count, patches in rows:
-        yield f"  {name:<14}{count:>16,}{count / num_pixels:>12.6f}{patches:>12,}"
+    for name, counts in columns.items():
+        fraction = counts.sum() / image_pixels.sum()
+        yield (
+            f"  {name:<14}{counts.sum():>16,}{fraction:>12.6f}"
+            f"{(counts > 0).sum():>12,}"
+        )
 
 
 def patch_names(source):

@@ -196,8 +196,8 @@ class PatchCache:
         raise_faults(
             [fault for outcome in outcomes for fault in outcome.faults],
             f"{self.dirname}: files that cannot be used",
-            "Replace or remove them and run again; the patches of the others "
-            "are cached already.",
+            "Do as each line says, or remove the file, and run again; the "
+            "patches of the others are cached already.",
         )
         for job, outcome in zip(jobs, outcomes, strict=True):
             records[job.source.name] = _source_record(

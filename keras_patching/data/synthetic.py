@@ -70,7 +70,9 @@ def write_plant_field(
     masks = pathlib.Path(directory) / "masks"
     images.mkdir(parents=True, exist_ok=True)
     masks.mkdir(parents=True, exist_ok=True)
-    progress = keras.utils.Progbar(num_images, verbose=int(verbose))
+    progress = keras.utils.Progbar(
+        num_images, verbose=int(verbose), unit_name="image"
+    )
     for index in range(num_images):
         image, mask = plant_field(size, seed=(seed, index))
         image_io.write_image(images / f"field_{index:03d}.jpg", image)

@@ -50,4 +50,8 @@ def whole_file(path):
 def write_whole_image(path, array):
     """Write an image in one step; see `image_io.write_image`."""
     with whole_file(path) as temporary:
-        write_image(temporary, array)
+        try:
+            write_image(temporary, array)
+        except ValueError as error:
+            message = str(error).replace(str(temporary), str(path))
+            raise ValueError(message) from error

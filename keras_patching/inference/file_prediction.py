@@ -97,11 +97,9 @@ def predict_files(model, paths, directory, overwrite=False, verbose=True):
         `FilePredictions`.
 
     Raises:
-        FileNotFoundError: If there are no images.
-        ValueError: If two images have the same name without suffix, a result
-            is in place already, or the folder cannot be written.
-        TypeError: If the model is not of a task whose predictions can be
-            written.
+        ValueError: If the model is not of a task whose predictions can be
+            written, two images have the same name without suffix, a result is
+            in place already, or the folder cannot be written.
 
     Example:
     >>> done = predict_files(model, ["field/new"], "field/found")
@@ -238,15 +236,17 @@ def _read_image(model, path):
 def _naming(path, error):
     """Put the file's name before a message that lacks it."""
     message = str(error) or type(error).__name__
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, FileNotFoundError):
+        message = "no such file or folder. Expected an image, or a folder."
+    elif isinstance(error, OSError) and error.strerror:
         message = error.strerror
     return message if str(path) in message else f"{path}: {message}"
 
 
 def _tell(error):
-    """Give type and first line of an error: some print a whole config."""
+    """Give type and first sentence of an error: some go on with a config."""
     first = next(iter(str(error).strip().splitlines()), "")
-    return f"{type(error).__name__}: {first}"
+    return f"{type(error).__name__}: {first.split('. ')[0]}"
 
 
 def _write_results(path, rows):

@@ -145,7 +145,14 @@ class PatchedPredictor(keras.layers.Wrapper):
         self.patch_size = None
         if patch_size is not None:
             self.set_patch_size(patch_size)
-        self.channels = None
+        self.channels = self._input_channels()
+
+    def _input_channels(self):
+        """Channels that the patch model was built for, or None if unknown."""
+        shape = getattr(self.layer, "input_shape", None)
+        if not isinstance(shape, tuple) or len(shape) != 4:
+            return None
+        return self.channels_last_shape(shape)[3]
 
     def set_patch_size(self, patch_size):
         """Change the patch size; the next trace of the graph uses it.

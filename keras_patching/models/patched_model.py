@@ -246,6 +246,7 @@ class PatchedModel(keras.Model):
             )
         if hasattr(x, "shape"):
             self._check_image_shape(tuple(x.shape))
+            _check_numbers(x, self.name)
 
     def _check_image_shape(self, shape):
         channels = self.predictor.channels
@@ -268,6 +269,14 @@ class PatchedModel(keras.Model):
             batch_size = 32 if is_patch else 1
         _check_divisible(count, batch_size)
         return batch_size
+
+
+def _check_numbers(images, name):
+    kind = getattr(images.dtype, "kind", "f")  # of numpy; tensors hold numbers
+    if kind not in "biuf":
+        raise ValueError(
+            f"'{name}' takes images of numbers. Received: dtype={images.dtype}"
+        )
 
 
 def _check_patch_model(patch_model, patch_size):

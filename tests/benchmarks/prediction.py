@@ -13,7 +13,8 @@ Three tables, each of ratios within one run, on the default U-Net:
 
 import argparse
 import itertools
-import resource
+import pathlib
+import re
 import statistics
 import subprocess
 import sys
@@ -85,7 +86,9 @@ def time_variants(size, rounds):
 
 
 def peak_megabytes():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not `ru_maxrss`, which a child inherits from the process that started it.
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
 
 
 def measure_memory(size, name):

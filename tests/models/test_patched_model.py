@@ -96,8 +96,9 @@ def test_a_patch_model_of_fixed_size_names_both_shapes():
         draw((0, 8, 12, 3)),
         draw((2, 0, 12, 3)),
         [draw((8, 12, 3)), draw((9, 12, 3))],
+        np.full((2, 8, 12, 3), None),
     ],
-    ids=["rank", "channels", "no images", "no pixels", "list"],
+    ids=["rank", "channels", "no images", "no pixels", "list", "objects"],
 )
 def test_a_wrong_input_is_refused_and_the_weights_survive_it(model, images):
     model.compile("sgd", "mse")

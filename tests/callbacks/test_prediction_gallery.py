@@ -1,0 +1,134 @@
+"""A gallery shows whole images after an epoch, and training goes on."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_patching import PatchedModel, SemanticSegmentationModel
+from keras_patching.callbacks import PredictionGallery
+from keras_patching.data.image_io import read_image, write_image
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (4, 16, 16, 3)).astype("uint8")
+    return images, (images[..., 0] > 127).astype("uint8")
+
+
+def make_model(ignore_value=None):
+    patch_model = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Rescaling(1 / 127.5, -1),
+            keras.layers.Conv2D(2, 1, activation="softmax"),
+        ]
+    )
+    model = SemanticSegmentationModel(
+        2, patch_model, patch_size=16, ignore_value=ignore_value
+    )
+    model.compile(keras.optimizers.SGD(0.1))
+    return model
+
+
+def full_images(data):
+    images, masks = data
+    return (
+        [np.concatenate(images[:3], axis=0), images[3][:9]],
+        [np.concatenate(masks[:3], axis=0), masks[3][:9]],
+    )
+
+
+def fit(model, data, epochs, *callbacks):
+    model.fit(
+        *data, epochs=epochs, verbose=0, shuffle=False, callbacks=callbacks
+    )
+
+
+def test_pictures_are_written_after_the_first_and_every_nth_epoch(
+    data, tmp_path
+):
+    images, _ = full_images(data)
+    folder = tmp_path / "new" / "gallery"
+    fit(make_model(), data, 5, PredictionGallery(images, folder, every=2))
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f"epoch_{epoch:03}_{index}.png"
+        for epoch in (1, 2, 4)
+        for index in (0, 1)
+    ]
+    picture = read_image(folder / "epoch_001_0.png")
+    assert picture.shape[0] > 48
+    assert picture.shape[1] > 2 * 16
+
+
+def test_targets_are_shown_between_image_and_prediction(data, tmp_path):
+    images, masks = full_images(data)
+    model = make_model(ignore_value=7)
+    masks[1][:] = 7
+    for path, gallery in (
+        ("without", PredictionGallery(images, tmp_path / "without")),
+        ("with", PredictionGallery(images, tmp_path / "with", 1, masks)),
+    ):
+        fit(model, data, 1, gallery)
+        assert len(list((tmp_path / path).iterdir())) == 2
+    narrow = read_image(tmp_path / "without" / "epoch_001_1.png")
+    wide = read_image(tmp_path / "with" / "epoch_001_1.png")
+    assert wide.shape[1] > narrow.shape[1]
+    np.testing.assert_array_equal(wide[-9:, 20:36], images[1])  # unlabelled
+
+
+def test_paths_are_read(data, tmp_path):
+    (image, _), (mask, _) = full_images(data)
+    paths = tmp_path / "image.png", tmp_path / "mask.png"
+    for path, array in zip(paths, (image, mask), strict=True):
+        write_image(path, array)
+    model = make_model()
+    for folder, args in (
+        ("a", ([image], [mask])),
+        ("b", ([paths[0]], [str(paths[1])])),
+    ):
+        model.set_weights([np.ones(w.shape) for w in model.get_weights()])
+        fit(
+            model,
+            data,
+            1,
+            PredictionGallery(args[0], tmp_path / folder, 1, args[1]),
+        )
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "a" / "epoch_001_0.png"),
+        read_image(tmp_path / "b" / "epoch_001_0.png"),
+    )
+
+
+def test_training_goes_on_with_the_weights_it_had(data, tmp_path):
+    model, twin = make_model(), make_model()
+    twin.set_weights(model.get_weights())
+    images, masks = full_images(data)
+    fit(model, data, 3, PredictionGallery(images, tmp_path, 1, masks))
+    fit(twin, data, 3)
+    for ours, other in zip(
+        model.get_weights(), twin.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(ours, other, rtol=1e-4, atol=1e-6)
+
+
+def test_the_output_itself_is_shown_where_it_is_no_mask(data, tmp_path):
+    patch_model = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Conv2D(1, 1)]
+    )
+    model = PatchedModel(patch_model, patch_size=16)
+    model.compile("sgd", "mse")
+    images, _ = full_images(data)
+    x, y = data
+    gallery = PredictionGallery(images, tmp_path)
+    fit(model, (x / 255.0, y[..., None]), 1, gallery)
+    assert read_image(tmp_path / "epoch_001_0.png")[-48:, -16:].std() > 10
+
+
+@pytest.mark.parametrize(
+    ("images", "every", "targets"),
+    [([], 1, None), ([1], 0, None), ([1], 1, [])],
+)
+def test_impossible_arguments_are_refused(images, every, targets, tmp_path):
+    with pytest.raises(ValueError, match="Received"):
+        PredictionGallery(images, tmp_path, every, targets)

@@ -1,0 +1,136 @@
+"""What a cache holds is told from its manifest, and some patches shown."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_patching import load_dataset_from_directory_with_segmentation_masks
+from keras_patching.data.image_io import write_image
+from keras_patching.data.inspecting import (
+    CacheContents,
+    describe_disk_use,
+    inspect,
+    list_caches,
+    pick_patches,
+)
+
+SIZE, PATCH = (10, 14), 8
+
+
+@pytest.fixture
+def arrays():
+    """Three images and masks of three classes, the last one rare."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(1, 256, (3, *SIZE, 3), dtype=np.uint8)
+    masks = rng.integers(0, 2, (3, *SIZE), dtype=np.uint8)
+    masks[1, 9, 9] = 2
+    return images, masks
+
+
+def build(tmp_path, arrays, patch_size=PATCH, ignore_value=None):
+    for name, stack in zip(("images", "masks"), arrays, strict=True):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        for index, array in enumerate(stack):
+            write_image(folder / f"leaf_{index}.png", array)
+    return load_dataset_from_directory_with_segmentation_masks(
+        tmp_path / "images",
+        tmp_path / "masks",
+        patch_size,
+        num_classes=3,
+        ignore_value=ignore_value,
+        verbose=False,
+    ).manifest
+
+
+def test_pixels_per_class_are_those_of_the_masks(tmp_path, arrays):
+    contents = CacheContents(build(tmp_path, arrays))
+    assert contents.class_pixels.shape == (12, 3)
+    counts = np.bincount(arrays[1].ravel(), minlength=3)
+    assert contents.class_pixels.sum(axis=0).tolist() == counts.tolist()
+    assert contents.image_pixels.sum() == arrays[1].size
+
+
+@pytest.mark.parametrize("ignored", [1, 255])
+def test_ignored_pixels_are_told_from_padding(tmp_path, arrays, ignored):
+    _, masks = arrays
+    masks[0, :2] = ignored
+    contents = CacheContents(build(tmp_path, arrays, ignore_value=ignored))
+    counts = np.bincount(masks.ravel(), minlength=256)
+    pixels = contents.class_pixels.sum(axis=0)
+    assert pixels.tolist() == counts[:3].tolist()
+    row = f"unlabelled{counts[255]:>20,}"
+    assert (row in contents.describe()) == (ignored == 255)
+
+
+def test_the_description_holds_what_one_asks_for(tmp_path, arrays):
+    text = CacheContents(build(tmp_path, arrays)).describe()
+    facts = dict(
+        line.split(maxsplit=1) for line in text.splitlines()[1:] if line
+    )
+    assert facts["task"] == "segmentation"
+    assert facts["images"] == "3"
+    assert facts["patches"] == "12"
+    assert facts["num_classes"] == "3"
+    assert facts["padding"].startswith("45.3% ")
+    assert facts["2"].split() == ["1", "0.002381", "1"]
+
+
+def test_a_patch_is_named_after_its_image_number_and_origin(tmp_path, arrays):
+    contents = CacheContents(build(tmp_path, arrays))
+    index = contents.names.index("leaf_1_0001_y0000_x0008")
+    patch = contents.read_patch(index)
+    images, masks = arrays
+    np.testing.assert_array_equal(patch["images"][:, :6], images[1, :8, 8:])
+    np.testing.assert_array_equal(patch["masks"][:, :6], masks[1, :8, 8:])
+
+
+def test_shards_that_caches_share_count_once(tmp_path, arrays):
+    first = build(tmp_path, arrays)
+    second = build(tmp_path, arrays, ignore_value=7)
+    caches, faults = inspect(first.parent)
+    assert faults == []
+    assert sorted(c.path for c in caches) == sorted([first, second])
+    shards = list((first.parent / "shards").iterdir())
+    assert len(shards) == 9
+    size = sum(path.stat().st_size for path in shards)
+    assert f"2 caches, {size:,} bytes" in describe_disk_use(caches)
+
+
+def test_a_bad_cache_does_not_hide_the_others(tmp_path, arrays):
+    manifest = build(tmp_path, arrays)
+    manifest.with_name("broken.json").write_text("{")
+    caches, (fault,) = inspect(manifest.parent)
+    assert [cache.path for cache in caches] == [manifest]
+    assert "broken.json: not a manifest" in fault
+
+
+def test_folders_without_caches_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no manifest"):
+        list_caches(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no such file or folder"):
+        list_caches(tmp_path / "missing")
+
+
+@given(
+    st.lists(
+        st.tuples(*[st.integers(0, 3)] * 4).filter(any),
+        min_size=1,
+        max_size=40,
+    ),
+    st.integers(1, 30),
+)
+def test_picked_patches_show_every_class(pixels, count):
+    pixels = np.array(pixels)
+    picked = pick_patches(pixels, count)
+    assert picked == pick_patches(pixels, count)
+    assert len(set(picked)) == len(picked) <= max(count, 4)
+    assert pixels[picked].any(axis=0).tolist() == pixels.any(axis=0).tolist()
+
+
+def test_of_a_class_those_are_picked_that_hold_much_of_it():
+    pixels = np.ones((100, 2), int)
+    pixels[::2, 1] = 50
+    assert {1, 50} >= set(pixels[pick_patches(pixels, 10), 1])
+    assert (pixels[pick_patches(pixels, 10), 1] == 50).sum() >= 5

@@ -1,0 +1,172 @@
+"""Files are predicted one by one; one that fails does not stop the others."""
+
+import csv
+
+import keras
+import numpy as np
+import pytest
+
+from keras_patching import PatchedModel, SemanticSegmentationModel
+from keras_patching.data.image_io import read_image, read_mask, write_image
+from keras_patching.inference.file_prediction import (
+    find_images,
+    load_model,
+    predict_files,
+)
+
+
+def red_model(channels=3):
+    """A model that finds what is redder than 100, exactly."""
+    patch_model = keras.Sequential(
+        [
+            keras.Input((None, None, channels)),
+            keras.layers.Conv2D(2, 1, activation="softmax"),
+        ]
+    )
+    kernel = np.zeros((1, 1, channels, 2))
+    kernel[0, 0, 0, 1] = 1
+    patch_model.layers[0].set_weights([kernel, np.array([100.5, 0])])
+    return SemanticSegmentationModel(
+        2, patch_model, patch_size=8, channels=channels
+    )
+
+
+@pytest.fixture(scope="module")
+def model():
+    return red_model()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name in ("a.png", "b.tif", "c.2.png"):
+        image = rng.integers(0, 256, (10, 14, 3), dtype=np.uint8)
+        write_image(folder / name, image)
+    return folder
+
+
+def read_rows(out):
+    with open(out / "results.csv", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def predict(model, paths, out, **kwargs):
+    return predict_files(model, paths, out, verbose=False, **kwargs)
+
+
+def test_each_image_has_a_mask_an_overlay_and_a_row(model, folder, tmp_path):
+    out = tmp_path / "new" / "out"
+    done = predict(model, [folder], out)
+    assert done.faults == []
+    rows = read_rows(out)
+    assert [row["image"] for row in rows] == ["a.png", "b.tif", "c.2.png"]
+    for row in rows:
+        truth = read_image(folder / row["image"])[..., 0] > 100
+        name = f"{row['image'].rpartition('.')[0]}.png"
+        np.testing.assert_array_equal(read_mask(out / "masks" / name), truth)
+        assert read_image(out / "overlays" / name).shape == (10, 14, 3)
+        assert (row["height"], row["width"]) == ("10", "14")
+        assert int(row["pixels_1"]) == truth.sum()
+        assert int(row["pixels_0"]) + int(row["pixels_1"]) == 140
+        assert float(row["fraction_1"]) == pytest.approx(truth.mean())
+        assert float(row["seconds"]) > 0
+    assert len([path for path in out.rglob("*") if path.is_file()]) == 7
+
+
+def test_files_that_fail_are_named_and_the_others_done(model, folder, tmp_path):
+    (folder / "bad.png").write_bytes(b"no image")
+    write_image(folder / "deep.tif", np.full((9, 9, 3), 4000, "uint16"))
+    write_image(folder / "five.tif", np.zeros((9, 9, 5), "uint8"))
+    missing = folder / "missing.png"
+    done = predict(model, [missing, folder], tmp_path / "out")
+    assert len(done.rows) == len(read_rows(tmp_path / "out")) == 3
+    expected = {
+        missing: "no such file",
+        folder / "bad.png": "not an image",
+        folder / "deep.tif": "takes values from 0 to 255",
+        folder / "five.tif": "has 5 channels, expected 3",
+    }
+    assert len(done.faults) == len(expected)
+    for (path, message), fault in zip(
+        expected.items(), done.faults, strict=True
+    ):
+        assert fault.startswith(f"{path}: ")
+        assert message in fault
+        assert not (tmp_path / "out" / "masks" / f"{path.stem}.png").exists()
+
+
+def test_what_the_backend_refuses_is_a_fault_of_the_file(folder, tmp_path):
+    model = red_model()
+    model.image_channels = None  # so that only `predict` notices
+    write_image(folder / "b.tif", np.zeros((9, 9, 5), "uint8"))
+    done = predict(model, [folder], tmp_path / "out")
+    assert len(done.rows) == 2
+    assert "b.tif: cannot be predicted (ValueError: " in done.faults[0]
+
+
+def test_images_of_one_name_are_refused_before_predicting(
+    model, folder, tmp_path
+):
+    other = tmp_path / "other"
+    other.mkdir()
+    write_image(other / "a.tif", np.zeros((8, 8, 3), "uint8"))
+    with pytest.raises(ValueError, match="overwrite each other") as caught:
+        predict(model, [folder, other], tmp_path / "out")
+    assert f"{folder / 'a.png'} and {other / 'a.tif'}" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_named_twice_is_predicted_once(folder):
+    images = find_images([folder / "b.tif", folder])
+    assert list(images) == ["b", "a", "c.2"]
+
+
+def test_results_are_replaced_only_on_demand(model, folder, tmp_path):
+    truth = tmp_path / "masks" / "a.png"
+    truth.parent.mkdir()
+    truth.write_bytes(b"precious")
+    with pytest.raises(ValueError, match="would be overwritten") as caught:
+        predict(model, [folder], tmp_path)
+    assert str(truth) in str(caught.value)
+    assert truth.read_bytes() == b"precious"
+    predict(model, [folder], tmp_path, overwrite=True)
+    assert truth.read_bytes() != b"precious"
+
+
+def test_an_output_that_cannot_be_written_stops_all(model, folder, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ValueError, match="cannot be written"):
+        predict(model, [folder], tmp_path / "file" / "out")
+
+
+def test_a_saved_model_predicts_the_same(model, folder, tmp_path):
+    model.save(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    first = predict(model, [folder / "a.png"], tmp_path / "1").rows[0]
+    second = predict(loaded, [folder / "a.png"], tmp_path / "2").rows[0]
+    assert first["pixels_1"] == second["pixels_1"] > 0
+
+
+def test_models_that_cannot_be_used_are_refused(folder, tmp_path):
+    plain = PatchedModel(red_model().patch_model, patch_size=8)
+    with pytest.raises(ValueError, match="is a PatchedModel"):
+        predict(plain, [folder], tmp_path / "out")
+    plain.patch_model.save(tmp_path / "plain.keras")
+    with pytest.raises(ValueError, match="is a Sequential"):
+        load_model(tmp_path / "plain.keras")
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        load_model(folder / "a.png")
+    (tmp_path / "bad.keras").write_bytes(b"no model")
+    with pytest.raises(ValueError, match=r"bad\.keras: cannot be loaded"):
+        load_model(tmp_path / "bad.keras")
+    with pytest.raises(FileNotFoundError, match=r"model\.save"):
+        load_model(tmp_path / "missing.keras")
+
+
+def test_a_model_without_patch_size_is_refused_at_once(folder, tmp_path):
+    model = SemanticSegmentationModel(2, red_model().patch_model)
+    with pytest.raises(ValueError, match="set_patch_size"):
+        predict(model, [folder], tmp_path / "out")
+    assert not (tmp_path / "out").exists()

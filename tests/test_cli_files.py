@@ -1,0 +1,150 @@
+"""The commands that read and write files: inspect, export, predict."""
+
+import csv
+
+import keras
+import numpy as np
+import pytest
+
+from keras_patching import PatchingSequence, SemanticSegmentationModel, cli
+from keras_patching.data.image_io import read_image, write_image
+
+
+@pytest.fixture
+def field(tmp_path):
+    rng = np.random.default_rng(0)
+    for folder, shape, values in (
+        ("images", (10, 14, 3), (0, 256)),
+        ("masks", (10, 14), (0, 2)),
+    ):
+        (tmp_path / folder).mkdir()
+        for index in range(2):
+            array = rng.integers(*values, shape, dtype=np.uint8)
+            write_image(tmp_path / folder / f"{index}.png", array)
+    return tmp_path
+
+
+@pytest.fixture
+def cache(field, capsys):
+    folders = str(field / "images"), str(field / "masks")
+    assert cli.main(["patch", *folders, "--patch-size", "8"]) == 0
+    capsys.readouterr()
+    return field / "images_patches"
+
+
+@pytest.fixture
+def model(tmp_path):
+    patch_model = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Conv2D(2, 1, activation="softmax"),
+        ]
+    )
+    path = tmp_path / "model.keras"
+    model = SemanticSegmentationModel(2, patch_model, patch_size=8)
+    model.build((None, 8, 8, 3))
+    model.save(path)
+    return path
+
+
+def run(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["inspect"],
+        ["export", "cache"],
+        ["predict", "model.keras", "--out", "found"],
+        ["predict", "model.keras", "images"],
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        run(*arguments)
+    assert exit_info.value.code == 2
+    assert "usage: keras-patching" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["inspect", "export", "predict"])
+def test_help_names_the_defaults(command, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        run(command, "--help")
+    assert exit_info.value.code == 0
+    assert "default: " in " ".join(capsys.readouterr().out.split())
+
+
+def test_inspect_prints_what_is_there_and_draws_it(cache, tmp_path, capsys):
+    sheet = tmp_path / "sheet.png"
+    assert run("inspect", cache, "--out", sheet) == 0
+    printed = capsys.readouterr().out
+    (manifest,) = cache.glob("*.json")
+    assert printed.startswith(str(manifest))
+    assert "segmentation" in printed
+    assert str(sheet) in printed
+    assert read_image(sheet).shape[2] == 3
+
+
+def test_inspect_names_a_picture_that_it_cannot_write(cache, tmp_path, capsys):
+    sheet = tmp_path / "sheet.xyz"
+    assert run("inspect", cache, "--out", sheet) == 1
+    assert f"error: {sheet}: .xyz cannot hold" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.glob("*.xyz")] == []
+
+
+def test_inspect_of_several_caches_shows_the_good_ones(cache, field, capsys):
+    masks = str(field / "masks")
+    run("patch", field / "images", masks, "--patch-size", "4")
+    (cache / "bad.json").write_text("{}")
+    capsys.readouterr()
+    assert run("inspect", cache) == 1
+    captured = capsys.readouterr()
+    assert "2 caches, " in captured.out
+    assert "bad.json" in captured.err
+    assert "Traceback" not in captured.err
+
+
+def test_export_writes_files_or_a_copy(cache, tmp_path, capsys):
+    assert run("export", cache, tmp_path / "files") == 0
+    assert len(list((tmp_path / "files").glob("*/*.png"))) == 16
+    assert run("export", cache, tmp_path / "copy", "--copy") == 0
+    assert str(tmp_path / "copy") in capsys.readouterr().out
+    assert PatchingSequence(tmp_path / "copy").num_samples == 8
+    assert run("export", cache, tmp_path / "copy") == 1
+    assert "is not empty" in capsys.readouterr().err
+
+
+def test_predict_writes_masks_and_a_table(model, field, capsys):
+    out = field / "found"
+    assert run("predict", model, field / "images", "--out", out) == 0
+    captured = capsys.readouterr()
+    assert "Predicted 2 of 2 images" in captured.out
+    assert captured.err == ""
+    with open(out / "results.csv", newline="") as stream:
+        assert len(list(csv.DictReader(stream))) == 2
+    assert run("predict", model, field / "images", "--out", out) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    again = ("predict", model, field / "images", "--out", out, "--overwrite")
+    assert run(*again) == 0
+
+
+def test_predict_tells_of_each_file_that_failed(model, field, capsys):
+    bad, missing = field / "bad.png", field / "missing.png"
+    bad.write_bytes(b"")
+    images = bad, missing, field / "images"
+    assert run("predict", model, *images, "--out", field / "found") == 1
+    captured = capsys.readouterr()
+    assert "Predicted 2 of 4 images" in captured.out
+    assert len(captured.err.splitlines()) == 3
+    for path in (bad, missing):
+        assert f"keras-patching: error: {path}: " in captured.err
+    assert "2 of 4 images failed." in captured.err
+    assert len(list((field / "found").glob("masks/*.png"))) == 2
+
+
+def test_predict_refuses_what_is_no_model(field, capsys):
+    image = field / "images" / "0.png"
+    assert run("predict", image, image, "--out", field / "found") == 1
+    assert "cannot be loaded" in capsys.readouterr().err
+    assert not (field / "found").exists()

@@ -1,0 +1,68 @@
+"""A contact sheet shows patches, their classes and what is unlabelled."""
+
+import numpy as np
+import pytest
+
+from keras_patching import load_dataset_from_directory_with_segmentation_masks
+from keras_patching.contact_sheet import contact_sheet, stack
+from keras_patching.data.image_io import write_image
+from keras_patching.data.inspecting import CacheContents
+from keras_patching.visualization import COLORS
+
+
+def make_contents(tmp_path, dtype="uint8", num_classes=3, ignore_value=255):
+    rng = np.random.default_rng(0)
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    for index in range(4):
+        image = rng.integers(0, 200, (40, 40, 3)).astype(dtype)
+        mask = np.zeros((40, 40), "uint8")
+        mask[4:9, 4:9] = 1
+        mask[20:25, 20:25] = num_classes - 1
+        write_image(tmp_path / "images" / f"{index}.tif", image)
+        write_image(tmp_path / "masks" / f"{index}.png", mask)
+    sequence = load_dataset_from_directory_with_segmentation_masks(
+        tmp_path / "images",
+        tmp_path / "masks",
+        patch_size=16,
+        num_classes=num_classes,
+        ignore_value=ignore_value,
+        value_range=(0, np.iinfo(dtype).max),
+        verbose=False,
+    )
+    return CacheContents(sequence.manifest)
+
+
+def shows(sheet, color):
+    return (sheet == np.array(color, "uint8")).all(axis=-1).any()
+
+
+def test_every_class_is_in_the_picture(tmp_path):
+    sheet = contact_sheet(make_contents(tmp_path), num_patches=6, columns=3)
+    assert sheet.dtype == np.uint8
+    assert all(shows(sheet, color) for color in (*COLORS[:2], (128,) * 3))
+    assert not shows(sheet, COLORS[2])
+
+
+def test_more_columns_make_it_wider(tmp_path):
+    contents = make_contents(tmp_path)
+    narrow = contact_sheet(contents, 6, columns=2)
+    wide = contact_sheet(contents, 6, columns=3)
+    assert narrow.shape[0] > wide.shape[0]
+    assert narrow.shape[1] < wide.shape[1]
+    assert stack([narrow, wide]).shape == (
+        narrow.shape[0] + wide.shape[0],
+        wide.shape[1],
+        3,
+    )
+
+
+@pytest.mark.parametrize(("num_classes", "ignore"), [(12, None), (20, 1)])
+def test_more_classes_than_colours_are_drawn(tmp_path, num_classes, ignore):
+    contents = make_contents(tmp_path, "uint8", num_classes, ignore)
+    assert shows(contact_sheet(contents), COLORS[(num_classes - 2) % 7])
+
+
+def test_deep_images_are_scaled_to_the_screen(tmp_path):
+    contents = make_contents(tmp_path, "uint16")
+    assert contact_sheet(contents)[60:].std() > 40
