@@ -19,7 +19,7 @@ def choose_backend():
     if "keras" in sys.modules or os.environ.get("KERAS_BACKEND"):
         return
     configured = _configured_backend()
-    if configured is not None and _is_installed(configured):
+    if configured and _is_installed(configured):
         return
     for backend in _BACKENDS:
         if _is_installed(backend):
@@ -33,13 +33,13 @@ def choose_backend():
 
 
 def _configured_backend():
-    """Backend named in `keras.json`, or None where there is none to read."""
+    """Backend that Keras would take: that of `keras.json`, or its default."""
     home = os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras"
     try:
         text = (pathlib.Path(home) / "keras.json").read_text("utf-8")
         return json.loads(text).get("backend")
     except (OSError, ValueError, AttributeError):
-        return None
+        return "tensorflow"
 
 
 def _is_installed(backend):

@@ -49,7 +49,7 @@ def segmentation_demo(
         of the plants, over all pixels of the held-out images.
     """
     started = time.time()
-    out = pathlib.Path(out)
+    out = _claim(pathlib.Path(out))
     keras.utils.set_random_seed(seed)
     _print_setup()
     images, masks = _draw_field(out / "field", num_images, image_size, seed)
@@ -70,6 +70,19 @@ def segmentation_demo(
     _print_paths(pictures, out / "model.keras")
     print(f"Took {time.time() - started:.0f} seconds.")
     return scores
+
+
+def _claim(out):
+    """Make the folder, or refuse one that holds something else."""
+    marker = out / ".keras-patching-demo"
+    if out.exists() and not marker.exists() and any(out.iterdir()):
+        raise ValueError(
+            f"{out}: holds files that are not of a demo, which could be "
+            "overwritten. Pass an empty or a new folder with --out."
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+    return out
 
 
 TASKS = {"segmentation": segmentation_demo}

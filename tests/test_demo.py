@@ -81,3 +81,10 @@ def test_every_task_can_be_chosen_on_the_command_line():
     for task in demo.TASKS:
         options = cli._parser().parse_args(["demo", "--task", task])
         assert options.task == task
+
+
+def test_a_folder_of_other_files_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "model.keras").write_text("mine")
+    with pytest.raises(ValueError, match="holds files that are not of a demo"):
+        run_tiny(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]

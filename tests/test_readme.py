@@ -42,3 +42,10 @@ def test_its_python_runs_from_top_to_bottom(tmp_path, monkeypatch):
     # The last block defines a model of the user's own.
     own = names["model"].compute_output_shape((1, 130, 140, 3))
     assert own == (1, 130, 140, 3)
+
+
+def test_its_pictures_and_links_are_there():
+    text = README.read_text()
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (README.parent / target).exists(), target
+    assert "DEMO_OUTPUT" not in text

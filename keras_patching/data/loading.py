@@ -7,6 +7,7 @@ from keras_patching.data.patching_sequence import (
     PatchingSequence,
     check_feeding,
 )
+from keras_patching.data.sampling import check_sampling
 from keras_patching.data.splits import split_names
 
 _SUBSETS = (None, "training", "validation", "both")
@@ -46,6 +47,9 @@ class SequenceOptions:
 
     def __post_init__(self):
         check_feeding(self.batch_size, self.seed, self.dtype, self.augment)
+        check_sampling(
+            self.foreground_fraction, self.foreground_classes, self.keep_empty
+        )
         received = (
             f"Received: validation_split={self.validation_split}, "
             f"subset={self.subset!r}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_patching.data.augmentation import augment_batch
 from keras_patching.data.manifest import SHARD_FOLDER, load_cache
-from keras_patching.data.sampling import EpochSampler
+from keras_patching.data.sampling import EpochSampler, check_sampling
 from keras_patching.data.shard_pool import ShardPool, max_open_files
 
 
@@ -89,6 +89,7 @@ class PatchingSequence(keras.utils.PyDataset):
     ):
         super().__init__(workers=workers, **kwargs)
         check_feeding(batch_size, seed, dtype, augment)
+        check_sampling(foreground_fraction, foreground_classes, keep_empty)
         _check_multiprocessing(self.use_multiprocessing)
         self.manifest, manifest = load_cache(path)
         self.directory = self.manifest.parent
@@ -107,7 +108,11 @@ class PatchingSequence(keras.utils.PyDataset):
         self._order = None
         sources = _select(manifest.sources, names, self.manifest)
         self._sampler = EpochSampler(
-            _has_foreground(sources, foreground_classes),
+            _has_foreground(
+                sources,
+                foreground_classes,
+                manifest.parameters.get("ignore_value"),
+            ),
             foreground_fraction,
             keep_empty,
         )
@@ -264,7 +269,7 @@ def _select(sources, names, path):
     return selected
 
 
-def _has_foreground(sources, classes):
+def _has_foreground(sources, classes, ignore_value):
     """Tell of each patch whether it holds pixels of a wanted class."""
     counts = [
         shard.facts["pixels"]
@@ -276,7 +281,7 @@ def _has_foreground(sources, classes):
         return np.ones(sum(len(source.origins) for source in sources), bool)
     pixels = np.concatenate(counts)
     if classes is None:
-        classes = range(1, pixels.shape[1])
+        classes = set(range(1, pixels.shape[1])) - {ignore_value}
     if not set(classes) <= set(range(pixels.shape[1])):
         raise ValueError(
             "`foreground_classes` must be classes of the masks, 0 to "

@@ -28,8 +28,7 @@ class EpochSampler:
     def __init__(
         self, has_foreground, foreground_fraction=None, keep_empty=1.0
     ):
-        _check_fraction("foreground_fraction", foreground_fraction)
-        _check_fraction("keep_empty", keep_empty)
+        check_sampling(foreground_fraction, None, keep_empty)
         self._foreground = np.flatnonzero(has_foreground)
         self._empty = np.flatnonzero(~has_foreground)
         num_foreground = len(self._foreground)
@@ -60,6 +59,11 @@ class EpochSampler:
         return rng.permutation(samples) if shuffle else np.sort(samples)
 
     def _check_supply(self, foreground_fraction):
+        if not self.num_samples:
+            raise ValueError(
+                "An epoch has no patches: none holds foreground, and "
+                "`keep_empty` keeps none of the others. Received: keep_empty=0"
+            )
         for patches, wanted, sort in (
             (self._foreground, self._num_foreground, "with"),
             (self._empty, self._num_empty, "without"),
@@ -71,6 +75,20 @@ class EpochSampler:
                     "`foreground_fraction`, or `foreground_classes`. Received: "
                     f"foreground_fraction={foreground_fraction}"
                 )
+
+
+def check_sampling(foreground_fraction, foreground_classes, keep_empty):
+    """Refuse arguments of sampling that make no sense, before any work."""
+    _check_fraction("foreground_fraction", foreground_fraction)
+    _check_fraction("keep_empty", keep_empty)
+    if foreground_classes is not None and not (
+        isinstance(foreground_classes, (list, tuple, set, range))
+        and len(foreground_classes)
+    ):
+        raise ValueError(
+            "`foreground_classes` must be a list of classes, such as [2]. "
+            f"Received: foreground_classes={foreground_classes!r}"
+        )
 
 
 def _draw_evenly(patches, count, rng):

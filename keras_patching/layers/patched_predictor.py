@@ -144,8 +144,9 @@ class PatchedPredictor(keras.layers.Wrapper):
             )
         self.patch_size = None
         if patch_size is not None:
-            self.set_patch_size(patch_size)
+            self.set_patch_size(*as_pair(patch_size, "patch_size"))
         self.channels = self._input_channels()
+        self._have_grid = ()
 
     def _input_channels(self):
         """Channels that the patch model was built for, or None if unknown."""
@@ -154,23 +155,32 @@ class PatchedPredictor(keras.layers.Wrapper):
             return None
         return self.channels_last_shape(shape)[3]
 
-    def set_patch_size(self, patch_size):
-        """Change the patch size; the next trace of the graph uses it.
+    def set_patch_size(self, height, width=None):
+        """Change the patch size.
+
+        What is compiled already keeps the size before: call `compile` again on
+        a model around this layer. (`PatchedModel.set_patch_size` sees to it.)
 
         Args:
-            patch_size: `(height, width)` in pixels, or one integer.
+            height: Height of a patch in pixels.
+            width: Width in pixels; the height where it is left out.
 
         Raises:
             ValueError: If no grid can be made with it.
         """
-        patch_size = as_pair(patch_size, "patch_size")
+        patch_size = as_pair(
+            (height, height if width is None else width), "patch_size"
+        )
         check_patch_geometry(patch_size, self.overlap, self.multiple_of)
         self.patch_size = patch_size
 
     def build(self, input_shape):
         self.channels = self.channels_last_shape(input_shape)[3]
         if not self.layer.built:
-            self.layer.build(self._patch_shape(None, self.channels))
+            # A call builds what `build` does not: models that define `call` only.
+            self.layer(
+                keras.KerasTensor(self._patch_shape(None, self.channels))
+            )
 
     def compute_output_shape(self, input_shape):
         spec = self.compute_output_spec(keras.KerasTensor(input_shape))
@@ -229,22 +239,37 @@ class PatchedPredictor(keras.layers.Wrapper):
             shape `(batch, rows, cols, *patch output)` becomes
             `(batch * rows * cols, *patch output)`.
         """
-        patch_spec = self._patch_output_spec(None, self.channels)
-        return keras.tree.map_structure(
-            lambda output, spec: (
-                ops.reshape(output, (-1, *output.shape[3:]))
-                if self._scale(spec.shape) is None
-                else output
-            ),
-            outputs,
-            patch_spec,
-        )
+        folded = [
+            ops.reshape(output, (-1, *output.shape[3:])) if has_grid else output
+            for output, has_grid in zip(
+                keras.tree.flatten(outputs), self._have_grid, strict=True
+            )
+        ]
+        return keras.tree.pack_sequence_as(outputs, folded)
 
-    def _run(self, patches):
+    def _run(self, patches, pure=False):
         """Run the patch model on `(n, height, width, channels)`."""
         if not keras.backend.is_float_dtype(patches.dtype):
             patches = ops.cast(patches, keras.config.floatx())
-        return self.layer(self._from_channels_last(patches))
+        outputs = self._call_layer(self._from_channels_last(patches), pure)
+        # Asked again outside of the trace, a patch model may not answer.
+        self._have_grid = tuple(
+            self._scale(output.shape) is None
+            for output in keras.tree.flatten(outputs)
+        )
+        return outputs
+
+    def _call_layer(self, patches, pure):
+        if not (pure and keras.backend.backend() == "jax"):
+            return self.layer(patches)
+        # State that changes inside of a loop of jax must not leave it. So all
+        # chunks draw from one seed, where a patch model draws at inference.
+        outputs, _ = self.layer.stateless_call(
+            [variable.value for variable in self.layer.trainable_variables],
+            [variable.value for variable in self.layer.non_trainable_variables],
+            patches,
+        )
+        return outputs
 
     def _run_at_once(self, images, grid):
         patches = extract_patches(images, grid, self.pad_value)
@@ -261,7 +286,8 @@ class PatchedPredictor(keras.layers.Wrapper):
             return self._run(
                 slice_patches(
                     images, grid, indices // per_image, indices % per_image
-                )
+                ),
+                pure=True,
             )
 
         # The last chunk repeats the last patch until it is as long as others.
@@ -318,7 +344,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         if self.patch_size is None:
             raise ValueError(
                 f"The patch size of '{self.name}' is not known yet: call "
-                "`set_patch_size(height=..., width=...)` first."
+                "`set_patch_size(height, width)` first."
             )
         return self.patch_size, self.overlap, self.multiple_of
 

@@ -107,7 +107,7 @@ class PatchedModel(keras.Model):
             (height, height if width is None else width), "patch_size"
         )
         _check_patch_model(self.patch_model, patch_size)
-        self.predictor.set_patch_size(patch_size)
+        self.predictor.set_patch_size(*patch_size)
         # The compiled functions have closed over the size before.
         self.train_function = None
         self.test_function = None
@@ -142,12 +142,14 @@ class PatchedModel(keras.Model):
         """Loss of `compile` when none is given; that of a task is its own."""
         return None
 
-    def compile(self, optimizer="rmsprop", loss=None, **kwargs):
+    def compile(self, optimizer="rmsprop", loss=None, *args, **kwargs):
         """Configure training; as `keras.Model.compile`.
 
         Without a `loss` it is the task's own (see `default_loss`).
         """
-        super().compile(optimizer, loss or self.default_loss(), **kwargs)
+        if loss is None:
+            loss = self.default_loss()
+        super().compile(optimizer, loss, *args, **kwargs)
 
     def compile_from_config(self, config):
         # Keras leaves this to models that override `compile`.
@@ -163,9 +165,10 @@ class PatchedModel(keras.Model):
             self._check_input(validation_data[0])
         elif validation_data is not None:
             self._check_input(validation_data)
-        return super().fit(x, y, *args, **kwargs)
+        with _weights_kept(self):
+            return super().fit(x, y, *args, **kwargs)
 
-    def evaluate(self, x=None, y=None, batch_size=None, **kwargs):
+    def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
         """Evaluate on patches or images; as `keras.Model.evaluate`.
 
         `batch_size=None` means 1 for images larger than a patch.
@@ -173,9 +176,9 @@ class PatchedModel(keras.Model):
         self._check_input(x)
         batch_size = self._batch_size(x, batch_size)
         with _weights_kept(self):
-            return super().evaluate(x, y, batch_size=batch_size, **kwargs)
+            return super().evaluate(x, y, batch_size, *args, **kwargs)
 
-    def predict(self, x, batch_size=None, **kwargs):
+    def predict(self, x, batch_size=None, *args, **kwargs):
         """Predict images of one size; as `keras.Model.predict`.
 
         Args:
@@ -183,7 +186,7 @@ class PatchedModel(keras.Model):
                 else that `keras.Model.predict` takes.
             batch_size: Images at a time. `None` means 1 for images larger
                 than a patch, else Keras's 32.
-            **kwargs: `verbose`, `steps`, `callbacks`.
+            *args, **kwargs: `verbose`, `steps`, `callbacks`.
 
         Returns:
             Numpy arrays of the shapes described in the class.
@@ -195,7 +198,7 @@ class PatchedModel(keras.Model):
         self._check_input(x)
         batch_size = self._batch_size(x, batch_size)
         with _weights_kept(self):
-            return super().predict(x, batch_size=batch_size, **kwargs)
+            return super().predict(x, batch_size, *args, **kwargs)
 
     def predict_on_batch(self, x):
         self._check_input(x)
@@ -303,9 +306,10 @@ def _check_patch_model(patch_model, patch_size):
         _Trace(patch_model).compute_output_spec(keras.KerasTensor(patch_shape))
     except (ValueError, TypeError, RuntimeError) as error:
         raise ValueError(
-            f"The patch model '{patch_model.name}' cannot take this patch "
-            "size. A model that halves its input n times needs a multiple of "
-            f"2**n in both axes. Received: patch_size={patch_size}"
+            f"The patch model '{patch_model.name}' cannot take patches of "
+            f"{patch_size}: {str(error).splitlines()[0]} (A model that halves "
+            "its input n times needs multiples of 2**n in both axes.) "
+            f"Received: patch_size={patch_size}"
         ) from error
 
 
@@ -339,21 +343,23 @@ def _check_divisible(count, batch_size):
 
 @contextlib.contextmanager
 def _weights_kept(model):
-    """Give a model its weights back when predicting fails or is interrupted.
+    """Give a model its weights back when a call fails or is interrupted.
 
-    On jax, `predict` and `evaluate` take the weights out of the model and put
-    them back at the end, but not after an exception.
+    On jax, `fit`, `evaluate` and `predict` take the weights out of the model
+    and put them back at the end, but not after any exception.
     """
     if keras.backend.backend() != "jax":
         yield
         return
-    kept = [(variable, variable.value) for variable in model.variables]
+    optimizer = getattr(model, "optimizer", None)
+    variables = [*model.variables, *(optimizer.variables if optimizer else ())]
+    kept = [(variable, variable.value) for variable in variables]
     try:
         yield
     except BaseException:
         model.jax_state_sync()
         for variable, value in kept:
-            # What a step has already consumed came back with the sync.
+            # What a step has consumed came back with the sync.
             if not value.is_deleted():
                 variable.assign(value)
         raise

@@ -12,6 +12,7 @@ Three tables, each of ratios within one run, on the default U-Net:
 """
 
 import argparse
+import functools
 import itertools
 import pathlib
 import re
@@ -50,11 +51,11 @@ def variants(image):
             kp.PatchedPredictor(patch_model, patch_size=PATCH),
         ]
     )
-    patches = patches_of(image)
+    patches = functools.cache(lambda: patches_of(image))
 
     def bare(batch_size):
         return lambda: patch_model.predict(
-            patches, batch_size=batch_size, verbose=0
+            patches(), batch_size=batch_size, verbose=0
         )
 
     return {

@@ -217,3 +217,67 @@ print(model.predict(images, batch_size=4, verbose=0).shape)
         text=True,
     )
     assert "(4, 20, 20, 2)" in done.stdout, done.stderr
+
+
+class Subclassed(keras.Model):
+    """A patch model that tells its output shape by running only."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = keras.layers.Conv2D(2, 3, padding="same")
+
+    def call(self, inputs):
+        return self.convolution(inputs)
+
+
+def test_a_subclassed_patch_model_trains_evaluates_and_predicts():
+    model = PatchedModel(Subclassed(), patch_size=8)
+    model.compile("sgd", "mse")
+    patches = draw((4, 8, 8, 3)) / 200
+    model.fit(patches, np.zeros((4, 8, 8, 2)), epochs=2, verbose=0)
+    images = draw((1, 19, 9, 3)) / 200
+    predicted = model.predict(images, verbose=0)
+    loss = model.evaluate(images, np.zeros((1, 19, 9, 2)), verbose=0)
+    np.testing.assert_allclose(loss, np.mean(predicted**2), rtol=1e-4)
+
+
+class Noise(keras.layers.Layer):
+    """Draws at inference too, as Monte Carlo methods do."""
+
+    def __init__(self):
+        super().__init__()
+        self.generator = keras.random.SeedGenerator(0)
+
+    def call(self, inputs):
+        return inputs + keras.random.normal(
+            keras.ops.shape(inputs), seed=self.generator
+        )
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def test_a_patch_model_that_draws_at_inference_predicts():
+    patch_model = keras.Sequential([keras.Input((8, 8, 3)), Noise()])
+    model = PatchedModel(patch_model, patch_size=8, patch_batch_size=4)
+    images = np.zeros((1, 80, 80, 3), "float32")
+    noise = model.predict(images, verbose=0)
+    assert 0.9 < noise.std() < 1.1
+
+
+def test_weights_survive_a_fit_that_fails(model):
+    model.compile("adam", "mse")
+    patches, targets = draw((4, 8, 12, 3)), np.zeros((4, 8, 12, 2))
+    model.fit(patches, targets, verbose=0)
+    before = model.predict(patches, verbose=0)
+    with pytest.raises(Exception, match=r"."):
+        model.fit(patches, np.zeros((4, 5, 7, 9)), verbose=0)
+    np.testing.assert_array_equal(model.predict(patches, verbose=0), before)
+    model.fit(patches, targets, verbose=0)
+
+
+def test_arguments_may_be_given_in_keras_order(model):
+    model.compile("sgd", "mse", None, ["mae"])
+    images = draw((1, 19, 30, 3))
+    assert model.predict(images, 1, 0).shape == (1, 19, 30, 2)
+    assert len(model.evaluate(images, np.zeros((1, 19, 30, 2)), 1, 0)) == 2

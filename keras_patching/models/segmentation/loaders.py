@@ -8,7 +8,6 @@ from keras_patching.data.faults import raise_faults
 from keras_patching.data.image_io import (
     decode_mask,
     list_images,
-    read_mask,
 )
 from keras_patching.data.loading import SequenceOptions
 from keras_patching.data.patch_cache import PatchCache
@@ -296,7 +295,7 @@ def _size_faults(image, mask, headers):
 
 
 def _cut_mask(data, path, grid, classes, dtype):
-    mask = _class_ids(decode_mask(data, path), path, *classes)
+    mask = as_class_ids(decode_mask(data, path), path, *classes)
     _, ignore_value = classes
     return cut_patches(
         mask.astype(dtype, copy=False),
@@ -306,29 +305,7 @@ def _cut_mask(data, path, grid, classes, dtype):
     )
 
 
-def read_class_mask(path, num_classes=2, ignore_value=None):
-    """Read a mask file as class ids, as the loader does.
-
-    Args:
-        path: Path of a mask, an image file of one channel.
-        num_classes: Number of classes. With 2, 255 may stand for 1.
-        ignore_value: Value of pixels without a label, or `None`.
-
-    Returns:
-        Integer array of shape `(height, width)`.
-
-    Raises:
-        ValueError: If the file is not a mask of these classes; names it.
-
-    Example:
-
-    >>> read_class_mask("field/masks/field_000.png").max()
-    1
-    """
-    return _class_ids(read_mask(path), path, num_classes, ignore_value)
-
-
-def _class_ids(mask, path, num_classes, ignore_value):
+def as_class_ids(mask, path, num_classes, ignore_value):
     """Check the values of a mask, and make 1 of 255 in a binary one."""
     valid = (mask >= 0) & (mask < num_classes)
     if ignore_value is not None:

@@ -5,7 +5,7 @@ import os
 import keras
 import numpy as np
 
-from keras_patching.data.image_io import read_image
+from keras_patching.data.image_io import read_image, read_mask
 from keras_patching.models.patched_model import PatchedModel
 from keras_patching.models.segmentation import loaders
 from keras_patching.models.segmentation.segmentation_loss import (
@@ -146,21 +146,28 @@ class SemanticSegmentationModel(PatchedModel):
         Args:
             images: Images of shape `(height, width, channels)`, of any sizes:
                 an array, a list of arrays, or a list of paths.
-            targets: Their masks of shape `(height, width)`, or paths.
+            targets: Their masks of shape `(height, width)`, class ids or for
+                two classes 0 and 255, or paths.
 
         Returns:
             Dict of floats: `mean_iou` over the classes that occur, and
             `iou_<class>` of each; pixels of `ignore_value` do not count.
+
+        Raises:
+            ValueError: If a mask is of another size than its image, or holds
+                other values.
         """
         confusion = np.zeros((self.num_classes, self.num_classes), "int64")
         for image, target in zip(images, targets, strict=True):
-            image = self.read_image(image)
+            image, target = self.read_image(image), self.read_target(target)
+            if target.shape != image.shape[:2]:
+                raise ValueError(
+                    "A mask must be as high and wide as its image. Received: "
+                    f"image of shape {image.shape}, mask of {target.shape}"
+                )
             mask = self.decode_predictions(self.predict(image[None], verbose=0))
             confusion += _confusion(
-                self.read_target(target),
-                mask[0],
-                self.num_classes,
-                self.ignore_value,
+                target, mask[0], self.num_classes, self.ignore_value
             )
         iou = _iou_per_class(confusion)
         return {"mean_iou": float(np.mean(list(iou.values()))), **iou}
@@ -172,12 +179,16 @@ class SemanticSegmentationModel(PatchedModel):
         return np.asarray(image)
 
     def read_target(self, target):
-        """Return a mask as an array, read where it is the path of a file."""
+        """Return a mask as class ids, read where it is the path of a file."""
         if isinstance(target, (str, os.PathLike)):
-            return loaders.read_class_mask(
-                target, self.num_classes, self.ignore_value
-            )
-        return np.asarray(target)
+            name, mask = target, read_mask(target)
+        else:
+            name, mask = "a mask given as an array", np.asarray(target)
+        if mask.ndim == 3 and mask.shape[-1] == 1:
+            mask = mask[..., 0]
+        return loaders.as_class_ids(
+            mask, name, self.num_classes, self.ignore_value
+        )
 
     def get_config(self):
         return {

@@ -199,3 +199,16 @@ def test_a_patch_that_the_default_model_cannot_halve_is_refused():
 def test_keeping_the_channels_of_files_needs_a_patch_model():
     with pytest.raises(ValueError, match="channels"):
         SemanticSegmentationModel(channels=None)
+
+
+def test_masks_in_memory_are_read_like_files_and_must_fit_their_image():
+    model = SemanticSegmentationModel(2, perfect_model(), patch_size=16)
+    mask = field((30, 40), 0)[1]
+    image = np.repeat(mask[..., None] * 255, 3, -1)
+    for target in (mask, mask[..., None], mask * 255):
+        scores = model.evaluate_full_images([image], [target])
+        assert scores["mean_iou"] == 1.0
+    with pytest.raises(ValueError, match="as high and wide as its image"):
+        model.evaluate_full_images([image], [mask[:, :1]])
+    with pytest.raises(ValueError, match="expected 0 and 1"):
+        model.evaluate_full_images([image], [mask * 7])
