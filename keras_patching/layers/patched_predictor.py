@@ -54,8 +54,8 @@ class PatchedPredictor(keras.layers.Wrapper):
         pad_value: Value of the pixels added at the bottom and right.
         patch_batch_size: Patches per forward pass when not training, which
             bounds memory. `None` runs all at once, as training does. `"auto"`
-            takes about 2**17 pixels on a CPU, whose caches larger chunks
-            outgrow (two patches of 256 x 256), and 2**20 elsewhere, from 1 to
+            takes about 2**16 pixels on a CPU, whose caches larger chunks
+            outgrow (one patch of 256 x 256), and 2**20 elsewhere, from 1 to
             32 patches.
         data_format: `"channels_last"` or `"channels_first"`; of the images
             and of the patch model. Defaults to `keras.config`'s.
@@ -177,7 +177,7 @@ class PatchedPredictor(keras.layers.Wrapper):
     def build(self, input_shape):
         self.channels = self.channels_last_shape(input_shape)[3]
         if not self.layer.built:
-            # A call builds what `build` does not: models that define `call` only.
+            # Models that define no `build` are built by a call.
             self.layer(
                 keras.KerasTensor(self._patch_shape(None, self.channels))
             )
@@ -404,7 +404,7 @@ def _pixels_per_chunk():
     else:
         devices = keras.distribution.list_devices()
         on_cpu = all(device.startswith("cpu") for device in devices)
-    return 2**17 if on_cpu else 2**20
+    return 2**16 if on_cpu else 2**20
 
 
 def _chunking(count, most):

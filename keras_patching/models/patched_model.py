@@ -142,6 +142,9 @@ class PatchedModel(keras.Model):
         """Loss of `compile` when none is given; that of a task is its own."""
         return None
 
+    def check_targets(self, y):
+        """Refuse targets of `fit` and `evaluate` that a task cannot use."""
+
     def compile(self, optimizer="rmsprop", loss=None, *args, **kwargs):
         """Configure training; as `keras.Model.compile`.
 
@@ -160,6 +163,7 @@ class PatchedModel(keras.Model):
     def fit(self, x=None, y=None, *args, **kwargs):
         """Train on patches; arguments as for `keras.Model.fit`."""
         self._check_input(x)
+        self.check_targets(y)
         validation_data = kwargs.get("validation_data")
         if isinstance(validation_data, (list, tuple)):
             self._check_input(validation_data[0])
@@ -174,6 +178,7 @@ class PatchedModel(keras.Model):
         `batch_size=None` means 1 for images larger than a patch.
         """
         self._check_input(x)
+        self.check_targets(y)
         batch_size = self._batch_size(x, batch_size)
         with _weights_kept(self):
             return super().evaluate(x, y, batch_size, *args, **kwargs)

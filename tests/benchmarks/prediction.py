@@ -171,7 +171,7 @@ def main():
     print(f"backend: {keras.backend.backend()}, patches of {PATCH}")
     print_times(arguments.size, arguments.rounds)
     print_memory(arguments.size)
-    print_line(arguments.sizes, max(3, arguments.rounds // 2))
+    print_line(arguments.sizes, max(2, arguments.rounds // 2))
 
 
 if __name__ == "__main__":

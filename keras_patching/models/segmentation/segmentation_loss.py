@@ -48,6 +48,11 @@ class SegmentationLoss(keras.losses.Loss):
         **kwargs,
     ):
         super().__init__(name=name, **kwargs)
+        if activation not in ACTIVATIONS:
+            raise ValueError(
+                f"`activation` must be one of {ACTIVATIONS}. "
+                f"Received: activation={activation!r}"
+            )
         if class_weights is not None and len(class_weights) != num_classes:
             raise ValueError(
                 f"`class_weights` needs one weight for each of {num_classes} "

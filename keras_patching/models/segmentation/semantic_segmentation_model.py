@@ -76,12 +76,24 @@ class SemanticSegmentationModel(PatchedModel):
                 "`num_classes` counts the background and must be at least 2. "
                 f"Received: num_classes={num_classes}"
             )
+        if not value_range[0] < value_range[1]:
+            raise ValueError(
+                "`value_range` must be (black, white), black the smaller. "
+                f"Received: value_range={value_range}"
+            )
         if patch_model is None:
             patch_model = _default_patch_model(
                 num_classes, channels, value_range
             )
         kwargs.setdefault("pad_value", value_range[0])
         super().__init__(patch_model, **kwargs)
+        if self.predictor.data_format != "channels_last":
+            raise ValueError(
+                "Segmentation takes channels-last images and masks: call "
+                '`keras.config.set_image_data_format("channels_last")`, or use '
+                "`PatchedPredictor` with `data_format`. Received: "
+                f"data_format={self.predictor.data_format!r}"
+            )
         self.num_classes = num_classes
         self.activation = activation or _last_activation(patch_model)
         if self.activation not in ACTIVATIONS:
@@ -120,6 +132,28 @@ class SemanticSegmentationModel(PatchedModel):
         return SegmentationLoss(
             self.num_classes, self.activation, self.ignore_value
         )
+
+    def check_targets(self, y):
+        """Refuse masks in memory that hold no class ids; they train nothing.
+
+        Raises:
+            ValueError: Tells the values that were found and expected.
+        """
+        if not isinstance(y, np.ndarray) or y.dtype.kind not in "ui":
+            return
+        found = set(np.unique(y).tolist())
+        known = {*range(self.num_classes), self.ignore_value}
+        if not found <= known:
+            raise ValueError(
+                f"Masks must hold class ids from 0 to {self.num_classes - 1}"
+                + (
+                    ""
+                    if self.ignore_value is None
+                    else f", or {self.ignore_value} for unlabelled pixels"
+                )
+                + ". Divide masks of 0 and 255 by 255. Received: values "
+                f"{sorted(found - known)[:10]}"
+            )
 
     def decode_predictions(self, predictions):
         """Turn predictions into masks.

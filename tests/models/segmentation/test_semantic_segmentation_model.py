@@ -212,3 +212,27 @@ def test_masks_in_memory_are_read_like_files_and_must_fit_their_image():
         model.evaluate_full_images([image], [mask[:, :1]])
     with pytest.raises(ValueError, match="expected 0 and 1"):
         model.evaluate_full_images([image], [mask * 7])
+
+
+def test_masks_in_memory_without_class_ids_are_refused_before_training():
+    model = SemanticSegmentationModel(2, perfect_model(), patch_size=16)
+    model.compile("adam")
+    images = np.zeros((2, 16, 16, 3), "uint8")
+    masks = np.full((2, 16, 16), 255, "uint8")
+    for call in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=r"from 0 to 1.*\[255\]"):
+            call(images, masks)
+
+
+def test_a_value_range_must_rise():
+    with pytest.raises(ValueError, match="black the smaller"):
+        SemanticSegmentationModel(value_range=(0, 0))
+
+
+def test_channels_first_is_refused():
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ValueError, match="channels-last"):
+            SemanticSegmentationModel(2, perfect_model())
+    finally:
+        keras.config.set_image_data_format("channels_last")
