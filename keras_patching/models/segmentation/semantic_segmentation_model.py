@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_patching.data.image_io import read_image, read_mask
+from keras_patching.data.tiling import check_value_range
 from keras_patching.models.patched_model import PatchedModel
 from keras_patching.models.segmentation import loaders
 from keras_patching.models.segmentation.segmentation_loss import (
@@ -209,7 +210,9 @@ class SemanticSegmentationModel(PatchedModel):
     def read_image(self, image):
         """Return an image as an array, read where it is the path of a file."""
         if isinstance(image, (str, os.PathLike)):
-            return read_image(image, self.image_channels)
+            array = read_image(image, self.image_channels)
+            check_value_range(array, image, self.value_range)
+            return array
         return np.asarray(image)
 
     def read_target(self, target):
