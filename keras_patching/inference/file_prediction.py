@@ -195,7 +195,7 @@ def _output(directory, folder, stem, suffix):
 
 
 def _predict_file(model, report, path, directory, stem):
-    image = _read_image(model, path)
+    image = model.read_image(path)
     started = time.perf_counter()
     try:
         prediction = report.predict(model, image)
@@ -218,19 +218,6 @@ def _predict_file(model, report, path, directory, stem):
         **columns,
         "seconds": round(seconds, 4),
     }
-
-
-def _read_image(model, path):
-    image = model.read_image(path)
-    black, white = model.value_range
-    lowest, highest = image.min(), image.max()
-    if not (black <= lowest and highest <= white):  # also for NaN
-        raise ValueError(
-            f"{path}: {image.dtype} values from {lowest} to {highest}, and the "
-            f"model takes values from {black:g} to {white:g}. Convert the "
-            "image to that range, as those that it was trained on."
-        )
-    return image
 
 
 def _naming(path, error):

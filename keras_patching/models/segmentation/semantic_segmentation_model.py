@@ -6,7 +6,6 @@ import keras
 import numpy as np
 
 from keras_patching.data.image_io import read_image, read_mask
-from keras_patching.data.tiling import check_value_range
 from keras_patching.models.patched_model import PatchedModel
 from keras_patching.models.segmentation import loaders
 from keras_patching.models.segmentation.segmentation_loss import (
@@ -211,7 +210,7 @@ class SemanticSegmentationModel(PatchedModel):
         """Return an image as an array, read where it is the path of a file."""
         if isinstance(image, (str, os.PathLike)):
             array = read_image(image, self.image_channels)
-            check_value_range(array, image, self.value_range)
+            _check_range(array, image, self.value_range)
             return array
         return np.asarray(image)
 
@@ -245,6 +244,17 @@ def _default_patch_model(num_classes, channels, value_range):
             "or a `patch_model` of your own. Received: channels=None"
         )
     return unet(num_classes, channels, value_range)
+
+
+def _check_range(image, path, value_range):
+    black, white = value_range
+    lowest, highest = image.min(), image.max()
+    if not (black <= lowest and highest <= white):  # also for NaN
+        raise ValueError(
+            f"{path}: {image.dtype} values from {lowest} to {highest}, and the "
+            f"model takes values from {black:g} to {white:g}. Convert the "
+            "image to that range, as those that it was trained on."
+        )
 
 
 def _last_activation(layer):
