@@ -36,7 +36,8 @@ class PatchingSequence(keras.utils.PyDataset):
             uint8 is a quarter of the memory of float32. Use "float32" for
             models that do not cast their inputs.
         augment: `True` flips, quarter-turns and brightens image and label
-            together, see `augmentation.augment_batch`. Or a function from
+            together, see `augmentation.augment_batch`. Or a function (whose
+            own randomness the seed does not reach) from
             `(images, labels)` to the same, for a batch.
         foreground_fraction: Fraction of the patches of an epoch that hold a
             wanted class, drawn again where there are too few. `None` takes

@@ -6,7 +6,7 @@ graph, with static and with dynamic image sizes. Images are channels-last,
 axes of their own, `(batch, rows, cols, height, width, channels)`.
 
 Where patches lie is asked of `PatchGrid`, never computed here.
-`keras.ops.image.extract_patches` is not used: it is a convolution with an
+Keras's own extraction of patches is not used: it is a convolution with an
 identity kernel, whose size is the fourth power of the patch's.
 """
 
