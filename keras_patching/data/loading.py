@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Callable
 
+import numpy as np
+
 from keras_patching.data.patching_sequence import (
     PatchingSequence,
     check_feeding,
@@ -122,3 +124,30 @@ class SequenceOptions:
             "foreground_classes": self.foreground_classes,
             "keep_empty": self.keep_empty,
         }
+
+
+def check_integer(value, name, minimum):
+    """Return an integer argument of a loader, or refuse it."""
+    is_integer = hasattr(value, "__index__") and not isinstance(value, bool)
+    if not is_integer or value < minimum:
+        raise ValueError(
+            f"`{name}` must be an integer of at least {minimum}. "
+            f"Received: {name}={value!r}"
+        )
+    return int(value)
+
+
+def check_optional(value, name, minimum):
+    """Return an integer argument that may be `None`, or refuse it."""
+    return None if value is None else check_integer(value, name, minimum)
+
+
+def as_value_range(value_range):
+    """Return `[black, white]` as floats, or refuse what is no range."""
+    pair = np.asarray(value_range)
+    if pair.shape != (2,) or pair.dtype.kind not in "uif" or pair[0] >= pair[1]:
+        raise ValueError(
+            "`value_range` must be a pair (black, white) of numbers, black "
+            f"the smaller. Received: value_range={value_range!r}"
+        )
+    return [float(value) for value in pair]

@@ -108,7 +108,7 @@ def check_same_kind(headers, channels):
         A list of faults, empty if all is well.
     """
     faults = []
-    first_path, first = next(iter(headers.items()))
+    first_path, first = next(iter(headers.items()), (None, None))
     for path, header in headers.items():
         if header.dtype != first.dtype:
             faults.append(

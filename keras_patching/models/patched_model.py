@@ -108,7 +108,10 @@ class PatchedModel(keras.Model):
         )
         _check_patch_model(self.patch_model, patch_size)
         self.predictor.set_patch_size(*patch_size)
-        # The compiled functions have closed over the size before.
+        self.drop_compiled_functions()
+
+    def drop_compiled_functions(self):
+        """Compile again: what they have closed over has changed."""
         self.train_function = None
         self.test_function = None
         self.predict_function = None

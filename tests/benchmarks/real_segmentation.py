@@ -12,10 +12,10 @@ one what is there for rare classes.
 
 import argparse
 import pathlib
-import resource
 import time
 
 import numpy as np
+from real_training import fit, learning_rate
 
 import keras_patching as kp
 from keras_patching.data.image_io import read_image, write_image
@@ -24,27 +24,8 @@ from keras_patching.visualization import segmentation_figure
 
 import keras  # isort: skip
 
-STEPS_PER_EPOCH = 50
-
 # Folder of masks, number of classes, the wanted class.
 LABELS = {"leaf": ("masks_leaf", 2, 1), "symptom": ("masks", 3, 2)}
-
-
-class StopAfter(keras.callbacks.Callback):
-    """Ends training after some CPU minutes, at the end of a batch."""
-
-    def __init__(self, minutes):
-        super().__init__()
-        self.end = cpu_minutes() + minutes
-
-    def on_train_batch_end(self, batch, logs=None):
-        if cpu_minutes() > self.end:
-            self.model.stop_training = True
-
-
-def cpu_minutes():
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return (usage.ru_utime + usage.ru_stime) / 60
 
 
 def otsu_mask(image, wanted):
@@ -66,12 +47,6 @@ def iou_of(wanted, masks, targets):
     shared = sum(np.sum(mask & target) for mask, target in pairs)
     either = sum(np.sum(mask | target) for mask, target in pairs)
     return float(shared / either)
-
-
-def learning_rate(steps, highest):
-    return keras.optimizers.schedules.CosineDecay(
-        0.0, steps, 0.02, warmup_target=highest, warmup_steps=50
-    )
 
 
 def load(model, folder, masks, wanted, arguments):
@@ -97,16 +72,7 @@ def train(model, sequence, arguments):
     )
     schedule = learning_rate(arguments.steps, arguments.learning_rate)
     model.compile(keras.optimizers.Adam(schedule), loss)
-    start, cpu = time.time(), cpu_minutes()
-    model.fit(
-        sequence,
-        steps_per_epoch=STEPS_PER_EPOCH,
-        epochs=arguments.steps // STEPS_PER_EPOCH,
-        callbacks=[StopAfter(arguments.minutes)],
-        verbose=2,
-    )
-    wall, cpu = (time.time() - start) / 60, cpu_minutes() - cpu
-    print(f"training: {cpu:.1f} CPU minutes, {wall:.1f} minutes of wall time")
+    fit(model, sequence, arguments.steps, arguments.minutes)
 
 
 def predict(model, images):

@@ -4,22 +4,12 @@ import functools
 
 import numpy as np
 
-from keras_patching.data.faults import raise_faults
-from keras_patching.data.image_io import (
-    decode_mask,
-    list_images,
-)
-from keras_patching.data.loading import SequenceOptions
-from keras_patching.data.patch_cache import PatchCache
-from keras_patching.data.shard_builder import ShardPlan, Source
-from keras_patching.data.tiling import (
-    check_same_kind,
-    cut_patches,
-    plan_image_shard,
-)
-from keras_patching.geometry import PatchGrid, as_pair
-
-_LOSSY_SUFFIXES = (".jpg", ".jpeg")
+from keras_patching.data.image_io import decode_mask
+from keras_patching.data.loading import check_integer, check_optional
+from keras_patching.data.pairing import pair_by_stem, pair_faults
+from keras_patching.data.shard_builder import ShardPlan
+from keras_patching.data.tiled_dataset import load_tiled_dataset
+from keras_patching.data.tiling import cut_patches
 
 
 def load_dataset_from_directory_with_segmentation_masks(
@@ -112,122 +102,59 @@ def load_dataset_from_directory_with_segmentation_masks(
     ...         "field/images", "field/masks", patch_size=128,
     ...         validation_split=0.2, subset="both"))
     """
-    options = SequenceOptions(
+    pairs = pair_by_stem(dirname, seg_dirname, "mask")
+    return load_tiled_dataset(
+        "segmentation",
+        dirname,
+        [image for image, _ in pairs],
+        _Masks(pairs, seg_dirname, num_classes, ignore_value),
+        patch_size,
+        channels=channels,
+        value_range=value_range,
         batch_size=batch_size,
         shuffle=shuffle,
         seed=seed,
         validation_split=validation_split,
         subset=subset,
         groups=groups,
+        cache_dir=cache_dir,
+        overwrite=overwrite,
+        executor=executor,
         augment=augment,
         foreground_fraction=foreground_fraction,
         foreground_classes=foreground_classes,
         keep_empty=keep_empty,
         dtype=dtype,
         drop_remainder=drop_remainder,
+        verbose=verbose,
     )
-    tiling = _Tiling(
-        patch_size, num_classes, ignore_value, channels, value_range
-    )
-    pairs = _pair(dirname, seg_dirname)
-    parts = options.split([image.name for image, _ in pairs])
-    cache = PatchCache(
-        dirname,
-        "segmentation",
-        tiling.patch_size,
-        tiling.parameters,
-        label_dirname=seg_dirname,
-        cache_dir=cache_dir,
-    )
-    sources = tiling.plan(pairs, cache)
-    manifest = cache.build(sources, overwrite, executor, verbose)
-    return options.open(manifest, parts)
 
 
-def _pair(dirname, seg_dirname):
-    """Pair images with masks by their stem."""
-    images, masks = list_images(dirname), list_images(seg_dirname)
-    faults = [
-        f"{images[stem]}: has no mask in {seg_dirname}."
-        for stem in images.keys() - masks.keys()
-    ] + [
-        f"{masks[stem]}: has no image in {dirname}."
-        for stem in masks.keys() - images.keys()
-    ]
-    raise_faults(
-        sorted(faults),
-        "Images and masks do not pair by name without suffix",
-        "Add what is missing, or remove or rename the others.",
-    )
-    return [(path, masks[stem]) for stem, path in images.items()]
+class _Masks:
+    """Segmentation masks, as `tiled_dataset.TileLabels`."""
 
-
-class _Tiling:
-    """How to cut images and masks: the arguments that decide the patches."""
-
-    def __init__(
-        self, patch_size, num_classes, ignore_value, channels, value_range
-    ):
-        self.patch_size = as_pair(patch_size, "patch_size")
-        self.num_classes = _check_integer(num_classes, "num_classes", 2)
-        self.ignore_value = _check_optional(ignore_value, "ignore_value", 0)
-        self.channels = _check_optional(channels, "channels", 1)
-        self.value_range = _check_value_range(value_range)
+    def __init__(self, pairs, folder, num_classes, ignore_value):
+        self.folder = folder
+        self.num_classes = check_integer(num_classes, "num_classes", 2)
+        self.ignore_value = check_optional(ignore_value, "ignore_value", 0)
+        self._paths = dict(pairs)
 
     @property
     def parameters(self):
         return {
-            "channels": self.channels,
-            "value_range": self.value_range,
             "num_classes": self.num_classes,
             "ignore_value": self.ignore_value,
         }
 
-    def plan(self, pairs, cache):
-        """Check the headers of all files, then plan their shards."""
-        faults, headers = [], {}
-        for image, mask in pairs:
-            try:
-                headers[image] = cache.header(image)
-            except (ValueError, OSError) as error:
-                faults.append(str(error))
-            try:
-                headers[mask] = _mask_header(mask, cache)
-            except (ValueError, OSError) as error:
-                faults.append(str(error))
-            if image in headers and mask in headers:
-                faults += _size_faults(image, mask, headers)
-        images = {i: headers[i] for i, _ in pairs if i in headers}
-        if images:
-            faults += check_same_kind(images, self.channels)
-        raise_faults(
-            faults,
-            "Images and masks that cannot be used",
-            "Nothing was written.",
-        )
-        return [
-            self._source(image, headers[image], mask) for image, mask in pairs
-        ]
+    def faults(self, headers, cache):
+        return pair_faults(self._paths.items(), headers, cache, "mask")
 
-    def _source(self, image, header, mask):
-        grid = PatchGrid(header.size, self.patch_size)
-        return Source(
-            name=image.name,
-            shards=(
-                plan_image_shard(
-                    image, header, grid, self.channels, self.value_range
-                ),
-                self._plan_mask_shard(mask, grid),
-            ),
-            origins=[list(origin) for origin in grid.origins],
-            stages=["tile"] * grid.num_patches,
-        )
-
-    def _plan_mask_shard(self, path, grid):
+    def shards(self, image, header, grid):
+        path = self._paths[image]
         classes = (self.num_classes, self.ignore_value)
         highest = max(self.num_classes - 1, self.ignore_value or 0)
         dtype = np.min_scalar_type(highest)
-        return ShardPlan(
+        plan = ShardPlan(
             kind="masks",
             shape=(grid.num_patches, *grid.patch_size),
             dtype=dtype,
@@ -240,58 +167,7 @@ class _Tiling:
                 _count_pixels, num_classes=self.num_classes
             ),
         )
-
-
-def _check_integer(value, name, minimum):
-    is_integer = hasattr(value, "__index__") and not isinstance(value, bool)
-    if not is_integer or value < minimum:
-        raise ValueError(
-            f"`{name}` must be an integer of at least {minimum}. "
-            f"Received: {name}={value!r}"
-        )
-    return int(value)
-
-
-def _check_optional(value, name, minimum):
-    return None if value is None else _check_integer(value, name, minimum)
-
-
-def _check_value_range(value_range):
-    pair = np.asarray(value_range)
-    if pair.shape != (2,) or pair.dtype.kind not in "uif" or pair[0] >= pair[1]:
-        raise ValueError(
-            "`value_range` must be a pair (black, white) of numbers, black "
-            f"the smaller. Received: value_range={value_range!r}"
-        )
-    return [float(value) for value in pair]
-
-
-def _mask_header(path, cache):
-    if path.suffix.lower() in _LOSSY_SUFFIXES:
-        raise ValueError(
-            f"{path}: a JPEG mask, whose class ids are not exact. Save masks "
-            "as PNG or TIFF, from the original."
-        )
-    return cache.header(path)
-
-
-def _size_faults(image, mask, headers):
-    found, expected = headers[mask], headers[image]
-    if found.size == expected.size:
-        return []
-    fault = (
-        f"{mask}: its size (height, width) is {found.size}, and {image} has "
-        f"{expected.size}."
-    )
-    turned = found.size == expected.size[::-1]
-    if turned and expected.rotated != found.rotated:
-        which = image if expected.rotated else mask
-        fault += (
-            f" The EXIF orientation of {which.name} turns it by 90 degrees "
-            "when it is shown, and here too: turn the other to match what is "
-            "shown, or remove the orientation."
-        )
-    return [fault]
+        return [plan]
 
 
 def _cut_mask(data, path, grid, classes, dtype):

@@ -5,18 +5,18 @@ import os
 import keras
 import numpy as np
 
-from keras_patching.data.image_io import read_image, read_mask
-from keras_patching.models.patched_model import PatchedModel
+from keras_patching.data.image_io import read_mask
 from keras_patching.models.segmentation import loaders
 from keras_patching.models.segmentation.segmentation_loss import (
     ACTIVATIONS,
     SegmentationLoss,
 )
-from keras_patching.models.segmentation.unet import unet
+from keras_patching.models.task_model import TaskModel, check_images
+from keras_patching.models.unet import unet
 
 
 @keras.saving.register_keras_serializable(package="keras_patching")
-class SemanticSegmentationModel(PatchedModel):
+class SemanticSegmentationModel(TaskModel):
     """Assigns a class to every pixel of images of any size.
 
     Args:
@@ -76,24 +76,14 @@ class SemanticSegmentationModel(PatchedModel):
                 "`num_classes` counts the background and must be at least 2. "
                 f"Received: num_classes={num_classes}"
             )
-        if not value_range[0] < value_range[1]:
-            raise ValueError(
-                "`value_range` must be (black, white), black the smaller. "
-                f"Received: value_range={value_range}"
-            )
+        check_images(patch_model, channels, value_range)
         if patch_model is None:
-            patch_model = _default_patch_model(
-                num_classes, channels, value_range
+            patch_model = unet(
+                num_classes, channels=channels, value_range=value_range
             )
-        kwargs.setdefault("pad_value", value_range[0])
-        super().__init__(patch_model, **kwargs)
-        if self.predictor.data_format != "channels_last":
-            raise ValueError(
-                "Segmentation takes channels-last images and masks: call "
-                '`keras.config.set_image_data_format("channels_last")`, or use '
-                "`PatchedPredictor` with `data_format`. Received: "
-                f"data_format={self.predictor.data_format!r}"
-            )
+        super().__init__(
+            patch_model, channels=channels, value_range=value_range, **kwargs
+        )
         self.num_classes = num_classes
         self.activation = activation or _last_activation(patch_model)
         if self.activation not in ACTIVATIONS:
@@ -103,8 +93,6 @@ class SemanticSegmentationModel(PatchedModel):
                 f"Received: activation={self.activation!r}"
             )
         self.ignore_value = ignore_value
-        self.image_channels = channels
-        self.value_range = tuple(value_range)
         _check_head(patch_model, num_classes, self.activation)
 
     def load_dataset_from_directory_with_segmentation_masks(
@@ -119,11 +107,9 @@ class SemanticSegmentationModel(PatchedModel):
         return loaders.load_dataset_from_directory_with_segmentation_masks(
             dirname,
             seg_dirname,
-            patch_size=self.require_patch_size(),
             num_classes=self.num_classes,
             ignore_value=self.ignore_value,
-            channels=self.image_channels,
-            value_range=self.value_range,
+            **self.loader_arguments(),
             **kwargs,
         )
 
@@ -206,14 +192,6 @@ class SemanticSegmentationModel(PatchedModel):
         iou = _iou_per_class(confusion)
         return {"mean_iou": float(np.mean(list(iou.values()))), **iou}
 
-    def read_image(self, image):
-        """Return an image as an array, read where it is the path of a file."""
-        if isinstance(image, (str, os.PathLike)):
-            array = read_image(image, self.image_channels)
-            _check_range(array, image, self.value_range)
-            return array
-        return np.asarray(image)
-
     def read_target(self, target):
         """Return a mask as class ids, read where it is the path of a file."""
         if isinstance(target, (str, os.PathLike)):
@@ -232,29 +210,7 @@ class SemanticSegmentationModel(PatchedModel):
             "num_classes": self.num_classes,
             "activation": self.activation,
             "ignore_value": self.ignore_value,
-            "channels": self.image_channels,
-            "value_range": self.value_range,
         }
-
-
-def _default_patch_model(num_classes, channels, value_range):
-    if channels is None:
-        raise ValueError(
-            "The default patch model needs a number of `channels`: pass it, "
-            "or a `patch_model` of your own. Received: channels=None"
-        )
-    return unet(num_classes, channels, value_range)
-
-
-def _check_range(image, path, value_range):
-    black, white = value_range
-    lowest, highest = image.min(), image.max()
-    if not (black <= lowest and highest <= white):  # also for NaN
-        raise ValueError(
-            f"{path}: {image.dtype} values from {lowest} to {highest}, and the "
-            f"model takes values from {black:g} to {white:g}. Convert the "
-            "image to that range, as those that it was trained on."
-        )
 
 
 def _last_activation(layer):

@@ -1,10 +1,11 @@
-"""The default patch model of semantic segmentation: a compact U-Net."""
+"""The default patch model where the output is an image: a compact U-Net."""
 
 import keras
 
 
 def unet(
-    num_classes,
+    num_outputs,
+    activation="softmax",
     channels=3,
     value_range=(0, 255),
     filters=(8, 32, 64, 128),
@@ -20,7 +21,8 @@ def unet(
     of it, and a training of a few dozen steps is at its inference behaviour.
 
     Args:
-        num_classes: Number of classes.
+        num_outputs: Channels of the output: classes, say.
+        activation: What it ends in, in float32.
         channels: Number of channels of the images.
         value_range: Lowest (black) and highest value of the images; rescaled
             to -1 and 1.
@@ -30,11 +32,11 @@ def unet(
 
     Returns:
         A functional `keras.Model` from `(batch, height, width, channels)` to
-        class probabilities `(batch, height, width, num_classes)`.
+        float32 `(batch, height, width, num_outputs)`.
 
     Example:
 
-    >>> unet(num_classes=2).output_shape
+    >>> unet(num_outputs=2).output_shape
     (None, None, None, 2)
     """
     inputs = keras.Input((None, None, channels))
@@ -56,7 +58,7 @@ def unet(
         x = _convolution(_convolution(x, skip.shape[-1]), skip.shape[-1])
     x = _convolution(_upsample_onto(full, x), 2 * filters[0])
     outputs = keras.layers.Conv2D(
-        num_classes, 1, activation="softmax", dtype="float32"
+        num_outputs, 1, activation=activation, dtype="float32"
     )(x)
     return keras.Model(inputs, outputs, name=name)
 

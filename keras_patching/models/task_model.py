@@ -1,0 +1,94 @@
+"""What the models of all tasks share."""
+
+import os
+
+import numpy as np
+
+from keras_patching.data.image_io import read_image
+from keras_patching.models.patched_model import PatchedModel
+
+
+class TaskModel(PatchedModel):
+    """A `PatchedModel` of images in a declared range of values.
+
+    Args:
+        patch_model: Model that is run on each patch.
+        channels: Channels of the images; `None` keeps those of the files.
+        value_range: Lowest (black, the padding) and highest value of images.
+        **kwargs: Arguments of `PatchedModel`.
+
+    Raises:
+        ValueError: If images are channels-first.
+    """
+
+    def __init__(
+        self, patch_model, *, channels=3, value_range=(0, 255), **kwargs
+    ):
+        kwargs.setdefault("pad_value", value_range[0])
+        super().__init__(patch_model, **kwargs)
+        if self.predictor.data_format != "channels_last":
+            raise ValueError(
+                f"{type(self).__name__} takes channels-last images: call "
+                '`keras.config.set_image_data_format("channels_last")`, or use '
+                "`PatchedPredictor` with `data_format`. Received: "
+                f"data_format={self.predictor.data_format!r}"
+            )
+        self.image_channels = channels
+        self.value_range = tuple(value_range)
+
+    def read_image(self, image):
+        """Return an image as an array, read where it is the path of a file."""
+        if isinstance(image, (str, os.PathLike)):
+            array = read_image(image, self.image_channels)
+            _check_range(array, image, self.value_range)
+            return array
+        return np.asarray(image)
+
+    def loader_arguments(self):
+        """Return the arguments that loaders take from their model.
+
+        Raises:
+            ValueError: If the patch size has not been set.
+        """
+        return {
+            "patch_size": self.require_patch_size(),
+            "channels": self.image_channels,
+            "value_range": self.value_range,
+        }
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "channels": self.image_channels,
+            "value_range": self.value_range,
+        }
+
+
+def check_images(patch_model, channels, value_range):
+    """Refuse arguments on images, before a patch model is made for them.
+
+    Raises:
+        ValueError: If `value_range` is no range, or a default patch model is
+            to be made for any number of channels.
+    """
+    if not value_range[0] < value_range[1]:
+        raise ValueError(
+            "`value_range` must be (black, white), black the smaller. "
+            f"Received: value_range={value_range}"
+        )
+    if patch_model is None and channels is None:
+        raise ValueError(
+            "The default patch model needs a number of `channels`: pass it, "
+            "or a `patch_model` of your own. Received: channels=None"
+        )
+
+
+def _check_range(image, path, value_range):
+    black, white = value_range
+    lowest, highest = image.min(), image.max()
+    if not (black <= lowest and highest <= white):  # also for NaN
+        raise ValueError(
+            f"{path}: {image.dtype} values from {lowest} to {highest}, and the "
+            f"model takes values from {black:g} to {white:g}. Convert the "
+            "image to that range, as those that it was trained on."
+        )
