@@ -4,10 +4,19 @@ from keras_patching._backend import choose_backend
 
 choose_backend()
 
-from keras_patching import callbacks
+from keras_patching import callbacks, metrics
 from keras_patching.data.patching_sequence import PatchingSequence
 from keras_patching.geometry import PatchGrid
 from keras_patching.layers.patched_predictor import PatchedPredictor
+from keras_patching.models.counting.density_map_loss import DensityMapLoss
+from keras_patching.models.counting.heatmap_object_counting_model import (
+    HeatmapObjectCountingModel,
+)
+from keras_patching.models.counting.loaders import (
+    load_heatmap_dataset_with_csv_from_directory,
+    load_heatmap_dataset_with_json_files_from_directory,
+    read_points,
+)
 from keras_patching.models.patched_model import PatchedModel
 from keras_patching.models.segmentation.loaders import (
     load_dataset_from_directory_with_segmentation_masks,
@@ -22,6 +31,8 @@ from keras_patching.models.segmentation.semantic_segmentation_model import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "DensityMapLoss",
+    "HeatmapObjectCountingModel",
     "PatchGrid",
     "PatchedModel",
     "PatchedPredictor",
@@ -31,4 +42,8 @@ __all__ = [
     "__version__",
     "callbacks",
     "load_dataset_from_directory_with_segmentation_masks",
+    "load_heatmap_dataset_with_csv_from_directory",
+    "load_heatmap_dataset_with_json_files_from_directory",
+    "metrics",
+    "read_points",
 ]

@@ -121,6 +121,74 @@ def _edges(mask):
     return edges
 
 
+def overlay_points(image, points, color=COLORS[1], radius=None):
+    """Mark points on an image with rings.
+
+    Args:
+        image: Array `(height, width[, channels])`, as for `to_uint8`.
+        points: Array `(n, 2)` of `(y, x)` in pixels.
+        color: RGB of the rings.
+        radius: Their radius in pixels; by default what suits the image.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+    """
+    picture = to_uint8(image)
+    radius = radius or max(3, min(picture.shape[:2]) // 130)
+    canvas = Image.fromarray(picture)
+    draw = ImageDraw.Draw(canvas)
+    for y, x in np.asarray(points, "float64").reshape(-1, 2).tolist():
+        draw.circle((x, y), radius + 1, outline=_INK, width=3)
+        draw.circle((x, y), radius, outline=tuple(color), width=2)
+    return np.asarray(canvas)
+
+
+def show_heatmap(heatmap, highest=None):
+    """Draw a heatmap from black over red to white.
+
+    Args:
+        heatmap: Array `(height, width)` or `(height, width, 1)`, from 0.
+        highest: Value that is white; by default the largest.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+    """
+    heatmap = np.asarray(heatmap, "float32").reshape(heatmap.shape[:2])
+    highest = highest or heatmap.max() or 1
+    share = 3 * np.clip(heatmap / highest, 0, 1)
+    ramps = [np.clip(share - start, 0, 1) for start in range(3)]
+    return np.rint(255 * np.stack(ramps, axis=-1)).astype("uint8")
+
+
+def counting_figure(image, heatmap, points, true_points, height=None):
+    """Show an image with true points, with found ones, and the heatmap.
+
+    Args:
+        image: Array `(height, width[, channels])`, as for `to_uint8`.
+        heatmap: Array `(height, width, 1)`, objects per pixel.
+        points: Found points `(n, 2)` of `(y, x)` in pixels.
+        true_points: True points.
+        height: Height of each panel in pixels; by default the image's, but at
+            most 1024.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+    """
+    height = height or min(len(image), 1024)
+    picture = _resized(to_uint8(image), height)
+    zoom = height / len(image)
+    panels = {
+        f"Truth: {len(true_points)}": overlay_points(
+            picture, np.asarray(true_points) * zoom, COLORS[0]
+        ),
+        f"Located: {len(points)}": overlay_points(
+            picture, np.asarray(points) * zoom
+        ),
+        f"Heatmap: {float(np.sum(heatmap)):.1f}": show_heatmap(heatmap),
+    }
+    return side_by_side(panels, height)
+
+
 def side_by_side(panels, height=None, columns=None):
     """Set pictures of equal height side by side, each below its caption.
 

@@ -13,6 +13,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 def test_the_public_surface():
     assert sorted(kp.__all__) == [
+        "DensityMapLoss",
+        "HeatmapObjectCountingModel",
         "PatchGrid",
         "PatchedModel",
         "PatchedPredictor",
@@ -22,6 +24,10 @@ def test_the_public_surface():
         "__version__",
         "callbacks",
         "load_dataset_from_directory_with_segmentation_masks",
+        "load_heatmap_dataset_with_csv_from_directory",
+        "load_heatmap_dataset_with_json_files_from_directory",
+        "metrics",
+        "read_points",
     ]
     assert sorted(kp.callbacks.__all__) == [
         "FullImageEvaluation",

@@ -27,6 +27,8 @@ from keras_patching.data.shards import (
 FORMAT = "keras_patching.patch_cache"
 VERSION = 1
 SHARD_FOLDER = "shards"
+# Kinds of labels that are kept for people and other tools: not for batches.
+_NOT_FED = {"points"}
 # Clocks of file systems are coarse: a file that changed twice within their
 # granularity has one modification time.
 _CLOCK_SLACK_NS = 2 * 10**9
@@ -137,6 +139,11 @@ class Manifest:
     def kinds(self):
         """Kinds of shards that each source has, images first."""
         return list(self.sources[0].shards)
+
+    @property
+    def fed_kinds(self):
+        """Those of them that batches are made of."""
+        return [kind for kind in self.kinds if kind not in _NOT_FED]
 
     @property
     def num_patches(self):

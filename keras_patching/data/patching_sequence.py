@@ -17,9 +17,9 @@ class PatchingSequence(keras.utils.PyDataset):
     """Batches of patches from a patch cache, for `fit` and `evaluate`.
 
     A batch is `(images, labels)`: images `(batch, height, width, channels)` in
-    the dtype of the image files, and labels, for masks `(batch, height,
-    width)` of the smallest unsigned dtype. Each batch depends on the seed, the
-    epoch and its index only, whatever the number of workers.
+    the dtype of the image files, and labels `(batch, height, width)`: masks of
+    the smallest unsigned dtype, or float32 heatmaps. Each batch depends on the
+    seed, the epoch and its index only, whatever the number of workers.
 
     Manifest and shards are checked when the sequence is made, so that nothing
     fails in the middle of a training.
@@ -40,10 +40,12 @@ class PatchingSequence(keras.utils.PyDataset):
             own randomness the seed does not reach) from
             `(images, labels)` to the same, for a batch.
         foreground_fraction: Fraction of the patches of an epoch that hold a
-            wanted class, drawn again where there are too few. `None` takes
-            each patch as often as any other. See `sampling.EpochSampler`.
-        foreground_classes: The wanted classes; `None` is all but class 0.
-        keep_empty: Fraction of the patches without a wanted class that an
+            wanted class or an object, drawn again where there are too few.
+            `None` takes each patch as often as any other. See
+            `sampling.EpochSampler`.
+        foreground_classes: The wanted classes of masks; `None` is all but
+            class 0.
+        keep_empty: Fraction of the patches without foreground that an
             epoch sees, others in the next.
         drop_remainder: Whether to leave out the last batch if it is smaller
             than `batch_size`; each batch size is compiled on its own.
@@ -124,15 +126,16 @@ class PatchingSequence(keras.utils.PyDataset):
         """Precompute where each patch lies."""
         lengths = [len(source.origins) for source in sources]
         self.image_names = [source.name for source in sources]
-        self._formats = _common_formats(sources, self.manifest)
-        limit = max_open_files() // len(manifest.kinds)
+        kinds = manifest.fed_kinds
+        self._formats = _common_formats(sources, kinds, self.manifest)
+        limit = max_open_files() // len(kinds)
         self._pools = [
             ShardPool(
                 self.directory / SHARD_FOLDER,
                 [source.shards[kind] for source in sources],
                 limit,
             )
-            for kind in manifest.kinds
+            for kind in kinds
         ]
         self._shard_of = np.repeat(np.arange(len(sources)), lengths)
         self._row_of = np.concatenate([np.arange(n) for n in lengths])
@@ -271,16 +274,34 @@ def _select(sources, names, path):
 
 
 def _has_foreground(sources, classes, ignore_value):
-    """Tell of each patch whether it holds pixels of a wanted class."""
-    counts = [
-        shard.facts["pixels"]
+    """Tell of each patch whether it holds a wanted class, or an object."""
+    pixels = _facts(sources, "pixels")
+    if pixels is not None:
+        return _holds_classes(pixels, classes, ignore_value)
+    if classes is not None:
+        raise ValueError(
+            "`foreground_classes` are those of masks, and these labels have "
+            f"none. Received: foreground_classes={classes}"
+        )
+    objects = _facts(sources, "objects")
+    if objects is not None:
+        # What a Gaussian beyond the seam leaves here is no object.
+        return objects >= 0.5
+    return np.ones(sum(len(source.origins) for source in sources), bool)
+
+
+def _facts(sources, name):
+    """Give what manifests say of each patch, or `None` if they do not."""
+    facts = [
+        shard.facts[name]
         for source in sources
         for shard in source.shards.values()
-        if "pixels" in shard.facts
+        if name in shard.facts
     ]
-    if not counts:  # labels without classes
-        return np.ones(sum(len(source.origins) for source in sources), bool)
-    pixels = np.concatenate(counts)
+    return np.concatenate(facts) if facts else None
+
+
+def _holds_classes(pixels, classes, ignore_value):
     if classes is None:
         classes = set(range(1, pixels.shape[1])) - {ignore_value}
     if not set(classes) <= set(range(pixels.shape[1])):
@@ -291,18 +312,21 @@ def _has_foreground(sources, classes, ignore_value):
     return pixels[:, list(classes)].any(axis=1)
 
 
-def _common_formats(sources, path):
+def _common_formats(sources, kinds, path):
     """Give shape and dtype of a patch, per kind."""
-    kinds = {
-        tuple((s.shape[1:], s.dtype) for s in source.shards.values()): source
+    formats = {
+        tuple(
+            (source.shards[kind].shape[1:], source.shards[kind].dtype)
+            for kind in kinds
+        ): source
         for source in sources
     }
-    if len(kinds) > 1:
+    if len(formats) > 1:
         raise ValueError(
-            f"{path}: patches of {len(kinds)} kinds do not make a batch: "
+            f"{path}: patches of {len(formats)} kinds do not make a batch: "
             + "; ".join(
-                f"{source.name} has {list(kind)}"
-                for kind, source in list(kinds.items())[:2]
+                f"{source.name} has {list(each)}"
+                for each, source in list(formats.items())[:2]
             )
         )
-    return next(iter(kinds))
+    return next(iter(formats))

@@ -1,0 +1,42 @@
+"""The loss of heatmap object counting."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_patching")
+class DensityMapLoss(keras.losses.Loss):
+    """Mean squared error between density maps, scaled up.
+
+    Objects per pixel are small numbers (a Gaussian of sigma 4 has its peak at
+    0.01), whose squares are lost beside rounding and an optimizer's epsilon.
+    Both maps are multiplied by `scale` first; they stay in objects outside.
+
+    Args:
+        scale: What both maps are multiplied by.
+        **kwargs: Arguments of `keras.losses.Loss`.
+
+    Call arguments:
+        y_true: Objects per pixel, of shape `(batch, height, width)`, or with a
+            last axis of 1.
+        y_pred: The same, of shape `(batch, height, width, 1)`.
+
+    Example:
+
+    >>> loss = DensityMapLoss(scale=1000.0)
+    >>> loss(heatmaps, predicted_heatmaps)
+    """
+
+    def __init__(self, scale=1000.0, *, name="density_map_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.scale = float(scale)
+
+    def call(self, y_true, y_pred):
+        y_pred = ops.cast(y_pred, keras.config.floatx())
+        y_true = ops.cast(y_true, y_pred.dtype)
+        if len(y_true.shape) < len(y_pred.shape):
+            y_true = y_true[..., None]
+        return ops.mean(ops.square(self.scale * (y_pred - y_true)), axis=-1)
+
+    def get_config(self):
+        return {**super().get_config(), "scale": self.scale}

@@ -1,0 +1,268 @@
+"""Counting of objects in large images with a patch model."""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_patching.metrics import count_errors, localization_scores
+from keras_patching.models.counting import loaders
+from keras_patching.models.counting.density_map_loss import DensityMapLoss
+from keras_patching.models.counting.heatmap_labels import check_positive
+from keras_patching.models.counting.peaks import find_peaks
+from keras_patching.models.task_model import TaskModel, check_images
+from keras_patching.models.unet import unet
+from keras_patching.ops.heatmaps import count
+
+# What the patch model gives at the peak of one object, about: large enough for
+# a training to see, small enough to be reached from the first weights.
+_PEAK = 10.0
+
+
+@keras.saving.register_keras_serializable(package="keras_patching")
+class HeatmapObjectCountingModel(TaskModel):
+    """Counts and locates objects in images of any size.
+
+    It is trained on density maps (Lempitsky and Zisserman 2010, "Learning to
+    count objects in images"): a Gaussian of mass 1 per object, so the sum of a
+    heatmap is the number of objects in it. Images and heatmaps are cut and
+    stitched without overlap, so nothing is counted twice or lost at a seam.
+
+    Sequences and predictions are in objects per pixel, which are small
+    numbers. The patch model gives them times `density_scale`, as does the
+    loss compare them.
+
+    Args:
+        patch_model: Keras model from `(batch, height, width, channels)` to
+            `(batch, height, width, 1)`, objects per pixel times
+            `density_scale`. `None` makes a compact U-Net.
+        density_map_sigma: Standard deviation in pixels of the Gaussian that
+            stands for an object; about half of its radius is a good start.
+        density_scale: What the patch model's output is divided by. `None`
+            takes what makes the peak of an object 10, by the sigma that is set
+            when the model is compiled first. It is saved with the model. Use 1
+            for a patch model that gives objects per pixel.
+        channels: Channels of the images; `None` keeps those of the files,
+            which needs a `patch_model`.
+        value_range: Lowest (black, the padding) and highest value of images.
+        **kwargs: Arguments of `PatchedModel`, such as `overlap`.
+
+    Input shape:
+        `(batch, height, width, channels)`, values in `value_range`.
+
+    Output shape:
+        float32 `(batch, height, width, 1)`, objects per pixel.
+
+    Raises:
+        ValueError: If the patch model does not end in one channel, or a number
+            is not positive.
+
+    Example:
+
+    ```python
+    model = keras_patching.HeatmapObjectCountingModel(density_map_sigma=4.0)
+    model.set_patch_size(height=128, width=128)
+    train = model.load_heatmap_dataset_with_csv_from_directory(
+        "cells", "points.csv"
+    )
+    model.compile("adam")
+    model.fit(train, epochs=20)
+    heatmaps = model.predict(full_images)
+    counts = model.decode_predictions(heatmaps)
+    ```
+    """
+
+    def __init__(
+        self,
+        patch_model=None,
+        density_map_sigma=4.0,
+        *,
+        density_scale=None,
+        channels=3,
+        value_range=(0, 255),
+        **kwargs,
+    ):
+        check_images(patch_model, channels, value_range)
+        if patch_model is None:
+            patch_model = unet(
+                1,
+                activation="softplus",
+                channels=channels,
+                value_range=value_range,
+            )
+        _check_head(patch_model)
+        super().__init__(
+            patch_model, channels=channels, value_range=value_range, **kwargs
+        )
+        self._fixed_scale = density_scale is not None
+        if self._fixed_scale:
+            self.density_scale = check_positive(density_scale, "density_scale")
+        self.set_density_map_sigma(density_map_sigma)
+
+    def set_density_map_sigma(self, density_map_sigma):
+        """Set the size of the Gaussians, before a data set is loaded.
+
+        Args:
+            density_map_sigma: Standard deviation in pixels.
+
+        Raises:
+            ValueError: If it is not a positive number.
+        """
+        sigma = check_positive(density_map_sigma, "density_map_sigma")
+        self.density_map_sigma = sigma
+        if not self._fixed_scale:
+            self.density_scale = _PEAK * _peak_area(sigma)
+            self.drop_compiled_functions()
+
+    def load_heatmap_dataset_with_csv_from_directory(
+        self, dirname, label_file, **kwargs
+    ):
+        """Load patches of images and of the heatmaps of a CSV file's points.
+
+        Takes `patch_size`, `density_map_sigma`, `channels` and `value_range`
+        from the model, and the other arguments of the function
+        `keras_patching.load_heatmap_dataset_with_csv_from_directory`.
+        """
+        return loaders.load_heatmap_dataset_with_csv_from_directory(
+            dirname,
+            label_file,
+            density_map_sigma=self.density_map_sigma,
+            **self.loader_arguments(),
+            **kwargs,
+        )
+
+    def load_heatmap_dataset_with_json_files_from_directory(
+        self, dirname, **kwargs
+    ):
+        """Load patches of images and of the heatmaps of JSON files' points.
+
+        Takes `patch_size`, `density_map_sigma`, `channels` and `value_range`
+        from the model, and the other arguments of the function `keras_patching.
+        load_heatmap_dataset_with_json_files_from_directory`.
+        """
+        return loaders.load_heatmap_dataset_with_json_files_from_directory(
+            dirname,
+            density_map_sigma=self.density_map_sigma,
+            **self.loader_arguments(),
+            **kwargs,
+        )
+
+    def load_dataset_from_directory_with_segmentation_masks(
+        self, dirname, seg_dirname, **kwargs
+    ):
+        """Load patches of images and of ready heatmaps.
+
+        Takes `patch_size`, `channels` and `value_range` from the model, and
+        the other arguments, such as `heatmap_unit`, of the function of this
+        name in `keras_patching.models.counting`.
+        """
+        return loaders.load_dataset_from_directory_with_segmentation_masks(
+            dirname, seg_dirname, **self.loader_arguments(), **kwargs
+        )
+
+    def call(self, inputs, training=None):
+        return ops.cast(super().call(inputs), "float32") / self.density_scale
+
+    def compute_output_spec(self, inputs, training=None):
+        spec = super().compute_output_spec(inputs)
+        return keras.KerasTensor(spec.shape, dtype="float32")
+
+    def default_loss(self):
+        """`DensityMapLoss`: mean squared error in the patch model's scale."""
+        return DensityMapLoss(self.density_scale)
+
+    def compile(self, *args, **kwargs):
+        """Configure training; as `keras.Model.compile`.
+
+        Without a `loss` it is `DensityMapLoss`. From now on another sigma
+        leaves the scale of the patch model as it is.
+        """
+        super().compile(*args, **kwargs)
+        self._fixed_scale = True
+
+    def decode_predictions(self, heatmaps):
+        """Count the objects in heatmaps.
+
+        Args:
+            heatmaps: Array `(batch, height, width, 1)` as `predict` gives it.
+
+        Returns:
+            float32 `(batch,)`, the number of objects in each image.
+        """
+        return ops.convert_to_numpy(count(ops.convert_to_tensor(heatmaps)))
+
+    def locate(self, heatmaps, min_score=0.3, min_distance=None):
+        """Find the places of objects: the local maxima of heatmaps.
+
+        Args:
+            heatmaps: Array `(batch, height, width, 1)` as `predict` gives it.
+            min_score: Lowest score of an object. A score is the height of a
+                maximum over that of one object that stands alone.
+            min_distance: Objects are at least so many pixels apart; `None` is
+                `density_map_sigma`.
+
+        Returns:
+            List with a pair `(points, scores)` per image: float32 `(n, 2)`,
+            `(y, x)` in pixels, and float32 `(n,)`, best first. There may be
+            fewer points than the count says: objects that lie closer than
+            their Gaussians are wide have one maximum.
+
+        Example:
+        >>> points, scores = model.locate(heatmaps)[0]
+        """
+        scores = np.asarray(heatmaps, "float32")
+        scores = scores * np.float32(_peak_area(self.density_map_sigma))
+        distance = min_distance or self.density_map_sigma
+        return find_peaks(scores, min_score, distance)
+
+    def evaluate_full_images(self, images, targets, tolerance=None):
+        """Predict whole images one by one and compare them with their points.
+
+        Args:
+            images: Images of shape `(height, width, channels)`, of any sizes:
+                an array, a list of arrays, or a list of paths.
+            targets: Their points, arrays `(n, 2)` of `(y, x)` in pixels, as
+                `read_points` gives them.
+            tolerance: How far a found point may be from a true one, in pixels;
+                `None` is twice `density_map_sigma`.
+
+        Returns:
+            Dict of floats: `count_mae` and `count_relative_error` as of
+            `metrics.count_errors`, `precision`, `recall` and `f1` as of
+            `metrics.localization_scores`.
+        """
+        counts, places = [], []
+        for image in images:
+            image = self.read_image(image)
+            heatmaps = self.predict(image[None], verbose=0)
+            counts.append(self.decode_predictions(heatmaps)[0])
+            places.append(self.locate(heatmaps)[0][0])
+        true_counts = [len(points) for points in targets]
+        tolerance = tolerance or 2 * self.density_map_sigma
+        return {
+            **count_errors(counts, true_counts),
+            **localization_scores(places, targets, tolerance),
+        }
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "density_map_sigma": self.density_map_sigma,
+            "density_scale": self.density_scale,
+        }
+
+
+def _peak_area(sigma):
+    """One over the height of a Gaussian of mass 1, in pixels."""
+    return 2 * math.pi * sigma**2
+
+
+def _check_head(patch_model):
+    shape = getattr(patch_model, "output_shape", None)
+    if isinstance(shape, tuple) and (len(shape) != 4 or shape[-1] != 1):
+        raise ValueError(
+            f"The patch model '{patch_model.name}' must end in one channel, "
+            "(batch, height, width, 1). "
+            f"Received: output shape {shape}"
+        )

@@ -1,0 +1,179 @@
+"""Loads folders of images with points, or with ready heatmaps, for counting.
+
+Sequences of all three loaders yield `(images, heatmaps)`: `(batch, height,
+width, channels)` in the files' dtype, and float32 `(batch, height, width)` in
+objects per pixel. Heatmaps are drawn on the whole image and then cut, so the
+sum over all patches of an image is its number of objects.
+"""
+
+import pathlib
+
+from keras_patching.data.image_io import list_images
+from keras_patching.data.pairing import pair_by_stem
+from keras_patching.data.point_labels import read_points_csv, read_points_json
+from keras_patching.data.tiled_dataset import load_tiled_dataset
+from keras_patching.models.counting.heatmap_labels import (
+    DrawnHeatmaps,
+    ReadyHeatmaps,
+)
+
+TASK = "counting"
+
+
+def load_heatmap_dataset_with_csv_from_directory(
+    dirname, label_file, patch_size, *, density_map_sigma=4.0, **kwargs
+):
+    """Load images and the points in a CSV file as patches with heatmaps.
+
+    The file has a row per image, without a header:
+    `name,x1,y1,x2,y2,...`, where a lone name is an image without objects. Or
+    it has the header `image,x,y` (further columns are not read) and a row per
+    object. Points are in pixels; pixel `i` has its centre at `i`.
+
+    Images and heatmaps are cut into tiles without overlap, padded at the
+    bottom and right with black, and saved in `<dirname>_patches`; a second
+    call finds them there. Another sigma draws heatmaps only.
+
+    Args:
+        dirname: Folder of images. Subfolders are not searched.
+        label_file: Name of the CSV file in `dirname`, or its path.
+        patch_size: `(height, width)` in pixels, or one integer.
+        density_map_sigma: Standard deviation in pixels of the Gaussian that
+            stands for an object.
+        **kwargs: `channels=3`, `value_range=(0, 255)`, `batch_size=32`,
+            `shuffle=True`, `seed=None`, `validation_split=None`,
+            `subset=None`, `groups=None`, `cache_dir=None`, `overwrite=False`,
+            `executor=None`, `augment=False`, `foreground_fraction=None`,
+            `keep_empty=1.0`, `dtype=None`, `drop_remainder=False`,
+            `verbose=True`, as in `keras_patching.
+            load_dataset_from_directory_with_segmentation_masks`. Foreground
+            is a patch with an object.
+
+    Returns:
+        A `PatchingSequence`; with `subset="both"` a pair of them, for training
+        and validation.
+
+    Raises:
+        FileNotFoundError: If the folder or the file is missing.
+        ValueError: If rows or images cannot be used; lists them.
+
+    Example:
+    >>> train = load_heatmap_dataset_with_csv_from_directory(
+    ...     "cells", "points.csv", patch_size=128)
+    """
+    labels = _read_labels(dirname, label_file)
+    return _load_points(dirname, labels, patch_size, density_map_sigma, kwargs)
+
+
+def load_heatmap_dataset_with_json_files_from_directory(
+    dirname, patch_size, *, density_map_sigma=4.0, **kwargs
+):
+    """Load images and a JSON file of points each as patches with heatmaps.
+
+    Beside `leaf.png` lies `leaf.json`: `{"x": {"p1": 10, ...}, "y": {"p1": 20,
+    ...}}`, with the same keys, whatever they are, in both.
+
+    Args:
+        dirname: Folder of images and JSON files.
+        patch_size: `(height, width)` in pixels, or one integer.
+        density_map_sigma: As for
+            `load_heatmap_dataset_with_csv_from_directory`, as are all others.
+        **kwargs: As there.
+
+    Returns:
+        As there; the same points give the same cache.
+
+    Raises:
+        FileNotFoundError: If the folder is missing.
+        ValueError: If labels or images cannot be used; lists them.
+
+    Example:
+    >>> train = load_heatmap_dataset_with_json_files_from_directory(
+    ...     "cells", patch_size=128)
+    """
+    labels = _read_labels(dirname)
+    return _load_points(dirname, labels, patch_size, density_map_sigma, kwargs)
+
+
+def load_dataset_from_directory_with_segmentation_masks(
+    dirname, seg_dirname, patch_size, *, heatmap_unit=1.0, **kwargs
+):
+    """Load a folder of images and a folder of ready heatmaps as patches.
+
+    They are paired by name without suffix.
+
+    Args:
+        dirname: Folder of images. Subfolders are not searched.
+        seg_dirname: Folder of heatmaps: grey PNG, BMP or TIFF, or float TIFF
+            or npy.
+        patch_size: `(height, width)` in pixels, or one integer.
+        heatmap_unit: Objects per pixel that a value of 1 in the files stands
+            for. The sum of a file times this is the number of its objects.
+        **kwargs: As for `load_heatmap_dataset_with_csv_from_directory`.
+
+    Returns:
+        As there.
+
+    Raises:
+        FileNotFoundError: If a folder is missing.
+        ValueError: If images and heatmaps do not fit together or cannot be
+            read; lists the files.
+
+    Example:
+    >>> train = load_dataset_from_directory_with_segmentation_masks(
+    ...     "cells", "heatmaps", patch_size=128, heatmap_unit=1 / 255)
+    """
+    pairs = pair_by_stem(dirname, seg_dirname, "heatmap")
+    return load_tiled_dataset(
+        TASK,
+        dirname,
+        [image for image, _ in pairs],
+        ReadyHeatmaps(pairs, seg_dirname, heatmap_unit),
+        patch_size,
+        **kwargs,
+    )
+
+
+def read_points(dirname, label_file=None):
+    """Read the points of a folder of images, to evaluate or draw them.
+
+    Args:
+        dirname: Folder of images.
+        label_file: CSV file in it, or its path; `None` reads the JSON file
+            beside each image.
+
+    Returns:
+        Dict from the name of each image to float64 `(n, 2)`, `(y, x)` in
+        pixels.
+
+    Raises:
+        FileNotFoundError: If something is missing.
+        ValueError: If labels cannot be used; lists them.
+
+    Example:
+    >>> points = read_points("cells", "points.csv")
+    >>> points["slide_1.png"].shape
+    (292, 2)
+    """
+    labels = _read_labels(dirname, label_file)
+    return {path.name: each.points for path, each in labels.items()}
+
+
+def _load_points(dirname, labels, patch_size, sigma, options):
+    return load_tiled_dataset(
+        TASK,
+        dirname,
+        list(labels),
+        DrawnHeatmaps(labels, sigma),
+        patch_size,
+        **options,
+    )
+
+
+def _read_labels(dirname, label_file=None):
+    """Read the `PointLabels` of each image."""
+    images = list_images(dirname)
+    if label_file is None:
+        return read_points_json(images)
+    inside = pathlib.Path(dirname) / label_file
+    return read_points_csv(inside if inside.exists() else label_file, images)

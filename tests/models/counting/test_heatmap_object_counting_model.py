@@ -1,0 +1,171 @@
+"""The counting task: counts in objects, places, the whole journey."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import keras_patching as kp
+from keras_patching.data.density_maps import density_map
+from keras_patching.data.image_io import write_image
+
+SIGMA = 2.0
+
+
+def dots(size, seed, num_dots=25):
+    """Bright dots on noise: `(image, points)`."""
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(0, np.array(size) - 1, (num_dots, 2))
+    dots = density_map(points, size, SIGMA) * 2 * np.pi * SIGMA**2
+    image = 40 + 160 * dots + rng.normal(0, 8, size)
+    image = np.repeat(image[..., None], 3, axis=-1)
+    return image.clip(0, 255).astype("uint8"), points
+
+
+def write_dots(folder, num_images=6):
+    rows = []
+    for index in range(num_images):
+        image, points = dots((64 + index, 80), index)
+        write_image(folder / f"{index}.png", image)
+        numbers = [f"{n:.2f}" for y, x in points for n in (x, y)]
+        rows.append(",".join([f"{index}", *numbers]))
+    (folder / "points.csv").write_text("\n".join(rows))
+
+
+def small_net(activation="softplus"):
+    return keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Rescaling(1 / 128, -1),
+            keras.layers.Conv2D(12, 5, padding="same", activation="relu"),
+            keras.layers.Conv2D(12, 5, padding="same", activation="relu"),
+            keras.layers.Conv2D(1, 1, activation=activation),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dots")
+    write_dots(folder)
+    keras.utils.set_random_seed(0)
+    model = kp.HeatmapObjectCountingModel(small_net())
+    model.set_density_map_sigma(SIGMA)
+    model.set_patch_size(height=32, width=32)
+    train = model.load_heatmap_dataset_with_csv_from_directory(
+        folder, "points.csv", seed=0, batch_size=12, augment=True
+    )
+    model.compile(keras.optimizers.Adam(1e-2))
+    model.fit(train, epochs=20, verbose=0)
+    return model
+
+
+def test_whole_images_are_counted_and_objects_located(trained):
+    data = [dots((101, 67), seed, num_dots=20) for seed in range(90, 94)]
+    images, points = zip(*data, strict=True)
+    scores = trained.evaluate_full_images(images, points)
+    assert scores["count_mae"] < 4
+    assert scores["f1"] > 0.8
+    heatmaps = trained.predict(np.stack(images), verbose=0)
+    assert heatmaps.shape == (4, 101, 67, 1)
+    assert heatmaps.dtype == "float32"
+    counts = trained.decode_predictions(heatmaps)
+    np.testing.assert_allclose(counts, heatmaps.sum(axis=(1, 2, 3)), rtol=1e-4)
+
+
+def test_full_image_evaluation_reports_the_counts(trained):
+    image, points = dots((40, 50), 7)
+    callback = kp.callbacks.FullImageEvaluation([image], [points])
+    callback.set_model(trained)
+    logs = {}
+    callback.on_epoch_end(0, logs)
+    assert {"val_full_count_mae", "val_full_f1"} <= set(logs)
+
+
+def test_a_fresh_process_counts_the_same(trained, tmp_path):
+    image, _ = dots((50, 40), 3)
+    np.save(tmp_path / "image.npy", image)
+    trained.save(tmp_path / "model.keras")
+    code = (
+        "import keras_patching, keras, numpy as np\n"
+        "model = keras.saving.load_model('model.keras')\n"
+        "heatmaps = model.predict(np.load('image.npy')[None], verbose=0)\n"
+        "assert model.density_map_sigma == 2.0 and model.loss.scale > 1\n"
+        "np.save('counts.npy', model.decode_predictions(heatmaps))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    expected = trained.decode_predictions(
+        trained.predict(image[None], verbose=0)
+    )
+    found = np.load(tmp_path / "counts.npy")
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_maxima_are_the_places_of_objects():
+    points = np.array([(3, 3), (12.5, 20.5), (25, 3), (25, 30), (25, 38)])
+    heatmap = density_map(points, (30, 40), SIGMA)[None, ..., None]
+    model = kp.HeatmapObjectCountingModel(small_net(), SIGMA)
+    (found, scores), nothing = model.locate(
+        np.concatenate([heatmap, 0 * heatmap])
+    )
+    assert len(found) == 5
+    assert (np.diff(scores) <= 0).all()
+    assert scores.min() > 0.8
+    distances = np.abs(found[:, None] - points).max(axis=-1)
+    assert (distances.min(axis=0) <= 0.5).all()
+    assert nothing[0].shape == (0, 2)
+
+
+def test_the_scale_is_fixed_when_training_begins():
+    model = kp.HeatmapObjectCountingModel(small_net(), patch_size=16)
+    image = np.full((1, 16, 16, 3), 100, "uint8")
+    before = model.predict(image, verbose=0)
+    model.set_density_map_sigma(8.0)  # twice as wide as the default
+    np.testing.assert_allclose(
+        model.predict(image, verbose=0), before / 4, rtol=1e-5
+    )
+    model.compile("adam")
+    model.set_density_map_sigma(1.0)
+    np.testing.assert_allclose(
+        model.predict(image, verbose=0), before / 4, rtol=1e-5
+    )
+    again = type(model).from_config(model.get_config())
+    assert again.density_scale == model.density_scale
+
+
+def test_the_loss_is_that_of_the_scaled_maps():
+    rng = np.random.default_rng(0)
+    true, predicted = rng.random((2, 3, 8, 8)).astype("float32")
+    loss = kp.DensityMapLoss(scale=50.0)
+    expected = np.mean((50 * (true - predicted)) ** 2)
+    found = loss(true, predicted[..., None])
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    again = keras.losses.deserialize(keras.losses.serialize(loss))
+    assert again.scale == 50
+
+
+def test_a_patch_model_of_another_output_is_refused():
+    net = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Conv2D(2, 1)]
+    )
+    with pytest.raises(ValueError, match="must end in one channel"):
+        kp.HeatmapObjectCountingModel(net)
+
+
+def test_ready_heatmaps_train_through_the_model(tmp_path):
+    for name in ("images", "heatmaps"):
+        (tmp_path / name).mkdir()
+    image, points = dots((40, 40), 0)
+    write_image(tmp_path / "images/a.png", image)
+    heatmap = density_map(points, (40, 40), SIGMA)
+    write_image(tmp_path / "heatmaps/a.tif", heatmap)
+    model = kp.HeatmapObjectCountingModel(small_net(), patch_size=16)
+    train = model.load_dataset_from_directory_with_segmentation_masks(
+        tmp_path / "images", tmp_path / "heatmaps", batch_size=9, verbose=False
+    )
+    np.testing.assert_allclose(train[0][1].sum(), 25, rtol=1e-4)
+    model.compile("adam")
+    history = model.fit(train, epochs=3, verbose=0).history["loss"]
+    assert history[-1] < history[0]

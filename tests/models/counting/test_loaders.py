@@ -1,0 +1,191 @@
+"""Loaders of counting cut what the labels say, and cache it."""
+
+import json
+
+import numpy as np
+import pytest
+
+import keras_patching as kp
+from keras_patching.data.density_maps import density_map
+from keras_patching.data.image_io import write_image
+from keras_patching.models import counting
+
+SIZES = {"a": (20, 33), "b": (8, 9), "c": (40, 16)}
+POINTS = {
+    "a": [(0, 0), (7.5, 31), (7.5, 31), (19, 32), (15.9, 16)],
+    "b": [],
+    "c": [(39, 15), (16, 0)],
+}
+PATCH = 16
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    images = tmp_path / "images"
+    images.mkdir()
+    rows = []
+    for name, size in SIZES.items():
+        image = rng.integers(0, 255, (*size, 3)).astype("uint8")
+        write_image(images / f"{name}.png", image)
+        numbers = [str(n) for y, x in POINTS[name] for n in (x, y)]
+        rows.append(",".join([name, *numbers]))
+        axes = {
+            axis: {f"p{i}": p[k] for i, p in enumerate(POINTS[name])}
+            for axis, k in (("x", 1), ("y", 0))
+        }
+        (images / f"{name}.json").write_text(json.dumps(axes))
+    (images / "points.csv").write_text("\n".join(rows))
+    return images
+
+
+def load_csv(folder, **kwargs):
+    kwargs = {"patch_size": PATCH, "shuffle": False, "verbose": False, **kwargs}
+    return kp.load_heatmap_dataset_with_csv_from_directory(
+        folder, "points.csv", **kwargs
+    )
+
+
+def all_of(sequence):
+    batches = [sequence[index] for index in range(len(sequence))]
+    return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
+
+
+def test_batches_hold_the_density_of_the_whole_image(folder):
+    images, heatmaps = all_of(load_csv(folder, density_map_sigma=3.0))
+    assert images.dtype == "uint8"
+    assert heatmaps.dtype == "float32"
+    assert heatmaps.shape == images.shape[:3]
+    total = sum(map(len, POINTS.values()))
+    np.testing.assert_allclose(heatmaps.sum(), total, rtol=1e-5)
+    whole = density_map(sorted(POINTS["a"]), SIZES["a"], 3.0)
+    stitched = np.block([list(heatmaps[:3]), list(heatmaps[3:6])])
+    np.testing.assert_array_equal(stitched[:20, :33], whole)
+
+
+def test_csv_and_json_give_the_same_cache(folder):
+    from_csv = load_csv(folder)
+    from_json = kp.load_heatmap_dataset_with_json_files_from_directory(
+        folder, PATCH, shuffle=False, verbose=False
+    )
+    assert from_csv.manifest == from_json.manifest
+    shards = list((from_csv.directory / "shards").iterdir())
+    assert len(shards) == 9  # images, heatmaps and points of three images
+
+
+def test_another_sigma_leaves_the_image_shards_alone(folder):
+    def written():
+        directory = load_csv(folder, density_map_sigma=sigma).directory
+        return {p.name: p.stat().st_mtime_ns for p in directory.glob("*/*")}
+
+    sigma = 4.0
+    before = written()
+    sigma = 2.0
+    after = written()
+    assert before.items() <= after.items()
+    new = set(after) - set(before)
+    assert len(new) == 3
+    assert all(name.endswith(".heatmaps.npy") for name in new)
+
+
+def test_a_second_call_finds_the_patches(folder, capsys):
+    load_csv(folder)
+    load_csv(folder, verbose=True)
+    assert "Found 10 cached patches of 3 images" in capsys.readouterr().out
+
+
+def test_one_changed_point_draws_one_image_again(folder):
+    directory = load_csv(folder).directory
+    before = set(directory.glob("shards/*"))
+    path = folder / "points.csv"
+    path.write_text(path.read_text().replace("39", "38"))
+    load_csv(folder)
+    new = {path.name for path in set(directory.glob("shards/*")) - before}
+    assert len(new) == 2
+    assert all(name.startswith("c-") for name in new)
+
+
+def test_patches_with_objects_are_drawn_more_often(folder):
+    sequence = load_csv(folder, foreground_fraction=1.0, density_map_sigma=0.5)
+    _, heatmaps = all_of(sequence)
+    assert sequence.num_samples == 10
+    assert (heatmaps.sum(axis=(1, 2)) > 0.5).all()
+
+
+def test_augmentation_moves_image_and_heatmap_together(tmp_path):
+    image = np.zeros((PATCH, PATCH, 3), "uint8")
+    image[3, 5] = 200
+    write_image(tmp_path / "a.png", image)
+    (tmp_path / "points.csv").write_text("a,5,3")
+    sequence = load_csv(
+        tmp_path, augment=True, density_map_sigma=0.5, seed=0, batch_size=1
+    )
+    for _ in range(5):
+        images, heatmaps = sequence[0]
+        assert images[0, ..., 0].argmax() == heatmaps[0].argmax()
+        np.testing.assert_allclose(heatmaps.sum(), 1, rtol=1e-5)
+        sequence.on_epoch_begin()
+        sequence.on_epoch_end()
+
+
+@pytest.mark.parametrize(("suffix", "dtype"), [("png", "uint8"), ("npy", "f4")])
+def test_ready_heatmaps_are_read_in_their_unit(folder, suffix, dtype):
+    heatmaps = folder.parent / "heatmaps"
+    heatmaps.mkdir()
+    rng = np.random.default_rng(1)
+    arrays = {}
+    for name, size in SIZES.items():
+        arrays[name] = rng.integers(0, 255, size).astype(dtype)
+        write_image(heatmaps / f"{name}.{suffix}", arrays[name])
+    sequence = counting.load_dataset_from_directory_with_segmentation_masks(
+        folder, heatmaps, PATCH, heatmap_unit=0.5, shuffle=False
+    )
+    _, found = all_of(sequence)
+    expected = sum(array.sum(dtype="float64") for array in arrays.values())
+    np.testing.assert_allclose(found.sum(dtype="float64"), expected / 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [([-1.0], "must hold numbers from 0"), ([np.nan], "from 0")],
+)
+def test_ready_heatmaps_of_other_values_are_refused(tmp_path, values, reason):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "heatmaps").mkdir()
+    write_image(tmp_path / "images/a.png", np.zeros((8, 8, 3), "uint8"))
+    heatmap = np.full((8, 8), values, "float32")
+    write_image(tmp_path / "heatmaps/a.npy", heatmap)
+    with pytest.raises(ValueError, match=reason) as error:
+        counting.load_dataset_from_directory_with_segmentation_masks(
+            tmp_path / "images", tmp_path / "heatmaps", PATCH, verbose=False
+        )
+    assert "a.npy" in str(error.value)
+
+
+def test_a_point_outside_its_image_is_refused_before_anything_is_cut(folder):
+    (folder / "points.csv").write_text("a,33,3\nb\nc,1,40")
+    with pytest.raises(ValueError, match=r"points\.csv.*\b1\b") as error:
+        load_csv(folder)
+    assert "(20, 33)" in str(error.value)
+    assert "(40, 16)" in str(error.value)
+    assert not (folder.parent / "images_patches").exists()
+
+
+def test_a_label_file_may_lie_elsewhere(folder):
+    moved = (folder / "points.csv").rename(folder.parent / "labels.csv")
+    sequence = kp.load_heatmap_dataset_with_csv_from_directory(
+        folder, moved, PATCH, verbose=False
+    )
+    assert sequence.num_samples == 10
+    assert len(kp.read_points(folder, moved)["a.png"]) == 5
+
+
+def test_foreground_classes_are_refused(folder):
+    with pytest.raises(ValueError, match="labels have none"):
+        load_csv(folder, foreground_classes=[1])
+
+
+@pytest.mark.parametrize("sigma", [0, -1.0, np.nan, "4"])
+def test_a_sigma_must_be_a_positive_number(folder, sigma):
+    with pytest.raises(ValueError, match="density_map_sigma"):
+        load_csv(folder, density_map_sigma=sigma)
