@@ -1,7 +1,8 @@
-"""How fast does `PatchingSequence` feed shuffled patches with masks?
+"""How fast does `PatchingSequence` feed shuffled patches with their labels?
 
-Compared with fancy indexing of one packed `.npy` memory map of the same
-patches and one of the masks, as plain arrays; all warm, in one thread. The bar
+Labels are uint8 masks or float32 heatmaps. Compared with fancy indexing of one
+packed `.npy` memory map of the same patches and one of the labels, as plain
+arrays; all warm, in one thread. The bar
 is a ratio of 0.75. The two take turns, and the best turn of each counts, since
 other work on the machine only ever slows one down.
 
@@ -9,6 +10,7 @@ other work on the machine only ever slows one down.
 """
 
 import argparse
+import itertools
 import pathlib
 import tempfile
 import time
@@ -17,12 +19,21 @@ import numpy as np
 
 from keras_patching.data.image_io import write_image
 from keras_patching.data.patching_sequence import PatchingSequence
+from keras_patching.models import counting
 from keras_patching.models.segmentation.loaders import (
     load_dataset_from_directory_with_segmentation_masks,
 )
 
 BATCH = 32
 BAR = 0.75
+# Dtype and loader per kind of labels.
+LABELS = {
+    "masks": ("uint8", load_dataset_from_directory_with_segmentation_masks),
+    "heatmaps": (
+        "float32",
+        counting.load_dataset_from_directory_with_segmentation_masks,
+    ),
+}
 
 
 def main():
@@ -32,16 +43,17 @@ def main():
     arguments = parser.parse_args()
     print(
         f"{arguments.shards} images, uint8, batches of {BATCH}, shuffled\n"
-        f"{'patch':>6} {'patches':>8} {'packed/s':>10} {'sequence/s':>10} "
+        f"{'labels':<9}{'patch':>6} {'patches':>8} {'packed/s':>10} "
+        f"{'sequence/s':>10} "
         f"{'ratio':>6}   bar {BAR}"
     )
-    for patch in (128, 256):
+    for labels, patch in itertools.product(LABELS, (128, 256)):
         with tempfile.TemporaryDirectory() as folder:
-            measure(pathlib.Path(folder), patch, arguments)
+            measure(pathlib.Path(folder), labels, patch, arguments)
 
 
-def measure(folder, patch, arguments):
-    sequence = make_sequence(folder, patch, arguments.shards)
+def measure(folder, labels, patch, arguments):
+    sequence = make_sequence(folder, labels, patch, arguments.shards)
     packed = pack(folder, sequence)
     rng = np.random.default_rng(0)
     speeds = {"packed": [], "sequence": []}
@@ -59,31 +71,34 @@ def measure(folder, patch, arguments):
     best = {name: max(values) for name, values in speeds.items()}
     ratio = best["sequence"] / best["packed"]
     print(
-        f"{patch:>6} {sequence.num_samples:>8} {best['packed']:>10.0f} "
+        f"{labels:<9}{patch:>6} {sequence.num_samples:>8} {best['packed']:>10.0f} "
         f"{best['sequence']:>10.0f} {ratio:>6.2f}   "
         f"{'holds' if ratio >= BAR else 'MISSED'}",
         flush=True,
     )
 
 
-def make_sequence(folder, patch, shards):
+def make_sequence(folder, labels, patch, shards):
     """Make a cache of images of noise, 1.5 MB of pixels each."""
     rng = np.random.default_rng(0)
-    for name, values, channels in (("images", 256, (3,)), ("masks", 2, ())):
+    dtype, load = LABELS[labels]
+    shapes = {"images": (512, 1024, 3), labels: (512, 1024)}
+    for name, shape in shapes.items():
         (folder / name).mkdir()
         for index in range(shards):
-            pixels = rng.integers(0, values, (512, 1024, *channels), np.uint8)
+            pixels = rng.integers(0, 256 if name == "images" else 2, shape)
+            pixels = pixels.astype("uint8" if name == "images" else dtype)
             write_image(folder / name / f"{index}.npy", pixels)
-    return load_dataset_from_directory_with_segmentation_masks(
-        folder / "images", folder / "masks", patch, seed=0, verbose=False
+    return load(
+        folder / "images", folder / labels, patch, seed=0, verbose=False
     )
 
 
 def pack(folder, sequence):
-    """Write all patches into one file, and all masks into one."""
+    """Write all patches into one file, and all labels into one."""
     ordered = PatchingSequence(sequence.manifest, BATCH, shuffle=False)
     arrays = []
-    for kind, name in enumerate(("images.npy", "masks.npy")):
+    for kind, name in enumerate(("images.npy", "labels.npy")):
         path = folder / name
         np.save(path, np.concatenate([batch[kind] for batch in ordered]))
         arrays.append(np.asarray(np.load(path, mmap_mode="r")))
