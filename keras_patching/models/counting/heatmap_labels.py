@@ -1,4 +1,4 @@
-"""The labels of object counting, as `data.tiled_dataset.TileLabels`."""
+"""The labels of object counting, as `data.patched_dataset.Labels`."""
 
 import functools
 
@@ -7,6 +7,7 @@ import numpy as np
 from keras_patching.data.density_maps import density_map
 from keras_patching.data.image_io import decode_image
 from keras_patching.data.pairing import pair_faults
+from keras_patching.data.patched_dataset import tile_source
 from keras_patching.data.point_labels import check_points_inside
 from keras_patching.data.shard_builder import ShardPlan
 from keras_patching.data.tiling import cut_patches
@@ -34,9 +35,12 @@ class DrawnHeatmaps:
         sizes = {path: header.size for path, header in headers.items()}
         return check_points_inside(self._labels, sizes)
 
-    def shards(self, image, header, grid):
-        points = self._labels[image].points
-        size = [int(length) for length in header.size]
+    def source(self, image, header, pixels):
+        shards = functools.partial(self._shards, self._labels[image].points)
+        return tile_source(image, header, pixels, shards)
+
+    def _shards(self, points, grid):
+        size = [int(length) for length in grid.image_size]
         content = [grid.patch_size, size, points.tolist()]
         shape = (grid.num_patches, *grid.patch_size)
         owned = points_per_patch(points, grid)
@@ -82,8 +86,11 @@ class ReadyHeatmaps:
     def faults(self, headers, cache):
         return pair_faults(self._paths.items(), headers, cache, "heatmap")
 
-    def shards(self, image, header, grid):
-        path = self._paths[image]
+    def source(self, image, header, pixels):
+        shards = functools.partial(self._shards, self._paths[image])
+        return tile_source(image, header, pixels, shards)
+
+    def _shards(self, path, grid):
         plan = ShardPlan(
             kind="heatmaps",
             shape=(grid.num_patches, *grid.patch_size),

@@ -10,8 +10,8 @@ import pathlib
 
 from keras_patching.data.image_io import list_images
 from keras_patching.data.pairing import pair_by_stem
+from keras_patching.data.patched_dataset import load_patched_dataset
 from keras_patching.data.point_labels import read_points_csv, read_points_json
-from keras_patching.data.tiled_dataset import load_tiled_dataset
 from keras_patching.models.counting.heatmap_labels import (
     DrawnHeatmaps,
     ReadyHeatmaps,
@@ -124,7 +124,7 @@ def load_dataset_from_directory_with_segmentation_masks(
     ...     "cells", "heatmaps", patch_size=128, heatmap_unit=1 / 255)
     """
     pairs = pair_by_stem(dirname, seg_dirname, "heatmap")
-    return load_tiled_dataset(
+    return load_patched_dataset(
         TASK,
         dirname,
         [image for image, _ in pairs],
@@ -160,7 +160,7 @@ def read_points(dirname, label_file=None):
 
 
 def _load_points(dirname, labels, patch_size, sigma, options):
-    return load_tiled_dataset(
+    return load_patched_dataset(
         TASK,
         dirname,
         list(labels),

@@ -7,8 +7,11 @@ import numpy as np
 from keras_patching.data.image_io import decode_mask
 from keras_patching.data.loading import check_integer, check_optional
 from keras_patching.data.pairing import pair_by_stem, pair_faults
+from keras_patching.data.patched_dataset import (
+    load_patched_dataset,
+    tile_source,
+)
 from keras_patching.data.shard_builder import ShardPlan
-from keras_patching.data.tiled_dataset import load_tiled_dataset
 from keras_patching.data.tiling import cut_patches
 
 
@@ -103,7 +106,7 @@ def load_dataset_from_directory_with_segmentation_masks(
     ...         validation_split=0.2, subset="both"))
     """
     pairs = pair_by_stem(dirname, seg_dirname, "mask")
-    return load_tiled_dataset(
+    return load_patched_dataset(
         "segmentation",
         dirname,
         [image for image, _ in pairs],
@@ -131,7 +134,7 @@ def load_dataset_from_directory_with_segmentation_masks(
 
 
 class _Masks:
-    """Segmentation masks, as `tiled_dataset.TileLabels`."""
+    """Segmentation masks, as `patched_dataset.Labels`."""
 
     def __init__(self, pairs, folder, num_classes, ignore_value):
         self.folder = folder
@@ -149,8 +152,11 @@ class _Masks:
     def faults(self, headers, cache):
         return pair_faults(self._paths.items(), headers, cache, "mask")
 
-    def shards(self, image, header, grid):
-        path = self._paths[image]
+    def source(self, image, header, pixels):
+        shards = functools.partial(self._shards, self._paths[image])
+        return tile_source(image, header, pixels, shards)
+
+    def _shards(self, path, grid):
         classes = (self.num_classes, self.ignore_value)
         highest = max(self.num_classes - 1, self.ignore_value or 0)
         dtype = np.min_scalar_type(highest)

@@ -1,5 +1,6 @@
-"""Loads data sets whose patches tile each image, with labels of any kind."""
+"""Loads folders of images as cached patches, with labels of any kind."""
 
+import dataclasses
 from typing import Protocol
 
 from keras_patching.data.faults import raise_faults
@@ -14,7 +15,7 @@ from keras_patching.data.tiling import check_same_kind, plan_image_shard
 from keras_patching.geometry import PatchGrid, as_pair
 
 
-class TileLabels(Protocol):
+class Labels(Protocol):
     """The labels of a data set, as a task sees them.
 
     Attributes:
@@ -36,20 +37,57 @@ class TileLabels(Protocol):
             List of faults, a line each.
         """
 
-    def shards(self, image, header, grid):
-        """Plan the label shards of an image.
+    def source(self, image, header, pixels):
+        """Plan the patches of an image.
 
         Args:
             image: Path of the image.
             header: Its `ImageHeader`.
-            grid: Its `PatchGrid`.
+            pixels: `PixelOptions`.
 
         Returns:
-            List of `ShardPlan`.
+            A `Source`.
         """
 
 
-def load_tiled_dataset(
+@dataclasses.dataclass(frozen=True)
+class PixelOptions:
+    """How pixels become patches.
+
+    Attributes:
+        patch_size: `(height, width)` in pixels.
+        channels: Channels to convert to; `None` keeps those of the files.
+        value_range: `[black, white]`; padding is black.
+    """
+
+    patch_size: tuple[int, int]
+    channels: int | None
+    value_range: list[float]
+
+
+def tile_source(image, header, pixels, label_shards):
+    """Plan patches that tile an image without overlap.
+
+    Args:
+        image, header, pixels: As for `Labels.source`.
+        label_shards: Function from a `PatchGrid` to a list of `ShardPlan`.
+
+    Returns:
+        A `Source`.
+    """
+    grid = PatchGrid(header.size, pixels.patch_size)
+    plan = plan_image_shard(
+        image, header, grid, pixels.channels, pixels.value_range
+    )
+    return Source(
+        name=image.name,
+        shards=(plan, *label_shards(grid)),
+        origins=[list(origin) for origin in grid.origins],
+        stages=["tile"] * grid.num_patches,
+    )
+
+
+def load_patched_dataset(
     task,
     dirname,
     images,
@@ -64,13 +102,13 @@ def load_tiled_dataset(
     verbose=True,
     **options,
 ):
-    """Cut images and labels into tiles where not cached, and open them.
+    """Cut images and labels into patches where not cached, and open them.
 
     Args:
         task: Name of the task, a plain word.
         dirname: Folder of the images.
         images: List of their paths.
-        labels: `TileLabels`.
+        labels: `Labels`.
         patch_size: `(height, width)` in pixels, or one integer.
         channels, value_range, cache_dir, overwrite, executor, verbose: As in
             the loaders.
@@ -83,35 +121,29 @@ def load_tiled_dataset(
         ValueError: If files or arguments cannot be used; lists the files.
     """
     options = SequenceOptions(**options)
-    patch_size = as_pair(patch_size, "patch_size")
-    channels = check_optional(channels, "channels", 1)
-    value_range = as_value_range(value_range)
+    pixels = PixelOptions(
+        as_pair(patch_size, "patch_size"),
+        check_optional(channels, "channels", 1),
+        as_value_range(value_range),
+    )
     parts = options.split([image.name for image in images])
     cache = PatchCache(
         dirname,
         task,
-        patch_size,
+        pixels.patch_size,
         {
-            "channels": channels,
-            "value_range": value_range,
+            "channels": pixels.channels,
+            "value_range": pixels.value_range,
             **labels.parameters,
         },
         label_dirname=labels.folder,
         cache_dir=cache_dir,
     )
-    headers = _check(images, labels, channels, cache)
-    sources = []
-    for image, header in headers.items():
-        grid = PatchGrid(header.size, patch_size)
-        pixels = plan_image_shard(image, header, grid, channels, value_range)
-        sources.append(
-            Source(
-                name=image.name,
-                shards=(pixels, *labels.shards(image, header, grid)),
-                origins=[list(origin) for origin in grid.origins],
-                stages=["tile"] * grid.num_patches,
-            )
-        )
+    headers = _check(images, labels, pixels.channels, cache)
+    sources = [
+        labels.source(image, header, pixels)
+        for image, header in headers.items()
+    ]
     manifest = cache.build(sources, overwrite, executor, verbose)
     return options.open(manifest, parts)
 
