@@ -28,7 +28,9 @@ FORMAT = "keras_patching.patch_cache"
 VERSION = 1
 SHARD_FOLDER = "shards"
 # Kinds of labels that are kept for people and other tools: not for batches.
-_NOT_FED = {"points"}
+_NOT_FED = {"points", "objects"}
+# Kinds that hold one thing for the whole image instead of one per patch.
+_PER_IMAGE = {"windows", "objects"}
 # Clocks of file systems are coarse: a file that changed twice within their
 # granularity has one modification time.
 _CLOCK_SLACK_NS = 2 * 10**9
@@ -105,12 +107,15 @@ class SourceRecord:
         shards: Dict from kind ("images", "masks") to `ShardRecord`.
         origins: Pair `(y, x)` per patch, in pixels of the image.
         stages: Per patch, the sampling stage it comes from.
+        augmentations: Per patch, what was done to it; empty where nothing is
+            done to any.
     """
 
     name: str
     shards: dict[str, ShardRecord]
     origins: list
     stages: list[str]
+    augmentations: list = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,7 +232,11 @@ def _parse_source(fields):
         kind: ShardRecord(**shard) for kind, shard in fields["shards"].items()
     }
     source = SourceRecord(**{**fields, "shards": shards})
-    lengths = {shard.shape[0] for shard in shards.values()}
+    lengths = {
+        shard.shape[0]
+        for kind, shard in shards.items()
+        if kind not in _PER_IMAGE
+    }
     if lengths != {len(source.origins)}:
         raise ValueError(
             f"{source.name} has {len(source.origins)} origins and shards of "

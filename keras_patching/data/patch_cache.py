@@ -316,7 +316,13 @@ class PatchCache:
 
 
 def _source_record(source, shards):
-    return SourceRecord(source.name, shards, source.origins, source.stages)
+    return SourceRecord(
+        source.name,
+        shards,
+        source.origins,
+        source.stages,
+        source.augmentations,
+    )
 
 
 def _contents(manifest):

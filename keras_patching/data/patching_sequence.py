@@ -1,6 +1,5 @@
 """Feeds the patches of a cache to Keras."""
 
-import math
 import os
 import random
 
@@ -8,9 +7,9 @@ import keras
 import numpy as np
 
 from keras_patching.data.augmentation import augment_batch
-from keras_patching.data.manifest import SHARD_FOLDER, load_cache
+from keras_patching.data.manifest import load_cache
+from keras_patching.data.patch_readers import PADDED_KINDS, open_readers
 from keras_patching.data.sampling import EpochSampler, check_sampling
-from keras_patching.data.shard_pool import ShardPool, max_open_files
 
 
 class PatchingSequence(keras.utils.PyDataset):
@@ -123,20 +122,9 @@ class PatchingSequence(keras.utils.PyDataset):
         self._index(manifest, sources)
 
     def _index(self, manifest, sources):
-        """Precompute where each patch lies."""
+        """Precompute where each patch lies, and open what reads it."""
         lengths = [len(source.origins) for source in sources]
         self.image_names = [source.name for source in sources]
-        kinds = manifest.fed_kinds
-        self._formats = _common_formats(sources, kinds, self.manifest)
-        limit = max_open_files() // len(kinds)
-        self._pools = [
-            ShardPool(
-                self.directory / SHARD_FOLDER,
-                [source.shards[kind] for source in sources],
-                limit,
-            )
-            for kind in kinds
-        ]
         self._shard_of = np.repeat(np.arange(len(sources)), lengths)
         self._row_of = np.concatenate([np.arange(n) for n in lengths])
         if len(self) == 0:
@@ -146,6 +134,7 @@ class PatchingSequence(keras.utils.PyDataset):
                 f"Received: batch_size={self.batch_size}, drop_remainder="
                 f"{self.drop_remainder}"
             )
+        self._readers = open_readers(self.manifest, manifest, sources)
 
     def __len__(self):
         if self.drop_remainder:
@@ -164,33 +153,20 @@ class PatchingSequence(keras.utils.PyDataset):
             batch = augment_batch(*batch, rng, self._value_range)
         elif self.augment:
             batch = self.augment(*batch)
-        images, *labels = batch
+        images, labels = batch
         if self.dtype is not None:
             images = images.astype(self.dtype, copy=False)
-        return images, *labels
+        return images, labels
 
     def _read(self, epoch, samples):
-        """Copy patches out of the shards, an array per kind.
-
-        It is the inner loop of feeding: a microsecond here is as much as the
-        copy of a small patch. One concatenation of rows takes the least.
-        """
-        shards, rows = (places[samples].tolist() for places in self._at(epoch))
-        batch = []
-        for pool, (shape, dtype) in zip(
-            self._pools, self._formats, strict=True
-        ):
-            views = pool.views
-            try:
-                patches = np.concatenate(
-                    [views[s][r] for s, r in zip(shards, rows, strict=True)]
-                )
-            except KeyError:  # not all of these shards are mapped
-                patches = np.empty((len(rows), math.prod(shape)), dtype)
-                for target, s, r in zip(patches, shards, rows, strict=True):
-                    pool.copy_patch(s, r, target)
-            batch.append(patches.reshape(-1, *shape))
-        return batch
+        """Copy patches out of the shards: images, and what belongs to them."""
+        places = [each[samples].tolist() for each in self._at(epoch)]
+        images, *labels = [
+            reader.read(*places) for reader in self._readers.values()
+        ]
+        if len(labels) == 1:
+            return images, labels[0]
+        return images, dict(zip(PADDED_KINDS.values(), labels, strict=True))
 
     def _at(self, epoch):
         """Give shard and row of each patch, in the order of an epoch."""
@@ -310,23 +286,3 @@ def _holds_classes(pixels, classes, ignore_value):
             f"{pixels.shape[1] - 1}. Received: foreground_classes={classes}"
         )
     return pixels[:, list(classes)].any(axis=1)
-
-
-def _common_formats(sources, kinds, path):
-    """Give shape and dtype of a patch, per kind."""
-    formats = {
-        tuple(
-            (source.shards[kind].shape[1:], source.shards[kind].dtype)
-            for kind in kinds
-        ): source
-        for source in sources
-    }
-    if len(formats) > 1:
-        raise ValueError(
-            f"{path}: patches of {len(formats)} kinds do not make a batch: "
-            + "; ".join(
-                f"{source.name} has {list(each)}"
-                for each, source in list(formats.items())[:2]
-            )
-        )
-    return next(iter(formats))

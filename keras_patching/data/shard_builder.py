@@ -64,12 +64,14 @@ class Source:
         shards: `ShardPlan` per kind; images first.
         origins: Pair `(y, x)` per patch, in pixels of the image.
         stages: Per patch, the sampling stage it comes from.
+        augmentations: Per patch, what is done to it; empty where nothing is.
     """
 
     name: str
     shards: tuple[ShardPlan, ...]
     origins: list
     stages: list[str]
+    augmentations: list = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)

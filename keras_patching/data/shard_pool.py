@@ -64,6 +64,13 @@ class ShardPool:
         else:
             target[:] = view[row]
 
+    def array(self, shard):
+        """Give a shard as an array `(patches, values)`, without reading it."""
+        view = self.views.get(shard)
+        if view is None and len(self.views) < self.limit:
+            view = self._keep(shard)
+        return self._map(shard) if view is None else view
+
     def _keep(self, shard):
         with self._lock:
             if shard not in self.views and len(self.views) < self.limit:

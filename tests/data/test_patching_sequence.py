@@ -1,15 +1,17 @@
 import concurrent.futures
+import os
+import pathlib
 import pickle
 
 import keras
 import numpy as np
 import pytest
 
+from keras_patching.data import patch_readers
 from keras_patching.data.image_io import list_images, write_image
 from keras_patching.data.patch_cache import PatchCache
 from keras_patching.data.patching_sequence import PatchingSequence
 from keras_patching.data.shard_builder import ShardPlan, Source
-from keras_patching.data.shard_pool import ShardPool
 from keras_patching.data.tiling import cut_patches, plan_image_shard
 from keras_patching.geometry import PatchGrid
 
@@ -86,11 +88,11 @@ def test_batches_have_the_dtypes_and_shapes_of_the_files(manifest):
     assert sequence.image_names == [f"{i:03}.png" for i in range(7)]
 
 
-def limit_open_shards(sequence, limit):
-    sequence._pools = [
-        ShardPool(pool.directory, pool.records, limit)
-        for pool in sequence._pools
-    ]
+def open_shards(manifest):
+    """Count the shards of a cache that this process has open (on Linux)."""
+    fds = pathlib.Path("/proc/self/fd")
+    paths = [os.path.realpath(fd) for fd in fds.glob("*")]
+    return sum(path.startswith(str(manifest.parent)) for path in paths)
 
 
 def test_images_and_labels_stay_together_and_each_patch_comes_once(manifest):
@@ -208,21 +210,21 @@ def test_fit_meets_each_patch_once_per_epoch(manifest, workers):
     assert met[-28:] != met[-56:-28]
 
 
-def test_threads_read_the_same_patches(manifest):
-    sequence = PatchingSequence(manifest, batch_size=1, seed=0)
-    expected = ids(sequence).tolist()
-    for limit in (1, 3, 256):
-        limit_open_shards(sequence, limit)
+def test_threads_read_the_same_patches(manifest, monkeypatch):
+    expected = ids(PatchingSequence(manifest, batch_size=1, seed=0)).tolist()
+    for limit in (2, 6, 512):
+        monkeypatch.setattr(patch_readers, "max_open_files", lambda n=limit: n)
+        sequence = PatchingSequence(manifest, batch_size=1, seed=0)
         with concurrent.futures.ThreadPoolExecutor(8) as threads:
             batches = list(threads.map(sequence.__getitem__, range(28)))
         assert [images[0, 0, 0, 0] for images, _ in batches] == expected
-        assert all(len(pool.views) <= limit for pool in sequence._pools)
+        assert open_shards(manifest) <= limit
 
 
-def test_more_shards_than_may_be_open_are_read(tmp_path):
+def test_more_shards_than_may_be_open_are_read(tmp_path, monkeypatch):
     manifest = make_cache(tmp_path / "images", count=40)
+    monkeypatch.setattr(patch_readers, "max_open_files", lambda: 10)
     sequence = PatchingSequence(manifest, shuffle=False)
-    limit_open_shards(sequence, 5)
     assert ids(sequence).tolist() == list(range(1, 161))
     for images, labels in sequence:
         np.testing.assert_array_equal(images[..., 0] * np.uint16(2), labels)

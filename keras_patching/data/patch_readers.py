@@ -1,0 +1,188 @@
+"""Readers of patches, a kind of shard each: many rows to one batch.
+
+Reading is the inner loop of feeding: a microsecond here is as much as the copy
+of a small patch.
+"""
+
+import math
+
+import numpy as np
+
+from keras_patching.data.manifest import SHARD_FOLDER
+from keras_patching.data.planned_patches import NO_OBJECT, cut_planned
+from keras_patching.data.shard_pool import ShardPool, max_open_files
+
+# Kinds of which patches have different numbers, and their name in a batch.
+PADDED_KINDS = {"boxes": "boxes", "box_labels": "labels"}
+
+
+def open_readers(path, manifest, sources):
+    """Open a reader per kind of shard that batches are made of.
+
+    Args:
+        path: `pathlib.Path` of the manifest.
+        manifest: The `Manifest`.
+        sources: Those of its `SourceRecord` that are read.
+
+    Returns:
+        Dict from kind to reader, images first.
+
+    Raises:
+        ValueError: If patches differ in size or dtype.
+    """
+    kinds = manifest.fed_kinds
+    limit = max_open_files() // len(kinds)
+    readers = {}
+    for kind in kinds:
+        records = [source.shards[kind] for source in sources]
+        place = path.parent, records, limit
+        if kind == "windows":
+            readers[kind] = WindowReader(
+                *place,
+                [source.origins for source in sources],
+                [source.augmentations for source in sources],
+                manifest.patch_size,
+                manifest.parameters["value_range"],
+            )
+        elif kind in PADDED_KINDS:
+            # Of all images: subsets of them have batches of one shape.
+            most = max(s.shards[kind].shape[1] for s in manifest.sources)
+            readers[kind] = PaddedReader(*place, most)
+        else:
+            _check_alike(records, [source.name for source in sources], path)
+            readers[kind] = StackedReader(*place)
+    return readers
+
+
+def _check_alike(records, names, path):
+    formats = {
+        (record.shape[1:], record.dtype): name
+        for record, name in zip(records, names, strict=True)
+    }
+    if len(formats) > 1:
+        (first, name), (second, other) = list(formats.items())[:2]
+        raise ValueError(
+            f"{path}: patches of {len(formats)} formats do not make a batch: "
+            f"{name} has {first}; {other} has {second}"
+        )
+
+
+class StackedReader:
+    """Reads patches that lie in a shard one after the other, all alike.
+
+    Args:
+        directory: Folder of the cache.
+        records: `ShardRecord` per source.
+        limit: How many shards may be mapped at once.
+    """
+
+    def __init__(self, directory, records, limit):
+        self._pool = ShardPool(directory / SHARD_FOLDER, records, limit)
+        self._shape, self._dtype = records[0].shape[1:], records[0].dtype
+
+    def read(self, sources, rows):
+        """Copy patches, one per pair of source and row, into one array."""
+        views = self._pool.views
+        try:  # one concatenation of rows takes the least time
+            patches = np.concatenate(
+                [views[s][r] for s, r in zip(sources, rows, strict=True)]
+            )
+        except KeyError:  # not all of these shards are mapped
+            size = math.prod(self._shape)
+            patches = np.empty((len(rows), size), self._dtype)
+            for target, s, r in zip(patches, sources, rows, strict=True):
+                self._pool.copy_patch(s, r, target)
+        return patches.reshape(-1, *self._shape)
+
+
+class PaddedReader:
+    """Reads labels of which each source has another number per patch.
+
+    Args:
+        directory, records, limit: As for `StackedReader`.
+        most: Number of labels that all patches are padded to.
+    """
+
+    def __init__(self, directory, records, limit, most):
+        self._pool = ShardPool(directory / SHARD_FOLDER, records, limit)
+        self._records = records
+        self._shape = (most, *records[0].shape[2:])
+        self._dtype = records[0].dtype
+
+    def read(self, sources, rows):
+        """Copy labels, one row of them per pair of source and row."""
+        labels = np.full((len(rows), *self._shape), NO_OBJECT, self._dtype)
+        for target, s, r in zip(labels, sources, rows, strict=True):
+            shape = self._records[s].shape[1:]
+            row = np.empty(math.prod(shape), self._dtype)
+            self._pool.copy_patch(s, r, row)
+            target[: shape[0]] = row.reshape(shape)
+        return labels
+
+
+class MemoryReader:
+    """Reads labels of patches that were planned after the cache was made.
+
+    Args:
+        arrays: Array `(patches, number, ...)` per source.
+        most: Number of labels that all patches are padded to.
+    """
+
+    def __init__(self, arrays, most):
+        self._arrays = arrays
+        self._shape = (most, *arrays[0].shape[2:])
+
+    def read(self, sources, rows):
+        """Copy labels, one row of them per pair of source and row."""
+        dtype = self._arrays[0].dtype
+        labels = np.full((len(rows), *self._shape), NO_OBJECT, dtype)
+        for target, s, r in zip(labels, sources, rows, strict=True):
+            row = self._arrays[s][r]
+            target[: len(row)] = row
+        return labels
+
+
+class WindowReader:
+    """Cuts patches out of whole images, and augments them, as planned.
+
+    Args:
+        directory, records, limit: As for `StackedReader`; a shard holds one
+            whole image.
+        origins: Pairs `(y, x)` per patch, per source.
+        augmentations: What is done to each patch, per source.
+        patch_size: `(height, width)` in pixels.
+        value_range: `(black, white)`.
+    """
+
+    def __init__(
+        self,
+        directory,
+        records,
+        limit,
+        origins,
+        augmentations,
+        patch_size,
+        value_range,
+    ):
+        self._pool = ShardPool(directory / SHARD_FOLDER, records, limit)
+        self._records = records
+        self._origins = origins
+        self._augmentations = augmentations
+        self._patch_size = patch_size
+        self._value_range = value_range
+
+    def read(self, sources, rows):
+        """Cut patches, one per pair of source and row, into one array."""
+        first = self._records[0]
+        shape = (len(rows), *self._patch_size, first.shape[3])
+        patches = np.empty(shape, first.dtype)
+        for target, s, r in zip(patches, sources, rows, strict=True):
+            image = self._pool.array(s).reshape(self._records[s].shape[1:])
+            target[...] = cut_planned(
+                image,
+                [self._origins[s][r]],
+                [self._augmentations[s][r]],
+                self._patch_size,
+                self._value_range,
+            )[0]
+        return patches

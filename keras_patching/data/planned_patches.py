@@ -1,0 +1,99 @@
+"""Patches that a `YoloPatchSampler` planned: their pixels and their labels."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_patching.data.patch_augmentation import (
+    augment_boxes,
+    augment_pixels,
+)
+from keras_patching.data.tiling import cut_patches
+from keras_patching.data.yolo_patch_sampler import (
+    YoloPatchSampler,
+    boxes_in_patch,
+)
+
+# Pads boxes and labels: no object.
+NO_OBJECT = -1
+
+
+def plan_patches(name, image_size, boxes, patch_size, parameters, redraw=0):
+    """Plan the patches of an image as the parameters of a manifest say.
+
+    Args:
+        name: Name of the image.
+        image_size: `(height, width)` in pixels.
+        boxes: Array `(n, 4)`, xyxy in pixels of the image.
+        patch_size: `(height, width)` in pixels.
+        parameters: Dict with `grid_size`, `seed`, `empty_patches`, `augment`.
+        redraw: Number of the draw of the stages after "grid".
+
+    Returns:
+        List of `PlannedPatch`.
+    """
+    sampler = YoloPatchSampler(
+        patch_size,
+        parameters["grid_size"],
+        parameters["seed"],
+        parameters["empty_patches"],
+    )
+    plan = sampler.plan(image_size, boxes, name, redraw)
+    if parameters["augment"]:
+        return plan
+    return [dataclasses.replace(patch, augmentation=None) for patch in plan]
+
+
+def cut_planned(image, origins, augmentations, patch_size, value_range):
+    """Cut patches and augment them.
+
+    Args:
+        image: Array `(height, width, channels)`.
+        origins: Pairs `(y, x)` per patch.
+        augmentations: What is done to each, as in `PlannedPatch`.
+        patch_size: `(height, width)` in pixels.
+        value_range: `(black, white)`; what lies beyond the image is black.
+
+    Returns:
+        Array `(patches, patch height, patch width, channels)` of the image's
+        dtype.
+    """
+    black, _ = value_range
+    patches = cut_patches(image, origins, patch_size, black)
+    for patch, (y, x), augmentation in zip(
+        patches, origins, augmentations, strict=True
+    ):
+        if augmentation:
+            inside = image.shape[0] - y, image.shape[1] - x
+            patch[...] = augment_pixels(
+                patch, augmentation, value_range, np.minimum(inside, patch_size)
+            )
+    return patches
+
+
+def label_planned(boxes, labels, plan, patch_size):
+    """Give the boxes of each patch, clipped, augmented and padded.
+
+    Args:
+        boxes: Array `(n, 4)`, xyxy in pixels of the image.
+        labels: Integers `(n,)`.
+        plan: List of `PlannedPatch`.
+        patch_size: `(height, width)` in pixels.
+
+    Returns:
+        float32 `(patches, m, 4)`, xyxy in pixels of the patch, and int32
+        `(patches, m)`; m is the largest number in a patch, at least 1, and
+        the others are filled up with -1.
+    """
+    found = []
+    for patch in plan:
+        indices, inside = boxes_in_patch(boxes, patch.origin, patch_size)
+        moved = augment_boxes(inside, patch.augmentation, patch_size)
+        found.append((moved, labels[indices]))
+    most = max([1, *(len(each) for _, each in found)])
+    all_boxes = np.full((len(plan), most, 4), NO_OBJECT, "float32")
+    all_labels = np.full((len(plan), most), NO_OBJECT, "int32")
+    for index, (moved, classes) in enumerate(found):
+        all_boxes[index, : len(moved)] = moved
+        all_labels[index, : len(moved)] = classes
+    return all_boxes, all_labels
