@@ -3,22 +3,27 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from keras_patching.data.inspecting import pick_patches
+from keras_patching.data.inspecting import HAS_OBJECTS, pick_patches
 from keras_patching.visualization import (
     COLORS,
+    overlay_heatmap,
     overlay_mask,
+    overlay_points,
     side_by_side,
     to_uint8,
 )
 
 _UNLABELLED = (128, 128, 128)
+_POINT = COLORS[0]
 _INK, _PAPER = (40, 40, 40), (255, 255, 255)
 _CELL, _GUTTER, _LINE = 192, 8, 28
 _LONGEST_STEM = 16
 
 
 def contact_sheet(contents, num_patches=24, columns=6):
-    """Show patches of a cache with their masks laid over, every class among.
+    """Show patches of a cache with their labels laid over.
+
+    Every class is among them, and patches with no, few and many objects.
 
     Args:
         contents: A `CacheContents`.
@@ -26,32 +31,29 @@ def contact_sheet(contents, num_patches=24, columns=6):
         columns: Patches per row.
 
     Returns:
-        uint8 `(height, width, 3)`. Class 0 stays transparent, pixels without
-        a label are grey; a patch is about 192 pixels high. Images that are
-        not uint8 are scaled from the smallest to the largest value among
-        them.
+        uint8 `(height, width, 3)`; a patch is about 192 pixels high. Class 0
+        stays transparent, pixels without a label are grey. Heatmaps go from
+        black, which is transparent, over red to white, the highest value in
+        the picture; points are ringed. Images that are not uint8 are scaled
+        from the smallest to the largest value among them.
 
     Example:
     >>> sheet = contact_sheet(CacheContents("field/images_patches"))
     >>> image_io.write_image("sheet.png", sheet)
     """
-    pixels = contents.class_pixels
-    # Without classes, all patches are of one.
-    counts = np.ones((len(contents.names), 1)) if pixels is None else pixels
-    indices = pick_patches(counts, num_patches)
+    indices = pick_patches(_sorts_of_patches(contents), num_patches)
     patches = [contents.read_patch(index) for index in indices]
     pictures = _pictures([patch["images"] for patch in patches])
     colors = _colors(contents.manifest.parameters)
+    highest = _highest(patches)
     cells = [
-        _cell(contents.names[index], picture, patch.get("masks"), colors)
+        _cell(contents.names[index], picture, patch, colors, highest)
         for index, picture, patch in zip(
             indices, pictures, patches, strict=True
         )
     ]
     sheet = _grid(cells, min(columns, len(cells)))
-    head = [(None, contents.path.name)]
-    if pixels is not None:
-        head += _legend(pixels, contents.image_pixels.sum(), colors)
+    head = [(None, contents.path.name), *_legend(contents, colors)]
     return np.concatenate([_headline(head, sheet.shape[1]), sheet])
 
 
@@ -68,6 +70,29 @@ def stack(sheets):
             for sheet in sheets
         ]
     )
+
+
+def _sorts_of_patches(contents):
+    """Give what `pick_patches` takes: how much each patch has of each sort."""
+    if contents.class_pixels is not None:
+        return contents.class_pixels
+    if contents.objects is not None:
+        return _empty_few_or_many(contents.objects)
+    return np.ones((len(contents.names), 1), int)
+
+
+def _empty_few_or_many(objects):
+    has_objects = objects >= HAS_OBJECTS
+    median = np.median(objects[has_objects]) if has_objects.any() else 0
+    many = has_objects & (objects > median)
+    sorts = [~has_objects, has_objects & ~many, many]
+    return np.stack(sorts, axis=1).astype(int)
+
+
+def _highest(patches):
+    """Give one highest value for all heatmaps: they can be compared."""
+    heatmaps = [patch["heatmaps"] for patch in patches if "heatmaps" in patch]
+    return max((heatmap.max() for heatmap in heatmaps), default=None)
 
 
 def _pictures(images):
@@ -91,15 +116,26 @@ def _colors(parameters):
     return colors
 
 
-def _cell(name, picture, mask, colors):
-    # Enlarged before the mask is drawn, which keeps its edges thin.
+def _cell(name, picture, patch, colors, highest):
+    # Enlarged before labels are drawn, which keeps their lines thin.
     factor = max(1, round(_CELL / len(picture)))
-    picture = picture.repeat(factor, 0).repeat(factor, 1)
-    if mask is not None:
-        mask = mask.repeat(factor, 0).repeat(factor, 1)
+    picture = _enlarged(picture, factor)
+    if "masks" in patch:
+        mask = _enlarged(patch["masks"], factor)
         picture = overlay_mask(picture, mask, colors=colors)
+    if "heatmaps" in patch:
+        heatmap = _enlarged(patch["heatmaps"], factor)
+        picture = overlay_heatmap(picture, heatmap, highest)
+    if "points" in patch:
+        radius = max(3, len(picture) // 64)
+        points = (patch["points"] + 0.5) * factor - 0.5
+        picture = overlay_points(picture, points, _POINT, radius)
     height = min(len(picture), 2 * _CELL)
     return side_by_side({_shortened(name): picture}, height)
+
+
+def _enlarged(array, factor):
+    return array.repeat(factor, 0).repeat(factor, 1)
 
 
 def _shortened(name):
@@ -124,7 +160,23 @@ def _grid(cells, columns):
     return sheet
 
 
-def _legend(pixels, image_pixels, colors):
+def _legend(contents, colors):
+    """Pair colours, or none, with what they stand for and how much it is."""
+    if contents.class_pixels is not None:
+        image_pixels = contents.image_pixels.sum()
+        return _class_legend(contents.class_pixels, image_pixels, colors)
+    if contents.objects is not None:
+        return _object_legend(contents.objects.sum(), contents.manifest.kinds)
+    return []
+
+
+def _object_legend(num_objects, kinds):
+    swatches = {"heatmaps": (255, 0, 0), "points": _POINT}
+    drawn = [(color, kind) for kind, color in swatches.items() if kind in kinds]
+    return [(None, f"{num_objects:,.0f} objects"), *drawn]
+
+
+def _class_legend(pixels, image_pixels, colors):
     """Pair the colour of each class with its name and fraction."""
     fractions = pixels.sum(axis=0) / image_pixels
     swatches = [_PAPER, *colors][: len(fractions)]

@@ -132,15 +132,37 @@ def overlay_points(image, points, color=COLORS[1], radius=None):
 
     Returns:
         uint8 `(height, width, 3)`.
+
+    Raises:
+        ValueError: The points are of another shape.
     """
     picture = to_uint8(image)
+    points = _checked_points(points)
     radius = radius or max(3, min(picture.shape[:2]) // 130)
+    width = max(2, radius // 5)
     canvas = Image.fromarray(picture)
     draw = ImageDraw.Draw(canvas)
-    for y, x in np.asarray(points, "float64").reshape(-1, 2).tolist():
-        draw.circle((x, y), radius + 1, outline=_INK, width=3)
-        draw.circle((x, y), radius, outline=tuple(color), width=2)
+    for y, x in points.tolist():
+        # A dark rim shows on bright images, where colours do not.
+        draw.circle((x, y), radius + 1, outline=_INK, width=width + 1)
+        draw.circle((x, y), radius, outline=tuple(color), width=width)
     return np.asarray(canvas)
+
+
+def _checked_points(points):
+    points = np.asarray(points)
+    if points.size == 0:  # also of an empty list, which has no second axis
+        points = np.zeros((0, 2))
+    if (
+        points.ndim != 2
+        or points.shape[1] != 2
+        or points.dtype.kind not in "iuf"
+    ):
+        raise ValueError(
+            "Points must be an array (n, 2) of (y, x) in pixels. "
+            f"Received: shape={points.shape}, dtype={points.dtype}"
+        )
+    return points
 
 
 def show_heatmap(heatmap, highest=None):
@@ -160,33 +182,128 @@ def show_heatmap(heatmap, highest=None):
     return np.rint(255 * np.stack(ramps, axis=-1)).astype("uint8")
 
 
+def overlay_heatmap(image, heatmap, highest=None):
+    """Lay a heatmap over an image, the higher the more opaque.
+
+    Args:
+        image: Array `(height, width[, channels])`, as for `to_uint8`.
+        heatmap: Array `(height, width)` or `(height, width, 1)`, from 0.
+        highest: Value that is most opaque; by default the largest.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+    """
+    picture = to_uint8(image).astype("float32")
+    glow = show_heatmap(heatmap, highest).astype("float32")
+    opacity = 0.6 * glow.max(axis=-1, keepdims=True) / 255
+    return np.rint(picture + opacity * (glow - picture)).astype("uint8")
+
+
+def counting_panels(image, heatmap, points, true_points=None, height=None):
+    """Draw what a counting model found: places, and the heatmap.
+
+    Args:
+        image: Array `(height, width[, channels])`, as for `to_uint8`.
+        heatmap: Array `(height, width)` or `(height, width, 1)`, objects per
+            pixel.
+        points: Found points `(n, 2)` of `(y, x)` in pixels.
+        true_points: True points, drawn too if given.
+        height: Height of each panel in pixels; by default the image's, but at
+            most 1024.
+
+    Returns:
+        Dict from caption to uint8 `(height, width, 3)`, for `side_by_side`.
+
+    Raises:
+        ValueError: Points are of another shape.
+    """
+    height = height or min(len(image), 1024)
+    # Points are drawn at the final size, since scaling would blur the rings.
+    picture = _resized(to_uint8(image), height)
+    zoom = height / len(image)
+    panels = {}
+    if true_points is not None:
+        panels[f"Truth: {len(true_points)}"] = overlay_points(
+            picture, _checked_points(true_points) * zoom, COLORS[0]
+        )
+    panels[f"Located: {len(points)}"] = overlay_points(
+        picture, _checked_points(points) * zoom
+    )
+    panels[f"Count: {float(np.sum(heatmap)):.1f}"] = show_heatmap(heatmap)
+    return panels
+
+
 def counting_figure(image, heatmap, points, true_points, height=None):
     """Show an image with true points, with found ones, and the heatmap.
 
     Args:
+        image, heatmap, points, true_points, height: As for `counting_panels`.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+    """
+    return side_by_side(
+        counting_panels(image, heatmap, points, true_points, height), height
+    )
+
+
+def overlay_boxes(image, boxes, captions=(), color=COLORS[1], width=None):
+    """Draw boxes on an image.
+
+    Args:
         image: Array `(height, width[, channels])`, as for `to_uint8`.
-        heatmap: Array `(height, width, 1)`, objects per pixel.
-        points: Found points `(n, 2)` of `(y, x)` in pixels.
-        true_points: True points.
+        boxes: Array `(n, 4)`, xyxy in pixels.
+        captions: Text per box, or none.
+        color: RGB of the lines.
+        width: Their width in pixels; by default what suits the image.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+    """
+    canvas = Image.fromarray(to_uint8(image))
+    width = width or max(2, min(canvas.size) // 250)
+    font = ImageFont.load_default(max(10, 6 * width))
+    draw = ImageDraw.Draw(canvas)
+    boxes = np.asarray(boxes, "float64").reshape(-1, 4).tolist()
+    for index, (x1, y1, x2, y2) in enumerate(boxes):
+        draw.rectangle((x1, y1, x2, y2), outline=tuple(color), width=width)
+        if len(captions):
+            place = (x1 + width, y1 + width)
+            frame = draw.textbbox(place, captions[index], font)
+            draw.rectangle(frame, fill=tuple(color))
+            draw.text(place, captions[index], _INK, font)
+    return np.asarray(canvas)
+
+
+def detection_figure(image, found, truth, names=None, height=None):
+    """Show an image with its true boxes, and with those that were found.
+
+    Args:
+        image: Array `(height, width[, channels])`, as for `to_uint8`.
+        found: Dict of `boxes` `(n, 4)`, xyxy in pixels, `scores` and `labels`.
+        truth: Dict of `boxes` and `labels`.
+        names: Names of the classes, for captions; by default scores only.
         height: Height of each panel in pixels; by default the image's, but at
             most 1024.
 
     Returns:
         uint8 `(height, width, 3)`.
     """
-    height = height or min(len(image), 1024)
-    picture = _resized(to_uint8(image), height)
-    zoom = height / len(image)
+    captions = [f"{score:.2f}" for score in found["scores"]]
+    if names is not None:
+        labels = [names[label] for label in found["labels"]]
+        captions = [
+            " ".join(pair) for pair in zip(labels, captions, strict=True)
+        ]
     panels = {
-        f"Truth: {len(true_points)}": overlay_points(
-            picture, np.asarray(true_points) * zoom, COLORS[0]
+        f"Truth: {len(truth['boxes'])}": overlay_boxes(
+            image, truth["boxes"], color=COLORS[0]
         ),
-        f"Located: {len(points)}": overlay_points(
-            picture, np.asarray(points) * zoom
+        f"Found: {len(found['boxes'])}": overlay_boxes(
+            image, found["boxes"], captions
         ),
-        f"Heatmap: {float(np.sum(heatmap)):.1f}": show_heatmap(heatmap),
     }
-    return side_by_side(panels, height)
+    return side_by_side(panels, height or min(len(image), 1024))
 
 
 def side_by_side(panels, height=None, columns=None):

@@ -6,7 +6,13 @@ import keras
 import numpy as np
 import pytest
 
-from keras_patching import PatchingSequence, SemanticSegmentationModel, cli
+from keras_patching import (
+    HeatmapObjectCountingModel,
+    PatchingSequence,
+    SemanticSegmentationModel,
+    cli,
+    load_heatmap_dataset_with_csv_from_directory,
+)
 from keras_patching.data.image_io import read_image, write_image
 
 
@@ -127,6 +133,36 @@ def test_predict_writes_masks_and_a_table(model, field, capsys):
     assert "--overwrite" in capsys.readouterr().err
     again = ("predict", model, field / "images", "--out", out, "--overwrite")
     assert run(*again) == 0
+
+
+def test_counting_is_inspected_exported_and_predicted(field, capsys):
+    (field / "images" / "points.csv").write_text("0,3,4,12.5,9\n1")
+    cache = load_heatmap_dataset_with_csv_from_directory(
+        field / "images", "points.csv", 8, verbose=False
+    ).manifest
+    assert run("inspect", cache, "--out", field / "sheet.png") == 0
+    assert "2" in capsys.readouterr().out.split("objects")[-1].split()
+    assert run("export", cache, field / "files") == 0
+    assert len(list((field / "files").glob("images/*.json"))) == 8
+    assert len(list((field / "files").glob("heatmaps/*.tif"))) == 8
+    patch_model = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Conv2D(1, 1)]
+    )
+    model = HeatmapObjectCountingModel(patch_model, patch_size=8)
+    model.build((None, 8, 8, 3))
+    model.save(field / "counter.keras")
+    out = field / "found"
+    images = field / "images"
+    assert run("predict", field / "counter.keras", images, "--out", out) == 0
+    names = sorted(str(path.relative_to(out)) for path in out.rglob("*.*"))
+    assert names == [
+        "heatmaps/0.tif",
+        "heatmaps/1.tif",
+        "overlays/0.png",
+        "overlays/1.png",
+        "points.csv",
+        "results.csv",
+    ]
 
 
 def test_predict_tells_of_each_file_that_failed(model, field, capsys):

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from keras_patching import load_dataset_from_directory_with_segmentation_masks
+from keras_patching import (
+    load_dataset_from_directory_with_segmentation_masks,
+    load_heatmap_dataset_with_csv_from_directory,
+)
 from keras_patching.contact_sheet import contact_sheet, stack
 from keras_patching.data.image_io import write_image
 from keras_patching.data.inspecting import CacheContents
@@ -66,3 +69,19 @@ def test_more_classes_than_colours_are_drawn(tmp_path, num_classes, ignore):
 def test_deep_images_are_scaled_to_the_screen(tmp_path):
     contents = make_contents(tmp_path, "uint16")
     assert contact_sheet(contents)[60:].std() > 40
+
+
+def test_heatmaps_and_points_are_laid_over_empty_and_full_patches(tmp_path):
+    write_image(tmp_path / "a.png", np.full((64, 64, 3), 90, "uint8"))
+    (tmp_path / "points.csv").write_text("a,8,8,3,12,40,8")
+    sequence = load_heatmap_dataset_with_csv_from_directory(
+        tmp_path, "points.csv", 16, density_map_sigma=2.0, verbose=False
+    )
+    contents = CacheContents(sequence.manifest)
+    for num_patches in (3, 16):
+        sheet = contact_sheet(contents, num_patches, columns=3)
+        cells = sheet[40:]  # below the legend
+        assert shows(cells, COLORS[0])
+        red, _, blue = np.moveaxis(cells.astype(int), -1, 0)
+        assert (red > blue + 100).any()
+        assert (cells == 90).all(axis=-1).sum() > 192 * 192

@@ -177,3 +177,72 @@ def test_a_segmentation_of_another_size_is_an_error():
         visualization.segmentation_figure(
             grey(64, 64), np.zeros((64, 64), int), np.zeros((32, 64), int)
         )
+
+
+def test_points_are_ringed_and_their_centres_left_visible():
+    picture = visualization.overlay_points(
+        grey(60, 80), [(20, 30), (50.4, 70.2)], color=(255, 0, 0), radius=6
+    )
+    changed = np.argwhere((picture != 100).any(axis=-1))
+    near = np.linalg.norm(changed[:, None] - [(20, 30), (50, 70)], axis=-1)
+    assert near.min(axis=1).max() < 9
+    assert near.min() > 2
+    assert near.argmin(axis=1).mean() == pytest.approx(0.5, abs=0.1)
+    assert (picture == (255, 0, 0)).all(axis=-1).sum() > 60
+
+
+def test_no_points_leave_the_image_as_it_is():
+    image = grey(20, 30)
+    for points in ([], np.zeros((0, 2))):
+        picture = visualization.overlay_points(image, points)
+        np.testing.assert_array_equal(picture, image)
+
+
+@pytest.mark.parametrize("points", [np.ones((3, 3)), np.ones(4), [["a", "b"]]])
+def test_what_are_no_points_is_an_error(points):
+    with pytest.raises(ValueError, match=r"\(n, 2\).* Received: shape="):
+        visualization.overlay_points(grey(20, 30), points)
+
+
+def test_a_heatmap_goes_from_black_over_red_to_white():
+    picture = visualization.show_heatmap(np.float32([[0, 1, 3, 9]]), highest=3)
+    assert picture.tolist() == [[[0, 0, 0], [255, 0, 0], *[[255] * 3] * 2]]
+    assert not visualization.show_heatmap(np.zeros((3, 4, 1))).any()
+
+
+def test_a_heatmap_hides_the_image_only_where_it_is_high():
+    heatmap = np.float32([[0, 0.01, 1, 3]])
+    picture = visualization.overlay_heatmap(grey(1, 4), heatmap)
+    difference = np.abs(picture.astype(int) - 100).sum(axis=-1)[0]
+    assert difference[0] == 0
+    assert difference[1] < 5 < 50 < difference[2] < difference[3]
+
+
+def test_a_counting_is_shown_with_the_places_of_objects():
+    heatmap = np.zeros((64, 80, 1), "float32")
+    heatmap[10, 20] = 1.25
+    figure = visualization.counting_figure(
+        grey(64, 80), heatmap, [(10, 20)], [(50, 60), (50, 60)]
+    )
+    assert figure.shape[1] == 3 * 80 + 2 * 4
+    truth, located, shown = (
+        figure[-64:, start : start + 80] for start in (0, 84, 168)
+    )
+    assert (truth[40:60, 50:70] != 100).any()
+    np.testing.assert_array_equal(truth[:40], 100)
+    assert (located[:20, 10:30] != 100).any()
+    np.testing.assert_array_equal(located[40:], 100)
+    assert shown[10, 20].tolist() == [255, 255, 255]
+    captions = list(
+        visualization.counting_panels(grey(64, 80), heatmap, [(10, 20)])
+    )
+    assert captions == ["Located: 1", "Count: 1.2"]
+
+
+def test_points_on_a_large_image_move_with_it():
+    image = grey(2048, 1024)
+    panels = visualization.counting_panels(
+        image, np.zeros((2048, 1024)), [(2000, 100)], height=512
+    )
+    changed = np.argwhere((panels["Located: 1"] != 100).any(axis=-1))
+    assert np.abs(changed.mean(axis=0) - (500, 25)).max() < 2

@@ -8,14 +8,18 @@ class FullImageEvaluation(keras.callbacks.Callback):
 
     Patches cut objects and count their seams twice; what matters is the whole
     image. The scores are those of the model's `evaluate_full_images`, under
-    the names `val_full_<score>` (for segmentation `val_full_mean_iou` and
-    `val_full_iou_<class>`). Put this callback before those that watch its
-    scores, such as `EarlyStopping` and `ModelCheckpoint`.
+    the names `val_full_<score>`: for segmentation `val_full_mean_iou` and
+    `val_full_iou_<class>`; for counting `val_full_count_mae`,
+    `val_full_count_relative_error`, `val_full_precision`, `val_full_recall`
+    and `val_full_f1`. Put this callback before those that watch its scores,
+    such as `EarlyStopping` and `ModelCheckpoint`.
 
     Args:
         images: Whole images: an array, or a list of arrays or paths, which
             may be of different sizes.
-        targets: Their targets, as `evaluate_full_images` takes them.
+        targets: Their targets, as `evaluate_full_images` takes them: masks
+            `(height, width)` or their paths for segmentation; for counting
+            arrays `(n, 2)` of points `(y, x)` in pixels.
         every: Evaluate after the first epoch and after every so many. In
             between, the last scores are repeated: others find them.
 

@@ -8,7 +8,12 @@ import numpy as np
 
 from keras_patching.data.image_io import read_image, read_mask
 from keras_patching.data.whole_files import write_whole_image
-from keras_patching.visualization import overlay_mask, side_by_side, to_uint8
+from keras_patching.visualization import (
+    counting_panels,
+    overlay_mask,
+    side_by_side,
+    to_uint8,
+)
 
 _MAX_HEIGHT = 512
 
@@ -17,19 +22,21 @@ class PredictionGallery(keras.callbacks.Callback):
     """Writes pictures of the predictions of a few whole images.
 
     After an epoch, `epoch_001_0.png` shows the first image beside its
-    stitched prediction, `epoch_001_1.png` the second, and so on. Where the
-    model decodes its predictions to masks, they are laid over the image;
-    otherwise the output itself is shown, from its smallest to its largest
-    value. Pictures of the same names are replaced.
+    stitched prediction, `epoch_001_1.png` the second, and so on. Masks that
+    the model decodes are laid over the image; objects that it locates are
+    ringed, beside the heatmap with the count. Otherwise the output itself is
+    shown, from its smallest to its largest value. Pictures of the same names
+    are replaced.
 
     Args:
         images: Whole images `(height, width, channels)`: an array, or a list
             of arrays or paths, which may be of different sizes.
         directory: Folder to write to; made if missing.
         every: Draw after the first epoch and after every so many.
-        targets: True masks `(height, width)` or their paths, to be shown
-            between image and prediction; pixels of the model's
-            `ignore_value` stay without colour.
+        targets: What is true, to be shown between image and prediction: masks
+            `(height, width)` or their paths, where pixels of the model's
+            `ignore_value` stay without colour; for counting arrays `(n, 2)` of
+            points `(y, x)` in pixels.
 
     Raises:
         ValueError: If there are no images, targets are not as many, `every`
@@ -79,12 +86,13 @@ class PredictionGallery(keras.callbacks.Callback):
 
 def _draw(model, image, target):
     image = _read(image, getattr(model, "read_image", read_image))
+    height = min(len(image), _MAX_HEIGHT)
+    output = _predict(model, image)
+    # Models are told apart by what they can do: others' models, too.
+    draw = _draw_counting if hasattr(model, "locate") else _draw_pixels
     panels = {"Input": to_uint8(image)}
-    if target is not None:
-        target = _read(target, getattr(model, "read_target", read_mask))
-        panels["Truth"] = overlay_mask(image, _labelled(target, model))
-    panels["Prediction"] = _draw_prediction(model, image)
-    return side_by_side(panels, min(len(image), _MAX_HEIGHT))
+    panels.update(draw(model, image, output, target, height))
+    return side_by_side(panels, height)
 
 
 def _read(array, read):
@@ -92,20 +100,38 @@ def _read(array, read):
     return read(array) if is_path else np.asarray(array)
 
 
-def _labelled(target, model):
-    ignored = getattr(model, "ignore_value", None)
-    return target if ignored is None else np.where(target == ignored, 0, target)
-
-
-def _draw_prediction(model, image):
+def _predict(model, image):
     output = model.predict(image[None], verbose=0)
     if not hasattr(output, "shape"):
         raise ValueError(
             "PredictionGallery shows the output of models that have one. "
             f"Received: a {type(output).__name__} of {len(output)} outputs"
         )
+    return np.asarray(output)
+
+
+def _draw_counting(model, image, output, points, height):
+    located, _ = model.locate(output)[0]
+    return counting_panels(image, output[0], located, points, height)
+
+
+def _draw_pixels(model, image, output, mask, height):
+    panels = {}
+    if mask is not None:
+        mask = _read(mask, getattr(model, "read_target", read_mask))
+        panels["Truth"] = overlay_mask(image, _labelled(mask, model))
+    panels["Prediction"] = _draw_output(model, image, output)
+    return panels
+
+
+def _labelled(mask, model):
+    ignored = getattr(model, "ignore_value", None)
+    return mask if ignored is None else np.where(mask == ignored, 0, mask)
+
+
+def _draw_output(model, image, output):
     decode = getattr(model, "decode_predictions", None)
     decoded = None if decode is None else np.asarray(decode(output))
     if decoded is not None and decoded.shape == (1, *image.shape[:2]):
         return overlay_mask(image, decoded[0])
-    return to_uint8(np.asarray(output)[0])
+    return to_uint8(output[0])

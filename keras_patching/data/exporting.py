@@ -2,6 +2,9 @@
 
 import concurrent.futures
 import contextlib
+import csv
+import itertools
+import json
 import os
 import pathlib
 import shutil
@@ -10,7 +13,11 @@ import tempfile
 import keras
 
 from keras_patching.data.image_io import write_image
-from keras_patching.data.inspecting import open_shard, patch_names
+from keras_patching.data.inspecting import (
+    open_shard,
+    patch_names,
+    without_padding,
+)
 from keras_patching.data.manifest import (
     SHARD_FOLDER,
     load_cache,
@@ -23,8 +30,11 @@ def export_patches(path, directory, verbose=True):
 
     A patch is `images/leaf_0001_y0128_x0256.png`: of the image `leaf.png` the
     second patch in row-major order, its top-left corner in row 128 and column
-    256. Its labels have the same name in a folder of their kind; masks hold
-    class ids. PNG where it holds the dtype and channels, else TIFF.
+    256. Masks (class ids) and heatmaps (objects per pixel) have the same name
+    in a folder of their kind; PNG where it holds the dtype and channels, else
+    TIFF. Points lie beside the images, in pixels of the patch, each in the
+    patch that owns it: as a JSON file per patch, and all of them as
+    `images/points.csv`. The loaders read the folders as those of a data set.
 
     Args:
         path: A manifest, or a folder that holds only one.
@@ -49,9 +59,10 @@ def export_patches(path, directory, verbose=True):
     _check_kinds(manifest.kinds, path)
     with _new_directory(directory) as target:
         for kind in manifest.kinds:
-            (target / kind).mkdir()
+            (target / WRITERS[kind][0]).mkdir(exist_ok=True)
         jobs = [(path, source, target) for source in manifest.sources]
         _run(_write_source, jobs, "image", verbose)
+        _write_tables(path, manifest, target)
     return manifest.num_patches
 
 
@@ -104,9 +115,57 @@ def write_pixels(path, array):
         write_image(path.with_name(f"{path.name}.tif"), array)
 
 
-# How to write a patch of each kind: functions of a path without suffix and
-# of the patch's array.
-WRITERS = {"images": write_pixels, "masks": write_pixels}
+def write_points_json(path, points):
+    """Write the points of a patch, as the JSON loader reads them.
+
+    Args:
+        path: `pathlib.Path` without a suffix; its dots are part of the name.
+        points: float32 `(m, 2)` of `(y, x)` in pixels, padded with -1.
+    """
+    pairs = _decimals(points)
+    axes = {
+        axis: {f"p{index}": pair[k] for index, pair in enumerate(pairs, 1)}
+        for axis, k in (("x", 1), ("y", 0))
+    }
+    path.with_name(f"{path.name}.json").write_text(json.dumps(axes))
+
+
+def write_points_csv(folder, patches):
+    """Write the points of all patches in a file, as the CSV loader reads them.
+
+    Args:
+        folder: `pathlib.Path` of the folder of the images.
+        patches: Iterable of pairs: name, and points as in `write_points_json`.
+    """
+    path = folder / "points.csv"
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        for name, points in patches:
+            numbers = [
+                number for y, x in _decimals(points) for number in (x, y)
+            ]
+            writer.writerow([name, *numbers])
+
+
+def _decimals(points):
+    """Give points without padding, as the shortest decimals that are equal."""
+    return [
+        [float(str(number)) for number in point]
+        for point in without_padding(points)
+    ]
+
+
+# For each kind: the folder of its files, and how to write a patch, as a
+# function of a path without suffix and of the patch's array.
+WRITERS = {
+    "images": ("images", write_pixels),
+    "masks": ("masks", write_pixels),
+    "heatmaps": ("heatmaps", write_pixels),
+    "points": ("images", write_points_json),
+}
+# For kinds that are written as one file too: how to, as a function of that
+# folder and of pairs of name and array, of all patches.
+TABLE_WRITERS = {"points": write_points_csv}
 
 
 def _check_kinds(kinds, path):
@@ -120,11 +179,24 @@ def _check_kinds(kinds, path):
 
 
 def _write_source(manifest_path, source, target):
-    names = patch_names(source)
-    for kind, record in source.shards.items():
-        patches = open_shard(manifest_path, record)
-        for name, patch in zip(names, patches, strict=True):
-            WRITERS[kind](target / kind / name, patch)
+    for kind in source.shards:
+        folder, write = WRITERS[kind]
+        for name, patch in _named_patches(manifest_path, source, kind):
+            write(target / folder / name, patch)
+
+
+def _write_tables(manifest_path, manifest, target):
+    for kind in TABLE_WRITERS.keys() & set(manifest.kinds):
+        patches = itertools.chain.from_iterable(
+            _named_patches(manifest_path, source, kind)
+            for source in manifest.sources
+        )
+        TABLE_WRITERS[kind](target / WRITERS[kind][0], patches)
+
+
+def _named_patches(manifest_path, source, kind):
+    patches = open_shard(manifest_path, source.shards[kind])
+    return zip(patch_names(source), patches, strict=True)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,10 @@ from keras_patching.data.manifest import (
     load_cache,
 )
 
+# A patch has objects from half a one on, as for the foreground of a
+# `PatchingSequence`: what a Gaussian beyond the seam leaves here is none.
+HAS_OBJECTS = 0.5
+
 
 def list_caches(path):
     """Give the manifests that a path stands for.
@@ -137,19 +141,31 @@ class CacheContents:
 
         `None` where labels have no classes.
         """
-        counts = [
-            shard.facts["pixels"]
-            for shard in self.manifest.shards
-            if "pixels" in shard.facts
-        ]
-        if not counts:
+        pixels = self._facts("pixels")
+        if pixels is None:
             return None
-        pixels = np.concatenate(counts)
         padded_with = self.manifest.parameters.get("ignore_value") or 0
         if padded_with < pixels.shape[1]:
             height, width = self.manifest.patch_size
             pixels[:, padded_with] -= height * width - self.image_pixels
         return pixels
+
+    @property
+    def objects(self):
+        """Objects per patch, numbers `(patches,)`.
+
+        Those of points are integers, each in the patch that owns it; sums of
+        ready heatmaps are not. `None` where labels are not of objects.
+        """
+        return self._facts("objects")
+
+    def _facts(self, name):
+        facts = [
+            shard.facts[name]
+            for shard in self.manifest.shards
+            if name in shard.facts
+        ]
+        return np.concatenate(facts) if facts else None
 
     def read_patch(self, index):
         """Give the arrays of a patch.
@@ -158,14 +174,18 @@ class CacheContents:
             index: Number of the patch.
 
         Returns:
-            Dict from kind ("images", "masks") to an array of the shard's
-            dtype, `(height, width, channels)` for images.
+            Dict from kind ("images", "masks", "heatmaps", "points") to an
+            array of the shard's dtype: `(height, width, channels)` for images,
+            `(n, 2)` of `(y, x)` in pixels of the patch for points.
         """
         source, row = self._places[index]
-        return {
+        patch = {
             kind: np.array(open_shard(self.path, shard)[row])
             for kind, shard in source.shards.items()
         }
+        if "points" in patch:
+            patch["points"] = without_padding(patch["points"])
+        return patch
 
     def describe(self):
         """Say in lines of text what the cache holds."""
@@ -180,13 +200,16 @@ class CacheContents:
                 name: json.dumps(value)
                 for name, value in manifest.parameters.items()
             },
-            "labels": manifest.label_folder or "none",
+            "labels": _tell_labels(manifest),
             "images": f"{len(manifest.sources):,}",
             "patches": f"{manifest.num_patches:,}",
             "on disk": f"{sum(self.shard_bytes.values()):,} bytes",
             "padding": f"{padding:.1%} of the pixels, not counted below",
         }
-        lines = [f"  {name:<14}{value}" for name, value in facts.items()]
+        if self.objects is not None:
+            facts.update(_tell_objects(self.objects))
+        longest = max(map(len, facts))
+        lines = [f"  {name:<{longest + 2}}{facts[name]}" for name in facts]
         if self.class_pixels is not None:
             lines += ["", *_class_table(self.class_pixels, image_pixels)]
         return "\n".join([str(self.path), *lines])
@@ -195,6 +218,26 @@ class CacheContents:
 def _pixels_inside(image_size, origins, patch_size):
     inside = np.asarray(image_size) - np.asarray(origins)
     return np.clip(inside, 0, patch_size).prod(axis=1)
+
+
+def _tell_labels(manifest):
+    kinds = ", ".join(kind for kind in manifest.kinds if kind != "images")
+    folder = manifest.label_folder
+    return (f"{kinds} from {folder}" if folder else kinds) or "none"
+
+
+def _tell_objects(objects):
+    empty = (objects < HAS_OBJECTS).sum()
+    return {
+        "objects": _rounded(objects.sum()),
+        "per patch": f"{_rounded(objects.min())} to "
+        f"{_rounded(objects.max())}, {objects.mean():.4g} on average",
+        "empty patches": f"{empty:,} ({empty / len(objects):.1%})",
+    }
+
+
+def _rounded(number):
+    return f"{number:,}" if isinstance(number, np.integer) else f"{number:,.2f}"
 
 
 def _class_table(pixels, image_pixels):
@@ -224,6 +267,15 @@ def patch_names(source):
         f"{stem}_{number:0{digits}}_y{y:04}_x{x:04}"
         for number, (y, x) in enumerate(source.origins)
     ]
+
+
+def without_padding(points):
+    """Give the points of a patch without the -1 that pads them.
+
+    Args:
+        points: `(m, 2)` of `(y, x)` in pixels of the patch.
+    """
+    return points[points[:, 0] >= 0]
 
 
 def open_shard(manifest_path, record):

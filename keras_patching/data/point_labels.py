@@ -5,11 +5,9 @@ The same points give equal arrays from every format: float64, in the order of
 knows its place in its file, for messages.
 """
 
-import collections
 import csv
 import dataclasses
 import io
-import json
 import math
 import pathlib
 import re
@@ -18,8 +16,15 @@ import reprlib
 import numpy as np
 
 from keras_patching.data.faults import raise_faults
+from keras_patching.data.label_files import (
+    by_file_and_stem,
+    few,
+    load_json,
+    read_text,
+    tell_unknown,
+    to_dict,
+)
 
-_MAX_NAMED = 5
 _LONG_FORM = ("image", "x", "y")
 _EXPECTED_CSV = (
     "Expected a row name,x1,y1,x2,y2,... for each image, or the header "
@@ -76,7 +81,7 @@ def read_points_csv(label_file, images):
     """
     path = pathlib.Path(label_file)
     rows, long_form = _read_rows(path)
-    names = images | {image.name: image for image in images.values()}
+    names = by_file_and_stem(images)
     points = {image: [] for image in images.values()}
     first_rows, faults = {}, []
     for line, name, values in rows:
@@ -128,7 +133,7 @@ def read_points_json(images):
     >>> labels[pathlib.Path("cells/a.png")].points.shape
     (31, 2)
     """
-    folder = _folder(images)
+    folder = next(iter(images.values())).parent
     files = {
         path.stem: path
         for path in sorted(folder.glob("*.json"))
@@ -187,28 +192,6 @@ def _to_labels(path, found):
     return PointLabels(path, points, tuple(place for *_, place in found))
 
 
-def _folder(images):
-    return next(iter(images.values())).parent
-
-
-def _read_text(path):
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = error.object[: error.start]
-        line = len((before + b".").splitlines())
-        raise ValueError(
-            f"{path}, line {line}: is not UTF-8 ({error.reason}). Save it as "
-            'UTF-8 (in spreadsheets: "CSV UTF-8").'
-        ) from error
-
-
-def _few(names):
-    listed = ", ".join(repr(name) for name in names[:_MAX_NAMED])
-    rest = len(names) - _MAX_NAMED
-    return f"{listed} and {rest} more" if rest > 0 else listed
-
-
 def _read_rows(path):
     """Read `(line, name, values)` of all rows, and whether in long form."""
     if not path.is_file():
@@ -227,7 +210,7 @@ def _read_rows(path):
 
 def _split_rows(path):
     """Split a CSV file into `(line, cells)`, without blank rows."""
-    text = io.StringIO(_read_text(path), newline="")
+    text = io.StringIO(read_text(path), newline="")
     reader = csv.reader(text, skipinitialspace=True)
     rows, line = [], 1
     try:
@@ -284,7 +267,7 @@ def _value_faults(values, numbers):
     pairs = zip(values, numbers, strict=True)
     if wrong := [value for value, number in pairs if math.isnan(number)]:
         faults.append(
-            f"found {_few(wrong)} as coordinates, expected finite numbers "
+            f"found {few(wrong)} as coordinates, expected finite numbers "
             "such as 12 or 12.5. Correct them."
         )
     if len(values) % 2:
@@ -296,24 +279,22 @@ def _value_faults(values, numbers):
 
 
 def _tell_unknown(name, images):
-    fault = f"found the name {name!r}, expected an image in {_folder(images)}."
-    if re.search(r"[/\\]", name):
-        return f"{fault} Leave out the folder."
     if re.search(r"[;\t]", name):
-        return f"{fault} Separate values by commas."
-    if same_stem := images.get(pathlib.PurePath(name).stem):
-        return f"{fault} There is {same_stem.name}: correct the suffix."
-    return f"{fault} Correct the name, add the image, or remove the row."
+        return (
+            f"found the name {name!r}, expected a name up to the first comma. "
+            "Separate values by commas."
+        )
+    return tell_unknown(name, images, "row")
 
 
 def _read_json(path, faults):
     """Read `(y, x, place)` of all points; what is wrong goes to `faults`."""
     try:
-        content = _load_json(path)
+        content = load_json(path)
     except (ValueError, OSError) as error:
         faults.append(str(error))
         return []
-    axes = _to_dict(content, path, faults)
+    axes = to_dict(content, path, faults)
     if axes is None:
         return []
     xs, ys = (_read_axis(axes, axis, path, faults) for axis in "xy")
@@ -322,30 +303,18 @@ def _read_json(path, faults):
     for axis, keys, others in (("x", xs, ys), ("y", ys, xs)):
         if lone := [key for key in keys if key not in others]:
             faults.append(
-                f"{path}: found the keys {_few(lone)} in {axis} alone, "
+                f"{path}: found the keys {few(lone)} in {axis} alone, "
                 "expected the same keys in x and y. Add or remove them."
             )
     return [(ys[key], xs[key], f"key {key!r}") for key in xs if key in ys]
 
 
-def _load_json(path):
-    """Load objects as tuples of pairs, and all numbers as floats.
-
-    So keys that occur twice are seen, and no integer is too long to convert.
-    """
-    text = _read_text(path)
-    try:
-        return json.loads(text, object_pairs_hook=tuple, parse_int=float)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: is not JSON ({error}). Mend it.") from error
-
-
 def _read_axis(axes, axis, path, faults):
     if axis not in axes:
-        found = _few(list(axes)) or "none"
+        found = few(list(axes)) or "none"
         faults.append(f"{path}: has no key {axis!r}, found {found}. Add it.")
         return None
-    values = _to_dict(axes[axis], f"{path}, key {axis!r}", faults)
+    values = to_dict(axes[axis], f"{path}, key {axis!r}", faults)
     for key, value in (values or {}).items():
         if not isinstance(value, float) or not math.isfinite(value):
             faults.append(
@@ -354,19 +323,3 @@ def _read_axis(axes, axis, path, faults):
             )
             values[key] = math.nan
     return values
-
-
-def _to_dict(pairs, where, faults):
-    """Make a dict of a JSON object's pairs, or `None` of another value."""
-    if not isinstance(pairs, tuple):
-        faults.append(
-            f"{where}: found {reprlib.repr(pairs)}, expected a JSON object."
-        )
-        return None
-    counts = collections.Counter(key for key, _ in pairs)
-    if twice := [key for key, count in counts.items() if count > 1]:
-        faults.append(
-            f"{where}: found the keys {_few(twice)} more than once, expected "
-            "each once. Rename or remove all but one."
-        )
-    return dict(pairs)

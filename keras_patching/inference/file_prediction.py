@@ -1,7 +1,15 @@
 """Predicts image files, one at a time, and writes what was found.
 
-What is written for a task is said by a module of its own with `OUTPUTS`,
-`predict` and `describe`, such as `segmentation_report`.
+What is written for a task is said by a module of its own, such as
+`counting_report`, with
+
+- `OUTPUTS`: dict from folder to the suffix of the images in it,
+- `TABLES`: dict from the name of a CSV file, beside `results.csv`, to its
+  columns, the first of which is the image's name,
+- `predict`: a function of model and image,
+- `describe`: a function of model, image and prediction. It gives a dict from
+  folder to array, a dict from column of `results.csv` to number, and a dict
+  from table to rows, which are dicts without the image's name.
 """
 
 import csv
@@ -19,12 +27,16 @@ from keras_patching.data.whole_files import (
     whole_file,
     write_whole_image,
 )
-from keras_patching.inference import segmentation_report
+from keras_patching.inference import counting_report, segmentation_report
+from keras_patching.models.counting import HeatmapObjectCountingModel
 from keras_patching.models.segmentation.semantic_segmentation_model import (
     SemanticSegmentationModel,
 )
 
-REPORTS = {SemanticSegmentationModel: segmentation_report}
+REPORTS = {
+    SemanticSegmentationModel: segmentation_report,
+    HeatmapObjectCountingModel: counting_report,
+}
 RESULTS = "results.csv"
 
 
@@ -34,10 +46,13 @@ class FilePredictions:
 
     Attributes:
         rows: Dict from column to value, per image that was predicted.
+        tables: Dict from the name of a further CSV file to its rows, of all
+            images.
         faults: What was wrong, per image that failed; each names its file.
     """
 
     rows: list[dict]
+    tables: dict[str, list[dict]]
     faults: list[str]
 
 
@@ -82,8 +97,14 @@ def predict_files(model, paths, directory, overwrite=False, verbose=True):
     A segmentation model writes for `leaf.jpg` the class ids of its pixels as
     `masks/leaf.png`, the same over the image as `overlays/leaf.png`, and a row
     in `results.csv`: image, height, width, pixels and fraction per class, and
-    the seconds of the prediction (the first of an image size compiles). An
-    image that fails does not keep the others from being predicted.
+    the seconds of the prediction (the first of an image size compiles).
+
+    A counting model writes the objects per pixel as `heatmaps/leaf.tif`
+    (float32), the located ones over the image as `overlays/leaf.png` and in
+    `points.csv` (image, x, y, score), and count and number of located ones in
+    `results.csv`. They may be fewer than the count: see `model.locate`.
+
+    An image that fails does not keep the others from being predicted.
 
     Args:
         model: A task model with a patch size.
@@ -111,16 +132,16 @@ def predict_files(model, paths, directory, overwrite=False, verbose=True):
     images = find_images(paths)
     directory = pathlib.Path(directory)
     if not overwrite:
-        _check_nothing_there(images, report.OUTPUTS, directory)
-    done = FilePredictions([], [])
+        _check_nothing_there(images, report, directory)
+    done = FilePredictions([], {name: [] for name in report.TABLES}, [])
     progress = keras.utils.Progbar(
         len(images), unit_name="image", verbose=int(verbose)
     )
     try:
         for stem, path in images.items():
             try:
-                row = _predict_file(model, report, path, directory, stem)
-                done.rows.append(row)
+                found = _predict_file(model, report, path, directory, stem)
+                _add(done, path.name, *found)
             except OutputError:
                 raise
             except (ValueError, OSError, MemoryError) as error:
@@ -128,7 +149,7 @@ def predict_files(model, paths, directory, overwrite=False, verbose=True):
             progress.add(1)
     finally:
         if done.rows:
-            _write_results(directory / RESULTS, done.rows)
+            _write_tables(done, report.TABLES, directory)
     return done
 
 
@@ -176,11 +197,11 @@ def _report_of(model, name):
     )
 
 
-def _check_nothing_there(images, outputs, directory):
-    planned = [directory / RESULTS] + [
+def _check_nothing_there(images, report, directory):
+    planned = [directory / name for name in (RESULTS, *report.TABLES)] + [
         _output(directory, folder, stem, suffix)
         for stem in images
-        for folder, suffix in outputs.items()
+        for folder, suffix in report.OUTPUTS.items()
     ]
     raise_faults(
         [str(path) for path in planned if path.exists()],
@@ -206,18 +227,24 @@ def _predict_file(model, report, path, directory, stem):
             "the model with a smaller `patch_batch_size`."
         ) from error
     seconds = time.perf_counter() - started
-    arrays, columns = report.describe(model, image, prediction)
+    arrays, columns, tables = report.describe(model, image, prediction)
     for folder, suffix in report.OUTPUTS.items():
         target = _output(directory, folder, stem, suffix)
         write_whole_image(target, arrays[folder])
     height, width = image.shape[:2]
-    return {
-        "image": path.name,
+    row = {
         "height": height,
         "width": width,
         **columns,
         "seconds": round(seconds, 4),
     }
+    return row, tables
+
+
+def _add(done, image, row, tables):
+    done.rows.append({"image": image, **row})
+    for name, rows in tables.items():
+        done.tables[name].extend({"image": image, **each} for each in rows)
 
 
 def _naming(path, error):
@@ -236,11 +263,17 @@ def _tell(error):
     return f"{type(error).__name__}: {first.split('. ')[0]}"
 
 
-def _write_results(path, rows):
+def _write_tables(done, tables, directory):
+    _write_csv(directory / RESULTS, done.rows[0], done.rows)
+    for name, columns in tables.items():
+        _write_csv(directory / name, columns, done.tables[name])
+
+
+def _write_csv(path, columns, rows):
     with (
         whole_file(path) as temporary,
         open(temporary, "w", newline="", encoding="utf-8") as stream,
     ):
-        writer = csv.DictWriter(stream, rows[0], lineterminator="\n")
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -5,6 +5,7 @@ import numpy as np
 from keras_patching.visualization import overlay_mask
 
 OUTPUTS = {"masks": ".png", "overlays": ".png"}
+TABLES = {}
 
 
 def predict(model, image):
@@ -30,8 +31,8 @@ def describe(model, image, mask):
 
     Returns:
         Dict from each key of `OUTPUTS` to its array: class ids `(height,
-        width)` and a uint8 picture `(height, width, 3)`; and a dict from
-        column to number: pixels, and fraction of them, per class.
+        width)` and a uint8 picture `(height, width, 3)`; a dict from column
+        to number: pixels, and fraction of them, per class; and no tables.
     """
     pixels = np.bincount(mask.ravel(), minlength=model.num_classes)
     arrays = {"masks": mask, "overlays": overlay_mask(image, mask)}
@@ -42,4 +43,4 @@ def describe(model, image, mask):
             for index, n in enumerate(pixels)
         },
     }
-    return arrays, columns
+    return arrays, columns, {}

@@ -71,8 +71,8 @@ def measure(folder, labels, patch, arguments):
     best = {name: max(values) for name, values in speeds.items()}
     ratio = best["sequence"] / best["packed"]
     print(
-        f"{labels:<9}{patch:>6} {sequence.num_samples:>8} {best['packed']:>10.0f} "
-        f"{best['sequence']:>10.0f} {ratio:>6.2f}   "
+        f"{labels:<9}{patch:>6} {sequence.num_samples:>8} "
+        f"{best['packed']:>10.0f} {best['sequence']:>10.0f} {ratio:>6.2f}   "
         f"{'holds' if ratio >= BAR else 'MISSED'}",
         flush=True,
     )

@@ -4,7 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_patching import SemanticSegmentationModel
+from keras_patching import (
+    HeatmapObjectCountingModel,
+    SemanticSegmentationModel,
+)
 from keras_patching.callbacks import FullImageEvaluation
 
 
@@ -75,6 +78,25 @@ def test_training_goes_on_with_the_weights_it_had(model, data):
         model.get_weights(), twin.get_weights(), strict=True
     ):
         np.testing.assert_allclose(ours, other, rtol=1e-4, atol=1e-6)
+
+
+def test_counting_is_scored_on_points(data):
+    patch_model = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Conv2D(1, 1)]
+    )
+    images, _ = full_images(data)
+    points = [np.array([[3.0, 5.0], [30.0, 8.0]]), np.zeros((0, 2))]
+    callback = FullImageEvaluation(images, points)
+    callback.set_model(HeatmapObjectCountingModel(patch_model, patch_size=16))
+    logs = {}
+    callback.on_epoch_end(0, logs)
+    assert set(logs) == {
+        "val_full_count_mae",
+        "val_full_count_relative_error",
+        "val_full_precision",
+        "val_full_recall",
+        "val_full_f1",
+    }
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from keras_patching import PatchedModel, SemanticSegmentationModel
+from keras_patching import (
+    HeatmapObjectCountingModel,
+    PatchedModel,
+    SemanticSegmentationModel,
+)
 from keras_patching.callbacks import PredictionGallery
 from keras_patching.data.image_io import read_image, write_image
 
@@ -123,6 +127,49 @@ def test_the_output_itself_is_shown_where_it_is_no_mask(data, tmp_path):
     gallery = PredictionGallery(images, tmp_path)
     fit(model, (x / 255.0, y[..., None]), 1, gallery)
     assert read_image(tmp_path / "epoch_001_0.png")[-48:, -16:].std() > 10
+
+
+def make_counting_model():
+    patch_model = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Conv2D(1, 1)]
+    )
+    patch_model.layers[0].set_weights([np.ones((1, 1, 3, 1)), np.zeros(1)])
+    return HeatmapObjectCountingModel(
+        patch_model, density_map_sigma=2.0, patch_size=16
+    )
+
+
+def draw(model, gallery):
+    gallery.set_model(model)
+    gallery.on_epoch_end(0)
+
+
+def test_located_objects_are_ringed_beside_the_heatmap(tmp_path):
+    image = np.zeros((48, 40, 3), "uint8")
+    image[10, 30] = 200
+    model = make_counting_model()
+    for folder, targets in (("2", None), ("1", [np.array([[40.0, 5.5]])])):
+        gallery = PredictionGallery([image], tmp_path / folder, 1, targets)
+        draw(model, gallery)
+    picture = read_image(tmp_path / "1" / "epoch_001_0.png")[-48:]
+    panels = [picture[:, start : start + 40] for start in range(0, 176, 44)]
+    plain, truth, located, heatmap = panels
+    np.testing.assert_array_equal(plain, image)
+    for panel, (y, x) in ((truth, (40, 5)), (located, (10, 30))):
+        changed = np.argwhere((panel != image).any(axis=-1))
+        assert len(changed) > 8
+        assert np.abs(changed - (y, x)).max() <= 6
+    assert heatmap[10, 30].min() == 255
+    assert heatmap.astype(bool).sum() == 3
+    # Without a target there is a panel less.
+    assert read_image(tmp_path / "2" / "epoch_001_0.png").shape[1] == 128
+
+
+def test_targets_that_are_no_points_are_refused(tmp_path):
+    image = np.zeros((16, 16, 3), "uint8")
+    gallery = PredictionGallery([image], tmp_path, 1, [image[..., 0]])
+    with pytest.raises(ValueError, match=r"\(n, 2\).* Received: shape="):
+        draw(make_counting_model(), gallery)
 
 
 @pytest.mark.parametrize(

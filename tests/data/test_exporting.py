@@ -8,9 +8,13 @@ import pytest
 from keras_patching import (
     PatchingSequence,
     load_dataset_from_directory_with_segmentation_masks,
+    load_heatmap_dataset_with_csv_from_directory,
+    load_heatmap_dataset_with_json_files_from_directory,
 )
 from keras_patching.data import exporting
 from keras_patching.data.image_io import read_image, read_mask, write_image
+from keras_patching.data.inspecting import CacheContents
+from keras_patching.models import counting
 
 
 def build(tmp_path, dtype="uint8", patch_size=8, num_classes=2):
@@ -64,6 +68,74 @@ def test_exported_folders_are_a_data_set(tmp_path):
         again[0], PatchingSequence(manifest, shuffle=False)[0], strict=True
     ):
         np.testing.assert_array_equal(ours, other)
+
+
+def build_counting(tmp_path):
+    """Two images of four patches; of their points one pair is twice."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "cells").mkdir()
+    for name in ("a.b", "c d"):
+        image = rng.integers(0, 255, (20, 28, 3)).astype("uint8")
+        write_image(tmp_path / "cells" / f"{name}.png", image)
+    (tmp_path / "cells" / "points.csv").write_text(
+        "a.b,0,0,7.1,3.3,7.1,3.3,16,15.999,27.9999,19.123456789\nc d\n"
+    )
+    return load_heatmap_dataset_with_csv_from_directory(
+        tmp_path / "cells", "points.csv", 16, density_map_sigma=1, verbose=False
+    ).manifest
+
+
+def points_of(manifest):
+    contents = CacheContents(manifest)
+    return {
+        name: contents.read_patch(index)["points"]
+        for index, name in enumerate(contents.names)
+    }
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_exported_points_are_a_data_set(tmp_path, form):
+    manifest = build_counting(tmp_path)
+    exporting.export_patches(manifest, tmp_path / "out", verbose=False)
+    folder = tmp_path / "out" / "images"
+    kwargs = {"shuffle": False, "verbose": False, "density_map_sigma": 1}
+    if form == "csv":
+        again = load_heatmap_dataset_with_csv_from_directory(
+            folder, "points.csv", 16, **kwargs
+        )
+    else:
+        again = load_heatmap_dataset_with_json_files_from_directory(
+            folder, 16, **kwargs
+        )
+    before, after = points_of(manifest), points_of(again.manifest)
+    assert sum(map(len, before.values())) == 5
+    for (name, ours), (other_name, other) in zip(
+        before.items(), after.items(), strict=True
+    ):
+        assert other_name == f"{name}_0000_y0000_x0000"
+        np.testing.assert_array_equal(ours, other)
+    images, heatmaps = again[0]
+    counts = [len(points) for points in before.values()]
+    np.testing.assert_allclose(heatmaps.sum(axis=(1, 2)), counts, rtol=1e-5)
+    expected, _ = PatchingSequence(manifest, shuffle=False)[0]
+    np.testing.assert_array_equal(images, expected)
+
+
+def test_exported_heatmaps_are_those_of_the_cache(tmp_path):
+    manifest = build_counting(tmp_path)
+    out = tmp_path / "out"
+    exporting.export_patches(manifest, out, verbose=False)
+    again = counting.load_dataset_from_directory_with_segmentation_masks(
+        out / "images", out / "heatmaps", 16, shuffle=False, verbose=False
+    )
+    for ours, other in zip(
+        again[0], PatchingSequence(manifest, shuffle=False)[0], strict=True
+    ):
+        np.testing.assert_array_equal(ours, other)
+    # What was ready heatmaps has no points.
+    exporting.export_patches(again.manifest, tmp_path / "2", verbose=False)
+    names = {path.suffix for path in (tmp_path / "2").glob("*/*")}
+    assert names == {".png", ".tif"}
 
 
 def test_a_copy_loads_alone_and_holds_no_more_than_it_needs(tmp_path):

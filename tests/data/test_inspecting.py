@@ -1,11 +1,16 @@
 """What a cache holds is told from its manifest, and some patches shown."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_patching import load_dataset_from_directory_with_segmentation_masks
+from keras_patching import (
+    load_dataset_from_directory_with_segmentation_masks,
+    load_heatmap_dataset_with_csv_from_directory,
+)
 from keras_patching.data.image_io import write_image
 from keras_patching.data.inspecting import (
     CacheContents,
@@ -14,6 +19,7 @@ from keras_patching.data.inspecting import (
     list_caches,
     pick_patches,
 )
+from keras_patching.models import counting
 
 SIZE, PATCH = (10, 14), 8
 
@@ -75,6 +81,51 @@ def test_the_description_holds_what_one_asks_for(tmp_path, arrays):
     assert facts["num_classes"] == "3"
     assert facts["padding"].startswith("45.3% ")
     assert facts["2"].split() == ["1", "0.002381", "1"]
+
+
+def facts_of(contents):
+    lines = contents.describe().splitlines()[1:]
+    return dict(re.split(r" {2,}", line.strip(), maxsplit=1) for line in lines)
+
+
+def test_objects_are_counted_in_all_and_per_patch(tmp_path, arrays):
+    build(tmp_path, arrays)
+    (tmp_path / "images" / "points.csv").write_text(
+        "leaf_0,1.5,2,9,3,9,3\nleaf_1,13,9\nleaf_2\n"
+    )
+    contents = CacheContents(
+        load_heatmap_dataset_with_csv_from_directory(
+            tmp_path / "images", "points.csv", PATCH, verbose=False
+        ).manifest
+    )
+    assert contents.class_pixels is None
+    assert contents.objects.tolist() == [1, 2, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]
+    facts = facts_of(contents)
+    assert facts["objects"] == "4"
+    assert facts["per patch"] == "0 to 2, 0.3333 on average"
+    assert facts["empty patches"] == "9 (75.0%)"
+    assert facts["labels"] == "heatmaps, points"
+    points = [contents.read_patch(index)["points"] for index in (0, 1, 2)]
+    assert [each.tolist() for each in points] == [
+        [[2, 1.5]],
+        [[3, 1], [3, 1]],
+        [],
+    ]
+
+
+def test_objects_of_ready_heatmaps_are_their_sum(tmp_path, arrays):
+    build(tmp_path, arrays)
+    (tmp_path / "heatmaps").mkdir()
+    for index in range(3):
+        heatmap = np.zeros(SIZE, "float32")
+        heatmap[0, :8] = index * 0.1
+        write_image(tmp_path / "heatmaps" / f"leaf_{index}.tif", heatmap)
+    sequence = counting.load_dataset_from_directory_with_segmentation_masks(
+        tmp_path / "images", tmp_path / "heatmaps", PATCH, verbose=False
+    )
+    facts = facts_of(CacheContents(sequence.manifest))
+    assert facts["objects"] == "2.40"
+    assert facts["per patch"] == "0.00 to 1.60, 0.2 on average"
 
 
 def test_a_patch_is_named_after_its_image_number_and_origin(tmp_path, arrays):

@@ -6,8 +6,18 @@ import keras
 import numpy as np
 import pytest
 
-from keras_patching import PatchedModel, SemanticSegmentationModel
-from keras_patching.data.image_io import read_image, read_mask, write_image
+from keras_patching import (
+    HeatmapObjectCountingModel,
+    PatchedModel,
+    SemanticSegmentationModel,
+)
+from keras_patching.data.image_io import (
+    list_images,
+    read_image,
+    read_mask,
+    write_image,
+)
+from keras_patching.data.point_labels import read_points_csv
 from keras_patching.inference.file_prediction import (
     find_images,
     load_model,
@@ -32,6 +42,20 @@ def red_model(channels=3):
 
 
 @pytest.fixture(scope="module")
+def counter():
+    """A model whose objects per pixel are the red channel over 1000."""
+    patch_model = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Conv2D(1, 1)]
+    )
+    kernel = np.zeros((1, 1, 3, 1))
+    kernel[0, 0, 0, 0] = 1
+    patch_model.layers[0].set_weights([kernel, np.zeros(1)])
+    return HeatmapObjectCountingModel(
+        patch_model, density_map_sigma=2.0, density_scale=1000, patch_size=8
+    )
+
+
+@pytest.fixture(scope="module")
 def model():
     return red_model()
 
@@ -47,8 +71,8 @@ def folder(tmp_path):
     return folder
 
 
-def read_rows(out):
-    with open(out / "results.csv", newline="") as stream:
+def read_rows(out, name="results.csv"):
+    with open(out / name, newline="") as stream:
         return list(csv.DictReader(stream))
 
 
@@ -73,6 +97,55 @@ def test_each_image_has_a_mask_an_overlay_and_a_row(model, folder, tmp_path):
         assert float(row["fraction_1"]) == pytest.approx(truth.mean())
         assert float(row["seconds"]) > 0
     assert len([path for path in out.rglob("*") if path.is_file()]) == 7
+
+
+@pytest.fixture
+def dots(tmp_path):
+    """Three images with none, one and two dots of 40 thousandths each."""
+    places = {"none": [], "one": [(3, 12)], "two": [(9, 0), (2, 2)]}
+    (tmp_path / "dots").mkdir()
+    for name, points in places.items():
+        image = np.zeros((10, 14, 3), "uint8")
+        for y, x in points:
+            image[y, x, 0] = 40
+        write_image(tmp_path / "dots" / f"{name}.png", image)
+    return tmp_path / "dots", places
+
+
+def test_each_image_has_a_heatmap_an_overlay_and_a_count(
+    counter, dots, tmp_path
+):
+    folder, places = dots
+    out = tmp_path / "out"
+    done = predict(counter, [folder], out)
+    assert done.faults == []
+    for row in read_rows(out):
+        stem = row["image"].removesuffix(".png")
+        image = read_image(folder / row["image"])
+        heatmap = read_image(out / "heatmaps" / f"{stem}.tif")
+        assert heatmap.dtype == "float32"
+        np.testing.assert_allclose(heatmap, image[..., :1] / 1e3, rtol=1e-6)
+        overlay = read_image(out / "overlays" / f"{stem}.png")
+        assert (overlay != image).any() == bool(places[stem])
+        assert row["count"] == str(round(0.04 * len(places[stem]), 2))
+        assert row["located"] == str(len(places[stem]))
+    assert len([path for path in out.rglob("*") if path.is_file()]) == 8
+
+
+def test_located_points_can_be_loaded_as_labels(counter, dots, tmp_path):
+    folder, places = dots
+    out = tmp_path / "out"
+    predict(counter, [folder], out)
+    labels = read_points_csv(out / "points.csv", list_images(folder))
+    found = {path.stem: each.points.tolist() for path, each in labels.items()}
+    assert found == {
+        name: sorted(map(list, points)) for name, points in places.items()
+    }
+    rows = read_rows(out, "points.csv")
+    assert [row["image"] for row in rows] == ["one.png", "two.png", "two.png"]
+    assert all(0.9 < float(row["score"]) < 1.1 for row in rows)
+    with pytest.raises(ValueError, match=r"points\.csv"):
+        predict(counter, [folder], out)
 
 
 def test_files_that_fail_are_named_and_the_others_done(model, folder, tmp_path):

@@ -120,7 +120,10 @@ def points_per_patch(points, grid):
     owned = np.full((grid.num_patches, max(1, counts.max()), 2), -1, "float32")
     order = np.argsort(patch, kind="stable")
     place = np.arange(len(points)) - (np.cumsum(counts) - counts)[patch[order]]
-    owned[patch[order], place] = (points - tile * grid.patch_size)[order]
+    inside = (points - tile * grid.patch_size).astype("float32")
+    # float32 may round a point up to the next patch.
+    last = np.nextafter(np.float32(grid.patch_size), np.float32(0))
+    owned[patch[order], place] = np.minimum(inside, last)[order]
     return owned
 
 

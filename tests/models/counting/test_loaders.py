@@ -8,7 +8,9 @@ import pytest
 import keras_patching as kp
 from keras_patching.data.density_maps import density_map
 from keras_patching.data.image_io import write_image
+from keras_patching.geometry import PatchGrid
 from keras_patching.models import counting
+from keras_patching.models.counting.heatmap_labels import points_per_patch
 
 SIZES = {"a": (20, 33), "b": (8, 9), "c": (40, 16)}
 POINTS = {
@@ -189,3 +191,10 @@ def test_foreground_classes_are_refused(folder):
 def test_a_sigma_must_be_a_positive_number(folder, sigma):
     with pytest.raises(ValueError, match="density_map_sigma"):
         load_csv(folder, density_map_sigma=sigma)
+
+
+def test_a_point_just_before_a_seam_stays_in_its_patch():
+    points = np.array([[15.9999999999, 31.9999999999]])
+    owned = points_per_patch(points, PatchGrid((32, 32), 16))
+    assert (owned < 16).all()
+    assert (owned[1, 0] > 15.9).all()
