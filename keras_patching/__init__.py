@@ -6,6 +6,7 @@ choose_backend()
 
 from keras_patching import callbacks, metrics
 from keras_patching.data.patching_sequence import PatchingSequence
+from keras_patching.data.yolo_patch_sampler import YoloPatchSampler
 from keras_patching.geometry import PatchGrid
 from keras_patching.layers.patched_predictor import PatchedPredictor
 from keras_patching.models.counting.density_map_loss import DensityMapLoss
@@ -17,6 +18,15 @@ from keras_patching.models.counting.loaders import (
     load_heatmap_dataset_with_json_files_from_directory,
     read_points,
 )
+from keras_patching.models.detection.anchors import fit_anchors
+from keras_patching.models.detection.loaders import (
+    load_yolo_dataset_from_directory,
+    read_boxes,
+)
+from keras_patching.models.detection.object_detection_model import (
+    ObjectDetectionModel,
+)
+from keras_patching.models.detection.yolo_loss import YoloLoss
 from keras_patching.models.patched_model import PatchedModel
 from keras_patching.models.segmentation.loaders import (
     load_dataset_from_directory_with_segmentation_masks,
@@ -33,17 +43,23 @@ __version__ = "0.1.0"
 __all__ = [
     "DensityMapLoss",
     "HeatmapObjectCountingModel",
+    "ObjectDetectionModel",
     "PatchGrid",
     "PatchedModel",
     "PatchedPredictor",
     "PatchingSequence",
     "SegmentationLoss",
     "SemanticSegmentationModel",
+    "YoloLoss",
+    "YoloPatchSampler",
     "__version__",
     "callbacks",
+    "fit_anchors",
     "load_dataset_from_directory_with_segmentation_masks",
     "load_heatmap_dataset_with_csv_from_directory",
     "load_heatmap_dataset_with_json_files_from_directory",
+    "load_yolo_dataset_from_directory",
     "metrics",
+    "read_boxes",
     "read_points",
 ]

@@ -15,23 +15,30 @@ def test_the_public_surface():
     assert sorted(kp.__all__) == [
         "DensityMapLoss",
         "HeatmapObjectCountingModel",
+        "ObjectDetectionModel",
         "PatchGrid",
         "PatchedModel",
         "PatchedPredictor",
         "PatchingSequence",
         "SegmentationLoss",
         "SemanticSegmentationModel",
+        "YoloLoss",
+        "YoloPatchSampler",
         "__version__",
         "callbacks",
+        "fit_anchors",
         "load_dataset_from_directory_with_segmentation_masks",
         "load_heatmap_dataset_with_csv_from_directory",
         "load_heatmap_dataset_with_json_files_from_directory",
+        "load_yolo_dataset_from_directory",
         "metrics",
+        "read_boxes",
         "read_points",
     ]
     assert sorted(kp.callbacks.__all__) == [
         "FullImageEvaluation",
         "PredictionGallery",
+        "ResamplePatches",
     ]
     for name in kp.__all__:
         assert hasattr(kp, name)

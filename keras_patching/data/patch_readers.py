@@ -9,7 +9,12 @@ import math
 import numpy as np
 
 from keras_patching.data.manifest import SHARD_FOLDER
-from keras_patching.data.planned_patches import NO_OBJECT, cut_planned
+from keras_patching.data.planned_patches import (
+    NO_OBJECT,
+    cut_planned,
+    label_planned,
+    plan_patches,
+)
 from keras_patching.data.shard_pool import ShardPool, max_open_files
 
 # Kinds of which patches have different numbers, and their name in a batch.
@@ -30,12 +35,9 @@ def open_readers(path, manifest, sources):
     Raises:
         ValueError: If patches differ in size or dtype.
     """
-    kinds = manifest.fed_kinds
-    limit = max_open_files() // len(kinds)
     readers = {}
-    for kind in kinds:
-        records = [source.shards[kind] for source in sources]
-        place = path.parent, records, limit
+    for kind in manifest.fed_kinds:
+        place = _place(kind, path, manifest, sources)
         if kind == "windows":
             readers[kind] = WindowReader(
                 *place,
@@ -45,13 +47,74 @@ def open_readers(path, manifest, sources):
                 manifest.parameters["value_range"],
             )
         elif kind in PADDED_KINDS:
-            # Of all images: subsets of them have batches of one shape.
-            most = max(s.shards[kind].shape[1] for s in manifest.sources)
-            readers[kind] = PaddedReader(*place, most)
+            readers[kind] = PaddedReader(*place, _most(kind, manifest))
         else:
-            _check_alike(records, [source.name for source in sources], path)
+            _check_alike(place[1], [source.name for source in sources], path)
             readers[kind] = StackedReader(*place)
     return readers
+
+
+def open_redrawn(path, manifest, sources, number):
+    """Open readers of patches that are planned anew, of whole images.
+
+    Args:
+        path, manifest, sources: As for `open_readers`; the images are kept as
+            "windows".
+        number: Number of the draw.
+
+    Returns:
+        As `open_readers`.
+    """
+    plans, labels = [], []
+    for source in sources:
+        objects = _read_objects(path, source)
+        boxes, classes = objects[:, :4], objects[:, 4].astype(int)
+        plan = plan_patches(
+            source.name,
+            source.shards["windows"].shape[1:3],
+            boxes,
+            manifest.patch_size,
+            manifest.parameters,
+            number,
+        )
+        plans.append(plan)
+        labels.append(label_planned(boxes, classes, plan, manifest.patch_size))
+    readers = {
+        "windows": WindowReader(
+            *_place("windows", path, manifest, sources),
+            [[patch.origin for patch in plan] for plan in plans],
+            [[patch.augmentation for patch in plan] for plan in plans],
+            manifest.patch_size,
+            manifest.parameters["value_range"],
+        )
+    }
+    for kind, arrays in zip(
+        PADDED_KINDS, zip(*labels, strict=True), strict=True
+    ):
+        most = max(_most(kind, manifest), *(a.shape[1] for a in arrays))
+        readers[kind] = MemoryReader(arrays, most)
+    return readers
+
+
+def _place(kind, path, manifest, sources):
+    """Give folder, records and number of open files of a kind's reader."""
+    records = [source.shards[kind] for source in sources]
+    return path.parent, records, max_open_files() // len(manifest.fed_kinds)
+
+
+def _most(kind, manifest):
+    """Give the largest number in a patch of any image.
+
+    So subsets of the images have batches of one shape.
+    """
+    return max(source.shards[kind].shape[1] for source in manifest.sources)
+
+
+def _read_objects(path, source):
+    """Read float64 `(n, 5)` of an image: x1, y1, x2, y2, label."""
+    file = path.parent / SHARD_FOLDER / source.shards["objects"].file
+    objects = np.load(file, allow_pickle=False)[0]
+    return objects[objects[:, 4] >= 0]
 
 
 def _check_alike(records, names, path):

@@ -8,7 +8,11 @@ import numpy as np
 
 from keras_patching.data.augmentation import augment_batch
 from keras_patching.data.manifest import load_cache
-from keras_patching.data.patch_readers import PADDED_KINDS, open_readers
+from keras_patching.data.patch_readers import (
+    PADDED_KINDS,
+    open_readers,
+    open_redrawn,
+)
 from keras_patching.data.sampling import EpochSampler, check_sampling
 
 
@@ -16,9 +20,11 @@ class PatchingSequence(keras.utils.PyDataset):
     """Batches of patches from a patch cache, for `fit` and `evaluate`.
 
     A batch is `(images, labels)`: images `(batch, height, width, channels)` in
-    the dtype of the image files, and labels `(batch, height, width)`: masks of
-    the smallest unsigned dtype, or float32 heatmaps. Each batch depends on the
-    seed, the epoch and its index only, whatever the number of workers.
+    the dtype of the image files, and labels: masks `(batch, height, width)` of
+    the smallest unsigned dtype, float32 heatmaps of that shape, or a dict of
+    `boxes` `(batch, n, 4)` and `labels` `(batch, n)`, filled up with -1. Each
+    batch depends on the seed, the epoch and its index only, whatever the
+    number of workers.
 
     Manifest and shards are checked when the sequence is made, so that nothing
     fails in the middle of a training.
@@ -134,7 +140,37 @@ class PatchingSequence(keras.utils.PyDataset):
                 f"Received: batch_size={self.batch_size}, drop_remainder="
                 f"{self.drop_remainder}"
             )
+        self._contents, self._sources = manifest, sources
         self._readers = open_readers(self.manifest, manifest, sources)
+
+    def check_redraw(self):
+        """Refuse a cache that no other patches can be drawn from.
+
+        Raises:
+            ValueError: If it is not of detection with whole images.
+        """
+        if "windows" not in self._readers:
+            raise ValueError(
+                f"{self.manifest}: holds patches, and drawing others needs "
+                "the images that they were cut from. Load a detection data "
+                'set with store="windows".'
+            )
+
+    def redraw(self, number):
+        """Draw the patches of detection after the stage "grid" anew.
+
+        Call it between epochs. Their number stays the same.
+
+        Args:
+            number: Number of the draw, from 0, which is what the cache holds.
+
+        Raises:
+            ValueError: If the cache does not hold whole images.
+        """
+        self.check_redraw()
+        self._readers = open_redrawn(
+            self.manifest, self._contents, self._sources, number
+        )
 
     def __len__(self):
         if self.drop_remainder:

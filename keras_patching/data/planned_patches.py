@@ -32,16 +32,25 @@ def plan_patches(name, image_size, boxes, patch_size, parameters, redraw=0):
     Returns:
         List of `PlannedPatch`.
     """
-    sampler = YoloPatchSampler(
+    sampler = _sampler(patch_size, parameters)
+    plan = sampler.plan(image_size, boxes, name, redraw)
+    if parameters["augment"]:
+        return plan
+    return [dataclasses.replace(patch, augmentation=None) for patch in plan]
+
+
+def coverage(image_size, boxes, patch_size, parameters):
+    """Tell which grid cells see an object; see `YoloPatchSampler.coverage`."""
+    return _sampler(patch_size, parameters).coverage(image_size, boxes)
+
+
+def _sampler(patch_size, parameters):
+    return YoloPatchSampler(
         patch_size,
         parameters["grid_size"],
         parameters["seed"],
         parameters["empty_patches"],
     )
-    plan = sampler.plan(image_size, boxes, name, redraw)
-    if parameters["augment"]:
-        return plan
-    return [dataclasses.replace(patch, augmentation=None) for patch in plan]
 
 
 def cut_planned(image, origins, augmentations, patch_size, value_range):
@@ -64,9 +73,12 @@ def cut_planned(image, origins, augmentations, patch_size, value_range):
         patches, origins, augmentations, strict=True
     ):
         if augmentation:
-            inside = image.shape[0] - y, image.shape[1] - x
+            inside = (
+                min(image.shape[0] - y, patch_size[0]),
+                min(image.shape[1] - x, patch_size[1]),
+            )
             patch[...] = augment_pixels(
-                patch, augmentation, value_range, np.minimum(inside, patch_size)
+                patch.copy(), augmentation, value_range, inside
             )
     return patches
 

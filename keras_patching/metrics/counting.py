@@ -1,4 +1,4 @@
-"""Scores of whole images, as functions of numpy arrays."""
+"""Scores of counts and places of objects, as functions of numpy arrays."""
 
 import numpy as np
 

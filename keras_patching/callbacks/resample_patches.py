@@ -1,0 +1,43 @@
+"""Draws new patches of the same images while a detector trains."""
+
+import keras
+
+
+class ResamplePatches(keras.callbacks.Callback):
+    """Draws the augmented and the random patches of a sequence anew.
+
+    The patches that cover the detector's grid stay. Nothing is written, and no
+    image is decoded again: the new plan cuts other windows of the images in
+    the cache, which therefore must be of `store="windows"`.
+
+    Args:
+        sequence: `PatchingSequence` of detection, made with
+            `store="windows"`.
+        every: Draw after every so many epochs.
+
+    Raises:
+        ValueError: If the cache holds patches instead of whole images, or
+            `every` is below 1.
+
+    Example:
+
+    ```python
+    train = model.load_yolo_dataset_from_directory(
+        "trays/labels.json", "trays/images", store="windows"
+    )
+    resample = keras_patching.callbacks.ResamplePatches(train, every=5)
+    model.fit(train, epochs=50, callbacks=[resample])
+    ```
+    """
+
+    def __init__(self, sequence, every=1):
+        super().__init__()
+        if every < 1:
+            raise ValueError(f"`every` must be at least 1. Received: {every}")
+        sequence.check_redraw()
+        self.sequence = sequence
+        self.every = every
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self.every == 0:
+            self.sequence.redraw((epoch + 1) // self.every)

@@ -1,0 +1,181 @@
+"""Scores of boxes, as a function of numpy arrays."""
+
+import numpy as np
+
+# Spaced as COCO does, to the last bit: an overlap may equal a threshold.
+COCO_IOU_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
+_RECALLS = np.linspace(0, 1, 101)
+
+# Overlaps that are held at once, of detections with true boxes.
+_MOST_OVERLAPS = 1_000_000
+
+
+def average_precision(
+    detections, truths, iou_thresholds=(0.5,), max_detections=None
+):
+    """Score boxes as COCO does: the area below precision over recall.
+
+    From the best score on, a box is a hit if it overlaps a true box of its
+    image and class, not hit before, by at least the threshold; it hits the one
+    that it overlaps most. Precision, made to never rise with recall, is
+    averaged over the recalls 0, 0.01, ... 1, and the result over the classes
+    that occur in the truth.
+
+    The numbers are those of pycocotools for objects of all sizes, without
+    crowds.
+
+    Source: https://cocodataset.org/#detection-eval
+
+    Args:
+        detections: List of dicts, one per image: `"boxes"`, `(n, 4)` of x1,
+            y1, x2, y2 in pixels; `"scores"` and `"labels"`, `(n,)`. No
+            padding.
+        truths: List of dicts of `"boxes"` and `"labels"`, in the same order of
+            images.
+        iou_thresholds: Intersections over union from 0 to 1, of which
+            `COCO_IOU_THRESHOLDS` are COCO's ten: 0.5, 0.55, ... 0.95.
+        max_detections: How many boxes count per image and class, the best
+            ones; None for all. COCO's own tables count 100.
+
+    Returns:
+        Dict of floats: `ap50` for the threshold 0.5, and so on; with several
+        thresholds, also their mean, `ap50_95` for the first and the last. Not
+        a number where there is nothing in the truth.
+
+    Raises:
+        ValueError: If the images are not as many, or their scores, labels and
+            boxes.
+
+    Example:
+    >>> truth = {"boxes": [[0, 0, 9, 9], [20, 0, 29, 9]], "labels": [0, 0]}
+    >>> found = {"boxes": [[0, 0, 9, 8]], "scores": [0.7], "labels": [0]}
+    >>> average_precision([found], [truth])
+    {'ap50': 0.504950495049505}
+    """
+    _check_as_many("images", detections, truths)
+    detections = [_checked(d, ("scores", "labels")) for d in detections]
+    truths = [_checked(truth, ("labels",)) for truth in truths]
+    thresholds = np.asarray(iou_thresholds, "float64")
+    classes = np.unique([label for t in truths for label in t["labels"]])
+    per_class = [
+        _precision_of_class(
+            [_best_of_class(d, label, max_detections) for d in detections],
+            [truth["boxes"][truth["labels"] == label] for truth in truths],
+            thresholds,
+        )
+        for label in classes
+    ]
+    if not per_class:
+        per_class.append(np.full(len(thresholds), np.nan))
+    return _named(np.mean(per_class, axis=0), thresholds)
+
+
+def _named(values, thresholds):
+    percents = [f"{100 * threshold:g}" for threshold in thresholds]
+    scores = {
+        f"ap{percent}": float(value)
+        for percent, value in zip(percents, values, strict=True)
+    }
+    if len(percents) > 1:
+        scores[f"ap{percents[0]}_{percents[-1]}"] = float(values.mean())
+    return scores
+
+
+def _check_as_many(what, first, second):
+    if len(first) != len(second):
+        raise ValueError(
+            f"Scoring needs as many {what}. "
+            f"Received: {len(first)} and {len(second)}"
+        )
+
+
+def _checked(image, names):
+    """Return the boxes of an image and what belongs to them, as arrays."""
+    arrays = {"boxes": np.asarray(image["boxes"], "float64").reshape(-1, 4)}
+    for name in names:
+        arrays[name] = np.asarray(image[name]).reshape(-1)
+        _check_as_many(f"{name} as boxes", arrays[name], arrays["boxes"])
+    return arrays
+
+
+def _best_of_class(detections, label, max_detections):
+    """Return `(boxes, scores)` of a class in an image, best first."""
+    of_class = np.flatnonzero(detections["labels"] == label)
+    scores = detections["scores"][of_class].astype("float64")
+    # Stable, as in COCO: of equal scores the first is the better one.
+    order = np.argsort(-scores, kind="stable")[:max_detections]
+    return detections["boxes"][of_class[order]], scores[order]
+
+
+def _precision_of_class(detections, true_boxes, thresholds):
+    """Return the average precision of a class at each threshold.
+
+    Args:
+        detections: List of `(boxes, scores)`, one per image, best first.
+        true_boxes: List of arrays `(m, 4)`.
+        thresholds: Array `(t,)`.
+    """
+    hits = np.concatenate(
+        [
+            _find_hits(boxes, true, thresholds)
+            for (boxes, _), true in zip(detections, true_boxes, strict=True)
+        ]
+    )
+    scores = np.concatenate([scores for _, scores in detections])
+    hits = hits[np.argsort(-scores, kind="stable")]
+    num_true = sum(map(len, true_boxes))
+    return np.array([_area(of_one, num_true) for of_one in hits.T])
+
+
+def _find_hits(boxes, true_boxes, thresholds):
+    """Tell which boxes of an image hit a true one, at each threshold.
+
+    Args:
+        boxes: Array `(n, 4)`, best first.
+        true_boxes: Array `(m, 4)`.
+        thresholds: Array `(t,)`.
+
+    Returns:
+        Bool array `(n, t)`.
+    """
+    thresholds = np.minimum(thresholds, 1 - 1e-10)
+    hits = np.zeros((len(boxes), len(thresholds)), bool)
+    free = np.ones((len(thresholds), len(true_boxes)), bool)
+    for i, overlaps in _near_ones(boxes, true_boxes, thresholds.min()):
+        candidates = np.where(free, overlaps, -1)
+        # The last of equals, as in COCO.
+        best = len(overlaps) - 1 - candidates[:, ::-1].argmax(axis=1)
+        hits[i] = candidates[range(len(thresholds)), best] >= thresholds
+        free[hits[i], best[hits[i]]] = False
+    return hits
+
+
+def _near_ones(boxes, true_boxes, lowest):
+    """Yield index and overlaps, of the boxes that overlap any true one."""
+    step = _MOST_OVERLAPS // max(len(true_boxes), 1) + 1
+    for start in range(0, len(boxes), step):
+        overlaps = _iou(boxes[start : start + step, None], true_boxes)
+        near = (overlaps >= lowest).any(axis=1)
+        yield from ((start + i, overlaps[i]) for i in np.flatnonzero(near))
+
+
+def _iou(boxes, others):
+    """Intersection over union of boxes `(..., 4)` that broadcast."""
+    shared = np.minimum(boxes[..., 2:], others[..., 2:])
+    shared = shared - np.maximum(boxes[..., :2], others[..., :2])
+    shared = np.maximum(shared, 0).prod(axis=-1)
+    area, other_area = (
+        (b[..., 2:] - b[..., :2]).prod(axis=-1) for b in (boxes, others)
+    )
+    union = area + other_area - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=shared > 0)
+
+
+def _area(hits, num_true):
+    """Average the precision over 101 recalls, from hits in order of score."""
+    found = np.cumsum(hits)
+    precision = found / np.arange(1, len(hits) + 1)
+    # The best precision that is to be had at this recall or beyond.
+    precision = np.maximum.accumulate(precision[::-1])[::-1]
+    reached = np.searchsorted(found / num_true, _RECALLS)
+    return np.append(precision, np.zeros(1))[reached].mean()

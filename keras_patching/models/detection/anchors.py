@@ -1,0 +1,62 @@
+"""Fits the anchors of a YOLO detector to boxes."""
+
+import numpy as np
+
+_MAX_ROUNDS = 300
+
+
+def fit_anchors(sequence, k=5, seed=0):
+    """Find the box shapes that fit the boxes of a data set best.
+
+    k-means with 1 - intersection over union as the distance (Redmon and
+    Farhadi 2017, https://arxiv.org/abs/1612.08242, section 2).
+
+    Args:
+        sequence: `PatchingSequence` of detection.
+        k: Number of anchors.
+        seed: Integer that decides where the search begins.
+
+    Returns:
+        Tuple of `k` pairs `(height, width)` in pixels, smallest area first.
+
+    Raises:
+        ValueError: If there are fewer boxes than anchors.
+
+    Example:
+    >>> anchors = fit_anchors(train, k=3)
+    >>> model = ObjectDetectionModel(anchors=anchors)
+    """
+    sizes = _sizes(sequence)
+    if not 1 <= k <= len(sizes):
+        raise ValueError(
+            f"`k` must be from 1 to the number of boxes, {len(sizes)}. "
+            f"Received: k={k}"
+        )
+    rng = np.random.default_rng(seed)
+    anchors = sizes[rng.choice(len(sizes), k, replace=False)]
+    nearest = None
+    for _ in range(_MAX_ROUNDS):
+        before, nearest = nearest, _overlap(sizes, anchors).argmax(axis=1)
+        if before is not None and (before == nearest).all():
+            break
+        for index in np.unique(nearest):
+            anchors[index] = sizes[nearest == index].mean(axis=0)
+    anchors = anchors[np.argsort(anchors.prod(axis=1))]
+    return tuple((float(h), float(w)) for h, w in anchors.round(1))
+
+
+def _sizes(sequence):
+    """Give `(height, width)` of all boxes of an epoch, float64 `(n, 2)`."""
+    sizes = []
+    for index in range(len(sequence)):
+        _, targets = sequence[index]
+        boxes = targets["boxes"][targets["labels"] >= 0].astype("float64")
+        sizes.append(boxes[:, [3, 2]] - boxes[:, [1, 0]])
+    return np.concatenate(sizes)
+
+
+def _overlap(sizes, anchors):
+    """Intersection over union `(n, k)` of boxes with a common centre."""
+    shared = np.minimum(sizes[:, None], anchors).prod(axis=-1)
+    both = sizes.prod(axis=1)[:, None] + anchors.prod(axis=1)
+    return shared / (both - shared)

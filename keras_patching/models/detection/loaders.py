@@ -1,0 +1,150 @@
+"""Loads folders of images with boxes as patches for a YOLO detector.
+
+Sequences yield `(images, targets)`: `(batch, height, width, channels)` in the
+files' dtype, and a dict of `boxes`, float32 `(batch, n, 4)` xyxy in pixels of
+the patch, and `labels`, int32 `(batch, n)`, both filled up with -1.
+"""
+
+import pathlib
+
+from keras_patching.data.box_labels import read_boxes_json
+from keras_patching.data.image_io import list_images
+from keras_patching.data.loading import check_integer
+from keras_patching.data.patched_dataset import load_patched_dataset
+from keras_patching.geometry import as_pair
+from keras_patching.models.detection.yolo_labels import STORES, YoloLabels
+
+TASK = "detection"
+
+
+def load_yolo_dataset_from_directory(
+    label_file,
+    image_dir,
+    patch_size,
+    *,
+    grid_size=(7, 7),
+    labels=("plant",),
+    objects_key="plants",
+    store="patches",
+    empty_patches=0,
+    augment=True,
+    seed=None,
+    verbose=True,
+    **kwargs,
+):
+    """Load images and boxes as patches in which every grid cell sees objects.
+
+    The label file is JSON: `{"<file or id>": {"width": w, "height": h,
+    "file_name": ..., "plants": [{"all_points_x": [x1, x2], "all_points_y":
+    [y1, y2]}, ...]}}`. The extent of a polygon is its box; `"label"` names the
+    class of an object where there are several.
+
+    Patches are planned by `YoloPatchSampler`: one for each cell of the grid
+    that can see an object, then augmented ones with objects, then as many
+    again at random. They are saved in `<image_dir>_patches`; a second call
+    finds them there.
+
+    Args:
+        label_file: Name of the JSON file in `image_dir`, or its path.
+        image_dir: Folder of images. Subfolders are not searched.
+        patch_size: `(height, width)` in pixels, or one integer.
+        grid_size: `(rows, cols)` of the detector's grid.
+        labels: Names of the classes.
+        objects_key: Key of the list of objects in the file.
+        store: `"patches"` saves every patch. `"windows"` saves each decoded
+            image once and cuts on read, in a fraction of the space; batches
+            are the same.
+        empty_patches: Number of patches of an image without objects.
+        augment: Whether the sampler's augmented patches are turned, flipped
+            or brightened, or left as they are cut.
+        seed: Integer that decides the plan, the split and orders. `None` plans
+            and splits as 0 does, and draws orders anew.
+        verbose: Whether to print what is cut, the grid cells that no object
+            can be put into, and an overlap that suits the boxes.
+        **kwargs: `channels=3`, `value_range=(0, 255)`, `batch_size=32`,
+            `shuffle=True`, `validation_split=None`, `subset=None`,
+            `groups=None`, `cache_dir=None`, `overwrite=False`,
+            `executor=None`, `foreground_fraction=None`, `keep_empty=1.0`,
+            `dtype=None`, `drop_remainder=False`, as in `keras_patching.
+            load_dataset_from_directory_with_segmentation_masks`. Foreground is
+            a patch with an object.
+
+    Returns:
+        A `PatchingSequence`; with `subset="both"` a pair of them, for training
+        and validation.
+
+    Raises:
+        FileNotFoundError: If the folder or the file is missing.
+        ValueError: If labels, images or arguments cannot be used; lists the
+            files.
+
+    Example:
+    >>> train = load_yolo_dataset_from_directory(
+    ...     "trays/labels.json", "trays/images", patch_size=448)
+    """
+    if store not in STORES:
+        raise ValueError(
+            f"`store` must be one of {STORES}. Received: store={store!r}"
+        )
+    if not isinstance(augment, bool):
+        raise ValueError(
+            "`augment` of detection is True or False: the sampler plans what "
+            f"is done to each patch. Received: augment={augment!r}"
+        )
+    parameters = {
+        "labels": list(labels),
+        "grid_size": list(as_pair(grid_size, "grid_size")),
+        "seed": 0 if seed is None else check_integer(seed, "seed", 0),
+        "empty_patches": check_integer(empty_patches, "empty_patches", 0),
+        "augment": augment,
+        "store": store,
+    }
+    found = read_labels(label_file, image_dir, labels, objects_key)
+    yolo_labels = YoloLabels(found, parameters)
+    loaded = load_patched_dataset(
+        TASK,
+        image_dir,
+        list(found),
+        yolo_labels,
+        patch_size,
+        seed=seed,
+        verbose=verbose,
+        **kwargs,
+    )
+    if verbose:
+        print(yolo_labels.describe())
+    return loaded
+
+
+def read_boxes(label_file, image_dir, labels=("plant",), objects_key="plants"):
+    """Read the boxes of a folder of images, to evaluate or draw them.
+
+    Args:
+        label_file, image_dir, labels, objects_key: As for
+            `load_yolo_dataset_from_directory`.
+
+    Returns:
+        Dict from the name of each image to `{"boxes": float64 (n, 4), "labels":
+        int64 (n,)}`, xyxy in pixels.
+
+    Raises:
+        FileNotFoundError: If something is missing.
+        ValueError: If labels cannot be used; lists them.
+
+    Example:
+    >>> boxes = read_boxes("trays/labels.json", "trays/images")
+    >>> boxes["tray_1.jpg"]["boxes"].shape
+    (12, 4)
+    """
+    found = read_labels(label_file, image_dir, labels, objects_key)
+    return {
+        path.name: {"boxes": each.boxes, "labels": each.labels}
+        for path, each in found.items()
+    }
+
+
+def read_labels(label_file, image_dir, labels, objects_key):
+    """Read the `BoxLabels` of each image."""
+    inside = pathlib.Path(image_dir) / label_file
+    path = inside if inside.exists() else pathlib.Path(label_file)
+    return read_boxes_json(path, list_images(image_dir), labels, objects_key)

@@ -1,0 +1,387 @@
+"""Detection of objects in large images with a YOLO patch model."""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_patching import metrics
+from keras_patching.geometry import PatchGrid, as_pair
+from keras_patching.models.detection import loaders
+from keras_patching.models.detection.merging import merge
+from keras_patching.models.detection.yolo_loss import YoloLoss
+from keras_patching.models.detection.yolo_net import yolo_net
+from keras_patching.models.task_model import TaskModel, check_images
+from keras_patching.ops.boxes import suppress
+from keras_patching.ops.yolo import assign, decode_boxes, to_xyxy
+
+_ANCHORS = ((157, 159), (133, 103), (89, 91), (65, 64), (101, 142))
+_MAX_BOXES_PER_PATCH = 100
+
+
+@keras.saving.register_keras_serializable(package="keras_patching")
+class ObjectDetectionModel(TaskModel):
+    """Finds objects, as boxes, in images of any size.
+
+    `predict` gives the predictions of each patch. `decode_predictions` makes
+    boxes of them, patch by patch, and `merge_predictions` one list per image.
+
+    Args:
+        patch_model: Keras model from `(batch, height, width, channels)` to
+            `(batch, rows, cols, anchors * (5 + classes))`, see `ops.yolo`; or
+            with a `prediction_decoder`, to anything. `None` makes a compact
+            convolutional net.
+        grid_size: `(rows, cols)` of the grid that a patch is divided into.
+        anchors: Pairs `(height, width)` in pixels, the shapes of boxes that
+            predictions start from; `fit_anchors` finds those of a data set.
+        labels: Names of the classes.
+        prediction_decoder: Function that turns the output of the patch model
+            for `n` patches into a dict of `boxes` `(n, k, 4)`, xyxy in pixels
+            of the patch, `scores` `(n, k)` and `labels` `(n, k)`, filled up
+            with -1. `None` decodes YOLO.
+        channels: Channels of the images; `None` keeps those of the files,
+            which needs a `patch_model`.
+        value_range: Lowest (black, the padding) and highest value of images.
+        **kwargs: Arguments of `PatchedModel`, such as `overlap`.
+
+    Input shape:
+        `(batch, height, width, channels)`, values in `value_range`.
+
+    Output shape:
+        `(batch, patch rows, patch cols, *output of the patch model)`.
+
+    Raises:
+        ValueError: If the patch model's output does not fit grid, anchors and
+            labels.
+
+    Example:
+
+    ```python
+    model = keras_patching.ObjectDetectionModel(labels=("plant",), overlap=192)
+    model.set_patch_size(height=448, width=448)
+    train = model.load_yolo_dataset_from_directory(
+        "trays/labels.json", "trays/images"
+    )
+    model.compile("adam")
+    model.fit(train, epochs=20)
+    raw = model.predict(full_images)
+    merged = model.merge_predictions(raw, image_size=full_images.shape[1:3])
+    ```
+    """
+
+    def __init__(
+        self,
+        patch_model=None,
+        grid_size=(7, 7),
+        anchors=_ANCHORS,
+        labels=("plant",),
+        prediction_decoder=None,
+        *,
+        channels=3,
+        value_range=(0, 255),
+        **kwargs,
+    ):
+        check_images(patch_model, channels, value_range)
+        grid_size = as_pair(grid_size, "grid_size")
+        anchors = _check_anchors(anchors)
+        labels = _check_labels(labels)
+        if patch_model is None:
+            patch_model = yolo_net(
+                grid_size, len(anchors), len(labels), channels, value_range
+            )
+        if prediction_decoder is None:
+            _check_head(patch_model, grid_size, len(anchors), len(labels))
+        kwargs["stitch"] = False
+        super().__init__(
+            patch_model, channels=channels, value_range=value_range, **kwargs
+        )
+        self.grid_size = grid_size
+        self.anchors = anchors
+        self.labels = labels
+        self.prediction_decoder = prediction_decoder
+        self._unassigned = keras.metrics.Sum(name="unassigned_objects")
+
+    def load_yolo_dataset_from_directory(self, label_file, image_dir, **kwargs):
+        """Load patches of images and boxes, cutting them where not cached.
+
+        Takes `patch_size`, `grid_size`, `labels`, `channels` and `value_range`
+        from the model, and the other arguments of the function
+        `keras_patching.load_yolo_dataset_from_directory`.
+        """
+        return loaders.load_yolo_dataset_from_directory(
+            label_file,
+            image_dir,
+            grid_size=self.grid_size,
+            labels=self.labels,
+            **self.loader_arguments(),
+            **kwargs,
+        )
+
+    def default_loss(self):
+        """`YoloLoss`; with a `prediction_decoder`, the loss must be given."""
+        return None if self.prediction_decoder else YoloLoss()
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        if not isinstance(self.loss, YoloLoss):
+            return super().compute_loss(x, y, y_pred, sample_weight, training)
+        raw = self._by_anchor(self.predictor.fold_grid(y_pred))
+        targets, _ = self._assign(y)
+        decoded = decode_boxes(raw, self.anchors, self.patch_size)
+        return keras.Model.compute_loss(
+            self, x, targets, decoded, sample_weight, training
+        )
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        if isinstance(self.loss, YoloLoss):
+            self._unassigned.update_state(self._assign(y)[1])
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def _assign(self, y):
+        return assign(
+            y["boxes"],
+            y["labels"],
+            self.anchors,
+            self.grid_size,
+            self.patch_size,
+        )
+
+    def _by_anchor(self, raw):
+        shape = (*self.grid_size, len(self.anchors), 5 + len(self.labels))
+        return ops.reshape(ops.cast(raw, "float32"), (-1, *shape))
+
+    def decode_predictions(
+        self, raw, score_threshold=0.3, iou_threshold=0.5, image_size=None
+    ):
+        """Make boxes of predictions, patch by patch.
+
+        Args:
+            raw: What `predict` gave, `(batch, rows, cols, *patch output)`.
+            score_threshold: Lowest score of a box.
+            iou_threshold: Of two boxes of a class in a patch that overlap by
+                more, the better one is kept.
+            image_size: `(height, width)` of the images, which the origins of
+                overlapping patches depend on. Not needed without overlap.
+
+        Returns:
+            List per image of a list per patch, in row-major order, of dicts:
+            `boxes` float32 `(n, 4)`, xyxy in pixels of the patch, `scores`
+            float32 `(n,)`, `labels` int32 `(n,)`, indices into `labels`, best
+            first; and `origin`, `(y, x)` of the patch in the image.
+        """
+        batch, rows, cols = _grid_shape(raw)
+        grid = self._grid(image_size, rows, cols)
+        found = self._decode_patches(raw)
+        kept = suppress(
+            *(found[name] for name in ("boxes", "scores", "labels")),
+            iou_threshold,
+            _MAX_BOXES_PER_PATCH,
+        )
+        kept = {name: ops.convert_to_numpy(kept[name]) for name in kept}
+        patches = []
+        for index in range(batch * rows * cols):
+            keep = kept["scores"][index] >= score_threshold
+            patch = {name: values[index][keep] for name, values in kept.items()}
+            origin = grid.origins[index % (rows * cols)]
+            patches.append({**patch, "origin": tuple(origin)})
+        size = rows * cols
+        return [patches[i * size : (i + 1) * size] for i in range(batch)]
+
+    def merge_predictions(
+        self,
+        raw,
+        image_size,
+        score_threshold=0.3,
+        iou_threshold=0.5,
+        metric="iou",
+    ):
+        """Make one list of boxes per image of the predictions of its patches.
+
+        With overlap, a box belongs to the patch whose core holds its centre,
+        so that a box which a seam cuts is not counted twice. Without, a
+        detector sees objects on a seam in parts, which nothing mends.
+
+        Args:
+            raw: What `predict` gave, `(batch, rows, cols, *patch output)`.
+            image_size: `(height, width)` of the images in pixels.
+            score_threshold: Lowest score of a box.
+            iou_threshold: Of two boxes of a class that overlap by more, the
+                better one is kept.
+            metric: What they overlap by: "iou", intersection over union, or
+                "ios", intersection over the smaller one.
+
+        Returns:
+            List per image of dicts: `boxes` float32 `(n, 4)`, xyxy in pixels
+            of the image and inside of it, `scores` float32 `(n,)`, `labels`
+            int32 `(n,)`, best first.
+        """
+        batch, rows, cols = _grid_shape(raw)
+        grid = self._grid(image_size, rows, cols)
+        found = {
+            name: ops.convert_to_numpy(values).reshape(
+                batch, rows, cols, *values.shape[1:]
+            )
+            for name, values in self._decode_patches(raw).items()
+        }
+        is_good = found["scores"] >= score_threshold
+        found["scores"] = np.where(is_good, found["scores"], -1)
+        return [
+            merge(
+                {name: values[index] for name, values in found.items()},
+                grid,
+                iou_threshold,
+                metric,
+            )
+            for index in range(batch)
+        ]
+
+    def _grid(self, image_size, rows, cols):
+        """Give the `PatchGrid` that predictions of so many patches are of."""
+        height, width = self.require_patch_size()
+        overlap = self.predictor.overlap
+        if image_size is None:
+            if any(overlap) and rows * cols > 1:
+                raise ValueError(
+                    "With an overlap, the places of patches depend on the "
+                    "size of the image: pass `image_size=(height, width)`. "
+                    f"Received: image_size=None, overlap={overlap}"
+                )
+            image_size = rows * height, cols * width
+        grid = PatchGrid(
+            image_size, (height, width), overlap, self.predictor.multiple_of
+        )
+        if (grid.rows, grid.cols) != (rows, cols):
+            raise ValueError(
+                f"Images of {tuple(image_size)} have {grid.rows} x {grid.cols} "
+                f"patches, and the predictions are of {rows} x {cols}. Pass "
+                "the size of the images that were predicted. "
+                f"Received: image_size={image_size}"
+            )
+        return grid
+
+    def _decode_patches(self, raw):
+        """Give boxes in pixels, scores and labels of all patches, folded."""
+        folded = keras.tree.map_structure(
+            lambda output: ops.reshape(
+                ops.convert_to_tensor(output),
+                (math.prod(output.shape[:3]), *output.shape[3:]),
+            ),
+            raw,
+        )
+        if self.prediction_decoder is not None:
+            found = self.prediction_decoder(folded)
+            return {
+                name: ops.convert_to_tensor(found[name])
+                for name in ("boxes", "scores", "labels")
+            }
+        return _decode_yolo(
+            decode_boxes(
+                self._by_anchor(folded), self.anchors, self.patch_size
+            ),
+            self.grid_size,
+            self.patch_size,
+        )
+
+    def evaluate_full_images(
+        self, images, targets, iou_threshold=0.5, metric="iou"
+    ):
+        """Predict whole images one by one and compare them with their boxes.
+
+        Args:
+            images: Images of shape `(height, width, channels)`, of any sizes:
+                an array, a list of arrays, or a list of paths.
+            targets: Per image a dict of `boxes` `(n, 4)`, xyxy in pixels, and
+                `labels` `(n,)`, as `read_boxes` gives them.
+            iou_threshold, metric: As for `merge_predictions`.
+
+        Returns:
+            Dict of floats: `ap50` and `ap50_95`, as of
+            `metrics.average_precision`.
+        """
+        merged = []
+        for image in images:
+            image = self.read_image(image)
+            raw = self.predict(image[None], verbose=0)
+            # Average precision wants the poor ones too.
+            merged += self.merge_predictions(
+                raw, image.shape[:2], 0.01, iou_threshold, metric
+            )
+        return metrics.average_precision(merged, targets)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "grid_size": self.grid_size,
+            "anchors": self.anchors,
+            "labels": self.labels,
+            "prediction_decoder": keras.saving.serialize_keras_object(
+                self.prediction_decoder
+            ),
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        decoder = keras.saving.deserialize_keras_object(
+            config["prediction_decoder"], custom_objects=custom_objects
+        )
+        return super().from_config(
+            {**config, "prediction_decoder": decoder}, custom_objects
+        )
+
+
+def _decode_yolo(decoded, grid_size, patch_size):
+    boxes = to_xyxy(decoded[..., :4], grid_size, patch_size)
+    height, width = patch_size
+    edge = np.array([width, height, width, height], "float32")
+    boxes = ops.clip(boxes, 0.0, edge)
+    classes = ops.softmax(decoded[..., 5:], axis=-1)
+    scores = ops.sigmoid(decoded[..., 4]) * ops.max(classes, axis=-1)
+    labels = ops.cast(ops.argmax(classes, axis=-1), "int32")
+    slots = math.prod(decoded.shape[1:4])
+    return {
+        "boxes": ops.reshape(boxes, (-1, slots, 4)),
+        "scores": ops.reshape(scores, (-1, slots)),
+        "labels": ops.reshape(labels, (-1, slots)),
+    }
+
+
+def _grid_shape(raw):
+    """Give batch, rows and columns of the patches of a prediction."""
+    return keras.tree.flatten(raw)[0].shape[:3]
+
+
+def _check_anchors(anchors):
+    sizes = np.asarray(anchors, "float64")
+    if sizes.ndim != 2 or sizes.shape[1] != 2 or not (sizes > 0).all():
+        raise ValueError(
+            "`anchors` must be pairs (height, width) of positive numbers, in "
+            f"pixels. Received: anchors={anchors}"
+        )
+    return tuple((height, width) for height, width in sizes.tolist())
+
+
+def _check_labels(labels):
+    if isinstance(labels, str) or not labels or len(set(labels)) < len(labels):
+        raise ValueError(
+            "`labels` must be the names of the classes, each once, such as "
+            f'("plant",). Received: labels={labels!r}'
+        )
+    return tuple(labels)
+
+
+def _check_head(patch_model, grid_size, num_anchors, num_labels):
+    shape = getattr(patch_model, "output_shape", None)
+    if not isinstance(shape, tuple):
+        return  # Not built, or of several outputs: building it will tell.
+    values = num_anchors * (5 + num_labels)
+    known = None not in shape[1:]
+    if known and (shape[1:3] != grid_size or math.prod(shape[3:]) != values):
+        raise ValueError(
+            f"The patch model '{patch_model.name}' must end in (batch, "
+            f"{grid_size[0]}, {grid_size[1]}, {values}): the grid, and for "
+            f"each of {num_anchors} anchors 5 values and {num_labels} classes. "
+            "Or pass a `prediction_decoder` that decodes what it gives. "
+            f"Received: output shape {shape}"
+        )

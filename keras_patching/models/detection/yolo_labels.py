@@ -1,0 +1,194 @@
+"""The labels of object detection, as `data.patched_dataset.Labels`."""
+
+import functools
+import math
+
+import numpy as np
+
+from keras_patching.data.box_labels import check_boxes_inside
+from keras_patching.data.image_io import decode_image
+from keras_patching.data.planned_patches import (
+    coverage,
+    cut_planned,
+    label_planned,
+    plan_patches,
+)
+from keras_patching.data.shard_builder import ShardPlan, Source
+from keras_patching.data.shards import npy_bytes
+from keras_patching.data.tiling import check_value_range
+from keras_patching.data.yolo_patch_sampler import describe_coverage
+
+STORES = ("patches", "windows")
+# Share of the boxes that the advised overlap holds whole.
+_HELD_WHOLE = 0.95
+
+
+class YoloLabels:
+    """Boxes, and the patches that a `YoloPatchSampler` plans around them.
+
+    Args:
+        labels: Dict from image path to `BoxLabels`.
+        parameters: Dict of `labels`, `grid_size`, `seed`, `empty_patches`,
+            `augment` and `store`.
+    """
+
+    folder = None
+
+    def __init__(self, labels, parameters):
+        self.parameters = parameters
+        self._labels = labels
+        self._coverage = 0
+        self._bytes = dict.fromkeys(STORES, 0)
+
+    def faults(self, headers, cache):
+        sizes = {path: header.size for path, header in headers.items()}
+        return check_boxes_inside(self._labels, sizes)
+
+    def source(self, image, header, pixels):
+        boxes, labels = self._labels[image].boxes, self._labels[image].labels
+        plan = plan_patches(
+            image.name, header.size, boxes, pixels.patch_size, self.parameters
+        )
+        images = {
+            "patches": _patches_plan(image, header, pixels, plan),
+            "windows": _window_plan(image, header, pixels),
+        }
+        for store, each in images.items():
+            self._bytes[store] += npy_bytes(each.shape, each.dtype)
+        self._coverage += coverage(
+            header.size, boxes, pixels.patch_size, self.parameters
+        )
+        return Source(
+            name=image.name,
+            shards=(
+                images[self.parameters["store"]],
+                *_label_plans(boxes, labels, plan, pixels),
+                _objects_plan(boxes, labels),
+            ),
+            origins=[list(patch.origin) for patch in plan],
+            stages=[patch.stage for patch in plan],
+            augmentations=[patch.augmentation for patch in plan],
+        )
+
+    def describe(self):
+        """Say what the patches cover, take and need, in lines of text."""
+        megabytes = {
+            store: f"{size / 1e6:,.0f} MB"
+            for store, size in self._bytes.items()
+        }
+        sizes = [
+            each.boxes[:, 2:] - each.boxes[:, :2]
+            for each in self._labels.values()
+        ]
+        width, height = np.quantile(np.concatenate(sizes), _HELD_WHOLE, axis=0)
+        return (
+            f"{describe_coverage(self._coverage)}\n"
+            f"All patches take {megabytes['patches']} on disk with "
+            f'store="patches", and {megabytes["windows"]} with '
+            f'store="windows".\n'
+            f"An overlap of ({math.ceil(height)}, {math.ceil(width)}) would "
+            f"hold {_HELD_WHOLE:.0%} of the boxes whole in some patch of a "
+            "predicted image."
+        )
+
+
+def _patches_plan(image, header, pixels, plan):
+    origins = [patch.origin for patch in plan]
+    augmentations = [patch.augmentation for patch in plan]
+    return ShardPlan(
+        kind="images",
+        shape=(
+            len(plan),
+            *pixels.patch_size,
+            pixels.channels or header.channels,
+        ),
+        dtype=header.dtype,
+        parameters=[
+            pixels.patch_size,
+            pixels.channels,
+            pixels.value_range,
+            origins,
+            augmentations,
+        ],
+        path=image,
+        make=functools.partial(
+            _cut,
+            path=image,
+            pixels=pixels,
+            origins=origins,
+            augmentations=augmentations,
+        ),
+    )
+
+
+def _window_plan(image, header, pixels):
+    return ShardPlan(
+        kind="windows",
+        shape=(1, *header.size, pixels.channels or header.channels),
+        dtype=header.dtype,
+        parameters=[pixels.channels, pixels.value_range],
+        path=image,
+        make=functools.partial(_decode_one, path=image, pixels=pixels),
+    )
+
+
+def _label_plans(boxes, labels, plan, pixels):
+    arrays = label_planned(boxes, labels, plan, pixels.patch_size)
+    content = [
+        boxes.tolist(),
+        labels.tolist(),
+        [[*patch.origin, patch.augmentation] for patch in plan],
+        pixels.patch_size,
+    ]
+    facts = (_count_boxes, None)
+    return [
+        ShardPlan(
+            kind=kind,
+            shape=array.shape,
+            dtype=array.dtype,
+            parameters=content,
+            make=functools.partial(np.copy, array),
+            facts=fact,
+        )
+        for kind, array, fact in zip(
+            ("boxes", "box_labels"), arrays, facts, strict=True
+        )
+    ]
+
+
+def _objects_plan(boxes, labels):
+    """Plan what is kept of the whole image: float32 x1, y1, x2, y2, label."""
+    objects = np.column_stack([boxes, labels]).astype("float64")[None]
+    if not objects.size:
+        objects = np.full((1, 1, 5), -1.0)
+    return ShardPlan(
+        kind="objects",
+        shape=objects.shape,
+        dtype=objects.dtype,
+        parameters=objects.tolist(),
+        make=functools.partial(np.copy, objects),
+    )
+
+
+def _decode(data, path, pixels):
+    image = decode_image(data, path, pixels.channels)
+    check_value_range(image, path, pixels.value_range)
+    return image
+
+
+def _decode_one(data, path, pixels):
+    return _decode(data, path, pixels)[None]
+
+
+def _cut(data, path, pixels, origins, augmentations):
+    return cut_planned(
+        _decode(data, path, pixels),
+        origins,
+        augmentations,
+        pixels.patch_size,
+        pixels.value_range,
+    )
+
+
+def _count_boxes(boxes):
+    return {"objects": (boxes[..., 2] > 0).sum(axis=1).tolist()}

@@ -1,0 +1,218 @@
+"""The detection task: whole images, merged boxes, the whole journey."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+import keras_patching as kp
+from keras_patching.data.image_io import write_image
+from keras_patching.models.detection.yolo_net import yolo_net
+
+LABELS = ("red", "blue")
+COLORS = ((230, 60, 40), (40, 90, 230))
+PATCH = 64
+
+
+def scene(size, seed, count=14):
+    """Rectangles of two colours on noise: `(image, boxes, labels)`."""
+    rng = np.random.default_rng(seed)
+    image = rng.normal(90, 12, (*size, 3))
+    boxes, labels = [], []
+    for _ in range(count):
+        lengths = rng.integers(10, 26, 2)
+        y, x = rng.integers(0, np.array(size) - lengths)
+        box = [x, y, x + lengths[1], y + lengths[0]]
+        if any(touch(box, other) for other in boxes):
+            continue
+        label = int(rng.integers(2))
+        inside = image[box[1] : box[3], box[0] : box[2]]
+        inside[:] = COLORS[label] + rng.normal(0, 12, inside.shape)
+        boxes.append(box)
+        labels.append(label)
+    truth = {"boxes": np.array(boxes, float), "labels": np.array(labels)}
+    return image.clip(0, 255).astype("uint8"), truth
+
+
+def touch(box, other):
+    low, high = np.maximum(box[:2], other[:2]), np.minimum(box[2:], other[2:])
+    return (high > low - 2).all()
+
+
+def write_scenes(folder, count=12):
+    (folder / "images").mkdir()
+    entries = {}
+    for index in range(count):
+        image, truth = scene((128, 160), index)
+        write_image(folder / f"images/{index}.png", image)
+        entries[f"{index}"] = {
+            "plants": [
+                {
+                    "all_points_x": [x1, x2],
+                    "all_points_y": [y1, y2],
+                    "label": LABELS[label],
+                }
+                for (x1, y1, x2, y2), label in zip(
+                    truth["boxes"].tolist(), truth["labels"], strict=True
+                )
+            ]
+        }
+    (folder / "labels.json").write_text(json.dumps(entries))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scenes")
+    write_scenes(folder)
+    keras.utils.set_random_seed(0)
+    anchors = ((18, 18), (12, 22), (22, 12))
+    net = yolo_net((4, 4), len(anchors), 2, filters=(16, 32, 48, 64))
+    model = kp.ObjectDetectionModel(net, 4, anchors, LABELS, overlap=32)
+    model.set_patch_size(PATCH)
+    train = model.load_yolo_dataset_from_directory(
+        folder / "labels.json",
+        folder / "images",
+        seed=0,
+        batch_size=32,
+        store="windows",
+        verbose=False,
+    )
+    epochs = 24
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, epochs * len(train), 0.02, warmup_target=3e-3, warmup_steps=30
+    )
+    model.compile(keras.optimizers.Adam(rate))
+    resample = kp.callbacks.ResamplePatches(train, every=4)
+    model.fit(train, epochs=epochs, verbose=0, callbacks=[resample])
+    return model
+
+
+def test_merged_detections_of_whole_images_find_the_objects(trained):
+    images, truths = zip(
+        *(scene((150, 140), 100 + seed) for seed in range(8)), strict=True
+    )
+    scores = trained.evaluate_full_images(images, truths)
+    assert scores["ap50"] >= 0.9
+
+
+def test_boxes_of_patches_are_where_the_merged_ones_come_from(trained):
+    image, _ = scene((150, 140), 7)
+    raw = trained.predict(image[None], verbose=0)
+    assert raw.shape[:3] == (1, 4, 4)
+    patches = trained.decode_predictions(raw, image_size=image.shape[:2])[0]
+    assert len(patches) == 16
+    assert patches[-1]["origin"] == (150 - PATCH, 140 - PATCH)
+    merged = trained.merge_predictions(raw, image.shape[:2])[0]
+    placed = np.concatenate(
+        [
+            patch["boxes"] + [*patch["origin"][::-1]] * 2
+            for patch in patches
+            if len(patch["boxes"])
+        ]
+    ).clip(0, [140, 150] * 2)
+    distances = np.abs(merged["boxes"][:, None] - placed).max(axis=-1)
+    assert len(merged["boxes"])
+    assert (distances.min(axis=1) < 1e-2).all()
+    assert (merged["boxes"] >= 0).all()
+    assert (merged["boxes"] <= [140, 150] * 2).all()
+
+
+def test_a_fresh_process_finds_the_same_boxes(trained, tmp_path):
+    image, _ = scene((100, 90), 3)
+    np.save(tmp_path / "image.npy", image)
+    trained.save(tmp_path / "model.keras")
+    code = (
+        "import keras_patching, keras, numpy as np\n"
+        "model = keras.saving.load_model('model.keras')\n"
+        "assert model.labels == ('red', 'blue')\n"
+        "raw = model.predict(np.load('image.npy')[None], verbose=0)\n"
+        "merged = model.merge_predictions(raw, (100, 90))[0]\n"
+        "np.savez('merged.npz', **merged)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    raw = trained.predict(image[None], verbose=0)
+    expected = trained.merge_predictions(raw, (100, 90))[0]
+    found = np.load(tmp_path / "merged.npz")
+    np.testing.assert_array_equal(found["labels"], expected["labels"])
+    np.testing.assert_allclose(found["boxes"], expected["boxes"], atol=1e-2)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+def bright_blobs(outputs):
+    """Decode the place of the brightest pixel of each patch."""
+    flat = ops.reshape(outputs, (-1, PATCH * PATCH))
+    place = ops.argmax(flat, axis=1)
+    x = ops.cast(place % PATCH, "float32")
+    y = ops.cast(place // PATCH, "float32")
+    scores = ops.max(flat, axis=1) / 255
+    return {
+        "boxes": ops.stack([x, y, x + 1, y + 1], axis=-1)[:, None],
+        "scores": scores[:, None],
+        "labels": ops.zeros_like(scores[:, None], dtype="int32"),
+    }
+
+
+def test_another_detector_is_tiled_and_merged_the_same_way():
+    net = keras.Sequential(
+        [keras.Input((None, None, 1)), keras.layers.Identity()]
+    )
+    model = kp.ObjectDetectionModel(
+        net,
+        prediction_decoder=bright_blobs,
+        channels=1,
+        overlap=16,
+        patch_size=PATCH,
+    )
+    image = np.zeros((1, 100, 150, 1), "uint8")
+    points = [(5, 9), (50, 60), (99, 149)]  # one in each patch
+    for y, x in points:
+        image[0, y, x] = 200
+    again = type(model).from_config(model.get_config())
+    for each in (model, again):
+        raw = each.predict(image, verbose=0)
+        merged = each.merge_predictions(raw, (100, 150), 0.5)[0]
+        found = {(int(y), int(x)) for x, y in merged["boxes"][:, :2]}
+        assert found == set(points)
+
+
+def test_objects_that_find_no_anchor_are_reported():
+    net = yolo_net((2, 2), 1, 1, filters=(8, 8))
+    model = kp.ObjectDetectionModel(net, 2, ((9, 9),), patch_size=16)
+    model.compile("adam")
+    boxes = np.full((2, 3, 4), -1.0, "float32")
+    boxes[:, 0], boxes[:, 1] = [0, 0, 5, 5], [1, 1, 6, 6]  # of one cell
+    labels = np.array([[0, 0, -1], [0, 0, -1]])
+    images = np.zeros((2, 16, 16, 3), "uint8")
+    history = model.fit(
+        images, {"boxes": boxes, "labels": labels}, verbose=0
+    ).history
+    assert history["unassigned_objects"] == [2]
+
+
+def test_overlapping_patches_need_the_size_of_the_image():
+    net = yolo_net((2, 2), 1, 1, filters=(8, 8))
+    model = kp.ObjectDetectionModel(net, 2, ((9, 9),), overlap=8, patch_size=16)
+    raw = model.predict(np.zeros((1, 40, 30, 3), "uint8"), verbose=0)
+    with pytest.raises(ValueError, match="image_size"):
+        model.decode_predictions(raw)
+    with pytest.raises(ValueError, match="size of the images"):
+        model.merge_predictions(raw, (400, 300))
+
+
+def test_a_patch_model_of_another_output_is_refused():
+    net = yolo_net((2, 2), 1, 1, filters=(8, 8))
+    with pytest.raises(ValueError, match="for each of 2 anchors"):
+        kp.ObjectDetectionModel(net, 2, ((9, 9), (5, 5)))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"anchors": ()}, {"anchors": ((0, 3),)}, {"labels": "plant"}],
+)
+def test_arguments_that_make_no_sense_are_refused(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        kp.ObjectDetectionModel(**options)

@@ -1,0 +1,177 @@
+"""Loaders of detection plan, cut and cache what the labels say."""
+
+import json
+
+import numpy as np
+import pytest
+
+import keras_patching as kp
+from keras_patching.data.image_io import write_image
+
+SIZES = {"a": (50, 70), "b": (20, 30), "c": (64, 40)}
+BOXES = {
+    "a": [[3, 4, 12, 15], [40, 30, 52, 38], [60, 2, 70, 11]],
+    "b": [[5, 5, 20, 12]],
+    "c": [],
+}
+PATCH = 32
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Images in which each box is filled with a colour of its own."""
+    (tmp_path / "images").mkdir()
+    entries = {}
+    for name, (height, width) in SIZES.items():
+        image = np.full((height, width, 3), 10, "uint8")
+        for index, (x1, y1, x2, y2) in enumerate(BOXES[name]):
+            image[y1:y2, x1:x2] = 100 + 20 * index
+        write_image(tmp_path / "images" / f"{name}.png", image)
+        entries[name] = {
+            "file_name": f"{name}.png",
+            "plants": [
+                {"all_points_x": [x1, x2], "all_points_y": [y1, y2]}
+                for x1, y1, x2, y2 in BOXES[name]
+            ],
+        }
+    (tmp_path / "labels.json").write_text(json.dumps(entries))
+    return tmp_path
+
+
+def load(folder, **kwargs):
+    kwargs = {"grid_size": 2, "shuffle": False, "verbose": False, **kwargs}
+    return kp.load_yolo_dataset_from_directory(
+        folder / "labels.json", folder / "images", PATCH, **kwargs
+    )
+
+
+def all_of(sequence):
+    batches = [sequence[index] for index in range(len(sequence))]
+    images, targets = zip(*batches, strict=True)
+    return np.concatenate(images), {
+        name: np.concatenate([target[name] for target in targets])
+        for name in ("boxes", "labels")
+    }
+
+
+def test_boxes_frame_their_objects_in_every_patch(folder):
+    images, targets = all_of(load(folder))
+    assert images.dtype == "uint8"
+    assert targets["boxes"].dtype == "float32"
+    framed = 0
+    for image, boxes, labels in zip(
+        images, targets["boxes"], targets["labels"], strict=True
+    ):
+        for x1, y1, x2, y2 in boxes[labels >= 0].round().astype(int):
+            inside = image[y1:y2, x1:x2]
+            assert (inside == inside[0, 0]).all()
+            assert 0 <= x1 < x2 <= PATCH
+            framed += 1
+    assert framed > 20
+
+
+def test_both_stores_give_the_same_batches(folder):
+    patches = all_of(load(folder, store="patches"))
+    windows = all_of(load(folder, store="windows"))
+    np.testing.assert_array_equal(patches[0], windows[0])
+    for name in ("boxes", "labels"):
+        np.testing.assert_array_equal(patches[1][name], windows[1][name])
+
+
+def test_a_second_call_finds_the_patches_and_says_what_they_cover(
+    folder, capsys
+):
+    first = load(folder)
+    again = load(folder, verbose=True)
+    printed = capsys.readouterr().out
+    assert again.manifest == first.manifest
+    assert "Found" in printed
+    assert "2x2 grid" in printed
+    assert "95% of the boxes" in printed
+
+
+def test_one_more_image_leaves_the_shards_of_the_others_alone(folder):
+    before = set(load(folder).directory.glob("shards/*"))
+    write_image(folder / "images/d.png", np.zeros((40, 40, 3), "uint8"))
+    labels = json.loads((folder / "labels.json").read_text())
+    many = [
+        {"all_points_x": [i, i + 9], "all_points_y": [i, i + 9]}
+        for i in range(20)
+    ]
+    labels["d"] = {"plants": many}
+    (folder / "labels.json").write_text(json.dumps(labels))
+    after = set(load(folder).directory.glob("shards/*"))
+    assert before < after
+    assert all(path.name.startswith("d-") for path in after - before)
+
+
+def test_an_image_without_objects_has_patches_only_on_request(folder):
+    assert "c.png" in load(folder).image_names
+    without = load(folder).num_samples
+    assert load(folder, empty_patches=5).num_samples == without + 5
+
+
+def test_a_split_keeps_images_apart(folder):
+    train, held_out = load(folder, validation_split=0.34, subset="both")
+    assert not set(train.image_names) & set(held_out.image_names)
+    shapes = [all_of(each)[1]["boxes"].shape[1:] for each in (train, held_out)]
+    assert shapes[0] == shapes[1]  # one compilation for both
+
+
+def test_redrawing_changes_all_but_the_patches_of_the_grid(folder):
+    sequence = load(folder, store="windows")
+    (source, *_) = sequence._sources
+    is_grid = np.array(source.stages) == "grid"
+    count = len(is_grid)
+    before, _ = all_of(sequence)
+    sequence.redraw(1)
+    images, targets = all_of(sequence)
+    changed = (before != images).any(axis=(1, 2, 3))[:count]
+    assert not changed[is_grid].any()
+    assert changed[~is_grid].mean() > 0.5
+    for image, boxes, labels in zip(
+        images, targets["boxes"], targets["labels"], strict=True
+    ):
+        for x1, y1, x2, y2 in boxes[labels >= 0].round().astype(int):
+            assert (image[y1:y2, x1:x2] == image[y1, x1]).all()
+    sequence.redraw(0)
+    np.testing.assert_array_equal(all_of(sequence)[0], before)
+
+
+def test_stored_patches_cannot_be_redrawn(folder):
+    with pytest.raises(ValueError, match="windows"):
+        kp.callbacks.ResamplePatches(load(folder))
+
+
+def test_without_augmentation_patches_are_as_they_are_cut(folder):
+    augmented = load(folder, augment=True, store="windows")
+    plain = load(folder, augment=False, store="windows")
+    assert plain.num_samples == augmented.num_samples
+    assert any(s for source in augmented._sources for s in source.augmentations)
+    assert not any(s for source in plain._sources for s in source.augmentations)
+
+
+def test_a_box_outside_its_image_is_refused_before_anything_is_cut(folder):
+    labels = json.loads((folder / "labels.json").read_text())
+    labels["a"]["plants"][1]["all_points_x"] = [60, 71]
+    (folder / "labels.json").write_text(json.dumps(labels))
+    with pytest.raises(ValueError, match=r'\["a"\]\["plants"\]\[1\]'):
+        load(folder)
+    assert not (folder / "images_patches").exists()
+
+
+def test_anchors_fit_the_boxes(folder):
+    sequence = load(folder, augment=False)
+    anchors = kp.fit_anchors(sequence, k=2)
+    assert len(anchors) == 2
+    assert all(3 < side < 20 for anchor in anchors for side in anchor)
+    with pytest.raises(ValueError, match="number of boxes"):
+        kp.fit_anchors(sequence, k=10**6)
+
+
+@pytest.mark.parametrize(
+    "options", [{"store": "zip"}, {"augment": len}, {"seed": -1}]
+)
+def test_arguments_that_make_no_sense_are_refused(folder, options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        load(folder, **options)
