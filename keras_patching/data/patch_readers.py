@@ -11,7 +11,7 @@ import numpy as np
 from keras_patching.data.manifest import SHARD_FOLDER
 from keras_patching.data.planned_patches import (
     NO_OBJECT,
-    cut_planned,
+    cut_one,
     label_planned,
     plan_patches,
 )
@@ -241,11 +241,11 @@ class WindowReader:
         patches = np.empty(shape, first.dtype)
         for target, s, r in zip(patches, sources, rows, strict=True):
             image = self._pool.array(s).reshape(self._records[s].shape[1:])
-            target[...] = cut_planned(
+            cut_one(
                 image,
-                [self._origins[s][r]],
-                [self._augmentations[s][r]],
-                self._patch_size,
+                self._origins[s][r],
+                self._augmentations[s][r],
+                target,
                 self._value_range,
-            )[0]
+            )
         return patches

@@ -8,7 +8,7 @@ from keras_patching.data.patch_augmentation import (
     augment_boxes,
     augment_pixels,
 )
-from keras_patching.data.tiling import cut_patches
+from keras_patching.data.tiling import cut_patch
 from keras_patching.data.yolo_patch_sampler import (
     YoloPatchSampler,
     boxes_in_patch,
@@ -67,20 +67,30 @@ def cut_planned(image, origins, augmentations, patch_size, value_range):
         Array `(patches, patch height, patch width, channels)` of the image's
         dtype.
     """
-    black, _ = value_range
-    patches = cut_patches(image, origins, patch_size, black)
-    for patch, (y, x), augmentation in zip(
+    shape = (len(origins), *patch_size, image.shape[2])
+    patches = np.empty(shape, image.dtype)
+    for patch, origin, augmentation in zip(
         patches, origins, augmentations, strict=True
     ):
-        if augmentation:
-            inside = (
-                min(image.shape[0] - y, patch_size[0]),
-                min(image.shape[1] - x, patch_size[1]),
-            )
-            patch[...] = augment_pixels(
-                patch.copy(), augmentation, value_range, inside
-            )
+        cut_one(image, origin, augmentation, patch, value_range)
     return patches
+
+
+def cut_one(image, origin, augmentation, target, value_range):
+    """Cut and augment one patch into `target`; see `cut_planned`."""
+    black, _ = value_range
+    if not augmentation:
+        cut_patch(image, origin, target, black)
+        return
+    patch = np.empty_like(target)
+    cut_patch(image, origin, patch, black)
+    inside = np.minimum(np.subtract(image.shape[:2], origin), patch.shape[:2])
+    moved = augment_pixels(
+        patch, augmentation, value_range, tuple(inside.tolist())
+    )
+    # Pixels of a turned view lie apart: a channel at a time is quicker.
+    for channel in range(target.shape[2]):
+        target[..., channel] = moved[..., channel]
 
 
 def label_planned(boxes, labels, plan, patch_size):

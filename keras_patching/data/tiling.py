@@ -20,16 +20,21 @@ def cut_patches(image, origins, patch_size, pad_value):
     Returns:
         Array `(patches, patch height, patch width, ...)` of the same dtype.
     """
-    height, width = patch_size
-    shape = (len(origins), height, width, *image.shape[2:])
+    shape = (len(origins), *patch_size, *image.shape[2:])
     patches = np.empty(shape, image.dtype)
-    for patch, (y, x) in zip(patches, origins, strict=True):
-        inside = image[y : y + height, x : x + width]
-        rows, cols = inside.shape[:2]
-        patch[:rows, :cols] = inside
-        patch[rows:] = pad_value
-        patch[:rows, cols:] = pad_value
+    for patch, origin in zip(patches, origins, strict=True):
+        cut_patch(image, origin, patch, pad_value)
     return patches
+
+
+def cut_patch(image, origin, target, pad_value):
+    """Copy what lies at `origin` into `target`; see `cut_patches`."""
+    (y, x), (height, width) = origin, target.shape[:2]
+    inside = image[y : y + height, x : x + width]
+    rows, cols = inside.shape[:2]
+    target[:rows, :cols] = inside
+    target[rows:] = pad_value
+    target[:rows, cols:] = pad_value
 
 
 def plan_image_shard(path, header, grid, channels, value_range):
