@@ -31,8 +31,8 @@ def decode_boxes(raw, anchors, patch_size):
     """
     rows, cols = raw.shape[1:3]
     x, y = (ops.sigmoid(raw[..., axis]) for axis in (0, 1))
-    x = x + np.arange(cols, dtype="float32")[:, None]
-    y = y + np.arange(rows, dtype="float32")[:, None, None]
+    x = x + ops.arange(cols, dtype="float32")[:, None]
+    y = y + ops.arange(rows, dtype="float32")[:, None, None]
     log_size = ops.clip(raw[..., 2:4], -_MAX_LOG_SIZE, _MAX_LOG_SIZE)
     size = ops.exp(log_size) * _in_cells(anchors, (rows, cols), patch_size)
     centre = ops.stack([x, y], axis=-1)
@@ -47,6 +47,7 @@ def to_xyxy(boxes, grid_size, patch_size):
         grid_size: `(rows, cols)`.
         patch_size: `(height, width)` in pixels.
     """
+    boxes = ops.convert_to_tensor(boxes)
     cell = _cell_size(grid_size, patch_size)
     centre, half = boxes[..., :2] * cell, boxes[..., 2:] * (cell / 2)
     return ops.concatenate([centre - half, centre + half], axis=-1)
@@ -85,10 +86,10 @@ def assign(boxes, labels, anchors, grid_size, patch_size):
     fits = _overlap_of_shapes(size, _in_cells(anchors, grid_size, patch_size))
 
     waiting = ops.cast(labels >= 0, "float32")
-    taken = ops.zeros_like(first_slot[:, :1]) + np.zeros((1, slots), "int32")
-    taken = ops.cast(taken, "float32")
+    batch = ops.cast(ops.zeros_like(first_slot[:, :1]), "float32")
+    taken = batch + ops.zeros((1, slots), "float32")
     chosen = ops.zeros((1, 1, slots), "float32")
-    choices = first_slot[..., None] + np.arange(num_anchors, dtype="int32")
+    choices = first_slot[..., None] + ops.arange(num_anchors, dtype="int32")
     for _ in range(num_anchors):  # each round, one object wins what it wants
         is_taken = _gather(taken, choices)
         best = ops.argmax(fits - 2 * is_taken, axis=-1)[..., None]
@@ -141,13 +142,13 @@ def _overlap_of_shapes(size, anchors):
 
 
 def _in_cells(anchors, grid_size, patch_size):
-    """Give anchors as float32 `(anchors, 2)` of width, height in cells."""
-    sizes = np.asarray(anchors, "float32")[:, ::-1]
-    return sizes / _cell_size(grid_size, patch_size)
+    """Give anchors as a tensor `(anchors, 2)` of width, height in cells."""
+    sizes = np.asarray(anchors, "float32")[:, ::-1].copy()
+    cell = _cell_size(grid_size, patch_size)
+    return ops.convert_to_tensor(sizes, "float32") / cell
 
 
 def _cell_size(grid_size, patch_size):
-    """Give width and height of a cell in pixels."""
-    return (np.asarray(patch_size) / np.asarray(grid_size))[::-1].astype(
-        "float32"
-    )
+    """Give width and height of a cell in pixels, a tensor `(2,)`."""
+    height, width = np.divide(patch_size, grid_size).tolist()
+    return ops.convert_to_tensor([width, height], "float32")

@@ -34,10 +34,11 @@ class Set:
     batch_size: int
     steps: int
     tolerance: float  # pixels
+    overlap: int = 32
 
 
 SETS = {
-    "bm_graz": Set(4 / 11, 5.0, 128, 16, 1500, 16.0),
+    "bm_graz": Set(4 / 11, 5.0, 128, 16, 900, 16.0),
     "urban_trees": Set(0.2, 3.0, 128, 16, 1500, 10.0),
 }
 
@@ -105,7 +106,11 @@ def main():
     print(f"{arguments.set}: {settings}")
     keras.utils.set_random_seed(arguments.seed)
     folder = arguments.data / arguments.set
-    model = kp.HeatmapObjectCountingModel(density_map_sigma=settings.sigma)
+    model = kp.HeatmapObjectCountingModel(
+        density_map_sigma=settings.sigma,
+        overlap=settings.overlap,
+        multiple_of=8,
+    )
     model.set_patch_size(settings.patch_size)
     training, validation = load(model, folder, settings, arguments)
     schedule = learning_rate(settings.steps, arguments.learning_rate)

@@ -34,10 +34,11 @@ def learning_rate(steps, highest):
 def fit(model, sequence, steps, minutes, callbacks=()):
     """Train for so many steps, or minutes if they are over before."""
     start, cpu = time.time(), cpu_minutes()
+    per_epoch = min(STEPS_PER_EPOCH, len(sequence))
     model.fit(
         sequence,
-        steps_per_epoch=STEPS_PER_EPOCH,
-        epochs=steps // STEPS_PER_EPOCH,
+        steps_per_epoch=per_epoch,
+        epochs=steps // per_epoch,
         callbacks=[StopAfter(minutes), *callbacks],
         verbose=2,
     )

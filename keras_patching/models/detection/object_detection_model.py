@@ -334,8 +334,8 @@ class ObjectDetectionModel(TaskModel):
 def _decode_yolo(decoded, grid_size, patch_size):
     boxes = to_xyxy(decoded[..., :4], grid_size, patch_size)
     height, width = patch_size
-    edge = np.array([width, height, width, height], "float32")
-    boxes = ops.clip(boxes, 0.0, edge)
+    edges = ops.convert_to_tensor([width, height] * 2, "float32")
+    boxes = ops.minimum(ops.maximum(boxes, 0.0), edges)
     classes = ops.softmax(decoded[..., 5:], axis=-1)
     scores = ops.sigmoid(decoded[..., 4]) * ops.max(classes, axis=-1)
     labels = ops.cast(ops.argmax(classes, axis=-1), "int32")
