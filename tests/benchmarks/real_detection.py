@@ -65,6 +65,9 @@ def build(training, settings, arguments):
         overlap=settings.overlap,
     )
     model.set_patch_size(settings.patch_size)
+    if arguments.start:
+        start = keras.saving.load_model(arguments.start, compile=False)
+        model.patch_model.set_weights(start.patch_model.get_weights())
     schedule = learning_rate(settings.steps, arguments.learning_rate)
     model.compile(keras.optimizers.Adam(schedule, global_clipnorm=10.0))
     return model
@@ -102,6 +105,7 @@ def parse_arguments():
     parser.add_argument("--steps", type=int, default=None)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--anchors", type=int, default=5)
+    parser.add_argument("--start", help="model.keras to train further")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache-dir", default=None)
     parser.add_argument("--out", type=pathlib.Path, default=None)
@@ -125,9 +129,11 @@ def main():
     paths = [folder / "images" / name for name in names]
     truths = [labels[name] for name in names]
     merged = merge(model, paths)
-    scores = kp.metrics.average_precision(merged, truths)
-    for name, score in scores.items():
-        print(f"{name}: {score:.4f}")
+    scores = kp.metrics.average_precision(
+        merged, truths, kp.metrics.COCO_IOU_THRESHOLDS
+    )
+    for name in ("ap50", "ap75", "ap50_95"):
+        print(f"{name}: {scores[name]:.4f}")
     if arguments.out:
         write_pictures(model, paths, merged, truths, arguments.out)
 

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_patching import metrics
 from keras_patching.geometry import PatchGrid, as_pair
+from keras_patching.metrics import COCO_IOU_THRESHOLDS, average_precision
 from keras_patching.models.detection import loaders
 from keras_patching.models.detection.merging import merge
 from keras_patching.models.detection.yolo_loss import YoloLoss
@@ -308,7 +308,8 @@ class ObjectDetectionModel(TaskModel):
             merged += self.merge_predictions(
                 raw, image.shape[:2], 0.01, iou_threshold, metric
             )
-        return metrics.average_precision(merged, targets)
+        scores = average_precision(merged, targets, COCO_IOU_THRESHOLDS)
+        return {name: scores[name] for name in ("ap50", "ap50_95")}
 
     def get_config(self):
         return {
@@ -336,7 +337,8 @@ def _decode_yolo(decoded, grid_size, patch_size):
     height, width = patch_size
     edges = ops.convert_to_tensor([width, height] * 2, "float32")
     boxes = ops.minimum(ops.maximum(boxes, 0.0), edges)
-    classes = ops.softmax(decoded[..., 5:], axis=-1)
+    # Not `softmax`, which warns where there is one class.
+    classes = ops.exp(ops.log_softmax(decoded[..., 5:], axis=-1))
     scores = ops.sigmoid(decoded[..., 4]) * ops.max(classes, axis=-1)
     labels = ops.cast(ops.argmax(classes, axis=-1), "int32")
     slots = math.prod(decoded.shape[1:4])
