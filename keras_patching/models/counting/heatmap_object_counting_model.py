@@ -87,7 +87,9 @@ class HeatmapObjectCountingModel(TaskModel):
         if patch_model is None:
             patch_model = unet(
                 1,
-                activation="softplus",
+                # Not softplus or relu: most pixels are empty, and a first step
+                # too far below zero would leave no slope to come back.
+                activation="linear",
                 channels=channels,
                 value_range=value_range,
             )
