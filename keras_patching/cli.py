@@ -62,7 +62,7 @@ def _add_demo(commands):
         "demo",
         help="train on made-up images and predict whole ones, in minutes",
         description=(
-            "Draw a small field of large plant images with masks, train a "
+            "Draw a small field of large plant images with labels, train a "
             "model on patches of them, predict whole images that it has not "
             "seen, and compare it with thresholding the colour. Prints each "
             "step with the call that it stands for. Needs no data, no GPU "
@@ -71,17 +71,18 @@ def _add_demo(commands):
     )
     parser.add_argument(
         "--task",
-        choices=("segmentation",),
+        choices=("segmentation", "counting", "detection"),
         default="segmentation",
-        help="what to demonstrate (default: %(default)s)",
+        help="what to demonstrate: segmentation of plants, or counting or "
+        "detection of seedlings (default: %(default)s)",
     )
     parser.add_argument(
         "--out",
         metavar="DIR",
         default="keras-patching-demo",
-        help="folder to write images, patches, pictures and the model to; "
-        "made if missing, patches in it are used again "
-        "(default: ./%(default)s)",
+        help="folder to write images, patches, pictures and the model to, "
+        "below the name of the task; made if missing, patches in it are used "
+        "again (default: ./%(default)s)",
     )
     parser.add_argument(
         "--seed",
@@ -94,18 +95,18 @@ def _add_demo(commands):
     parser.add_argument(
         "--epochs",
         type=_integer_from(1),
-        default=7,
         metavar="N",
         help="how often to go through all patches; more is better and slower "
-        "(default: %(default)s, less than three minutes on two cores)",
+        "(default: by the task, less than three minutes on two cores)",
     )
     parser.set_defaults(run=_run_demo)
 
 
 def _run_demo(options):
-    from keras_patching import demo
+    from keras_patching import demos
 
-    demo.TASKS[options.task](options.out, options.seed, options.epochs)
+    chosen = {} if options.epochs is None else {"epochs": options.epochs}
+    demos.TASKS[options.task](options.out, options.seed, **chosen)
 
 
 def _add_patch(commands):
@@ -259,15 +260,16 @@ def _add_inspect(commands):
         description=(
             "Print of each patch cache in a folder its parameters, images, "
             "patches and bytes, and of each class its pixels, their fraction, "
-            "and the patches that hold it."
+            "and the patches that hold it; or the objects in patches, and of "
+            "boxes those of each class and the stages of planning."
         ),
     )
     _add_cache(parser, "a manifest (.json), or a folder of patch caches")
     parser.add_argument(
         "--out",
         metavar="SHEET.png",
-        help="draw a contact sheet: patches with their masks laid over, every "
-        "class among them (default: none is drawn)",
+        help="draw a contact sheet: patches with their masks, heatmaps, points "
+        "or boxes laid over, every class among them (default: none is drawn)",
     )
     parser.set_defaults(run=_run_inspect)
 
@@ -314,7 +316,12 @@ def _add_export(commands):
             "Write the patches of a cache as images/NAME.png and "
             "masks/NAME.png (TIFF where PNG cannot hold them), where NAME says "
             "image, number and top-left corner, such as "
-            "leaf_0001_y0128_x0256. Masks hold class ids."
+            "leaf_0001_y0128_x0256. Masks hold class ids. For counting, "
+            "heatmaps/NAME.tif holds objects per pixel, and images/NAME.json "
+            "and images/points.csv points in pixels of the patch. For "
+            "detection, labels.json holds boxes in pixels of the patch, and "
+            "labels/NAME.txt with classes.txt the same for YOLO tools. The "
+            "loaders read what was written as a data set."
         ),
     )
     _add_cache(parser, "a manifest (.json), or a folder that holds one cache")
@@ -349,20 +356,28 @@ def _add_predict(commands):
         # Options first, as argparse writes it, would take images for more
         # of their values.
         usage="%(prog)s MODEL.keras IMAGES... --out DIR [options]",
-        help="predict whole images with a saved model: masks and a table",
+        help="predict whole images with a saved model: pictures and a table",
         description=(
-            "Predict whole images, one at a time. For each, write class ids "
-            "as DIR/masks/NAME.png and the same over the image as "
-            "DIR/overlays/NAME.png; and in DIR/results.csv a row of height, "
-            "width, pixels and fraction per class, and seconds (which for the "
-            "first image of a size include compiling). Images that fail are "
-            "reported at the end, with exit status 1; the others are done."
+            "Predict whole images, one at a time. A segmentation model writes "
+            "class ids as DIR/masks/NAME.png, a counting model objects per "
+            "pixel as DIR/heatmaps/NAME.tif and the places of objects in "
+            "DIR/points.csv (image, x, y, score), a detection model boxes in "
+            "DIR/boxes.csv (image, x1, y1, x2, y2, score, label) and, in the "
+            "format of COCO, in DIR/coco.json. All draw what was found over "
+            "the image as DIR/overlays/NAME.png, and write for each image a "
+            "row in DIR/results.csv: height, width, pixels and fraction per "
+            "class, or the count and the number of located objects or of "
+            "those of each class, and seconds (which for the first image of a "
+            "size include compiling). "
+            "Images that fail are reported at the end, with exit status 1; "
+            "the others are done."
         ),
     )
     parser.add_argument(
         "model",
         metavar="MODEL.keras",
-        help="a SemanticSegmentationModel that was saved with model.save",
+        help="a SemanticSegmentationModel, HeatmapObjectCountingModel or "
+        "ObjectDetectionModel that was saved with model.save",
     )
     parser.add_argument(
         "images",
@@ -377,6 +392,13 @@ def _add_predict(commands):
         help="folder to write to; made if missing",
     )
     parser.add_argument(
+        "--score-threshold",
+        type=_fraction,
+        metavar="SCORE",
+        help="lowest score, from 0 to 1, of what a detection model finds "
+        "(default: 0.3)",
+    )
+    parser.add_argument(
         "--overwrite",
         action="store_true",
         help="replace results that are there already (default: refuse)",
@@ -388,8 +410,10 @@ def _run_predict(options):
     from keras_patching.inference import file_prediction
 
     model = file_prediction.load_model(options.model)
+    score = options.score_threshold
+    chosen = {} if score is None else {"score_threshold": score}
     done = file_prediction.predict_files(
-        model, options.images, options.out, options.overwrite
+        model, options.images, options.out, options.overwrite, **chosen
     )
     total = len(done.rows) + len(done.faults)
     print(
@@ -410,6 +434,18 @@ def _integer_from(minimum):
 
     parse.__name__ = "integer"  # argparse: "invalid integer value: 'x'"
     return parse
+
+
+def _fraction(text):
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(
+            f"expected a number from 0 to 1, received {text}"
+        )
+    return value
+
+
+_fraction.__name__ = "number"  # argparse: "invalid number value: 'x'"
 
 
 def _channels(text):

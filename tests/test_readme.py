@@ -7,7 +7,10 @@ import keras
 import numpy as np
 
 import keras_patching
-from keras_patching.data.synthetic import write_plant_field
+from keras_patching.data.synthetic import (
+    write_plant_field,
+    write_seedling_field,
+)
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 
@@ -29,6 +32,8 @@ def small_model():
 def test_its_python_runs_from_top_to_bottom(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_plant_field("field", num_images=3, size=(130, 140))
+    write_seedling_field(".", num_images=3, size=(130, 140))
+    pathlib.Path("images").rename("seedlings")
     patch_model = small_model()
     patch_model.compile("adam", keras_patching.SegmentationLoss(num_classes=2))
     names = {
@@ -39,13 +44,18 @@ def test_its_python_runs_from_top_to_bottom(tmp_path, monkeypatch):
         exec(block.replace("epochs=20", "epochs=1"), names)
     assert names["masks"].shape == (1, 130, 140)
     assert pathlib.Path("field.keras").exists()
-    # The last block defines a model of the user's own.
-    own = names["model"].compute_output_shape((1, 130, 140, 3))
-    assert own == (1, 130, 140, 3)
+    # One block defines a patch model of the user's own.
+    own = keras_patching.SemanticSegmentationModel(3, names["patch_model"])
+    own.set_patch_size(height=256, width=256)
+    shape = own.compute_output_shape((1, 130, 140, 3))
+    assert shape == (1, 130, 140, 3)
+    assert names["counts"].shape == (1,)
+    assert names["points"].shape[1:] == (2,)
+    assert names["boxes"].shape[1:] == (4,)
 
 
 def test_its_pictures_and_links_are_there():
     text = README.read_text()
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (README.parent / target).exists(), target
-    assert "DEMO_OUTPUT" not in text
+    assert "_DEMO" not in text

@@ -147,7 +147,7 @@ def draw_leaf(
         mask: Integer `(height, width)` that takes `value` where the leaf is.
         value: What the mask takes.
     """
-    tip = _along(base, angle, length)
+    tip = moved(base, angle, length)
     reach = width / 2 + abs(bend) * length + 5
     window, y, x = _window(canvas, (base, tip), reach)
     if y.size == 0 or x.size == 0:
@@ -210,7 +210,7 @@ def draw_rosette(canvas, mask, center, radius, rng, value=1):
         angle = first + 2.4 * leaf + rng.normal(0, 0.15)
         draw_leaf(
             canvas,
-            _along(center, angle, 0.04 * radius),
+            moved(center, angle, 0.04 * radius),
             angle,
             length,
             length * slender * rng.uniform(0.85, 1.15),
@@ -222,10 +222,10 @@ def draw_rosette(canvas, mask, center, radius, rng, value=1):
         )
 
 
-def draw_grass(canvas, center, rng, mask=None):
+def draw_grass(canvas, center, rng, mask=None, lengths=(22, 60)):
     """Draw a tuft of thin blades; the mask, if given, becomes 0 under it."""
     color = np.multiply(GREEN, rng.uniform(0.8, 1.2))
-    reach = rng.uniform(22, 60)
+    reach = rng.uniform(*lengths)
     for angle in rng.uniform(0, 2 * np.pi, rng.integers(5, 12)).tolist():
         draw_leaf(
             canvas,
@@ -263,7 +263,8 @@ def light_and_camera(canvas, rng):
 # Drawing
 
 
-def _along(point, angle, distance):
+def moved(point, angle, distance):
+    """Move a point `(y, x)` by a distance in a direction."""
     y, x = point
     return y + distance * math.sin(angle), x + distance * math.cos(angle)
 

@@ -4,14 +4,21 @@ For demonstrations and tests where no photographs are at hand. The crop is
 rosettes of broad leaves, some of them red or in the shade; blades of grass
 and films of moss have the same green and are not crop. So colour alone
 does not separate them, while shape and texture in a patch do.
+
+`plant_field` is for segmentation; `seedling_field`, where young plants stand
+close together, for counting and detection.
 """
 
+import csv
+import json
 import pathlib
 
 import keras
 import numpy as np
 
-from keras_patching.data import image_io, plant_drawing
+from keras_patching.data import image_io, plant_drawing, seedling_drawing
+
+_GRASS = (12, 36)  # of seedling fields: shortest and longest, in pixels
 
 
 def plant_field(size=(768, 1024), seed=0):
@@ -46,8 +53,11 @@ def plant_field(size=(768, 1024), seed=0):
     for center in tufts[below:]:
         plant_drawing.draw_grass(canvas, center, rng, mask)
     plant_drawing.light_and_camera(canvas, rng)
-    image = np.ascontiguousarray(canvas.transpose(1, 2, 0).astype("uint8"))
-    return image, mask
+    return _as_image(canvas), mask
+
+
+def _as_image(canvas):
+    return np.ascontiguousarray(canvas.transpose(1, 2, 0).astype("uint8"))
 
 
 def write_plant_field(
@@ -81,6 +91,119 @@ def write_plant_field(
     return images, masks
 
 
+def seedling_field(size=(768, 1024), seed=0):
+    """Draw one field of seedlings from above, to count or to detect.
+
+    A plant belongs to the image its center is in; leaves that reach in from
+    outside are seen and not labelled.
+
+    Args:
+        size: `(height, width)` in pixels; plants keep their size of 9 to 22
+            pixels in radius, and there are 60 to 200 on 768 x 1024.
+        seed: Integer, or a tuple of them; each seed and size gives another
+            field, and always the same one.
+
+    Returns:
+        `(image, points, boxes)`: uint8 `(height, width, 3)`; float64 `(n, 2)`,
+        the center `(y, x)` of each plant, where pixel `i` has its center at
+        `i`; and float64 `(n, 4)`, the box `(x1, y1, x2, y2)` of the same
+        plant's leaves, also of those that others hide, from 0 to the width or
+        height.
+
+    Example:
+        >>> image, points, boxes = seedling_field(size=(256, 256), seed=3)
+        >>> image.shape, len(points) == len(boxes)
+        ((256, 256, 3), True)
+    """
+    size = _checked_size(size)
+    rng = np.random.default_rng([*np.atleast_1d(seed), *size])
+    canvas = plant_drawing.draw_soil(size, rng)
+    plant_drawing.draw_moss(canvas, rng)
+    plant_drawing.draw_stones(canvas, rng)
+    tufts = plant_drawing.scattered_points(size, 115, rng)
+    below = len(tufts) * 5 // 6
+    for center in tufts[:below]:
+        plant_drawing.draw_grass(canvas, center, rng, lengths=_GRASS)
+    for center in plant_drawing.scattered_points(size, 200, rng):
+        seedling_drawing.draw_fallen_leaf(canvas, center, rng)
+    points, boxes = _draw_seedlings(canvas, rng)
+    for center in tufts[below:]:
+        plant_drawing.draw_grass(canvas, center, rng, lengths=_GRASS)
+    plant_drawing.light_and_camera(canvas, rng)
+    return _as_image(canvas), points, boxes
+
+
+def _draw_seedlings(canvas, rng):
+    """Draw all; label those whose center is inside and that can be seen."""
+    size = canvas.shape[1:]
+    numbers = np.zeros(size, "uint16")
+    points, boxes = [], []
+    plants = seedling_drawing.seedlings_in_rows(size, rng)
+    for number, (center, radius) in enumerate(plants, start=1):
+        seedling_drawing.draw_seedling(
+            canvas, numbers, center, radius, rng, number
+        )
+        drawn = numbers == number
+        inside = all(
+            0 <= at < end for at, end in zip(center, size, strict=True)
+        )
+        if inside and drawn.any():
+            points.append(center)
+            boxes.append(_box(drawn))
+    points = np.array(points, "float64").reshape(-1, 2)
+    return points, np.array(boxes, "float64").reshape(-1, 4)
+
+
+def _box(drawn):
+    """The box `(x1, y1, x2, y2)` around what is true in a mask."""
+    rows, columns = (np.flatnonzero(drawn.any(axis)) for axis in (1, 0))
+    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+
+
+def write_seedling_field(
+    directory, num_images=8, size=(768, 1024), seed=0, verbose=False
+):
+    """Write a data set of `seedling_field` pictures, their points and boxes.
+
+    Args:
+        directory: Folder in which `images/seedlings_000.jpg` and so on are
+            written; `images/points.csv` of rows `name,x1,y1,x2,y2,...`; and
+            `labels.json` of boxes, under the key "seedlings" of each image.
+        num_images: Number of images.
+        size: `(height, width)` of each, in pixels.
+        seed: Integer; image `i` is `seedling_field(size, seed=(seed, i))`.
+        verbose: Whether to show a progress bar.
+
+    Returns:
+        The path of the folder of images.
+    """
+    images = pathlib.Path(directory) / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    progress = keras.utils.Progbar(
+        num_images, verbose=int(verbose), unit_name="image"
+    )
+    rows, entries = [], {}
+    for index in range(num_images):
+        name = f"seedlings_{index:03d}"
+        image, points, boxes = seedling_field(size, seed=(seed, index))
+        image_io.write_image(images / f"{name}.jpg", image)
+        # Down, since up would move a point at the edge out of the image.
+        rounded = np.floor(points[:, ::-1] * 10) / 10
+        rows.append([name, *rounded.ravel().tolist()])
+        entries[name] = {"seedlings": [_entry(box) for box in boxes.tolist()]}
+        progress.add(1)
+    with open(images / "points.csv", "w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    labels = pathlib.Path(directory) / "labels.json"
+    labels.write_text(json.dumps(entries))
+    return images
+
+
+def _entry(box):
+    x1, y1, x2, y2 = box
+    return {"all_points_x": [x1, x2], "all_points_y": [y1, y2]}
+
+
 def _checked_size(size):
     height, width = size
     if min(height, width) < 2:
@@ -112,6 +235,52 @@ def threshold_mask(image):
     shares = image / np.maximum(image.sum(axis=-1, keepdims=True), 1e-6)
     greenness = 3 * shares[..., 1] - 1
     return (greenness > otsu_threshold(greenness)).astype("uint8")
+
+
+def threshold_points(image, min_area=100):
+    """Locate plants by colour: the centers of what `threshold_mask` finds.
+
+    Args:
+        image: Array `(height, width, 3)` of any range.
+        min_area: Smaller components are dropped as noise, in pixels.
+
+    Returns:
+        float64 `(n, 2)`, `(y, x)` of the center of each connected component.
+    """
+    from scipy import ndimage
+
+    components, kept = _threshold_components(image, min_area)
+    centers = ndimage.center_of_mass(components > 0, components, kept)
+    return np.array(centers, "float64").reshape(-1, 2)
+
+
+def threshold_boxes(image, min_area=100):
+    """Detect plants by colour: the boxes of what `threshold_mask` finds.
+
+    Args:
+        image: Array `(height, width, 3)` of any range.
+        min_area: Smaller components are dropped as noise, in pixels.
+
+    Returns:
+        float64 `(n, 4)`, `(x1, y1, x2, y2)` of each connected component.
+    """
+    from scipy import ndimage
+
+    components, kept = _threshold_components(image, min_area)
+    found = ndimage.find_objects(components)
+    slices = [found[number - 1] for number in kept]
+    boxes = [(x.start, y.start, x.stop, y.stop) for y, x in slices]
+    return np.array(boxes, "float64").reshape(-1, 4)
+
+
+def _threshold_components(image, min_area):
+    """Give the components as numbers, and the numbers of the large ones."""
+    # jax, which this package needs, needs SciPy itself.
+    from scipy import ndimage
+
+    components, count = ndimage.label(threshold_mask(image))
+    areas = np.bincount(components.ravel(), minlength=count + 1)[1:]
+    return components, np.flatnonzero(areas >= min_area) + 1
 
 
 def otsu_threshold(values, bins=256):

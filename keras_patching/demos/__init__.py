@@ -1,0 +1,15 @@
+"""Demonstrations on made-up data, one module per task.
+
+Each does what a user would do with data of their own, and prints at every
+step the call that it stands for. They need the core installation only.
+"""
+
+from keras_patching.demos.counting import counting_demo
+from keras_patching.demos.detection import detection_demo
+from keras_patching.demos.segmentation import segmentation_demo
+
+TASKS = {
+    "segmentation": segmentation_demo,
+    "counting": counting_demo,
+    "detection": detection_demo,
+}
