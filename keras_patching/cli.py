@@ -71,10 +71,10 @@ def _add_demo(commands):
     )
     parser.add_argument(
         "--task",
-        choices=("segmentation", "counting", "detection"),
+        choices=("segmentation", "counting"),
         default="segmentation",
-        help="what to demonstrate: segmentation of plants, or counting or "
-        "detection of seedlings (default: %(default)s)",
+        help="what to demonstrate: segmentation of plants, or counting of "
+        "seedlings (default: %(default)s)",
     )
     parser.add_argument(
         "--out",
