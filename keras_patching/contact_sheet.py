@@ -6,6 +6,8 @@ from PIL import Image, ImageDraw, ImageFont
 from keras_patching.data.inspecting import HAS_OBJECTS, pick_patches
 from keras_patching.visualization import (
     COLORS,
+    class_colors,
+    overlay_boxes,
     overlay_heatmap,
     overlay_mask,
     overlay_points,
@@ -23,7 +25,9 @@ _LONGEST_STEM = 16
 def contact_sheet(contents, num_patches=24, columns=6):
     """Show patches of a cache with their labels laid over.
 
-    Every class is among them, and patches with no, few and many objects.
+    Every class is among them, and patches with no, few and many objects; of
+    detection also patches of each stage that they were planned in, which is
+    named above them.
 
     Args:
         contents: A `CacheContents`.
@@ -34,7 +38,8 @@ def contact_sheet(contents, num_patches=24, columns=6):
         uint8 `(height, width, 3)`; a patch is about 192 pixels high. Class 0
         stays transparent, pixels without a label are grey. Heatmaps go from
         black, which is transparent, over red to white, the highest value in
-        the picture; points are ringed. Images that are not uint8 are scaled
+        the picture; points are ringed, boxes drawn in the colour of their
+        class. Images that are not uint8 are scaled
         from the smallest to the largest value among them.
 
     Example:
@@ -47,7 +52,13 @@ def contact_sheet(contents, num_patches=24, columns=6):
     colors = _colors(contents.manifest.parameters)
     highest = _highest(patches)
     cells = [
-        _cell(contents.names[index], picture, patch, colors, highest)
+        _cell(
+            _caption(contents.names[index], contents.stages[index]),
+            picture,
+            patch,
+            colors,
+            highest,
+        )
         for index, picture, patch in zip(
             indices, pictures, patches, strict=True
         )
@@ -76,6 +87,8 @@ def _sorts_of_patches(contents):
     """Give what `pick_patches` takes: how much each patch has of each sort."""
     if contents.class_pixels is not None:
         return contents.class_pixels
+    if contents.class_boxes is not None:
+        return _classes_and_stages(contents)
     if contents.objects is not None:
         return _empty_few_or_many(contents.objects)
     return np.ones((len(contents.names), 1), int)
@@ -87,6 +100,13 @@ def _empty_few_or_many(objects):
     many = has_objects & (objects > median)
     sorts = [~has_objects, has_objects & ~many, many]
     return np.stack(sorts, axis=1).astype(int)
+
+
+def _classes_and_stages(contents):
+    boxes = contents.class_boxes
+    stages = np.array(contents.stages)
+    is_stage = [stages == stage for stage in np.unique(stages)]
+    return np.column_stack([boxes, ~boxes.any(axis=1), *is_stage]).astype(int)
 
 
 def _highest(patches):
@@ -116,7 +136,7 @@ def _colors(parameters):
     return colors
 
 
-def _cell(name, picture, patch, colors, highest):
+def _cell(caption, picture, patch, colors, highest):
     # Enlarged before labels are drawn, which keeps their lines thin.
     factor = max(1, round(_CELL / len(picture)))
     picture = _enlarged(picture, factor)
@@ -130,33 +150,43 @@ def _cell(name, picture, patch, colors, highest):
         radius = max(3, len(picture) // 64)
         points = (patch["points"] + 0.5) * factor - 0.5
         picture = overlay_points(picture, points, _POINT, radius)
+    if "boxes" in patch:
+        boxes, color = patch["boxes"] * factor, class_colors(patch["labels"])
+        picture = overlay_boxes(picture, boxes, color=color)
     height = min(len(picture), 2 * _CELL)
-    return side_by_side({_shortened(name): picture}, height)
+    return side_by_side({caption: picture}, height)
 
 
 def _enlarged(array, factor):
     return array.repeat(factor, 0).repeat(factor, 1)
 
 
-def _shortened(name):
-    """Cut out the middle of a long image's name, not the number or origin."""
+def _caption(name, stage):
+    """Name a patch; one that was planned by its stage instead of its origin."""
     *stem, number, y, x = name.split("_")
-    stem = "_".join(stem)
-    if len(stem) > _LONGEST_STEM:
-        half = _LONGEST_STEM // 2
-        stem = f"{stem[: half - 1]}…{stem[-half:]}"
-    return "_".join([stem, number, y, x])
+    stem = _shortened("_".join(stem))
+    place = [y, x] if stage == "tile" else [stage]
+    return "_".join([stem, number, *place])
+
+
+def _shortened(stem):
+    """Cut out the middle of a long name of an image."""
+    if len(stem) <= _LONGEST_STEM:
+        return stem
+    half = _LONGEST_STEM // 2
+    return f"{stem[: half - 1]}…{stem[-half:]}"
 
 
 def _grid(cells, columns):
-    height, width = cells[0].shape[:2]
+    # Long captions are written smaller, in less height.
+    height, width = max(map(len, cells)), cells[0].shape[1]
     rows = (len(cells) + columns - 1) // columns
     shape = (rows * (height + _GUTTER), columns * (width + _GUTTER) + _GUTTER)
     sheet = np.full((*shape, 3), _PAPER, "uint8")
     for index, cell in enumerate(cells):
-        y = index // columns * (height + _GUTTER)
+        y = index // columns * (height + _GUTTER) + height - len(cell)
         x = index % columns * (width + _GUTTER) + _GUTTER
-        sheet[y : y + height, x : x + width] = cell
+        sheet[y : y + len(cell), x : x + width] = cell
     return sheet
 
 
@@ -165,6 +195,8 @@ def _legend(contents, colors):
     if contents.class_pixels is not None:
         image_pixels = contents.image_pixels.sum()
         return _class_legend(contents.class_pixels, image_pixels, colors)
+    if contents.class_objects is not None:
+        return _box_legend(contents)
     if contents.objects is not None:
         return _object_legend(contents.objects.sum(), contents.manifest.kinds)
     return []
@@ -174,6 +206,17 @@ def _object_legend(num_objects, kinds):
     swatches = {"heatmaps": (255, 0, 0), "points": _POINT}
     drawn = [(color, kind) for kind, color in swatches.items() if kind in kinds]
     return [(None, f"{num_objects:,.0f} objects"), *drawn]
+
+
+def _box_legend(contents):
+    """Pair the colour of each class with its name and its objects."""
+    names = contents.manifest.parameters["labels"]
+    counts = contents.class_objects.tolist()
+    colors = class_colors(range(len(names))).tolist()
+    return [
+        (tuple(color), f"{name}: {count:,}")
+        for color, name, count in zip(colors, names, counts, strict=True)
+    ]
 
 
 def _class_legend(pixels, image_pixels, colors):

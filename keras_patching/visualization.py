@@ -252,58 +252,155 @@ def overlay_boxes(image, boxes, captions=(), color=COLORS[1], width=None):
 
     Args:
         image: Array `(height, width[, channels])`, as for `to_uint8`.
-        boxes: Array `(n, 4)`, xyxy in pixels.
-        captions: Text per box, or none.
-        color: RGB of the lines.
+        boxes: Array `(n, 4)` of x1, y1, x2, y2 in pixels; pixel `i` reaches
+            from `i` to `i + 1`. The first are drawn over the others.
+        captions: Text per box, drawn above it; or none.
+        color: RGB of the lines, of all or per box.
         width: Their width in pixels; by default what suits the image.
 
     Returns:
         uint8 `(height, width, 3)`.
+
+    Raises:
+        ValueError: The boxes are of another shape.
+
+    Example:
+        >>> overlay_boxes(image, [[12, 8, 40, 31]], ["0.97"]).shape
+        (480, 640, 3)
     """
+    boxes = _checked_boxes(boxes)
     canvas = Image.fromarray(to_uint8(image))
-    width = width or max(2, min(canvas.size) // 250)
-    font = ImageFont.load_default(max(10, 6 * width))
+    width = width or max(2, min(canvas.size) // 300)
+    corners = _drawn_corners(boxes, canvas.size, width)
+    colors = np.broadcast_to(color, (len(boxes), 3)).tolist()
     draw = ImageDraw.Draw(canvas)
-    boxes = np.asarray(boxes, "float64").reshape(-1, 4).tolist()
-    for index, (x1, y1, x2, y2) in enumerate(boxes):
-        draw.rectangle((x1, y1, x2, y2), outline=tuple(color), width=width)
-        if len(captions):
-            place = (x1 + width, y1 + width)
-            frame = draw.textbbox(place, captions[index], font)
-            draw.rectangle(frame, fill=tuple(color))
-            draw.text(place, captions[index], _INK, font)
+    for corner, each in zip(corners[::-1], colors[::-1], strict=True):
+        _frame(draw, corner, tuple(each), width)
+    font = _tag_font(boxes, canvas.size)
+    written = list(zip(corners, captions, colors, strict=bool(len(captions))))
+    for corner, text, each in written[::-1]:
+        _tag(draw, corner, text, tuple(each), font)
     return np.asarray(canvas)
+
+
+def _checked_boxes(boxes):
+    boxes = np.asarray(boxes)
+    if boxes.size == 0:  # also of an empty list, which has no second axis
+        boxes = np.zeros((0, 4))
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or boxes.dtype.kind not in "iuf":
+        raise ValueError(
+            "Boxes must be an array (n, 4) of x1, y1, x2, y2 in pixels. "
+            f"Received: shape={boxes.shape}, dtype={boxes.dtype}"
+        )
+    return boxes
+
+
+def _drawn_corners(boxes, size, width):
+    """Give the outermost pixels of boxes, inside the picture, as lists."""
+    corners = np.rint(boxes).astype(int) - (0, 0, 1, 1)
+    corners = np.clip(corners, 0, np.tile(size, 2) - 1)
+    # A box is never thinner than its lines, which Pillow refuses.
+    corners[:, 2:] = np.maximum(corners[:, 2:], corners[:, :2] + width)
+    return corners.tolist()
+
+
+def _frame(draw, corners, color, width):
+    x1, y1, x2, y2 = corners
+    # A dark rim shows on bright images, where colours do not.
+    draw.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=_INK)
+    draw.rectangle((x1, y1, x2, y2), outline=color, width=width)
+
+
+def _tag_font(boxes, size):
+    """Give a font that suits the picture, smaller where boxes are small."""
+    suiting = max(11, min(size) // 70)
+    if len(boxes):
+        median = float(np.median(boxes[:, 2] - boxes[:, 0]))
+        suiting = min(suiting, round(median / 2.5))
+    return ImageFont.load_default(max(8, suiting))
+
+
+def _tag(draw, corners, text, color, font):
+    """Write on a patch of colour above a box, or in it at the upper edge."""
+    x1, y1, _, _ = corners
+    _, top, right, bottom = draw.textbbox((0, 0), text, font)
+    height = bottom - top + 4
+    y = y1 - height if y1 >= height else y1
+    x = max(0, min(x1, draw.im.size[0] - right - 4))
+    draw.rectangle((x, y, x + right + 3, y + height), fill=color)
+    draw.text((x + 2, y + 2 - top), text, _INK, font)
+
+
+def class_colors(labels):
+    """Give each label the colour of its class, as RGB `(n, 3)`."""
+    labels = np.asarray(labels, int)
+    return np.asarray(COLORS)[labels % len(COLORS)]
+
+
+def detection_panels(image, found, truth=None, names=None, height=None):
+    """Draw what a detector found, and what is true.
+
+    Args:
+        image: Array `(height, width[, channels])`, as for `to_uint8`.
+        found: Dict of `boxes` `(n, 4)`, xyxy in pixels, `scores` `(n,)` and
+            `labels` `(n,)`.
+        truth: Dict of `boxes` and `labels`, drawn too if given.
+        names: Names of the classes. Where there are several, boxes have the
+            colour of their class, and captions its name; otherwise captions
+            are scores only.
+        height: Height of each panel in pixels; by default the image's, but at
+            most 1024.
+
+    Returns:
+        Dict from caption to uint8 `(height, width, 3)`, for `side_by_side`.
+
+    Raises:
+        ValueError: Boxes are of another shape.
+    """
+    height = height or min(len(image), 1024)
+    # Boxes are drawn at the final size, since scaling would blur the lines.
+    picture = _resized(to_uint8(image), height)
+    zoom = height / len(image)
+    several = names is not None and len(names) > 1
+    panels = {}
+    if truth is not None:
+        panels[f"Truth: {len(truth['boxes'])}"] = overlay_boxes(
+            picture,
+            _checked_boxes(truth["boxes"]) * zoom,
+            color=class_colors(truth["labels"]) if several else COLORS[0],
+        )
+    panels[f"Found: {len(found['boxes'])}"] = overlay_boxes(
+        picture,
+        _checked_boxes(found["boxes"]) * zoom,
+        box_captions(found, names if several else None),
+        class_colors(found["labels"]) if several else COLORS[1],
+    )
+    return panels
+
+
+def box_captions(found, names=None):
+    """Give the score of each box, after the name of its class if given."""
+    captions = [f"{score:.2f}" for score in found["scores"]]
+    if names is None:
+        return captions
+    return [
+        f"{names[label]} {caption}"
+        for label, caption in zip(found["labels"], captions, strict=True)
+    ]
 
 
 def detection_figure(image, found, truth, names=None, height=None):
     """Show an image with its true boxes, and with those that were found.
 
     Args:
-        image: Array `(height, width[, channels])`, as for `to_uint8`.
-        found: Dict of `boxes` `(n, 4)`, xyxy in pixels, `scores` and `labels`.
-        truth: Dict of `boxes` and `labels`.
-        names: Names of the classes, for captions; by default scores only.
-        height: Height of each panel in pixels; by default the image's, but at
-            most 1024.
+        image, found, truth, names, height: As for `detection_panels`.
 
     Returns:
         uint8 `(height, width, 3)`.
     """
-    captions = [f"{score:.2f}" for score in found["scores"]]
-    if names is not None:
-        labels = [names[label] for label in found["labels"]]
-        captions = [
-            " ".join(pair) for pair in zip(labels, captions, strict=True)
-        ]
-    panels = {
-        f"Truth: {len(truth['boxes'])}": overlay_boxes(
-            image, truth["boxes"], color=COLORS[0]
-        ),
-        f"Found: {len(found['boxes'])}": overlay_boxes(
-            image, found["boxes"], captions
-        ),
-    }
-    return side_by_side(panels, height or min(len(image), 1024))
+    return side_by_side(
+        detection_panels(image, found, truth, names, height), height
+    )
 
 
 def side_by_side(panels, height=None, columns=None):

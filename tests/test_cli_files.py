@@ -1,6 +1,7 @@
 """The commands that read and write files: inspect, export, predict."""
 
 import csv
+import json
 
 import keras
 import numpy as np
@@ -8,10 +9,12 @@ import pytest
 
 from keras_patching import (
     HeatmapObjectCountingModel,
+    ObjectDetectionModel,
     PatchingSequence,
     SemanticSegmentationModel,
     cli,
     load_heatmap_dataset_with_csv_from_directory,
+    load_yolo_dataset_from_directory,
 )
 from keras_patching.data.image_io import read_image, write_image
 
@@ -163,6 +166,86 @@ def test_counting_is_inspected_exported_and_predicted(field, capsys):
         "points.csv",
         "results.csv",
     ]
+
+
+@pytest.fixture(params=["patches", "windows"])
+def boxes(field, request):
+    """A cache of two images, of which one has no objects and no patches."""
+    box = {"all_points_x": [2, 9], "all_points_y": [3, 8]}
+    labels = {"0": {"plants": [box]}, "1": {"plants": []}}
+    (field / "labels.json").write_text(json.dumps(labels))
+    return load_yolo_dataset_from_directory(
+        field / "labels.json",
+        field / "images",
+        8,
+        grid_size=2,
+        store=request.param,
+        verbose=False,
+    ).manifest
+
+
+def test_detection_is_inspected_and_exported(boxes, field, capsys):
+    assert run("inspect", boxes, "--out", field / "sheet.png") == 0
+    printed = capsys.readouterr().out
+    assert "1, which are " in printed
+    assert "plant " in printed
+    assert run("export", boxes, field / "files") == 0
+    stems = [
+        {path.stem for path in (field / "files" / folder).iterdir()}
+        for folder in ("images", "labels")
+    ]
+    assert len(stems[0]) == PatchingSequence(boxes).num_samples
+    assert stems[0] == stems[1]
+    assert {path.name for path in (field / "files").glob("*.*")} == {
+        "labels.json",
+        "classes.txt",
+    }
+
+
+def make_detector(path):
+    net = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.AveragePooling2D(4),
+            keras.layers.Conv2D(6, 1, bias_initializer="zeros"),
+        ]
+    )
+    model = ObjectDetectionModel(net, 2, anchors=((3, 4),), patch_size=8)
+    model.build((None, 8, 8, 3))
+    model.save(path)
+
+
+def test_objects_are_predicted_from_a_score_on(field, capsys):
+    model, images = field / "detector.keras", field / "images"
+    make_detector(model)
+    out = field / "found"
+    asked = "predict", model, images, "--out", out
+    assert run(*asked, "--score-threshold", "0") == 0
+    names = sorted(str(path.relative_to(out)) for path in out.rglob("*.*"))
+    assert names == [
+        "boxes.csv",
+        "coco.json",
+        "overlays/0.png",
+        "overlays/1.png",
+        "results.csv",
+    ]
+    with open(out / "results.csv", newline="") as stream:
+        assert all(int(row["count"]) > 0 for row in csv.DictReader(stream))
+    assert run(*asked, "--overwrite", "--score-threshold", "1") == 0
+    with open(out / "boxes.csv", newline="") as stream:
+        assert list(csv.DictReader(stream)) == []
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("score", ["1.5", "many"])
+def test_a_score_is_from_0_to_1(score, model, field, capsys):
+    asked = "predict", model, field / "images", "--out", field / "found"
+    with pytest.raises(SystemExit):
+        run(*asked, "--score-threshold", score)
+    assert "number" in capsys.readouterr().err
+    assert run(*asked, "--score-threshold", "0.5") == 1
+    message = "a SemanticSegmentationModel has no option score_threshold"
+    assert message in capsys.readouterr().err
 
 
 def test_predict_tells_of_each_file_that_failed(model, field, capsys):

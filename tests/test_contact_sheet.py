@@ -1,11 +1,14 @@
 """A contact sheet shows patches, their classes and what is unlabelled."""
 
+import json
+
 import numpy as np
 import pytest
 
 from keras_patching import (
     load_dataset_from_directory_with_segmentation_masks,
     load_heatmap_dataset_with_csv_from_directory,
+    load_yolo_dataset_from_directory,
 )
 from keras_patching.contact_sheet import contact_sheet, stack
 from keras_patching.data.image_io import write_image
@@ -85,3 +88,33 @@ def test_heatmaps_and_points_are_laid_over_empty_and_full_patches(tmp_path):
         red, _, blue = np.moveaxis(cells.astype(int), -1, 0)
         assert (red > blue + 100).any()
         assert (cells == 90).all(axis=-1).sum() > 192 * 192
+
+
+@pytest.mark.parametrize("store", ["patches", "windows"])
+def test_boxes_have_the_colour_of_their_class(tmp_path, store):
+    names = "a", "an image whose name does not fit above a patch"
+    for name in names:
+        image = np.full((64, 64, 3), 90, "uint8")
+        write_image(tmp_path / f"{name}.png", image)
+    box = {"all_points_x": [8, 20], "all_points_y": [30, 39], "label": "leaf"}
+    other = box | {"all_points_x": [30, 50], "label": "fruit"}
+    entries = {names[0]: {"plants": [box, other]}, names[1]: {"plants": [box]}}
+    (tmp_path / "labels.json").write_text(json.dumps(entries))
+    sequence = load_yolo_dataset_from_directory(
+        "labels.json",
+        tmp_path,
+        32,
+        grid_size=2,
+        labels=("leaf", "fruit", "root"),
+        augment=False,
+        store=store,
+        verbose=False,
+    )
+    contents = CacheContents(sequence.manifest)
+    sheet = contact_sheet(contents, num_patches=12, columns=3)
+    cells = sheet[60:]  # below the legend
+    assert shows(cells, COLORS[0])
+    assert shows(cells, COLORS[1])
+    assert not shows(cells, COLORS[2])
+    assert shows(sheet, COLORS[2])  # in the legend
+    assert shows(cells, (90, 90, 90))

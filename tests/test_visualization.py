@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from keras_patching import visualization
+from keras_patching.visualization import COLORS
 
 RNG = np.random.default_rng(0)
 
@@ -246,3 +247,107 @@ def test_points_on_a_large_image_move_with_it():
     )
     changed = np.argwhere((panels["Located: 1"] != 100).any(axis=-1))
     assert np.abs(changed.mean(axis=0) - (500, 25)).max() < 2
+
+
+BOXES = np.array([[10, 20, 30, 50], [40, 20, 70, 40]])
+
+
+def test_boxes_frame_their_pixels_and_leave_the_inside_visible():
+    picture = visualization.overlay_boxes(
+        grey(60, 80), BOXES, color=[(255, 0, 0), (0, 255, 0)], width=2
+    )
+    for color, (x1, y1, x2, y2) in zip(
+        ((255, 0, 0), (0, 255, 0)), BOXES, strict=True
+    ):
+        frame = np.zeros((60, 80), bool)
+        frame[y1:y2, x1:x2] = True
+        frame[y1 + 2 : y2 - 2, x1 + 2 : x2 - 2] = False
+        np.testing.assert_array_equal((picture == color).all(-1), frame)
+        inside = picture[y1 + 2 : y2 - 2, x1 + 2 : x2 - 2]
+        np.testing.assert_array_equal(inside, 100)
+
+
+def test_a_caption_stands_above_its_box_or_in_it_where_there_is_no_room():
+    low, high = [[10, 40, 70, 55]], [[10, 0, 70, 50]]
+    plain, captioned = (
+        visualization.overlay_boxes(grey(60, 80), low, captions)
+        for captions in ((), ("0.97",))
+    )
+    changed = np.argwhere((plain != captioned).any(axis=-1))
+    assert changed[:, 0].max() <= 40
+    assert changed[:, 0].min() > 20
+    inside = visualization.overlay_boxes(grey(60, 80), high, ["0.97"])
+    plain = visualization.overlay_boxes(grey(60, 80), high)
+    changed = np.argwhere((plain != inside).any(axis=-1))
+    assert 5 < changed[:, 0].max() < 20
+
+
+def test_boxes_at_the_edge_and_smaller_than_a_line_are_drawn():
+    boxes = [[0, 0, 80, 60], [30.2, 30.1, 30.9, 30.3], [79.5, 59.5, 80, 60]]
+    picture = visualization.overlay_boxes(
+        grey(60, 80), boxes, ["a wide caption"] * 3, color=(255, 0, 0)
+    )
+    is_red = (picture == (255, 0, 0)).all(axis=-1)
+    assert is_red[0].all()
+    assert is_red[-1].all()
+    assert is_red[:, 0].any()
+    assert is_red[29:33, 29:33].any()
+
+
+def test_no_boxes_leave_the_image_as_it_is():
+    image = grey(20, 30)
+    for boxes in ([], np.zeros((0, 4))):
+        picture = visualization.overlay_boxes(image, boxes)
+        np.testing.assert_array_equal(picture, image)
+
+
+@pytest.mark.parametrize("boxes", [np.ones((3, 5)), np.ones(4), [["a"] * 4]])
+def test_what_are_no_boxes_is_an_error(boxes):
+    with pytest.raises(ValueError, match=r"\(n, 4\).* Received: shape="):
+        visualization.overlay_boxes(grey(20, 30), boxes)
+
+
+def detections(boxes, labels):
+    boxes = np.array(boxes, "float32")
+    return {
+        "boxes": boxes,
+        "scores": np.linspace(0.9, 0.5, len(boxes)),
+        "labels": np.array(labels),
+    }
+
+
+def test_found_boxes_stand_beside_true_ones():
+    image, found = grey(64, 80), detections(BOXES[:1], [0])
+    truth = detections(BOXES, [0, 0])
+    figure = visualization.detection_figure(image, found, truth, ("plant",))
+    assert figure.shape[1] == 2 * 80 + 4
+    left, right = figure[-64:, :80], figure[-64:, 84:]
+    np.testing.assert_array_equal(left[20, 40:70], [COLORS[0]] * 30)
+    np.testing.assert_array_equal(right[20, 40:70], 100)
+    np.testing.assert_array_equal(right[49, 10:30], [COLORS[1]] * 20)
+    panels = visualization.detection_panels(image, found)
+    assert list(panels) == ["Found: 1"]
+
+
+def test_boxes_of_several_classes_have_colours_and_names():
+    image, found = grey(64, 80), detections(BOXES, [0, 2])
+    panels = visualization.detection_panels(
+        image, found, found, ("leaf", "root", "fruit")
+    )
+    for panel in panels.values():
+        np.testing.assert_array_equal(panel[49, 10:30], [COLORS[0]] * 20)
+        np.testing.assert_array_equal(panel[39, 40:70], [COLORS[2]] * 30)
+    assert visualization.box_captions(found) == ["0.90", "0.50"]
+    assert visualization.box_captions(found, ("leaf", "root", "fruit")) == [
+        "leaf 0.90",
+        "fruit 0.50",
+    ]
+
+
+def test_boxes_on_a_large_image_move_with_it():
+    found = detections([[100, 1600, 300, 2000]], [0])
+    panels = visualization.detection_panels(grey(2048, 1024), found, height=512)
+    panel = panels["Found: 1"]
+    assert panel.shape == (512, 256, 3)
+    lines = np.argwhere((panel == COLORS[1]).all(axis=-1))
+    assert lines.max(axis=0).tolist() == [499, 74]

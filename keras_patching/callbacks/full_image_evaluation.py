@@ -11,7 +11,8 @@ class FullImageEvaluation(keras.callbacks.Callback):
     the names `val_full_<score>`: for segmentation `val_full_mean_iou` and
     `val_full_iou_<class>`; for counting `val_full_count_mae`,
     `val_full_count_relative_error`, `val_full_precision`, `val_full_recall`
-    and `val_full_f1`. Put this callback before those that watch its scores,
+    and `val_full_f1`; for detection `val_full_ap50` and
+    `val_full_ap50_95`. Put this callback before those that watch its scores,
     such as `EarlyStopping` and `ModelCheckpoint`.
 
     Args:
@@ -19,7 +20,8 @@ class FullImageEvaluation(keras.callbacks.Callback):
             may be of different sizes.
         targets: Their targets, as `evaluate_full_images` takes them: masks
             `(height, width)` or their paths for segmentation; for counting
-            arrays `(n, 2)` of points `(y, x)` in pixels.
+            arrays `(n, 2)` of points `(y, x)` in pixels; for detection dicts
+            of `boxes` `(n, 4)`, xyxy in pixels, and `labels` `(n,)`.
         every: Evaluate after the first epoch and after every so many. In
             between, the last scores are repeated: others find them.
 

@@ -10,6 +10,7 @@ from keras_patching.data.image_io import read_image, read_mask
 from keras_patching.data.whole_files import write_whole_image
 from keras_patching.visualization import (
     counting_panels,
+    detection_panels,
     overlay_mask,
     side_by_side,
     to_uint8,
@@ -24,9 +25,10 @@ class PredictionGallery(keras.callbacks.Callback):
     After an epoch, `epoch_001_0.png` shows the first image beside its
     stitched prediction, `epoch_001_1.png` the second, and so on. Masks that
     the model decodes are laid over the image; objects that it locates are
-    ringed, beside the heatmap with the count. Otherwise the output itself is
-    shown, from its smallest to its largest value. Pictures of the same names
-    are replaced.
+    ringed, beside the heatmap with the count; of a detection model the merged
+    boxes are drawn, with their scores. Otherwise the output itself is shown,
+    from its smallest to its largest value. Pictures of the same names are
+    replaced.
 
     Args:
         images: Whole images `(height, width, channels)`: an array, or a list
@@ -36,7 +38,8 @@ class PredictionGallery(keras.callbacks.Callback):
         targets: What is true, to be shown between image and prediction: masks
             `(height, width)` or their paths, where pixels of the model's
             `ignore_value` stay without colour; for counting arrays `(n, 2)` of
-            points `(y, x)` in pixels.
+            points `(y, x)` in pixels; for detection dicts of `boxes` `(n, 4)`,
+            xyxy in pixels, and `labels` `(n,)`.
 
     Raises:
         ValueError: If there are no images, targets are not as many, `every`
@@ -87,11 +90,9 @@ class PredictionGallery(keras.callbacks.Callback):
 def _draw(model, image, target):
     image = _read(image, getattr(model, "read_image", read_image))
     height = min(len(image), _MAX_HEIGHT)
-    output = _predict(model, image)
-    # Models are told apart by what they can do: others' models, too.
-    draw = _draw_counting if hasattr(model, "locate") else _draw_pixels
+    output = model.predict(image[None], verbose=0)
     panels = {"Input": to_uint8(image)}
-    panels.update(draw(model, image, output, target, height))
+    panels.update(_drawer(model)(model, image, output, target, height))
     return side_by_side(panels, height)
 
 
@@ -100,14 +101,18 @@ def _read(array, read):
     return read(array) if is_path else np.asarray(array)
 
 
-def _predict(model, image):
-    output = model.predict(image[None], verbose=0)
-    if not hasattr(output, "shape"):
-        raise ValueError(
-            "PredictionGallery shows the output of models that have one. "
-            f"Received: a {type(output).__name__} of {len(output)} outputs"
-        )
-    return np.asarray(output)
+def _drawer(model):
+    """Tell models apart by what they can do: others' models, too."""
+    if hasattr(model, "merge_predictions"):
+        return _draw_detection
+    if hasattr(model, "locate"):
+        return _draw_counting
+    return _draw_pixels
+
+
+def _draw_detection(model, image, output, boxes, height):
+    (found,) = model.merge_predictions(output, image.shape[:2])
+    return detection_panels(image, found, boxes, model.labels, height)
 
 
 def _draw_counting(model, image, output, points, height):
@@ -116,12 +121,21 @@ def _draw_counting(model, image, output, points, height):
 
 
 def _draw_pixels(model, image, output, mask, height):
-    panels = {}
+    output, panels = _only(output), {}
     if mask is not None:
         mask = _read(mask, getattr(model, "read_target", read_mask))
         panels["Truth"] = overlay_mask(image, _labelled(mask, model))
     panels["Prediction"] = _draw_output(model, image, output)
     return panels
+
+
+def _only(output):
+    if not hasattr(output, "shape"):
+        raise ValueError(
+            "PredictionGallery shows the output of models that have one. "
+            f"Received: a {type(output).__name__} of {len(output)} outputs"
+        )
+    return np.asarray(output)
 
 
 def _labelled(mask, model):

@@ -2,9 +2,7 @@
 
 import concurrent.futures
 import contextlib
-import csv
 import itertools
-import json
 import os
 import pathlib
 import shutil
@@ -12,16 +10,18 @@ import tempfile
 
 import keras
 
-from keras_patching.data.image_io import write_image
-from keras_patching.data.inspecting import (
-    open_shard,
-    patch_names,
-    without_padding,
-)
 from keras_patching.data.manifest import (
     SHARD_FOLDER,
     load_cache,
     write_manifest,
+)
+from keras_patching.data.named_patches import patch_names, read_patches
+from keras_patching.data.patch_files import (
+    write_boxes_json,
+    write_boxes_yolo,
+    write_pixels,
+    write_points_csv,
+    write_points_json,
 )
 
 
@@ -29,12 +29,19 @@ def export_patches(path, directory, verbose=True):
     """Write the patches of a cache as image files and label files.
 
     A patch is `images/leaf_0001_y0128_x0256.png`: of the image `leaf.png` the
-    second patch in row-major order, its top-left corner in row 128 and column
-    256. Masks (class ids) and heatmaps (objects per pixel) have the same name
-    in a folder of their kind; PNG where it holds the dtype and channels, else
-    TIFF. Points lie beside the images, in pixels of the patch, each in the
-    patch that owns it: as a JSON file per patch, and all of them as
-    `images/points.csv`. The loaders read the folders as those of a data set.
+    second patch (tiles are in row-major order), its top-left corner in row 128
+    and column 256. Masks (class ids) and heatmaps (objects per pixel) have the
+    same name in a folder of their kind; PNG where it holds the dtype and
+    channels, else TIFF. Points lie beside the images, in pixels of the patch,
+    each in the patch that owns it: as a JSON file per patch, and all of them
+    as `images/points.csv`. Boxes, in pixels of the patch, are in
+    `labels.json`; for other tools also in `labels/leaf_0001_y0128_x0256.txt`,
+    a YOLO row `class x y width height` per object (centre and size as
+    fractions of the patch), with the names of the classes in the lines of
+    `classes.txt`. The loaders read what was written as a data set.
+
+    Patches that a cache cuts when they are read, as of detection with
+    `store="windows"`, are cut: both stores give the same files.
 
     Args:
         path: A manifest, or a folder that holds only one.
@@ -47,22 +54,21 @@ def export_patches(path, directory, verbose=True):
 
     Raises:
         FileNotFoundError: If there is no manifest.
-        ValueError: If the cache is damaged, holds labels of a kind that
-            cannot be exported, or if `directory` is not empty or cannot be
-            written.
+        ValueError: If the cache is damaged, or if `directory` is not empty or
+            cannot be written.
 
     Example:
     >>> export_patches("field/images_patches", "for_labelling")
     480
     """
     path, manifest = load_cache(path)
-    _check_kinds(manifest.kinds, path)
     with _new_directory(directory) as target:
-        for kind in manifest.kinds:
-            (target / WRITERS[kind][0]).mkdir(exist_ok=True)
-        jobs = [(path, source, target) for source in manifest.sources]
-        _run(_write_source, jobs, "image", verbose)
-        _write_tables(path, manifest, target)
+        for folder in _folders(manifest):
+            (target / folder).mkdir()
+        jobs = [(path, manifest, source, target) for source in manifest.sources]
+        written = _run(_write_source, jobs, "image", verbose)
+        patches = list(itertools.chain.from_iterable(written))
+        _write_tables(manifest, patches, target)
     return manifest.num_patches
 
 
@@ -102,101 +108,75 @@ def export_copy(path, directory, verbose=True):
     return pathlib.Path(directory) / manifest.file_name
 
 
-def write_pixels(path, array):
-    """Write an array `(height, width[, channels])` as PNG, else as TIFF.
+# Kinds of arrays that are written as image files, in folders of these names.
+_PIXELS = ("images", "masks", "heatmaps")
 
-    Args:
-        path: `pathlib.Path` without a suffix; its dots are part of the name.
-        array: The array.
+
+def _folders(manifest):
+    """Give the folders that the patches of a cache are written to."""
+    kinds = set(manifest.kinds)
+    folders = {"images"} | kinds.intersection(_PIXELS)
+    return folders | {"labels"} if "boxes" in kinds else folders
+
+
+def _write_source(manifest_path, manifest, source, target):
+    """Write the patches of one image.
+
+    Returns:
+        List per patch of the name of its image file, and of a dict of its
+        arrays that are no pixels.
     """
-    try:
-        write_image(path.with_name(f"{path.name}.png"), array)
-    except ValueError:  # PNG cannot hold it exactly
-        write_image(path.with_name(f"{path.name}.tif"), array)
+    written = []
+    for name, patch in zip(
+        patch_names(source),
+        read_patches(manifest_path, manifest, source),
+        strict=True,
+    ):
+        image_file = _write_patch(target, name, patch, manifest.patch_size)
+        labels = {k: v for k, v in patch.items() if k not in _PIXELS}
+        written.append((image_file, labels))
+    return written
 
 
-def write_points_json(path, points):
-    """Write the points of a patch, as the JSON loader reads them.
-
-    Args:
-        path: `pathlib.Path` without a suffix; its dots are part of the name.
-        points: float32 `(m, 2)` of `(y, x)` in pixels, padded with -1.
-    """
-    pairs = _decimals(points)
-    axes = {
-        axis: {f"p{index}": pair[k] for index, pair in enumerate(pairs, 1)}
-        for axis, k in (("x", 1), ("y", 0))
+def _write_patch(target, name, patch, patch_size):
+    """Write the files of one patch, and give the name of its image file."""
+    files = {
+        kind: write_pixels(target / kind / name, patch[kind])
+        for kind in _PIXELS
+        if kind in patch
     }
-    path.with_name(f"{path.name}.json").write_text(json.dumps(axes))
+    if "points" in patch:
+        path = target / "images" / f"{name}.json"
+        write_points_json(path, patch["points"])
+    if "boxes" in patch:
+        path = target / "labels" / f"{name}.txt"
+        write_boxes_yolo(path, patch["boxes"], patch["labels"], patch_size)
+    return files["images"].name
 
 
-def write_points_csv(folder, patches):
-    """Write the points of all patches in a file, as the CSV loader reads them.
-
-    Args:
-        folder: `pathlib.Path` of the folder of the images.
-        patches: Iterable of pairs: name, and points as in `write_points_json`.
-    """
-    path = folder / "points.csv"
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        for name, points in patches:
-            numbers = [
-                number for y, x in _decimals(points) for number in (x, y)
-            ]
-            writer.writerow([name, *numbers])
-
-
-def _decimals(points):
-    """Give points without padding, as the shortest decimals that are equal."""
-    return [
-        [float(str(number)) for number in point]
-        for point in without_padding(points)
-    ]
-
-
-# For each kind: the folder of its files, and how to write a patch, as a
-# function of a path without suffix and of the patch's array.
-WRITERS = {
-    "images": ("images", write_pixels),
-    "masks": ("masks", write_pixels),
-    "heatmaps": ("heatmaps", write_pixels),
-    "points": ("images", write_points_json),
-}
-# For kinds that are written as one file too: how to, as a function of that
-# folder and of pairs of name and array, of all patches.
-TABLE_WRITERS = {"points": write_points_csv}
-
-
-def _check_kinds(kinds, path):
-    unknown = [kind for kind in kinds if kind not in WRITERS]
-    if unknown:
-        raise ValueError(
-            f"{path}: holds {', '.join(unknown)}, which cannot be exported. "
-            f"Expected only {', '.join(WRITERS)}. Make a copy of the cache "
-            "instead (`keras-patching export --copy`)."
+def _write_tables(manifest, patches, target):
+    """Write the files that hold the labels of all patches."""
+    if "points" in manifest.kinds:
+        write_points_csv(
+            target / "images" / "points.csv",
+            (
+                (pathlib.PurePath(name).stem, labels["points"])
+                for name, labels in patches
+            ),
         )
-
-
-def _write_source(manifest_path, source, target):
-    for kind in source.shards:
-        folder, write = WRITERS[kind]
-        for name, patch in _named_patches(manifest_path, source, kind):
-            write(target / folder / name, patch)
-
-
-def _write_tables(manifest_path, manifest, target):
-    for kind in TABLE_WRITERS.keys() & set(manifest.kinds):
-        patches = itertools.chain.from_iterable(
-            _named_patches(manifest_path, source, kind)
-            for source in manifest.sources
+    if "boxes" in manifest.kinds:
+        names = manifest.parameters["labels"]
+        write_boxes_json(
+            target / "labels.json",
+            (
+                (name, labels["boxes"], labels["labels"])
+                for name, labels in patches
+            ),
+            names,
+            manifest.patch_size,
         )
-        TABLE_WRITERS[kind](target / WRITERS[kind][0], patches)
-
-
-def _named_patches(manifest_path, source, kind):
-    patches = open_shard(manifest_path, source.shards[kind])
-    return zip(patch_names(source), patches, strict=True)
+        lines = "".join(f"{name}\n" for name in names)
+        (target / "classes.txt").write_text(lines, encoding="utf-8")
 
 
 @contextlib.contextmanager
@@ -241,7 +221,11 @@ def _check_empty(directory):
 
 
 def _run(function, jobs, unit, verbose):
-    """Call a function with each job's arguments, in a few threads."""
+    """Call a function with each job's arguments, in a few threads.
+
+    Returns:
+        List of what it returned, in the order of the jobs.
+    """
     workers = min(4, os.cpu_count() or 1)
     progress = keras.utils.Progbar(
         len(jobs), unit_name=unit, verbose=int(verbose)
@@ -255,3 +239,4 @@ def _run(function, jobs, unit, verbose):
         finally:
             for future in futures:
                 future.cancel()
+    return [future.result() for future in futures]

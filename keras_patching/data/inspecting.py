@@ -1,19 +1,23 @@
 """Tells what a patch cache holds, from its manifest."""
 
+import collections
 import json
 import pathlib
 
 import numpy as np
 
-from keras_patching.data.manifest import (
-    SHARD_FOLDER,
-    list_manifests,
-    load_cache,
+from keras_patching.data.manifest import list_manifests, load_cache
+from keras_patching.data.named_patches import (
+    open_shard,
+    patch_names,
+    read_patches,
 )
 
 # A patch has objects from half a one on, as for the foreground of a
 # `PatchingSequence`: what a Gaussian beyond the seam leaves here is none.
 HAS_OBJECTS = 0.5
+# Kinds of shards that are no labels, or belong to those of another kind.
+_NO_LABELS = {"images", "windows", "box_labels", "objects"}
 
 
 def list_caches(path):
@@ -93,6 +97,7 @@ class CacheContents:
         shard_bytes: Dict from a shard's file name to its size in bytes.
         names: Name of each patch: `leaf_0001_y0128_x0256` is the second patch
             of `leaf.png`, its top-left corner in row 128 and column 256.
+        stages: Stage of each patch, as in `SourceRecord`.
 
     Raises:
         FileNotFoundError: If there is no manifest.
@@ -112,6 +117,9 @@ class CacheContents:
             name
             for source in self.manifest.sources
             for name in patch_names(source)
+        ]
+        self.stages = [
+            stage for source in self.manifest.sources for stage in source.stages
         ]
         self._places = [
             (source, row)
@@ -155,9 +163,47 @@ class CacheContents:
         """Objects per patch, numbers `(patches,)`.
 
         Those of points are integers, each in the patch that owns it; sums of
-        ready heatmaps are not. `None` where labels are not of objects.
+        ready heatmaps are not. Boxes are in as many patches as hold their
+        centre. `None` where labels are not of objects.
         """
         return self._facts("objects")
+
+    @property
+    def class_boxes(self):
+        """Boxes per class, int array `(patches, classes)`.
+
+        `None` where labels are no boxes.
+        """
+        labels = self._read_shards("box_labels")
+        return labels and np.concatenate(
+            [self._count_labels(each) for each in labels]
+        )
+
+    @property
+    def class_objects(self):
+        """Objects of the images per class, int array `(classes,)`.
+
+        Each is counted once, in however many patches it is. `None` where
+        labels are no boxes.
+        """
+        objects = self._read_shards("objects")
+        return objects and sum(
+            self._count_labels(each[0, :, 4]) for each in objects
+        )
+
+    def _read_shards(self, kind):
+        """Read the shards of a kind, an array per image; `None` without."""
+        if kind not in self.manifest.kinds:
+            return None
+        return [
+            np.asarray(open_shard(self.path, source.shards[kind]))
+            for source in self.manifest.sources
+        ]
+
+    def _count_labels(self, labels):
+        """Count each class along the last axis; others, as -1, do not count."""
+        classes = np.arange(len(self.manifest.parameters["labels"]))
+        return (labels[..., None] == classes).sum(axis=-2)
 
     def _facts(self, name):
         facts = [
@@ -174,62 +220,87 @@ class CacheContents:
             index: Number of the patch.
 
         Returns:
-            Dict from kind ("images", "masks", "heatmaps", "points") to an
-            array of the shard's dtype: `(height, width, channels)` for images,
-            `(n, 2)` of `(y, x)` in pixels of the patch for points.
+            Dict of arrays, those that the cache has, in the shards' dtypes:
+            "images" `(height, width, channels)`, "masks" and "heatmaps"
+            `(height, width)`, "points" `(n, 2)` of `(y, x)`, "boxes" `(n, 4)`
+            of x1, y1, x2, y2, all in pixels of the patch, and their "labels"
+            `(n,)`.
         """
         source, row = self._places[index]
-        patch = {
-            kind: np.array(open_shard(self.path, shard)[row])
-            for kind, shard in source.shards.items()
-        }
-        if "points" in patch:
-            patch["points"] = without_padding(patch["points"])
+        (patch,) = read_patches(self.path, self.manifest, source, [row])
         return patch
 
     def describe(self):
         """Say in lines of text what the cache holds."""
         manifest = self.manifest
         height, width = manifest.patch_size
-        image_pixels = self.image_pixels
-        padding = 1 - image_pixels.mean() / (height * width)
         facts = {
             "task": manifest.task,
             "patch size": f"{height} x {width}",
-            **{
-                name: json.dumps(value)
-                for name, value in manifest.parameters.items()
-            },
+            **_tell_parameters(manifest),
             "labels": _tell_labels(manifest),
             "images": f"{len(manifest.sources):,}",
-            "patches": f"{manifest.num_patches:,}",
+            "patches": f"{manifest.num_patches:,}{_tell_stages(self.stages)}",
             "on disk": f"{sum(self.shard_bytes.values()):,} bytes",
-            "padding": f"{padding:.1%} of the pixels, not counted below",
+            "padding": self._tell_padding(),
         }
         if self.objects is not None:
-            facts.update(_tell_objects(self.objects))
+            facts.update(_tell_objects(self.objects, self.class_objects))
         longest = max(map(len, facts))
         lines = [f"  {name:<{longest + 2}}{facts[name]}" for name in facts]
         if self.class_pixels is not None:
-            lines += ["", *_class_table(self.class_pixels, image_pixels)]
+            lines += ["", *_pixel_table(self.class_pixels, self.image_pixels)]
+        if "boxes" in manifest.kinds:
+            names = manifest.parameters["labels"]
+            table = _box_table(names, self.class_objects, self.class_boxes)
+            lines += ["", *table]
         return "\n".join([str(self.path), *lines])
+
+    def _tell_padding(self):
+        padded = 1 - self.image_pixels.mean() / np.prod(
+            self.manifest.patch_size
+        )
+        counted = "" if self.class_pixels is None else ", not counted below"
+        return f"{padded:.1%} of the pixels{counted}"
 
 
 def _pixels_inside(image_size, origins, patch_size):
-    inside = np.asarray(image_size) - np.asarray(origins)
+    # An image without objects may have no patches.
+    inside = np.asarray(image_size) - np.asarray(origins, int).reshape(-1, 2)
     return np.clip(inside, 0, patch_size).prod(axis=1)
 
 
+def _tell_parameters(manifest):
+    """Give the parameters; names of classes have a table of their own."""
+    return {
+        name: json.dumps(value)
+        for name, value in manifest.parameters.items()
+        if name != "labels"
+    }
+
+
 def _tell_labels(manifest):
-    kinds = ", ".join(kind for kind in manifest.kinds if kind != "images")
-    folder = manifest.label_folder
+    kinds = [kind for kind in manifest.kinds if kind not in _NO_LABELS]
+    kinds, folder = ", ".join(kinds), manifest.label_folder
     return (f"{kinds} from {folder}" if folder else kinds) or "none"
 
 
-def _tell_objects(objects):
+def _tell_stages(stages):
+    counts = collections.Counter(stages)
+    if len(counts) == 1:
+        return ""
+    told = ", ".join(f"{stage} {count:,}" for stage, count in counts.items())
+    return f" ({told})"
+
+
+def _tell_objects(objects, class_objects):
+    """Tell of objects in patches; of boxes also in images."""
     empty = (objects < HAS_OBJECTS).sum()
+    total = _rounded(objects.sum())
+    if class_objects is not None:
+        total = f"{class_objects.sum():,}, which are {total} in patches"
     return {
-        "objects": _rounded(objects.sum()),
+        "objects": total,
         "per patch": f"{_rounded(objects.min())} to "
         f"{_rounded(objects.max())}, {objects.mean():.4g} on average",
         "empty patches": f"{empty:,} ({empty / len(objects):.1%})",
@@ -240,7 +311,7 @@ def _rounded(number):
     return f"{number:,}" if isinstance(number, np.integer) else f"{number:,.2f}"
 
 
-def _class_table(pixels, image_pixels):
+def _pixel_table(pixels, image_pixels):
     columns = {str(index): counts for index, counts in enumerate(pixels.T)}
     unlabelled = image_pixels - pixels.sum(axis=1)
     if unlabelled.any():
@@ -254,34 +325,14 @@ def _class_table(pixels, image_pixels):
         )
 
 
-def patch_names(source):
-    """Name the patches of a `SourceRecord`: image, number, and origin.
-
-    Example:
-    >>> patch_names(source)[1]
-    'leaf_0001_y0128_x0256'
-    """
-    stem = "_".join(pathlib.PurePosixPath(source.name).with_suffix("").parts)
-    digits = max(4, len(str(len(source.origins) - 1)))
-    return [
-        f"{stem}_{number:0{digits}}_y{y:04}_x{x:04}"
-        for number, (y, x) in enumerate(source.origins)
-    ]
-
-
-def without_padding(points):
-    """Give the points of a patch without the -1 that pads them.
-
-    Args:
-        points: `(m, 2)` of `(y, x)` in pixels of the patch.
-    """
-    return points[points[:, 0] >= 0]
-
-
-def open_shard(manifest_path, record):
-    """Map the array of a shard, patches first, without reading it."""
-    path = manifest_path.parent / SHARD_FOLDER / record.file
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+def _box_table(names, objects, boxes):
+    wide = max(14, *(len(name) + 2 for name in names))
+    yield f"  {'class':<{wide}}{'objects':>12}{'boxes':>12}{'in patches':>12}"
+    for name, count, per_patch in zip(names, objects, boxes.T, strict=True):
+        yield (
+            f"  {name:<{wide}}{count:>12,}{per_patch.sum():>12,}"
+            f"{(per_patch > 0).sum():>12,}"
+        )
 
 
 def pick_patches(pixels, count):

@@ -2,9 +2,11 @@
 
 from keras_patching.visualization import overlay_points
 
+OPTIONS = ()
 OUTPUTS = {"heatmaps": ".tif", "overlays": ".png"}
 # In the long form that the CSV loader reads as labels.
 TABLES = {"points.csv": ("image", "x", "y", "score")}
+DOCUMENTS = {}
 
 
 def predict(model, image):

@@ -3,9 +3,12 @@
 What is written for a task is said by a module of its own, such as
 `counting_report`, with
 
+- `OPTIONS`: names of keyword arguments of `predict`,
 - `OUTPUTS`: dict from folder to the suffix of the images in it,
 - `TABLES`: dict from the name of a CSV file, beside `results.csv`, to its
   columns, the first of which is the image's name,
+- `DOCUMENTS`: dict from the name of a JSON file to a function that gives its
+  content, from model, rows of `results.csv` and dict from table to rows,
 - `predict`: a function of model and image,
 - `describe`: a function of model, image and prediction. It gives a dict from
   folder to array, a dict from column of `results.csv` to number, and a dict
@@ -14,6 +17,7 @@ What is written for a task is said by a module of its own, such as
 
 import csv
 import dataclasses
+import json
 import os
 import pathlib
 import time
@@ -27,8 +31,15 @@ from keras_patching.data.whole_files import (
     whole_file,
     write_whole_image,
 )
-from keras_patching.inference import counting_report, segmentation_report
+from keras_patching.inference import (
+    counting_report,
+    detection_report,
+    segmentation_report,
+)
 from keras_patching.models.counting import HeatmapObjectCountingModel
+from keras_patching.models.detection.object_detection_model import (
+    ObjectDetectionModel,
+)
 from keras_patching.models.segmentation.semantic_segmentation_model import (
     SemanticSegmentationModel,
 )
@@ -36,6 +47,7 @@ from keras_patching.models.segmentation.semantic_segmentation_model import (
 REPORTS = {
     SemanticSegmentationModel: segmentation_report,
     HeatmapObjectCountingModel: counting_report,
+    ObjectDetectionModel: detection_report,
 }
 RESULTS = "results.csv"
 
@@ -91,7 +103,9 @@ def load_model(path):
     return model
 
 
-def predict_files(model, paths, directory, overwrite=False, verbose=True):
+def predict_files(
+    model, paths, directory, overwrite=False, verbose=True, **options
+):
     """Predict image files and write what was found, one image at a time.
 
     A segmentation model writes for `leaf.jpg` the class ids of its pixels as
@@ -104,6 +118,11 @@ def predict_files(model, paths, directory, overwrite=False, verbose=True):
     `points.csv` (image, x, y, score), and count and number of located ones in
     `results.csv`. They may be fewer than the count: see `model.locate`.
 
+    A detection model writes the boxes over the image as `overlays/leaf.png`,
+    those of all images in `boxes.csv` (image, x1, y1, x2, y2, score, label)
+    and in `coco.json`, in the format of COCO, and their number, in all and per
+    class, in `results.csv`.
+
     An image that fails does not keep the others from being predicted.
 
     Args:
@@ -113,14 +132,17 @@ def predict_files(model, paths, directory, overwrite=False, verbose=True):
         directory: Folder to write to.
         overwrite: Whether to replace results that are in it already.
         verbose: Whether to show a progress bar.
+        **options: Of a detection model `score_threshold=0.3`, the lowest score
+            of a box.
 
     Returns:
         `FilePredictions`.
 
     Raises:
         ValueError: If the model is not of a task whose predictions can be
-            written, two images have the same name without suffix, a result is
-            in place already, or the folder cannot be written.
+            written, its task does not take an option, two images have the
+            same name without suffix, a result is in place already, or the
+            folder cannot be written.
 
     Example:
     >>> done = predict_files(model, ["field/new"], "field/found")
@@ -128,6 +150,7 @@ def predict_files(model, paths, directory, overwrite=False, verbose=True):
     0.3125
     """
     report = _report_of(model, model.name)
+    _check_options(options, report, model)
     model.require_patch_size()
     images = find_images(paths)
     directory = pathlib.Path(directory)
@@ -140,7 +163,9 @@ def predict_files(model, paths, directory, overwrite=False, verbose=True):
     try:
         for stem, path in images.items():
             try:
-                found = _predict_file(model, report, path, directory, stem)
+                found = _predict_file(
+                    model, report, path, directory, stem, options
+                )
                 _add(done, path.name, *found)
             except OutputError:
                 raise
@@ -150,6 +175,7 @@ def predict_files(model, paths, directory, overwrite=False, verbose=True):
     finally:
         if done.rows:
             _write_tables(done, report.TABLES, directory)
+            _write_documents(done, report.DOCUMENTS, directory, model)
     return done
 
 
@@ -197,8 +223,19 @@ def _report_of(model, name):
     )
 
 
+def _check_options(options, report, model):
+    unknown = options.keys() - set(report.OPTIONS)
+    if unknown:
+        raise ValueError(
+            f"{model.name}: a {type(model).__name__} has no option "
+            f"{', '.join(sorted(unknown))}. Expected of: "
+            f"{', '.join(report.OPTIONS) or 'none'}. Leave it out."
+        )
+
+
 def _check_nothing_there(images, report, directory):
-    planned = [directory / name for name in (RESULTS, *report.TABLES)] + [
+    names = RESULTS, *report.TABLES, *report.DOCUMENTS
+    planned = [directory / name for name in names] + [
         _output(directory, folder, stem, suffix)
         for stem in images
         for folder, suffix in report.OUTPUTS.items()
@@ -215,11 +252,11 @@ def _output(directory, folder, stem, suffix):
     return directory / folder / f"{stem}{suffix}"
 
 
-def _predict_file(model, report, path, directory, stem):
+def _predict_file(model, report, path, directory, stem, options):
     image = model.read_image(path)
     started = time.perf_counter()
     try:
-        prediction = report.predict(model, image)
+        prediction = report.predict(model, image, **options)
     except Exception as error:  # Each backend has errors of its own.
         raise ValueError(
             f"{path}: cannot be predicted ({_tell(error)}). An image of "
@@ -267,6 +304,14 @@ def _write_tables(done, tables, directory):
     _write_csv(directory / RESULTS, done.rows[0], done.rows)
     for name, columns in tables.items():
         _write_csv(directory / name, columns, done.tables[name])
+
+
+def _write_documents(done, documents, directory, model):
+    for name, make in documents.items():
+        content = make(model, done.rows, done.tables)
+        text = json.dumps(content, ensure_ascii=False)
+        with whole_file(directory / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 def _write_csv(path, columns, rows):

@@ -4,8 +4,10 @@ import numpy as np
 
 from keras_patching.visualization import overlay_mask
 
+OPTIONS = ()
 OUTPUTS = {"masks": ".png", "overlays": ".png"}
 TABLES = {}
+DOCUMENTS = {}
 
 
 def predict(model, image):

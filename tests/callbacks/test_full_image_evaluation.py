@@ -6,6 +6,7 @@ import pytest
 
 from keras_patching import (
     HeatmapObjectCountingModel,
+    ObjectDetectionModel,
     SemanticSegmentationModel,
 )
 from keras_patching.callbacks import FullImageEvaluation
@@ -97,6 +98,25 @@ def test_counting_is_scored_on_points(data):
         "val_full_recall",
         "val_full_f1",
     }
+
+
+def test_detection_is_scored_on_boxes(data):
+    (image, _), _ = full_images(data)
+    truth = {"boxes": np.array([[3.0, 5, 9, 12]]), "labels": np.array([0])}
+    net = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.AveragePooling2D(8),
+            keras.layers.Conv2D(6, 1),
+        ]
+    )
+    model = ObjectDetectionModel(net, 2, anchors=((7, 6),), patch_size=16)
+    callback = FullImageEvaluation([image], [truth])
+    callback.set_model(model)
+    logs = {}
+    callback.on_epoch_end(0, logs)
+    assert set(logs) == {"val_full_ap50", "val_full_ap50_95"}
+    assert all(0 <= score <= 1 for score in logs.values())
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,17 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_patching import (
     HeatmapObjectCountingModel,
+    ObjectDetectionModel,
     PatchedModel,
     SemanticSegmentationModel,
 )
 from keras_patching.callbacks import PredictionGallery
 from keras_patching.data.image_io import read_image, write_image
+from keras_patching.visualization import COLORS
 
 
 @pytest.fixture
@@ -163,6 +166,55 @@ def test_located_objects_are_ringed_beside_the_heatmap(tmp_path):
     assert heatmap.astype(bool).sum() == 3
     # Without a target there is a panel less.
     assert read_image(tmp_path / "2" / "epoch_001_0.png").shape[1] == 128
+
+
+def brightest(outputs):
+    """Find a box of 6 x 4 pixels at the brightest pixel of each patch."""
+    flat = ops.reshape(outputs["features"][..., 0], (-1, 256))
+    place = ops.argmax(flat, axis=1)
+    x, y = (ops.cast(n, "float32") for n in (place % 16, place // 16))
+    scores = ops.max(flat, axis=1)[:, None] / 255
+    return {
+        "boxes": ops.stack([x, y, x + 6, y + 4], axis=-1)[:, None],
+        "scores": scores,
+        "labels": ops.zeros_like(scores, dtype="int32"),
+    }
+
+
+def make_detection_model():
+    """A detector of another kind, whose output is a dict."""
+    inputs = keras.Input((None, None, 3))
+    net = keras.Model(inputs, {"features": keras.layers.Identity()(inputs)})
+    return ObjectDetectionModel(
+        net, prediction_decoder=brightest, patch_size=16
+    )
+
+
+def test_found_boxes_are_drawn_beside_the_true_ones(tmp_path):
+    image = np.zeros((48, 40, 3), "uint8")
+    image[34, 22] = 200
+    truth = {"boxes": np.array([[3.0, 5, 20, 15]]), "labels": np.array([0])}
+    for folder, targets in (("2", None), ("1", [truth])):
+        gallery = PredictionGallery([image], tmp_path / folder, 1, targets)
+        draw(make_detection_model(), gallery)
+    picture = read_image(tmp_path / "1" / "epoch_001_0.png")[-48:]
+    plain, true, found = (picture[:, n : n + 40] for n in (0, 44, 88))
+    np.testing.assert_array_equal(plain, image)
+    lines = np.argwhere((true != image).any(axis=-1))
+    assert np.abs(lines.min(axis=0) - (5, 3)).max() <= 1
+    assert np.abs(lines.max(axis=0) - (14, 19)).max() <= 1
+    for line in (found[34, 22:28], found[37, 22:28], found[34:38, 22]):
+        np.testing.assert_array_equal(line, [COLORS[1]] * len(line))
+    np.testing.assert_array_equal(found[39:], 0)
+    # Without a target there is a panel less.
+    assert read_image(tmp_path / "2" / "epoch_001_0.png").shape[1] == 84
+
+
+def test_models_of_several_outputs_are_refused(tmp_path):
+    net = make_detection_model().patch_model
+    gallery = PredictionGallery([np.zeros((16, 16, 3), "uint8")], tmp_path)
+    with pytest.raises(ValueError, match="dict of 1 outputs"):
+        draw(PatchedModel(net, patch_size=16), gallery)
 
 
 def test_targets_that_are_no_points_are_refused(tmp_path):

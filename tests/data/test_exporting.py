@@ -1,5 +1,6 @@
 """Exported files hold the patches exactly; nothing is overwritten."""
 
+import json
 import os
 
 import numpy as np
@@ -10,11 +11,13 @@ from keras_patching import (
     load_dataset_from_directory_with_segmentation_masks,
     load_heatmap_dataset_with_csv_from_directory,
     load_heatmap_dataset_with_json_files_from_directory,
+    load_yolo_dataset_from_directory,
 )
 from keras_patching.data import exporting
 from keras_patching.data.image_io import read_image, read_mask, write_image
 from keras_patching.data.inspecting import CacheContents
 from keras_patching.models import counting
+from keras_patching.models.detection.loaders import read_boxes
 
 
 def build(tmp_path, dtype="uint8", patch_size=8, num_classes=2):
@@ -136,6 +139,136 @@ def test_exported_heatmaps_are_those_of_the_cache(tmp_path):
     exporting.export_patches(again.manifest, tmp_path / "2", verbose=False)
     names = {path.suffix for path in (tmp_path / "2").glob("*/*")}
     assert names == {".png", ".tif"}
+
+
+CLASSES = ("leaf", "Blüte")
+BOXES = {
+    "a.b": [[0.5, 3, 9.25, 8.1], [11, 2, 19, 12], [30, 19, 40, 28]],
+    "c d": [[4, 4, 6, 7]],
+    "none": [],
+}
+
+
+def build_detection(tmp_path, store="patches"):
+    """Three images of boxes of two classes, in patches of 12 x 16 pixels."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "trays").mkdir(exist_ok=True)
+    entries = {}
+    for name, boxes in BOXES.items():
+        image = rng.integers(0, 255, (28, 40, 3)).astype("uint8")
+        write_image(tmp_path / "trays" / f"{name}.png", image)
+        entries[name] = {
+            "plants": [
+                {
+                    "all_points_x": [x1, x2],
+                    "all_points_y": [y1, y2],
+                    "label": CLASSES[index % 2],
+                }
+                for index, (x1, y1, x2, y2) in enumerate(boxes)
+            ]
+        }
+    (tmp_path / "labels.json").write_text(json.dumps(entries))
+    return load_detection(
+        tmp_path / "labels.json", tmp_path / "trays", store=store
+    ).manifest
+
+
+def load_detection(label_file, image_dir, **kwargs):
+    return load_yolo_dataset_from_directory(
+        label_file,
+        image_dir,
+        (12, 16),
+        grid_size=2,
+        labels=CLASSES,
+        empty_patches=2,
+        seed=0,
+        verbose=False,
+        **kwargs,
+    )
+
+
+def detection_patches(manifest):
+    """Give images, and per image its boxes and labels without padding."""
+    sequence = PatchingSequence(manifest, batch_size=999, shuffle=False)
+    images, targets = sequence[0]
+    has_object = targets["labels"] >= 0
+    return images, [
+        (boxes[some], labels[some])
+        for boxes, labels, some in zip(
+            targets["boxes"], targets["labels"], has_object, strict=True
+        )
+    ]
+
+
+@pytest.mark.parametrize("store", ["patches", "windows"])
+def test_exported_boxes_are_a_data_set(tmp_path, store):
+    manifest = build_detection(tmp_path, store)
+    out = tmp_path / "out"
+    count = exporting.export_patches(manifest, out, verbose=False)
+    images, targets = detection_patches(manifest)
+    assert count == len(images) > 20
+    names = CacheContents(manifest).names
+    exported = read_boxes(out / "labels.json", out / "images", CLASSES)
+    assert sorted(exported) == sorted(f"{name}.png" for name in names)
+    for name, image, (boxes, labels) in zip(
+        names, images, targets, strict=True
+    ):
+        file = f"{name}.png"
+        np.testing.assert_array_equal(read_image(out / "images" / file), image)
+        order = np.lexsort((labels, *boxes.T[[2, 3, 0, 1]]))
+        found = exported[file]["boxes"].astype("float32")
+        np.testing.assert_array_equal(found, boxes[order])
+        np.testing.assert_array_equal(exported[file]["labels"], labels[order])
+    again = load_detection(out / "labels.json", out / "images")
+    assert len(again.image_names) == count
+
+
+def test_both_stores_are_exported_as_the_same_files(tmp_path):
+    files = []
+    for store in ("patches", "windows"):
+        manifest, out = build_detection(tmp_path, store), tmp_path / store
+        exporting.export_patches(manifest, out, verbose=False)
+        files.append(
+            {
+                path.relative_to(out): path.read_bytes()
+                for path in out.rglob("*.*")
+            }
+        )
+    assert files[0] == files[1]
+
+
+def test_yolo_rows_are_fractions_of_the_patch_and_name_no_padding(tmp_path):
+    manifest = build_detection(tmp_path)
+    out = tmp_path / "out"
+    exporting.export_patches(manifest, out, verbose=False)
+    assert (out / "classes.txt").read_text("utf-8").split() == list(CLASSES)
+    _, targets = detection_patches(manifest)
+    without_objects = 0
+    for name, (boxes, labels) in zip(
+        CacheContents(manifest).names, targets, strict=True
+    ):
+        text = (out / "labels" / f"{name}.txt").read_text()
+        rows = np.array([line.split() for line in text.splitlines()], float)
+        rows = rows.reshape(-1, 5)
+        without_objects += not len(rows)
+        assert rows[:, 0].tolist() == labels.tolist()
+        centre, size = rows[:, 1:3] * (16, 12), rows[:, 3:] * (16, 12)
+        np.testing.assert_allclose(centre - size / 2, boxes[:, :2], atol=1e-4)
+        np.testing.assert_allclose(centre + size / 2, boxes[:, 2:], atol=1e-4)
+    assert without_objects >= 2
+
+
+def test_a_copy_of_whole_images_loads_alone_and_draws_other_patches(tmp_path):
+    manifest = build_detection(tmp_path, "windows")
+    copied = exporting.export_copy(manifest, tmp_path / "copy", verbose=False)
+    expected, _ = detection_patches(manifest)
+    for path in manifest.parent.glob("shards/*"):
+        path.unlink()
+    images, _ = detection_patches(copied)
+    np.testing.assert_array_equal(images, expected)
+    sequence = PatchingSequence(copied, batch_size=999, shuffle=False)
+    sequence.redraw(1)
+    assert (sequence[0][0] != expected).any()
 
 
 def test_a_copy_loads_alone_and_holds_no_more_than_it_needs(tmp_path):

@@ -1,5 +1,6 @@
 """What a cache holds is told from its manifest, and some patches shown."""
 
+import json
 import re
 
 import numpy as np
@@ -8,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_patching import (
+    PatchingSequence,
     load_dataset_from_directory_with_segmentation_masks,
     load_heatmap_dataset_with_csv_from_directory,
+    load_yolo_dataset_from_directory,
 )
 from keras_patching.data.image_io import write_image
 from keras_patching.data.inspecting import (
@@ -84,7 +87,7 @@ def test_the_description_holds_what_one_asks_for(tmp_path, arrays):
 
 
 def facts_of(contents):
-    lines = contents.describe().splitlines()[1:]
+    lines = filter(None, contents.describe().splitlines()[1:])
     return dict(re.split(r" {2,}", line.strip(), maxsplit=1) for line in lines)
 
 
@@ -126,6 +129,91 @@ def test_objects_of_ready_heatmaps_are_their_sum(tmp_path, arrays):
     facts = facts_of(CacheContents(sequence.manifest))
     assert facts["objects"] == "2.40"
     assert facts["per patch"] == "0.00 to 1.60, 0.2 on average"
+
+
+BOXES = {
+    "leaf_0": [([1, 2, 6, 5], "a"), ([8, 3, 13, 9], "long name of a class")],
+    "leaf_1": [([2, 2, 4, 9], "a")],
+    "leaf_2": [],
+}
+
+
+def build_detection(tmp_path, arrays, store):
+    build(tmp_path, arrays)
+    entries = {
+        name: {
+            "plants": [
+                {
+                    "all_points_x": box[::2],
+                    "all_points_y": box[1::2],
+                    "label": label,
+                }
+                for box, label in objects
+            ]
+        }
+        for name, objects in BOXES.items()
+    }
+    (tmp_path / "labels.json").write_text(json.dumps(entries))
+    return load_yolo_dataset_from_directory(
+        tmp_path / "labels.json",
+        tmp_path / "images",
+        PATCH,
+        grid_size=2,
+        labels=("a", "long name of a class", "none"),
+        empty_patches=3,
+        store=store,
+        verbose=False,
+    ).manifest
+
+
+@pytest.mark.parametrize("store", ["patches", "windows"])
+def test_boxes_are_counted_in_images_patches_stages_and_classes(
+    tmp_path, arrays, store
+):
+    manifest = build_detection(tmp_path, arrays, store)
+    contents = CacheContents(manifest)
+    sequence = PatchingSequence(manifest, batch_size=999, shuffle=False)
+    labels = sequence[0][1]["labels"]
+    boxes = (labels >= 0).sum()
+    assert contents.class_objects.tolist() == [2, 1, 0]
+    assert contents.class_boxes.shape == (len(labels), 3)
+    assert contents.objects.sum() == contents.class_boxes.sum() == boxes
+    facts = facts_of(contents)
+    assert facts["labels"] == "boxes"
+    assert facts["objects"] == f"3, which are {boxes} in patches"
+    found = re.fullmatch(
+        r"(\d+) \(grid (\d+), augmented 8, random (\d+)\)", facts["patches"]
+    )
+    total, grid, random = map(int, found.groups())
+    assert total == grid + 8 + random == len(labels)
+    assert random == grid + 8 + 3
+    empty = (labels < 0).all(axis=1).sum()
+    assert facts["empty patches"].split()[0] == str(empty)
+    of_class = labels == 1
+    assert facts["long name of a class"].split() == [
+        "1",
+        str(of_class.sum()),
+        str(of_class.any(axis=1).sum()),
+    ]
+    assert facts["none"].split() == ["0", "0", "0"]
+
+
+@pytest.mark.parametrize("store", ["patches", "windows"])
+def test_a_patch_with_boxes_is_the_one_that_is_trained_on(
+    tmp_path, arrays, store
+):
+    manifest = build_detection(tmp_path, arrays, store)
+    contents = CacheContents(manifest)
+    sequence = PatchingSequence(manifest, batch_size=999, shuffle=False)
+    images, targets = sequence[0]
+    for index, (image, boxes, labels) in enumerate(
+        zip(images, targets["boxes"], targets["labels"], strict=True)
+    ):
+        patch = contents.read_patch(index)
+        assert set(patch) == {"images", "boxes", "labels"}
+        np.testing.assert_array_equal(patch["images"], image)
+        np.testing.assert_array_equal(patch["boxes"], boxes[labels >= 0])
+        np.testing.assert_array_equal(patch["labels"], labels[labels >= 0])
 
 
 def test_a_patch_is_named_after_its_image_number_and_origin(tmp_path, arrays):

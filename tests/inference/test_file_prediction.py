@@ -1,13 +1,16 @@
 """Files are predicted one by one; one that fails does not stop the others."""
 
 import csv
+import json
 
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_patching import (
     HeatmapObjectCountingModel,
+    ObjectDetectionModel,
     PatchedModel,
     SemanticSegmentationModel,
 )
@@ -146,6 +149,136 @@ def test_located_points_can_be_loaded_as_labels(counter, dots, tmp_path):
     assert all(0.9 < float(row["score"]) < 1.1 for row in rows)
     with pytest.raises(ValueError, match=r"points\.csv"):
         predict(counter, [folder], out)
+
+
+def blocks(outputs):
+    """Find 4 x 2 boxes where red or green is lit; the value is the score."""
+    found = ops.reshape(outputs, (-1, 64, 3))[..., :2]
+    places = ops.arange(64)
+    x, y = ops.cast(places % 8, "float32"), ops.cast(places // 8, "float32")
+    boxes = ops.stack([x, y, x + 4, y + 2], axis=-1)[None]
+    boxes = ops.tile(boxes, (len(found), 1, 1))
+    scores = ops.max(found, axis=-1) / 100
+    return {
+        "boxes": boxes,
+        "scores": ops.where(scores > 0, scores, -1.0),
+        "labels": ops.argmax(found, axis=-1),
+    }
+
+
+def detector(labels=("leaf", "fruit")):
+    net = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Identity()]
+    )
+    return ObjectDetectionModel(
+        net, labels=labels, prediction_decoder=blocks, patch_size=8
+    )
+
+
+# Per image x1, y1, class and score in percent; each 4 wide and 2 high.
+BLOCKS = {
+    "empty": [],
+    "two, far": [(1, 2, 0, 90), (12, 11, 1, 60)],
+    "weak": [(3, 4, 1, 20), (9, 1, 1, 50)],
+}
+
+
+@pytest.fixture
+def trays(tmp_path):
+    (tmp_path / "trays").mkdir()
+    for name, objects in BLOCKS.items():
+        image = np.zeros((13, 18, 3), "uint8")
+        for x, y, label, score in objects:
+            image[y, x, label] = score
+        write_image(tmp_path / "trays" / f"{name}.png", image)
+    return tmp_path / "trays"
+
+
+def test_each_image_has_an_overlay_its_boxes_and_their_number(trays, tmp_path):
+    out = tmp_path / "out"
+    done = predict(detector(), [trays], out)
+    assert done.faults == []
+    rows = {row["image"]: row for row in read_rows(out)}
+    counts = [
+        [rows[f"{name}.png"][f"count{end}"] for end in ("", "_leaf", "_fruit")]
+        for name in BLOCKS
+    ]
+    assert counts == [["0"] * 3, ["2", "1", "1"], ["1", "0", "1"]]
+    assert read_rows(out, "boxes.csv") == [
+        dict(
+            zip(
+                ("image", "x1", "y1", "x2", "y2", "score", "label"),
+                values,
+                strict=True,
+            )
+        )
+        for values in (
+            ("two, far.png", "1.0", "2.0", "5.0", "4.0", "0.9", "leaf"),
+            ("two, far.png", "12.0", "11.0", "16.0", "13.0", "0.6", "fruit"),
+            ("weak.png", "9.0", "1.0", "13.0", "3.0", "0.5", "fruit"),
+        )
+    ]
+    for name, objects in BLOCKS.items():
+        overlay = read_image(out / "overlays" / f"{name}.png")
+        image = read_image(trays / f"{name}.png")
+        assert overlay.shape == image.shape
+        assert (overlay != image).any() == bool(objects)
+    assert len([path for path in out.rglob("*") if path.is_file()]) == 6
+
+
+def test_boxes_are_written_in_the_format_of_coco(trays, tmp_path):
+    predict(detector(), [trays], tmp_path / "out")
+    coco = json.loads((tmp_path / "out" / "coco.json").read_text("utf-8"))
+    assert coco["categories"] == [
+        {"id": 1, "name": "leaf"},
+        {"id": 2, "name": "fruit"},
+    ]
+    assert [image["file_name"] for image in coco["images"]] == [
+        f"{name}.png" for name in BLOCKS
+    ]
+    for image in coco["images"]:
+        assert (image["height"], image["width"]) == (13, 18)
+    names = {image["id"]: image["file_name"] for image in coco["images"]}
+    assert coco["annotations"][1] == {
+        "id": 2,
+        "image_id": 2,
+        "category_id": 2,
+        "bbox": [12, 11, 4, 2],
+        "area": 8,
+        "iscrowd": 0,
+        "score": 0.6,
+    }
+    assert [names[each["image_id"]] for each in coco["annotations"]] == [
+        "two, far.png",
+        "two, far.png",
+        "weak.png",
+    ]
+    with pytest.raises(ValueError, match=r"coco\.json"):
+        predict(detector(), [trays / "weak.png"], tmp_path / "out")
+
+
+def test_a_lower_score_threshold_finds_more(trays, tmp_path):
+    found = []
+    for score in (0.1, 0.55):
+        done = predict(
+            detector(), [trays], tmp_path / f"{score}", score_threshold=score
+        )
+        found.append([row["count"] for row in done.rows])
+    assert found == [[0, 2, 2], [0, 2, 0]]
+
+
+def test_options_of_other_tasks_are_refused(model, folder, tmp_path):
+    with pytest.raises(ValueError, match="no option score_threshold"):
+        predict(model, [folder], tmp_path / "out", score_threshold=0.5)
+    assert not (tmp_path / "out").exists()
+
+
+def test_classes_without_a_name_are_a_fault_of_the_file(trays, tmp_path):
+    done = predict(detector(labels=("leaf",)), [trays], tmp_path / "out")
+    assert len(done.rows) == 1
+    assert len(done.faults) == 2
+    assert "weak.png: found objects of the classes [1]" in done.faults[1]
+    assert "`labels=`" in done.faults[1]
 
 
 def test_files_that_fail_are_named_and_the_others_done(model, folder, tmp_path):
