@@ -9,6 +9,7 @@ from keras_patching.data.patching_sequence import PatchingSequence
 from keras_patching.data.yolo_patch_sampler import YoloPatchSampler
 from keras_patching.geometry import PatchGrid
 from keras_patching.layers.patched_predictor import PatchedPredictor
+from keras_patching.layers.receptive_field import receptive_field
 from keras_patching.models.counting.density_map_loss import DensityMapLoss
 from keras_patching.models.counting.heatmap_object_counting_model import (
     HeatmapObjectCountingModel,
@@ -62,4 +63,5 @@ __all__ = [
     "metrics",
     "read_boxes",
     "read_points",
+    "receptive_field",
 ]

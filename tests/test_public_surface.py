@@ -34,6 +34,7 @@ def test_the_public_surface():
         "metrics",
         "read_boxes",
         "read_points",
+        "receptive_field",
     ]
     assert sorted(kp.callbacks.__all__) == [
         "FullImageEvaluation",

@@ -1,0 +1,360 @@
+"""What each kind of layer does to a receptive field: one rule a kind.
+
+A rule is a function `rule(layer, fields) -> field`: it takes the layer and the
+`SpatialField` of each of its inputs, and returns that of its output. A layer
+without a rule is an error; nothing is guessed.
+"""
+
+import functools
+
+import keras
+import numpy as np
+
+_RULES = {}
+
+# Why no rule could help, and no overlap.
+_UNBOUNDED = {
+    **dict.fromkeys(
+        (
+            keras.layers.AdaptiveAveragePooling2D,
+            keras.layers.AdaptiveMaxPooling2D,
+            keras.layers.AdditiveAttention,
+            keras.layers.Attention,
+            keras.layers.Flatten,
+            keras.layers.GlobalAveragePooling2D,
+            keras.layers.GlobalMaxPooling2D,
+            keras.layers.GroupNormalization,
+            keras.layers.GroupQueryAttention,
+            keras.layers.MultiHeadAttention,
+        ),
+        "looks at the whole image",
+    ),
+    keras.layers.CenterCrop: "crops to a fixed size",
+    keras.layers.Resizing: "resizes to a fixed size",
+}
+
+# Activations that look along the last axis.
+_ALONG_CHANNELS = ("glu", "log_softmax", "softmax", "sparsemax")
+
+# How far each interpolation of `UpSampling2D` looks.
+_INTERPOLATION_RADIUS = {
+    "nearest": 0,
+    "bilinear": 1,
+    "bicubic": 2,
+    "lanczos3": 3,
+    "lanczos5": 5,
+}
+
+
+def register_rule(*layer_classes):
+    """Decorator: register a function as the rule of some classes of layers.
+
+    The rule also serves subclasses that do not override `call`.
+
+    Args:
+        *layer_classes: Classes of layers, models or `keras.Operation`s.
+
+    Returns:
+        A decorator for a function `rule(layer, fields) -> field`. `fields` is
+        a list with one `SpatialField` per input tensor of rank 4; its methods
+        `window` (convolution, pooling), `transposed_window`, `enlarge`, `pad`
+        and `merge` give that of the output. A layer that looks at one pixel
+        at a time returns what it is given. A layer with several outputs may
+        return a list.
+
+    Example:
+
+    ```python
+    @register_rule(BlurPool)
+    def blur_pool_rule(layer, fields):
+        (field,) = fields
+        return field.window(kernel_size=3, strides=2, padding="same")
+    ```
+    """
+
+    def register(rule):
+        _RULES.update(dict.fromkeys(layer_classes, rule))
+        return rule
+
+    return register
+
+
+def find_rule(layer):
+    """Return the rule of a layer or an operation, or None.
+
+    Args:
+        layer: A `keras.Operation`; all layers are.
+    """
+    for base in type(layer).__mro__:
+        if base in _RULES and type(layer).call is base.call:
+            return _RULES[base]
+    is_of_keras = type(layer).__module__.startswith("keras.")
+    if is_of_keras and not isinstance(layer, keras.layers.Layer):
+        return _OPERATION_RULES.get(type(layer).__name__)
+    return None
+
+
+def missing_rule(layer):
+    """Return the error for a layer without a rule."""
+    for layer_class, reason in _UNBOUNDED.items():
+        if isinstance(layer, layer_class):
+            return unbounded(layer, reason)
+    return refusal(layer, "has no rule")
+
+
+def unbounded(layer, reason):
+    """Return the error for a layer that no overlap is enough for."""
+    return ValueError(
+        "No overlap makes tiles agree with the whole image, since "
+        f"{describe(layer)} {reason}. To tile it all the same, give the "
+        "numbers: overlap=<pixels>, multiple_of=<stride>."
+    )
+
+
+def refusal(layer, reason):
+    """Return the error for a layer whose receptive field is not known."""
+    return ValueError(
+        f"The receptive field is not known: {describe(layer)} {reason}. "
+        "Register a rule for its class with `keras_patching.layers."
+        "receptive_field.register_rule`, or give the numbers: "
+        "overlap=<pixels>, multiple_of=<stride>."
+    )
+
+
+def describe(layer):
+    """Return kind, name and class of a layer or operation, for an error."""
+    kind = "layer" if isinstance(layer, keras.layers.Layer) else "operation"
+    return f"{kind} '{layer.name}' ({type(layer).__name__})"
+
+
+def _single(layer, fields):
+    """Return the only input, after the checks that all layers share."""
+    if len(fields) != 1:
+        raise refusal(layer, f"has {len(fields)} inputs instead of one")
+    (field,) = fields
+    data_format = getattr(layer, "data_format", None)
+    if data_format not in (None, field.data_format):
+        raise refusal(
+            layer,
+            f"is {data_format}, but the patch model is {field.data_format}",
+        )
+    _check_activation(layer, field)
+    return field
+
+
+def _check_activation(layer, field):
+    activation = getattr(layer, "activation", None)
+    if activation is None:
+        return
+    if isinstance(activation, keras.layers.Layer):
+        rule = find_rule(activation)
+        if rule is None or rule(activation, [field]) != field:
+            raise refusal(layer, f"has the activation {activation!r}")
+        return
+    name = getattr(activation, "__name__", repr(activation))
+    module = getattr(activation, "__module__", None) or ""
+    # By name, since `keras.ops.relu` is as good as `keras.activations.relu`.
+    if not (module.startswith("keras.") and hasattr(keras.activations, name)):
+        raise refusal(
+            layer, f"has an activation not of keras.activations, {name}"
+        )
+    if name in _ALONG_CHANNELS:
+        _check_axes(layer, field, (-1,))
+
+
+def _check_axes(layer, field, axes):
+    """Refuse a layer that looks along other axes than the channels."""
+    axes = {axis % 4 for axis in axes if axis is not None}
+    if not axes <= {field.channel_axis}:
+        raise unbounded(layer, "looks along height or width")
+
+
+def check_constant(layer, field, value):
+    """Refuse an array that is not the same in every row and column.
+
+    Args:
+        layer: Layer or operation that combines it with a tensor.
+        field: `SpatialField` of that tensor.
+        value: Number, or array that broadcasts to the tensor.
+    """
+    shape = (1, 1, 1, 1, *np.shape(value))[-4:]
+    spatial = {1, 2, 3} - {field.channel_axis}
+    if any(shape[axis] != 1 for axis in spatial):
+        raise unbounded(layer, "has a number for each row or column")
+
+
+@register_rule(
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv2D,
+)
+def _convolution(layer, fields):
+    return _single(layer, fields).window(
+        layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding
+    )
+
+
+@register_rule(keras.layers.Conv2DTranspose)
+def _transposed_convolution(layer, fields):
+    return _single(layer, fields).transposed_window(
+        layer.kernel_size,
+        layer.strides,
+        layer.dilation_rate,
+        layer.padding,
+        layer.output_padding,
+    )
+
+
+@register_rule(keras.layers.AveragePooling2D, keras.layers.MaxPooling2D)
+def _pooling(layer, fields):
+    return _single(layer, fields).window(
+        layer.pool_size, layer.strides, padding=layer.padding
+    )
+
+
+@register_rule(keras.layers.UpSampling2D)
+def _upsampling(layer, fields):
+    radius = _INTERPOLATION_RADIUS[layer.interpolation]
+    return _single(layer, fields).enlarge(layer.size, radius)
+
+
+@register_rule(keras.layers.ZeroPadding2D)
+def _zero_padding(layer, fields):
+    return _single(layer, fields).pad(layer.padding)
+
+
+@register_rule(keras.layers.Cropping2D)
+def _cropping(layer, fields):
+    top_bottom, left_right = layer.cropping
+    return _single(layer, fields).pad(
+        ([-n for n in top_bottom], [-n for n in left_right])
+    )
+
+
+@register_rule(
+    keras.layers.Activation,
+    keras.layers.ActivityRegularization,
+    keras.layers.AlphaDropout,
+    keras.layers.Dropout,
+    keras.layers.ELU,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+    keras.layers.Identity,
+    keras.layers.LeakyReLU,
+    keras.layers.ReLU,
+    keras.layers.SpatialDropout2D,
+)
+def _pointwise(layer, fields):
+    return _single(layer, fields)
+
+
+@register_rule(
+    keras.layers.BatchNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.Normalization,
+    keras.layers.RMSNormalization,
+    keras.layers.Softmax,
+    keras.layers.UnitNormalization,
+)
+def _over_channels(layer, fields):
+    field = _single(layer, fields)
+    _check_axes(layer, field, keras.tree.flatten(layer.axis))
+    return field
+
+
+@register_rule(keras.layers.Dense)
+def _dense(layer, fields):
+    field = _single(layer, fields)
+    _check_axes(layer, field, (-1,))
+    return field
+
+
+@register_rule(keras.layers.PReLU)
+def _prelu(layer, fields):
+    field = _single(layer, fields)
+    if {1, 2, 3} - {field.channel_axis} - set(layer.shared_axes or ()):
+        raise unbounded(
+            layer,
+            "has weights for each row or column (shared_axes=[1, 2] has not)",
+        )
+    return field
+
+
+@register_rule(keras.layers.Rescaling)
+def _rescaling(layer, fields):
+    field = _single(layer, fields)
+    check_constant(layer, field, layer.scale)
+    check_constant(layer, field, layer.offset)
+    return field
+
+
+@register_rule(
+    keras.layers.Add,
+    keras.layers.Average,
+    keras.layers.Maximum,
+    keras.layers.Minimum,
+    keras.layers.Multiply,
+    keras.layers.Subtract,
+)
+def _merge(layer, fields):
+    for field in fields[1:]:
+        if not field.fits(fields[0]):
+            raise refusal(layer, "merges tensors of different sizes")
+    return functools.reduce(lambda one, other: one.merge(other), fields)
+
+
+@register_rule(keras.layers.Concatenate)
+def _concatenate(layer, fields):
+    _check_axes(layer, fields[0], (layer.axis,))
+    return _merge(layer, fields)
+
+
+def _reduce_channels(operation, fields):
+    field = _single(operation, fields)
+    _check_axes(operation, field, _axes_of(operation))
+    if not operation.keepdims:
+        raise refusal(operation, "drops the channel axis (keepdims=True)")
+    return field
+
+
+def _softmax(operation, fields):
+    field = _single(operation, fields)
+    _check_axes(operation, field, _axes_of(operation))
+    return field
+
+
+def _axes_of(operation):
+    axes = range(4) if operation.axis is None else operation.axis
+    return [axes] if isinstance(axes, int) else axes
+
+
+def _depth_to_space(operation, fields):
+    return _single(operation, fields).enlarge(operation.block_size)
+
+
+def _space_to_depth(operation, fields):
+    block = operation.block_size
+    return _single(operation, fields).window(block, block, padding="valid")
+
+
+# Operations that a functional model records, as in `x + y`, by the names of
+# their classes, which Keras does not export.
+_OPERATION_RULES = {
+    **dict.fromkeys(
+        (
+            # Of one tensor, or of several of the same size, pixel by pixel.
+            *("Abs", "Absolute", "Add", "Cast", "Clip", "Divide", "Elu"),
+            *("Exp", "Gelu", "HardSigmoid", "HardSilu", "LeakyRelu", "Log"),
+            *("Log1p", "Maximum", "Minimum", "Multiply", "Negative", "Power"),
+            *("Relu", "Relu6", "Rsqrt", "Selu", "Sigmoid", "Silu"),
+            *("Softplus", "Sqrt", "Square", "StopGradient", "Subtract"),
+            *("Tanh", "TrueDivide"),
+        ),
+        _merge,
+    ),
+    **dict.fromkeys(("Max", "Mean", "Min", "Sum"), _reduce_channels),
+    **dict.fromkeys(("LogSoftmax", "Softmax"), _softmax),
+    "Concatenate": _concatenate,
+    "DepthToSpace": _depth_to_space,
+    "SpaceToDepth": _space_to_depth,
+}

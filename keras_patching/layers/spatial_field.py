@@ -1,0 +1,224 @@
+"""What a cut through an image spoils, layer by layer: integers, no keras.
+
+An image is cut, and all beyond the cut is unknown. Of each tensor that a net
+makes from the rest, the first and the last few indices are spoiled, along each
+axis: they have seen what is unknown, or the padding that took its place. A
+layer moves the borders of what is not spoiled; this module says where to. The
+arithmetic is that of Araujo et al. 2019, "Computing receptive fields of
+convolutional neural networks" (https://doi.org/10.23915/distill.00021), kept in
+whole indices from each end, so that strides, even kernels and upsampling need
+no average over their phases.
+
+Lengths are relative, since the image may have any: N stands for the pixels of
+the image along the axis, a multiple of `stride`.
+"""
+
+import dataclasses
+import math
+from fractions import Fraction
+
+from keras_patching.geometry import as_pair, round_up
+
+
+@dataclasses.dataclass(frozen=True)
+class FieldAxis:
+    """One axis of a tensor.
+
+    Attributes:
+        scale: Input pixels per index.
+        start: First index that is not spoiled.
+        end: N / scale + end is the first spoiled index after it.
+        length: N / scale + length is the number of indices.
+        stride: What N and cuts are multiples of, so that the strides of all
+            layers up to here fall on the same pixels in every part.
+    """
+
+    scale: Fraction = Fraction(1)
+    start: int = 0
+    end: int = 0
+    length: int = 0
+    stride: int = 1
+
+    def window(self, kernel, stride, dilation, padding):
+        """Index i becomes what a window sees that is `stride` x i further."""
+        reach = (kernel - 1) * dilation + 1
+        before = 0
+        length = (self.length - reach) // stride + 1
+        if padding == "same":
+            length = round_up(self.length, stride) // stride
+            padded = (length - 1) * stride + reach
+            before = max(padded - self.length, 0) // 2
+        return self._moved(
+            scale=self.scale * stride,
+            start=round_up(self.start + before, stride) // stride,
+            end=(self.end + before - reach) // stride + 1,
+            length=length,
+        )
+
+    def transposed_window(
+        self, kernel, stride, dilation, padding, output_padding
+    ):
+        """Each index is spread over a window that is `stride` further."""
+        reach = (kernel - 1) * dilation + 1
+        whole = (self.length - 1) * stride + reach
+        if output_padding is not None:
+            base = reach % 2 if padding == "same" else reach
+            length = (self.length - 1) * stride + base + output_padding
+        elif padding == "same":
+            length = self.length * stride
+        else:
+            length = max(whole, self.length * stride)
+        before = max(whole - length, 0) // 2 if padding == "same" else 0
+        return self._spread(stride, -before, reach - 1 - before, length)
+
+    def enlarge(self, factor, radius):
+        """Repeat each index, or interpolate with a kernel of some radius."""
+        first, last = 0, factor - 1
+        if radius and factor > 1:
+            # Index j samples at (j + 1/2) / factor - 1/2, and sees what lies
+            # less than the radius from there.
+            first = (factor - 1) // 2 - factor * radius + 1
+            last = factor // 2 + factor * radius - 1
+        return self._spread(factor, first, last, self.length * factor)
+
+    def pad(self, before, after):
+        """Add indices at both ends; less than none cuts some off."""
+        return self._moved(
+            scale=self.scale,
+            start=self.start + before,
+            end=self.end + before,
+            length=self.length + before + after,
+        )
+
+    def merge(self, other):
+        """Put on top of another axis, of the same scale and length."""
+        return dataclasses.replace(
+            self,
+            start=max(self.start, other.start),
+            end=min(self.end, other.end),
+            stride=math.lcm(self.stride, other.stride),
+        )
+
+    def _spread(self, stride, first, last, length):
+        """Index i reaches from stride * i + first to stride * i + last."""
+        return self._moved(
+            scale=self.scale / stride,
+            start=(self.start - 1) * stride + last + 1,
+            end=self.end * stride + first,
+            length=length,
+        )
+
+    def _moved(self, scale, start, end, length):
+        return FieldAxis(
+            scale=scale,
+            # What a tensor does not hold is spoiled too: a tile cannot shift
+            # it out and in again.
+            start=max(start, 0),
+            end=min(end, length),
+            length=length,
+            stride=math.lcm(self.stride, scale.numerator),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class SpatialField:
+    """Both axes of a tensor of rank 4: what rules of layers work on.
+
+    Attributes:
+        y, x: A `FieldAxis` each.
+        data_format: `"channels_last"` or `"channels_first"`.
+    """
+
+    y: FieldAxis
+    x: FieldAxis
+    data_format: str = "channels_last"
+
+    @property
+    def channel_axis(self):
+        return 3 if self.data_format == "channels_last" else 1
+
+    def window(self, kernel_size, strides=1, dilation_rate=1, padding="same"):
+        """Return the field after a convolution or pooling.
+
+        Args:
+            kernel_size, strides, dilation_rate: Integers, or pairs
+                `(height, width)`.
+            padding: `"same"` or `"valid"`.
+        """
+        return self._along_axes(
+            FieldAxis.window,
+            as_pair(kernel_size, "kernel_size"),
+            as_pair(strides, "strides"),
+            as_pair(dilation_rate, "dilation_rate"),
+            (padding, padding),
+        )
+
+    def transposed_window(
+        self,
+        kernel_size,
+        strides=1,
+        dilation_rate=1,
+        padding="same",
+        output_padding=None,
+    ):
+        """Return the field after a transposed convolution.
+
+        Args:
+            kernel_size, strides, dilation_rate: Integers, or pairs
+                `(height, width)`.
+            padding: `"same"` or `"valid"`.
+            output_padding: As of `keras.layers.Conv2DTranspose`.
+        """
+        if output_padding is None:
+            output_padding = (None, None)
+        else:
+            output_padding = as_pair(output_padding, "output_padding")
+        return self._along_axes(
+            FieldAxis.transposed_window,
+            as_pair(kernel_size, "kernel_size"),
+            as_pair(strides, "strides"),
+            as_pair(dilation_rate, "dilation_rate"),
+            (padding, padding),
+            output_padding,
+        )
+
+    def enlarge(self, factor, radius=0):
+        """Return the field after upsampling.
+
+        Args:
+            factor: Integer, or pair `(height, width)`.
+            radius: Radius of the interpolation in pixels of what is enlarged:
+                1 for bilinear. 0 repeats pixels.
+        """
+        return self._along_axes(
+            FieldAxis.enlarge, as_pair(factor, "factor"), (radius, radius)
+        )
+
+    def pad(self, padding):
+        """Return the field after padding, or with negative numbers cropping.
+
+        Args:
+            padding: `((top, bottom), (left, right))`.
+        """
+        befores, afters = zip(*padding, strict=True)
+        return self._along_axes(FieldAxis.pad, befores, afters)
+
+    def fits(self, other):
+        """Whether both tensors have the same height and width."""
+        return all(
+            (a.scale, a.length) == (b.scale, b.length)
+            for a, b in ((self.y, other.y), (self.x, other.x))
+        )
+
+    def merge(self, other):
+        """Return the field of a tensor made of two of the same size."""
+        return dataclasses.replace(
+            self, y=self.y.merge(other.y), x=self.x.merge(other.x)
+        )
+
+    def _along_axes(self, method, *pairs):
+        """Apply a method of the axes to both, each with its half of pairs."""
+        of_y, of_x = zip(*pairs, strict=True)
+        return dataclasses.replace(
+            self, y=method(self.y, *of_y), x=method(self.x, *of_x)
+        )

@@ -1,0 +1,667 @@
+"""The derived halo is the measured one, and tiles with it have no seams."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_patching import PatchedPredictor
+from keras_patching.geometry import as_pair, round_up
+from keras_patching.layers.receptive_field import (
+    ReceptiveField,
+    receptive_field,
+    register_rule,
+)
+from keras_patching.models.unet import unet
+
+TOLERANCE = 1e-5
+L = keras.layers
+
+
+# Networks
+
+
+def numpy_zeros(shape, dtype=None):
+    return np.zeros(shape, "float32")  # Nothing to compile; `fill` comes last.
+
+
+def conv(filters, kernel, cls=L.Conv2D, **kwargs):
+    kwargs = {"padding": "same", "kernel_initializer": numpy_zeros, **kwargs}
+    return cls(filters, kernel, **kwargs)
+
+
+def depthwise(kernel, **kwargs):
+    kwargs = {"depthwise_initializer": numpy_zeros, **kwargs}
+    return L.DepthwiseConv2D(kernel, padding="same", **kwargs)
+
+
+def separable(filters, kernel, **kwargs):
+    return L.SeparableConv2D(
+        filters,
+        kernel,
+        padding="same",
+        depthwise_initializer=numpy_zeros,
+        pointwise_initializer=numpy_zeros,
+        **kwargs,
+    )
+
+
+def transposed(filters, kernel, strides, **kwargs):
+    return conv(filters, kernel, L.Conv2DTranspose, strides=strides, **kwargs)
+
+
+def chain(*layers, channels=1, name=None):
+    inputs = keras.Input((None, None, channels))
+    return keras.Sequential([inputs, *layers], name=name)
+
+
+def built_on(build, channels=1):
+    """Return the functional model of a function from tensor to tensors."""
+    inputs = keras.Input((None, None, channels))
+    return keras.Model(inputs, build(inputs))
+
+
+def default_unet():
+    return unet(2, None, 1, value_range=(-1, 1), filters=(2, 2, 3, 4))
+
+
+def strided_unet():
+    def build(x):
+        full = conv(2, 3, activation="relu")(x)
+        half = conv(2, 3, strides=2, activation="relu")(full)
+        quarter = conv(3, 3, strides=2, activation="relu")(half)
+        half = L.Concatenate()([transposed(2, 3, 2)(quarter), half])
+        half = conv(2, 3, activation="relu")(half)
+        full = L.Concatenate()([transposed(2, 2, 2)(half), full])
+        return conv(2, 3)(full)
+
+    return built_on(build)
+
+
+def dilated():
+    return chain(
+        *(conv(2, 3, dilation_rate=n, activation="relu") for n in (1, 2, 4, 8)),
+        conv(1, 1),
+    )
+
+
+def separable_with_batch_normalization():
+    def block(filters, **kwargs):
+        normalized = L.BatchNormalization()
+        return separable(filters, 3, use_bias=False, **kwargs), normalized
+
+    return chain(
+        *block(3),
+        L.ReLU(),
+        *block(4, strides=2),
+        L.ReLU(),
+        depthwise(3),
+        L.UpSampling2D(interpolation="bilinear"),
+        conv(1, 1),
+    )
+
+
+def residual_pyramid():
+    """Padding and valid strided convolutions, as in ResNet; top-down merges."""
+
+    def stage(x, filters):
+        x = L.ZeroPadding2D(1)(x)
+        x = conv(filters, 3, strides=2, padding="valid")(x)
+        return L.Add()([x, conv(filters, 3, activation="relu")(x)])
+
+    def build(x):
+        half = stage(x, 2)
+        quarter = stage(half, 2)
+        eighth = conv(2, 1)(stage(quarter, 3))
+        quarter = L.Add()([L.UpSampling2D()(eighth), conv(2, 1)(quarter)])
+        smooth = conv(2, 3)  # One layer for all levels.
+        half = L.Add()([L.UpSampling2D()(smooth(quarter)), conv(2, 1)(half)])
+        return L.UpSampling2D()(smooth(half))
+
+    return built_on(build)
+
+
+def asymmetric():
+    return chain(
+        conv(2, (1, 7), activation="relu"),
+        conv(2, (7, 1), activation="relu"),
+        conv(2, 4, strides=2, activation="relu"),
+        transposed(1, 4, 2),
+    )
+
+
+def quarter_scale():
+    return chain(
+        conv(2, 3),
+        L.AveragePooling2D(2),
+        conv(2, 3, strides=2, activation="relu"),
+        conv(1, 3),
+    )
+
+
+def two_scales():
+    def build(x):
+        full = conv(2, 3, activation="relu")(x)
+        half = conv(2, 5)(L.MaxPooling2D()(full))
+        return {"full": conv(1, 5)(full), "half": conv(1, 1)(half)}
+
+    return built_on(build)
+
+
+def nested_and_shared():
+    """A Sequential model, used twice, in a functional one."""
+    block = chain(conv(2, 3), L.ReLU(), conv(2, 3), channels=2, name="block")
+    down_up = built_on(
+        lambda x: L.UpSampling2D()(block(L.MaxPooling2D()(x))), channels=2
+    )
+    return built_on(lambda x: block(down_up(conv(2, 1)(x))))
+
+
+NETWORKS = (
+    default_unet,
+    strided_unet,
+    dilated,
+    separable_with_batch_normalization,
+    residual_pyramid,
+    asymmetric,
+    quarter_scale,
+    two_scales,
+    nested_and_shared,
+)
+
+# Weights that hide nothing
+
+
+def fill(model, seed=0, positive=False):
+    """Draw all weights; if positive, no path from input to output cancels."""
+    rng = np.random.default_rng(seed)
+    for variable in model.variables:
+        shape = variable.shape
+        if not keras.backend.is_float_dtype(variable.dtype):
+            continue
+        if variable.name in ("gamma", "moving_variance", "scale"):
+            variable.assign(rng.uniform(0.5, 1.5, shape))
+        elif len(shape) < 2:
+            variable.assign(rng.normal(0, 0.0 if positive else 0.2, shape))
+        elif positive:
+            fan_in = math.prod(shape[:-1])
+            variable.assign(rng.uniform(0.5, 1.5, shape) / fan_in)
+        else:
+            deviation = 0.8 / math.sqrt(math.prod(shape[:-1]))
+            variable.assign(rng.normal(0, deviation, shape))
+    return model
+
+
+# The probe
+
+
+def measure(model, field, image=0.0, threshold=0.0):
+    """Change half planes at all phases of the stride; see what changes.
+
+    Returns the halo on each side: top, bottom, left, right.
+    """
+    size = [
+        2 * round_up(halo + stride + 1, stride)
+        for halo, stride in zip(field.halo, field.stride, strict=True)
+    ]
+    cuts = [
+        (axis, size[axis] // 2 + phase)
+        for axis in (0, 1)
+        for phase in range(field.stride[axis])
+    ]
+    halves = [half_planes(size, *cut) for cut in cuts]
+    planes = np.concatenate([np.zeros((1, *size)), *halves])[..., None]
+    images = np.float32(image + planes * np.ones(model.input_shape[-1]))
+    halo = np.zeros((2, 2), int)
+    for output in keras.tree.flatten(predict(model, images)):
+        changed = (np.abs(output - output[0]) > threshold).any(-1)
+        for (axis, cut), (first, last) in zip(
+            cuts, changed[1:].reshape(-1, 2, *changed.shape[1:]), strict=True
+        ):
+            scale = size[axis] / output.shape[1 + axis]
+            before = np.flatnonzero(first.any(1 - axis)).max()
+            after = np.flatnonzero(last.any(1 - axis)).min()
+            seen = (
+                math.floor(before * scale) - (cut - 1),
+                cut - (math.ceil((after + 1) * scale) - 1),
+            )
+            halo[axis] = np.maximum(halo[axis], seen)
+    return tuple(halo.ravel().tolist())
+
+
+def half_planes(size, axis, cut):
+    """Ones before the cut, and ones after it."""
+    shape = [1, 1]
+    shape[axis] = -1
+    before = np.reshape(np.arange(size[axis]) < cut, shape)
+    return np.stack(np.broadcast_arrays(before, ~before, np.zeros(size))[:2])
+
+
+def predict(model, images):
+    return model.predict(images, batch_size=len(images), verbose=0)
+
+
+def sides(field):
+    return field.top, field.bottom, field.left, field.right
+
+
+RULES = {
+    "even kernel": lambda: [conv(1, (4, 2))],
+    "dilation": lambda: [conv(1, (3, 2), dilation_rate=(2, 3))],
+    "1x1, stride 2": lambda: [conv(1, 1, strides=2)],
+    "2x2, stride 3": lambda: [conv(1, 2, strides=3)],
+    "3x3, stride 2": lambda: [conv(1, 3, strides=2)],
+    "4x5, stride 2": lambda: [conv(1, (4, 5), strides=2)],
+    "strides 2 and 3, undone": lambda: [
+        conv(1, 3, strides=(2, 3)),
+        transposed(1, 3, (2, 3)),
+    ],
+    "depthwise": lambda: [depthwise(4, strides=2)],
+    "separable": lambda: [separable(1, 3, dilation_rate=2)],
+    "max pooling": lambda: [L.MaxPooling2D()],
+    "max pooling, same": lambda: [L.MaxPooling2D(3, 2, padding="same")],
+    "average pooling": lambda: [L.AveragePooling2D((2, 3), 1, padding="same")],
+    "nearest": lambda: [L.UpSampling2D((3, 3)), conv(1, 3)],
+    "bilinear 2": lambda: [L.UpSampling2D(interpolation="bilinear")],
+    "bilinear 3": lambda: [L.UpSampling2D(3, interpolation="bilinear")],
+    "bilinear 4": lambda: [L.UpSampling2D(4, interpolation="bilinear")],
+    "bicubic": lambda: [L.UpSampling2D(interpolation="bicubic")],
+    "pooled, bilinear": lambda: [
+        L.AveragePooling2D(4),
+        L.UpSampling2D(4, interpolation="bilinear"),
+    ],
+    "transposed 1x1": lambda: [transposed(1, 1, 2)],
+    "transposed 2x3": lambda: [transposed(1, (2, 3), 2)],
+    "transposed 4x5": lambda: [transposed(1, (4, 5), 2)],
+    "transposed 4x5, stride 3": lambda: [transposed(1, (4, 5), 3)],
+    "transposed, dilation": lambda: [transposed(1, 3, 1, dilation_rate=2)],
+    "transposed, valid": lambda: [
+        transposed(1, 4, 2, padding="valid"),
+        L.Cropping2D(((2, 0), (1, 1))),
+    ],
+    "transposed, output_padding": lambda: [
+        transposed(1, 3, 2, output_padding=1)
+    ],
+    "padded before": lambda: [
+        L.ZeroPadding2D(((2, 0), (0, 2))),
+        conv(1, 3, padding="valid"),
+    ],
+    "padded, pooled": lambda: [
+        L.ZeroPadding2D(1),
+        L.MaxPooling2D(3, 2),
+    ],
+    "padded, strided": lambda: [
+        L.ZeroPadding2D(((0, 1), (0, 1))),
+        conv(1, 3, strides=2, padding="valid"),
+    ],
+    "shifted": lambda: [
+        L.Cropping2D(((2, 0), (0, 3))),
+        L.ZeroPadding2D(((0, 2), (3, 0))),
+    ],
+    "pixel by pixel": lambda: [
+        L.Rescaling(0.5),
+        L.BatchNormalization(),
+        L.PReLU(shared_axes=[1, 2]),
+        L.Dropout(0.1),
+        L.Dense(2, activation="softplus"),
+        L.LeakyReLU(),
+    ],
+}
+
+
+@pytest.mark.parametrize("layers", RULES.values(), ids=RULES)
+def test_the_halo_of_each_rule_is_the_measured_one(layers):
+    model = fill(chain(*layers()), positive=True)
+    field = receptive_field(model)
+    assert sides(field) == measure(model, field, threshold=1e-6)
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda n: n.__name__)
+def test_the_halo_of_networks_is_the_measured_one(network):
+    model = fill(network(), positive=True)
+    field = receptive_field(model)
+    assert sides(field) == measure(model, field)
+
+
+def test_channels_are_mixed_without_a_halo():
+    def build(x):
+        x = L.LayerNormalization()(conv(4, 3)(x))
+        x = L.UnitNormalization()(ops.tanh(x) + x / 2.0)
+        x = ops.concatenate([x, ops.mean(x, axis=-1, keepdims=True)], axis=-1)
+        return L.Softmax()(conv(2, 1)(x * np.ones((1, 1, 5), "float32")))
+
+    model = fill(built_on(build, channels=2))
+    image = np.random.default_rng(0).normal(size=2)
+    field = receptive_field(model)
+    assert sides(field) == (1, 1, 1, 1)
+    assert sides(field) == measure(model, field, image, threshold=1e-6)
+
+
+def test_pixels_shuffled_between_space_and_channels():
+    def build(x):
+        x = ops.space_to_depth(conv(1, 3)(x), 2)
+        return ops.depth_to_space(conv(4, 3)(x), 2)
+
+    model = fill(built_on(build), positive=True)
+    field = receptive_field(model)
+    assert sides(field) == measure(model, field)
+
+
+def test_a_cut_between_blocks_of_the_stride_costs_less_than_the_halo():
+    field = receptive_field(default_unet())
+    assert field == ReceptiveField(49, 49, 49, 49, (8, 8), (45, 45))
+    assert field.halo == (49, 49)
+    assert field.overlap == (96, 96)
+
+
+def test_several_outputs_share_the_largest_halo_and_a_common_stride():
+    def build(x):
+        return [
+            conv(1, (1, 9))(x),
+            L.UpSampling2D()(L.MaxPooling2D()(conv(1, 3)(x))),
+            L.UpSampling2D(3)(L.MaxPooling2D(3)(x)),
+        ]
+
+    field = receptive_field(built_on(build))
+    assert field.stride == (6, 6)
+    assert sides(field) == (2, 2, 4, 4)
+
+
+# Window and stride as published by Araujo et al. 2019.
+@pytest.mark.parametrize(
+    ("application", "window", "stride"),
+    [("VGG16", 212, 32), ("ResNet50", 483, 32), ("MobileNetV2", 491, 32)],
+)
+def test_the_window_of_known_encoders_is_the_published_one(
+    application, window, stride
+):
+    with keras.StatelessScope(initialize_variables=False):
+        encoder = getattr(keras.applications, application)(
+            weights=None, include_top=False, input_shape=(None, None, 3)
+        )
+    field = receptive_field(encoder)
+    assert field.stride == (stride, stride)
+    assert field.top + field.bottom + stride == window
+    assert field.left + field.right + stride == window
+
+
+# Tiles
+
+
+def largest_seam(model, overlap, multiple_of):
+    """Largest difference of tiles to the whole image, three by three tiles."""
+    rng = np.random.default_rng(0)
+    overlap, stride = as_pair(overlap, ""), as_pair(multiple_of, "")
+    patch = [o + 2 * s for o, s in zip(overlap, stride, strict=True)]
+    size = [p + 3 * s + 1 for p, s in zip(patch, stride, strict=True)]
+    image = rng.normal(size=(1, *size, model.input_shape[-1]))
+    image = image.astype("float32")
+    margins = [(-n % s) for n, s in zip(size, stride, strict=True)]
+    padding = ((0, 0), *((0, margin) for margin in margins), (0, 0))
+    whole = predict(model, np.pad(image, padding))
+    predictor = PatchedPredictor(
+        model, tuple(patch), overlap=overlap, multiple_of=stride
+    )
+    tiled = predict(chain(predictor, channels=image.shape[-1]), image)
+    return max(
+        np.abs(one - other[:, : one.shape[1], : one.shape[2]]).max()
+        for one, other in zip(
+            keras.tree.flatten(tiled), keras.tree.flatten(whole), strict=True
+        )
+    )
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda n: n.__name__)
+def test_tiles_agree_with_the_whole_image(network):
+    model = fill(network())
+    field = receptive_field(model)
+    assert largest_seam(model, field.overlap, field.stride) <= TOLERANCE
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_tiles_of_random_networks_agree_with_the_whole_image(seed):
+    model = fill(random_network(seed), seed)
+    field = receptive_field(model)
+    assert largest_seam(model, field.overlap, field.stride) <= TOLERANCE
+
+
+def test_less_overlap_leaves_seams():
+    model = fill(dilated())
+    field = receptive_field(model)
+    overlap = [length - 2 for length in field.overlap]
+    assert largest_seam(model, overlap, field.stride) > TOLERANCE
+
+
+def test_what_a_tile_shifts_out_is_lost_though_the_halo_is_zero():
+    model = chain(
+        L.Cropping2D(((2, 0), (0, 3))), L.ZeroPadding2D(((2, 0), (0, 3)))
+    )
+    field = receptive_field(model)
+    assert sides(field) == (0, 0, 0, 0)
+    assert field.overlap == (4, 6)
+    assert largest_seam(model, field.overlap, field.stride) == 0
+    assert largest_seam(model, 2, field.stride) > TOLERANCE
+
+
+def random_network(seed):
+    """Layers drawn at random: kernels, strides, skips, up and down."""
+    rng = np.random.default_rng(seed)
+    inputs = keras.Input((None, None, 2))
+    x, scale, tensors = inputs, (1, 1), []
+    for _ in range(rng.integers(5, 9)):
+        x, scale = rng.choice([convolve, shrink, pad_and_shrink, grow])(
+            rng, x, scale
+        )
+        same = [tensor for tensor, other in tensors if other == scale]
+        if same and rng.random() < 0.5:
+            x = L.Concatenate()([x, same[rng.integers(len(same))]])
+        tensors.append((x, scale))
+    if scale[0] != scale[1] or rng.random() < 0.7:
+        x = L.UpSampling2D(scale)(x)
+    return keras.Model(inputs, conv(1, 3)(x))
+
+
+def draw_pair(rng, low, high):
+    return tuple(rng.integers(low, high + 1, 2).tolist())
+
+
+def convolve(rng, x, scale):
+    kernel = draw_pair(rng, 1, 4)
+    activation = str(rng.choice(["relu", "tanh", "leaky_relu"]))
+    layer = rng.choice(
+        [
+            lambda: conv(3, kernel, dilation_rate=int(rng.integers(1, 4))),
+            lambda: separable(2, kernel),
+            lambda: depthwise(kernel),
+        ]
+    )()
+    return L.Activation(activation)(layer(x)), scale
+
+
+def draw_shrinkage(rng, scale):
+    """Factors of one axis or both, up to a stride of 6."""
+    factors = [(2, 2), (2, 1), (1, 2), (3, 3)][rng.integers(4)]
+    larger = tuple(s * f for s, f in zip(scale, factors, strict=True))
+    return (factors, larger) if max(larger) <= 6 else ((1, 1), scale)
+
+
+def shrink(rng, x, scale):
+    factors, scale = draw_shrinkage(rng, scale)
+    size = draw_pair(rng, 2, 5)
+    layer = rng.choice(
+        [
+            lambda: conv(3, size, strides=factors),
+            lambda: L.MaxPooling2D(size, factors, padding="same"),
+            lambda: L.AveragePooling2D(size, factors, padding="same"),
+        ]
+    )()
+    return layer(x), scale
+
+
+def pad_and_shrink(rng, x, scale):
+    """Pad as many pixels as a valid convolution takes, on either side."""
+    factors, scale = draw_shrinkage(rng, scale)
+    more = draw_pair(rng, 0, 3)
+    before = [int(rng.integers(0, n + 1)) for n in more]
+    padding = [(b, n - b) for n, b in zip(more, before, strict=True)]
+    kernel = [f + n for f, n in zip(factors, more, strict=True)]
+    x = L.ZeroPadding2D(padding)(x)
+    return conv(2, kernel, strides=factors, padding="valid")(x), scale
+
+
+def grow(rng, x, scale):
+    factors = tuple(next(f for f in (3, 2, 1) if s % f == 0) for s in scale)
+    layer = rng.choice(
+        [
+            lambda: L.UpSampling2D(factors),
+            lambda: L.UpSampling2D(factors, interpolation="bilinear"),
+            lambda: transposed(2, draw_pair(rng, 1, 5), factors),
+        ]
+    )()
+    return layer(x), tuple(s // f for s, f in zip(scale, factors, strict=True))
+
+
+# Rules of one's own, formats, errors
+
+
+class Blur(L.Layer):
+    """Mean of 1 x 3 pixels: a layer that the package does not know."""
+
+    def call(self, inputs):
+        return ops.average_pool(inputs, (1, 3), 1, padding="same")
+
+
+def test_a_rule_can_be_registered():
+    class KnownBlur(Blur):
+        pass
+
+    class FurtherBlur(KnownBlur):
+        pass
+
+    @register_rule(KnownBlur)
+    def known_blur_rule(layer, fields):
+        (field,) = fields
+        return field.window(kernel_size=(1, 3))
+
+    # `call` is inherited, and so is the rule.
+    field = receptive_field(chain(conv(1, 3), FurtherBlur()))
+    assert sides(field) == (1, 1, 2, 2)
+
+
+def test_a_layer_alone_has_a_receptive_field():
+    assert sides(receptive_field(conv(1, (3, 1)))) == (1, 1, 0, 0)
+
+
+def test_a_fixed_input_shape_changes_nothing():
+    model = keras.Sequential([keras.Input((7, 9, 1)), conv(1, 3, strides=2)])
+    dynamic = chain(conv(1, 3, strides=2))
+    assert receptive_field(model) == receptive_field(dynamic)
+
+
+def test_channels_first():
+    kwargs = {"data_format": "channels_first"}
+    inputs = keras.Input((2, None, None))
+    x = L.ZeroPadding2D(((2, 0), (0, 0)), **kwargs)(inputs)
+    x = L.Cropping2D(((0, 2), (0, 0)), **kwargs)(x)
+    x = L.BatchNormalization(axis=1)(L.Softmax(axis=1)(x))
+    field = receptive_field(keras.Model(inputs, x), **kwargs)
+    assert sides(field) == (2, 0, 0, 0)
+
+
+class Subclassed(keras.Model):
+    def call(self, inputs):
+        return inputs
+
+
+class Overridden(keras.Sequential):
+    def call(self, inputs):
+        return ops.mean(inputs, axis=(1, 2), keepdims=True)
+
+
+class OddConv2D(L.Conv2D):
+    def call(self, inputs):
+        return super().call(ops.flip(inputs, axis=1))
+
+
+REFUSED = {
+    "global pooling": lambda x: (
+        x * L.GlobalMaxPooling2D(keepdims=True, name="bad")(x)
+    ),
+    "attention": lambda x: L.MultiHeadAttention(
+        1, 1, attention_axes=(1, 2), name="bad"
+    )(x, x),
+    "flatten": L.Flatten(name="bad"),
+    "group normalization": L.GroupNormalization(1, name="bad"),
+    "layer normalization": L.LayerNormalization(axis=(1, 2, 3), name="bad"),
+    "batch normalization": L.BatchNormalization(axis=1, name="bad"),
+    "batch statistics": lambda x: L.BatchNormalization(name="bad")(
+        x, training=True
+    ),
+    "softmax over width": L.Softmax(axis=2, name="bad"),
+    "resizing": L.Resizing(8, 8, name="bad"),
+    "weights per pixel": L.PReLU(name="bad"),
+    "a row of numbers": L.Rescaling([[[1.0]] * 8], name="bad"),
+    "lambda": L.Lambda(lambda x: x, name="bad"),
+    "unknown": Blur(name="bad"),
+    "overridden layer": OddConv2D(1, 1, name="bad"),
+    "activation": L.Conv2D(1, 1, activation=lambda x: x, name="bad"),
+    "activation layer": L.Conv2D(1, 1, activation=Blur(), name="bad"),
+    "reshape": L.Reshape((8, 8, 1, 1), name="bad"),
+    "concatenated width": lambda x: L.Concatenate(axis=2, name="bad")([x, x]),
+    "channels first": L.MaxPooling2D(
+        1, data_format="channels_first", name="bad"
+    ),
+    "nested": lambda x: chain(Blur(name="bad"))(x),
+    "subclassed": Subclassed(name="bad"),
+    "overridden model": Overridden([keras.Input((8, 8, 1))], name="bad"),
+    "operation": lambda x: ops.flip(x, axis=1),
+    "mean of all": lambda x: x - ops.mean(x, axis=(1, 2), keepdims=True),
+    "array": lambda x: x + np.ones((8, 1), "float32"),
+}
+OPERATIONS = {"operation": "flip", "mean of all": "mean", "array": "add"}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_tiled_is_refused_by_name(case):
+    inputs = keras.Input((8, 8, 1))
+    outputs = REFUSED[case](inputs)
+    name = f"'{OPERATIONS.get(case, 'bad')}"
+    with pytest.raises(ValueError, match=name) as error:
+        receptive_field(keras.Model(inputs, outputs))
+    assert "overlap=<pixels>, multiple_of=<stride>" in str(error.value)
+
+
+def test_a_model_without_a_graph_is_refused():
+    unbuilt = keras.Sequential([L.Conv2D(1, 3)], name="unbuilt")
+    for model in (unbuilt, Subclassed(name="unbuilt")):
+        with pytest.raises(ValueError, match=r"'unbuilt' .*no graph of layers"):
+            receptive_field(model)
+
+
+def test_outputs_that_are_not_to_scale_are_refused():
+    model = chain(conv(1, 3, padding="valid", strides=2, name="bad"))
+    with pytest.raises(ValueError, match=r"'bad' .*height / 2 - 1, width / 2"):
+        receptive_field(model)
+    model = chain(conv(1, 3, strides=(2, 1), name="bad"))
+    with pytest.raises(ValueError, match=r"'bad' .*height / 2, width, "):
+        receptive_field(model)
+
+
+def test_branches_of_different_sizes_are_refused():
+    inputs = keras.Input((1, 1, 1))
+    outputs = L.Add(name="sum")([inputs, L.UpSampling2D(1)(inputs)])
+    assert receptive_field(keras.Model(inputs, outputs)).halo == (0, 0)
+    outputs = L.Add(name="sum")(
+        [inputs, L.MaxPooling2D(padding="same")(inputs)]
+    )
+    with pytest.raises(ValueError, match=r"'sum' .*different sizes"):
+        receptive_field(keras.Model(inputs, outputs))
+
+
+def test_a_patch_model_takes_one_image():
+    images = [keras.Input((None, None, 1)) for _ in range(2)]
+    model = keras.Model(images, L.Add()(images), name="pair")
+    with pytest.raises(ValueError, match="'pair'"):
+        receptive_field(model)
