@@ -81,7 +81,7 @@ def trained(tmp_path_factory):
         store="windows",
         verbose=False,
     )
-    epochs = 24
+    epochs = 36
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, epochs * len(train), 0.02, warmup_target=3e-3, warmup_steps=30
     )
