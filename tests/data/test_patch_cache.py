@@ -429,10 +429,13 @@ def test_long_and_strange_names_are_cached(images):
     assert load_cache(path)
 
 
-def test_any_executor_builds_the_same(images):
+def test_any_executor_builds_the_same(images, monkeypatch):
     path = build(images)
     expected = {p.name: p.read_bytes() for p in path.parent.rglob("*.npy")}
     shutil.rmtree(path.parent)
+    # A spawned process imports this module by the name that pytest gave it.
+    root = pathlib.Path(__file__).parents[2]
+    monkeypatch.setattr(sys, "path", [str(root), *sys.path])
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(2, context) as executor:
         build(images, executor=executor)
