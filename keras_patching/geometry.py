@@ -12,7 +12,9 @@ of a graph. (`-(-a // b)` is avoided on purpose: exported to ONNX it divides by
 truncation.)
 """
 
+import copy
 import dataclasses
+import numbers
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +43,25 @@ def as_pair(value, name):
     return int(pair[0]), int(pair[1])
 
 
+def as_patch_size(value, name):
+    """Return `value` as `(height, width)`, where one of a pair may be `None`.
+
+    Args:
+        value: Integer, or pair of integers or `None`.
+        name: What the value is called, for the error.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if not isinstance(value, (tuple, list)) or None not in value:
+        return as_pair(value, name)
+    known = as_pair([length or 0 for length in value], name)
+    return tuple(
+        None if given is None else length
+        for given, length in zip(value, known, strict=True)
+    )
+
+
 def _is_integer(value):
     return hasattr(value, "__index__") and not isinstance(value, bool)
 
@@ -51,7 +72,7 @@ class PatchAxis:
 
     Attributes:
         length: Length of the image; an integer or a size of a graph.
-        patch: Length of a patch.
+        patch: Length of a patch; likewise.
         overlap: How many pixels neighbours share, at the least.
         multiple_of: What origins and padded length are multiples of.
         maximum: Function that gives the larger of two lengths.
@@ -66,8 +87,9 @@ class PatchAxis:
     @property
     def step(self):
         """Distance between the origins of two neighbours, if not shifted."""
-        steps = (self.patch - self.overlap) // self.multiple_of
-        return steps * self.multiple_of
+        # One patch over the whole length may be shorter than the overlap.
+        patch = self.maximum(self.patch, self.overlap + self.multiple_of)
+        return (patch - self.overlap) // self.multiple_of * self.multiple_of
 
     @property
     def unit(self):
@@ -118,13 +140,20 @@ class PatchGrid:
     Args:
         image_size: `(height, width)` of the image in pixels.
         patch_size: `(height, width)` of a patch in pixels, or one integer.
+            `None` in the pair is the length of the image, rounded up to
+            `multiple_of`: `(512, None)` are bands of full width.
         overlap: Pixels that neighbours share, a pair or one integer.
         multiple_of: Origins are multiples of this, a pair or one integer.
+        shrink: Whether patches are made as small as the same number of them
+            can be with that overlap, which also spreads them evenly. Where
+            the size of the image is one of a graph, only patches longer than
+            the image shrink, to its length rounded up to `multiple_of`.
         maximum: Function that gives the larger of two lengths. The default
             serves integers; sizes of a graph need their own.
 
     Attributes:
-        image_size, patch_size, overlap, multiple_of: As pairs.
+        image_size, patch_size, overlap, multiple_of: As pairs of what holds
+            for this image.
         rows, cols, num_patches: Numbers of patches.
         padded_size: `(height, width)` of the padded image.
 
@@ -139,36 +168,47 @@ class PatchGrid:
     (1, 2, (128, 256), [(0, 0), (0, 128)])
     >>> PatchGrid((100, 200), patch_size=64, overlap=16).origins[:4]
     [(0, 0), (0, 48), (0, 96), (0, 136)]
+    >>> PatchGrid((100, 200), 64, overlap=16, shrink=True).patch_size
+    (58, 62)
     """
 
     def __init__(
-        self, image_size, patch_size, overlap=0, multiple_of=1, *, maximum=max
+        self,
+        image_size,
+        patch_size,
+        overlap=0,
+        multiple_of=1,
+        *,
+        shrink=False,
+        maximum=max,
     ):
-        self.image_size = tuple(image_size)
-        self.patch_size = as_pair(patch_size, "patch_size")
-        self.overlap = as_pair(overlap, "overlap")
-        self.multiple_of = as_pair(multiple_of, "multiple_of")
-        self._check()
-        self.y_axis, self.x_axis = (
-            PatchAxis(*lengths, maximum)
+        patch_size = as_patch_size(patch_size, "patch_size")
+        overlap = as_pair(overlap, "overlap")
+        multiple_of = as_pair(multiple_of, "multiple_of")
+        check_patch_geometry(patch_size, overlap, multiple_of)
+        _check_image_size(image_size)
+        self._set_axes(
+            PatchAxis(*_fitted(*lengths, shrink, maximum), maximum)
             for lengths in zip(
-                self.image_size,
-                self.patch_size,
-                self.overlap,
-                self.multiple_of,
-                strict=True,
+                image_size, patch_size, overlap, multiple_of, strict=True
             )
         )
 
-    def _check(self):
-        check_patch_geometry(self.patch_size, self.overlap, self.multiple_of)
-        if len(self.image_size) != 2 or any(
-            _is_integer(length) and length <= 0 for length in self.image_size
-        ):
-            raise ValueError(
-                "`image_size` must be a pair (height, width) of at least one "
-                f"pixel each. Received: image_size={self.image_size}"
-            )
+    def _set_axes(self, axes):
+        self.y_axis, self.x_axis = axes
+        self.image_size = self.y_axis.length, self.x_axis.length
+        self.patch_size = self.y_axis.patch, self.x_axis.patch
+        self.overlap = self.y_axis.overlap, self.x_axis.overlap
+        self.multiple_of = self.y_axis.multiple_of, self.x_axis.multiple_of
+
+    def with_maximum(self, maximum):
+        """Return the same grid with another function for the larger length."""
+        grid = copy.copy(self)
+        grid._set_axes(
+            dataclasses.replace(axis, maximum=maximum)
+            for axis in (self.y_axis, self.x_axis)
+        )
+        return grid
 
     @property
     def rows(self):
@@ -204,11 +244,41 @@ class PatchGrid:
         )
 
 
+def _fitted(length, patch, overlap, multiple_of, shrink, maximum):
+    """Return lengths of an axis, fitted to the length of the image."""
+    whole = round_up(length, multiple_of)
+    if patch is None:
+        return length, whole, 0, multiple_of
+    if not shrink:
+        return length, patch, overlap, multiple_of
+    if not isinstance(length, numbers.Integral):
+        shorter = whole + patch - maximum(whole, patch)
+        return length, shorter, overlap, multiple_of
+    count = PatchAxis(length, patch, overlap, multiple_of).count
+    if count == 1:
+        return length, whole, 0, multiple_of
+    shared = (count - 1) * round_up(overlap, multiple_of)
+    each = (whole + shared + count - 1) // count
+    return length, round_up(each, multiple_of), overlap, multiple_of
+
+
+def _check_image_size(image_size):
+    if len(image_size) != 2 or any(
+        isinstance(length, numbers.Integral) and length <= 0
+        for length in image_size
+    ):
+        raise ValueError(
+            "`image_size` must be a pair (height, width) of at least one "
+            f"pixel each. Received: image_size={tuple(image_size)}"
+        )
+
+
 def check_patch_geometry(patch_size, overlap, multiple_of):
     """Refuse pairs that no grid can be made of.
 
     Args:
-        patch_size, overlap, multiple_of: Pairs `(height, width)` of integers.
+        patch_size: Pair `(height, width)` of integers or `None`.
+        overlap, multiple_of: Pairs `(height, width)` of integers.
 
     Raises:
         ValueError: Naming the argument and what it must be.
@@ -217,13 +287,15 @@ def check_patch_geometry(patch_size, overlap, multiple_of):
         f"Received: patch_size={patch_size}, overlap={overlap}, "
         f"multiple_of={multiple_of}"
     )
-    if min(patch_size) <= 0:
+    if any(patch is not None and patch <= 0 for patch in patch_size):
         raise ValueError(f"`patch_size` must be positive. {received}")
     if min(multiple_of) <= 0:
         raise ValueError(f"`multiple_of` must be positive. {received}")
     for patch, shared, multiple in zip(
         patch_size, overlap, multiple_of, strict=True
     ):
+        if patch is None:
+            continue
         if patch % multiple:
             raise ValueError(
                 f"`multiple_of` must divide `patch_size`. {received}"

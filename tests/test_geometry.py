@@ -1,5 +1,7 @@
 """Patches cover the image, stay inside it, and share what was asked."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -90,6 +92,40 @@ def test_grid_shapes(size, patch, overlap, shape, padded):
     assert grid.padded_size == padded
 
 
+@given(axes())
+def test_shrunk_patches_are_the_smallest_that_cover_the_image(axis):
+    def grid(patch, shrink):
+        return PatchGrid(
+            (axis.length, axis.length),
+            patch,
+            axis.overlap,
+            axis.multiple_of,
+            shrink=shrink,
+        )
+
+    shrunk = grid(axis.patch, shrink=True).y_axis
+    assert shrunk.patch <= axis.patch
+    assert shrunk.patch % axis.multiple_of == 0
+    assert shrunk.padded_length >= axis.length
+    origins = [shrunk.origin(index) for index in range(shrunk.count)]
+    shared = [
+        before + shrunk.patch - after
+        for before, after in itertools.pairwise(origins)
+    ]
+    assert min(shared, default=axis.overlap) >= axis.overlap
+    assert shrunk.count == axis.count
+    smaller = shrunk.patch - axis.multiple_of
+    if smaller >= axis.overlap + axis.multiple_of:
+        assert grid(smaller, shrink=False).rows > shrunk.count
+
+
+def test_none_is_the_length_of_the_image():
+    grid = PatchGrid((100, 77), (32, None), overlap=8, multiple_of=4)
+    assert grid.patch_size == (32, 80)
+    assert (grid.rows, grid.cols) == (4, 1)
+    assert grid.padded_size == (100, 80)
+
+
 def test_origins_are_row_major_y_x():
     assert PatchGrid((4, 6), (2, 3)).origins == [(0, 0), (0, 3), (2, 0), (2, 3)]
 
@@ -102,6 +138,8 @@ def test_origins_are_row_major_y_x():
         {"patch_size": 0},
         {"patch_size": (4, 4, 4)},
         {"patch_size": 4.0},
+        {"patch_size": (None, 0)},
+        {"patch_size": (None, 4.0)},
         {"overlap": 8},
         {"overlap": -1},
         {"multiple_of": 3},

@@ -1,13 +1,17 @@
 """The layer that runs a patch model over whole images inside the graph."""
 
+import math
+
 import keras
 from keras import ops
 
 from keras_patching.geometry import (
     PatchGrid,
     as_pair,
+    as_patch_size,
     check_patch_geometry,
 )
+from keras_patching.layers.receptive_field import receptive_field
 from keras_patching.ops.patches import (
     BLENDS,
     extract_patches,
@@ -34,6 +38,21 @@ class PatchedPredictor(keras.layers.Wrapper):
     image is padded only to `multiple_of`, and the last row and column of
     patches are shifted inward (see `PatchGrid`).
 
+    With `overlap="auto"` there is no seam: the result is what the patch model
+    gives on the whole image, padded at the bottom and right to multiples of
+    its stride and cropped again. How far the patch model looks is derived
+    from its layers (see `receptive_field`). After the idea of Shelhamer et
+    al. 2017, "Fully convolutional networks for semantic segmentation", and
+    the overlap-tile strategy of Ronneberger et al. 2015
+    (https://arxiv.org/abs/1505.04597).
+
+    What neighbours share is computed twice. Of a tile of `t` pixels with a
+    halo of `h` on both sides, `t - 2h` are new along each axis, so that large
+    images cost `(t / (t - 2h))**2` times as much: 1.5 at t = 512 and h = 48,
+    and 16 at t = 128. So predict with larger tiles than you train with
+    (`predict_patch_size`), or with bands of full width, `(512, None)`, which
+    cost `t / (t - 2h)`. `recomputation(image_size)` tells the number.
+
     When not training, patches are cut and run `patch_batch_size` at a time:
     memory holds the activations of those, not of the image.
 
@@ -44,6 +63,8 @@ class PatchedPredictor(keras.layers.Wrapper):
         patch_size: `(height, width)` of a patch in pixels, or one integer.
             `None` leaves it to `set_patch_size`.
         overlap: Pixels that neighbouring patches share, a pair or one integer.
+            `"auto"` is found when the layer is built, as are `multiple_of`
+            and `shrink`; the attributes then hold the numbers.
         multiple_of: Origins of patches are multiples of this; for a patch
             model with strides, their product. A pair or one integer.
         blend: `"crop"` (each output pixel is written once, by the patch that
@@ -57,6 +78,14 @@ class PatchedPredictor(keras.layers.Wrapper):
             takes about 2**16 pixels on a CPU, whose caches larger chunks
             outgrow (one patch of 256 x 256), and 2**20 elsewhere, from 1 to
             32 patches.
+        predict_patch_size: Size of the patches that images are cut into, if
+            it is not `patch_size`: a fully convolutional patch model may
+            predict larger ones than it was trained on. `None` in the pair is
+            the length of the image: `(512, None)` are bands of full width.
+            (Images of exactly `patch_size` are run as they are.)
+        shrink: Whether patches are made smaller where fewer pixels do, and
+            spread evenly (see `PatchGrid`). The patch model must take any
+            size.
         data_format: `"channels_last"` or `"channels_first"`; of the images
             and of the patch model. Defaults to `keras.config`'s.
         **kwargs: Arguments of `keras.layers.Layer`. The dtype policy defaults
@@ -78,7 +107,9 @@ class PatchedPredictor(keras.layers.Wrapper):
 
     Raises:
         ValueError: If the geometry is impossible, or a rank-4 output is not
-            spatial under `stitch=True` (as after `valid` convolutions).
+            spatial under `stitch=True` (as after `valid` convolutions), or
+            `overlap="auto"` is asked of a patch model that no overlap is
+            enough for, or of patches that are not larger than the overlap.
 
     Example:
 
@@ -110,6 +141,8 @@ class PatchedPredictor(keras.layers.Wrapper):
         stitch=True,
         pad_value=0,
         patch_batch_size="auto",
+        predict_patch_size=None,
+        shrink=False,
         data_format=None,
         **kwargs,
     ):
@@ -130,10 +163,20 @@ class PatchedPredictor(keras.layers.Wrapper):
                 "None for all patches at once. Received: "
                 f"patch_batch_size={patch_batch_size!r}"
             )
-        self.overlap = as_pair(overlap, "overlap")
         self.multiple_of = as_pair(multiple_of, "multiple_of")
         self.blend = blend
         self.stitch = bool(stitch)
+        if overlap == "auto":
+            self._check_auto()
+        self.overlap = (
+            overlap if overlap == "auto" else as_pair(overlap, "overlap")
+        )
+        self.shrink = bool(shrink)
+        self.predict_patch_size = predict_patch_size and as_patch_size(
+            predict_patch_size, "predict_patch_size"
+        )
+        if self.predict_patch_size is not None:
+            self._check_geometry(self.predict_patch_size)
         self.pad_value = pad_value
         self.patch_batch_size = patch_batch_size
         self.data_format = data_format or keras.config.image_data_format()
@@ -146,7 +189,24 @@ class PatchedPredictor(keras.layers.Wrapper):
         if patch_size is not None:
             self.set_patch_size(*as_pair(patch_size, "patch_size"))
         self.channels = self._input_channels()
-        self._have_grid = ()
+        self._scales = ()
+
+    def _check_auto(self):
+        if self.blend != "crop" or not self.stitch:
+            raise ValueError(
+                '`overlap="auto"` makes stitched images without a seam, which '
+                'needs stitch=True and blend="crop". Received: '
+                f"stitch={self.stitch}, blend={self.blend!r}"
+            )
+        if self.multiple_of != (1, 1):
+            raise ValueError(
+                '`overlap="auto"` finds `multiple_of` itself: leave it out. '
+                f"Received: multiple_of={self.multiple_of}"
+            )
+
+    def _check_geometry(self, patch_size):
+        if self.overlap != "auto":
+            check_patch_geometry(patch_size, self.overlap, self.multiple_of)
 
     def _input_channels(self):
         """Channels that the patch model was built for, or None if unknown."""
@@ -171,16 +231,78 @@ class PatchedPredictor(keras.layers.Wrapper):
         patch_size = as_pair(
             (height, height if width is None else width), "patch_size"
         )
-        check_patch_geometry(patch_size, self.overlap, self.multiple_of)
+        if self.predict_patch_size is None:
+            self._check_geometry(patch_size)
         self.patch_size = patch_size
 
     def build(self, input_shape):
+        self.resolve_overlap()
         self.channels = self.channels_last_shape(input_shape)[3]
         if not self.layer.built:
             # Models that define no `build` are built by a call.
             self.layer(
                 keras.KerasTensor(self._patch_shape(None, self.channels))
             )
+
+    def resolve_overlap(self):
+        """Put numbers in the place of `overlap="auto"`; `build` does it.
+
+        Raises:
+            ValueError: If the patch model has a layer that no overlap is
+                enough for (it is named), or the patches are too small.
+        """
+        if self.overlap != "auto":
+            return
+        field = receptive_field(self.layer, data_format=self.data_format)
+        for length, overlap, stride in zip(
+            self._largest_patch(), field.overlap, field.stride, strict=True
+        ):
+            if length is not None and (
+                length % stride or length < overlap + stride
+            ):
+                raise ValueError(
+                    f"'{self.layer.name}' sees {field.halo} pixels beyond "
+                    f"each patch and has a stride of {field.stride}: without "
+                    f"seams, patches overlap by {field.overlap} pixels. Use "
+                    f"patches that are larger, and multiples of the stride, "
+                    "as in predict_patch_size=(512, 512), or a smaller "
+                    f"overlap=<pixels>. Received: {self._largest_patch()}"
+                )
+        self.overlap, self.multiple_of = field.overlap, field.stride
+        self.shrink = _takes_any_size(self.layer)
+
+    def patch_grid(self, image_size):
+        """Return the `PatchGrid` of an image that is not one whole patch.
+
+        Args:
+            image_size: `(height, width)` in pixels.
+
+        Raises:
+            ValueError: If the patch size is not set, or see
+                `resolve_overlap`.
+        """
+        self.resolve_overlap()
+        return PatchGrid(image_size, *self._tiling(), shrink=self.shrink)
+
+    def recomputation(self, image_size):
+        """Tell how many pixels are computed for each pixel of an image.
+
+        Args:
+            image_size: `(height, width)` in pixels.
+
+        Returns:
+            Float: pixels of all patches by pixels of the image. It is 1
+            where patches share nothing and fit the image.
+
+        Example:
+
+        >>> layer = PatchedPredictor(patch_model, 256, overlap=64)
+        >>> layer.recomputation((1024, 1024))
+        1.5625
+        """
+        grid = self.patch_grid(image_size)
+        computed = grid.num_patches * math.prod(grid.patch_size)
+        return computed / math.prod(grid.image_size)
 
     def compute_output_shape(self, input_shape):
         spec = self.compute_output_spec(keras.KerasTensor(input_shape))
@@ -190,12 +312,12 @@ class PatchedPredictor(keras.layers.Wrapper):
         batch, height, width, channels = self.channels_last_shape(inputs.shape)
         patch_spec = self._patch_output_spec(batch, channels)
         # One of the two lengths may be unknown: any number stands in for it.
-        grid = PatchGrid((height or 1, width or 1), *self._grid_arguments())
+        grid = self.patch_grid((height or 1, width or 1))
         rows = None if height is None else grid.rows
         cols = None if width is None else grid.cols
 
         def output_spec(output):
-            scale = self._scale(output.shape)
+            scale = self._scale(output.shape, self.patch_size)
             if scale is None:
                 shape = (batch, rows, cols, *output.shape[1:])
             else:
@@ -216,16 +338,15 @@ class PatchedPredictor(keras.layers.Wrapper):
         if tuple(images.shape[1:3]) == self.patch_size:
             # One unpadded patch: `fit` on patches and `predict` on images are
             # one graph, and this is the way through it without detours.
-            return keras.tree.map_structure(
-                self._assemble_single, self._run(images)
-            )
-        grid = image_grid(images, *self._grid_arguments())
+            return self._map_outputs(self._with_grid, self._run(images))
+        grid = image_grid(images, *self._tiling(), self.shrink)
         if training or self.patch_batch_size is None:
             outputs = self._run_at_once(images, grid)
         else:
             outputs = self._run_in_chunks(images, grid)
-        return keras.tree.map_structure(
-            lambda output: self._assemble(output, images, grid), outputs
+        return self._map_outputs(
+            lambda output, scale: self._assemble(output, scale, images, grid),
+            outputs,
         )
 
     def fold_grid(self, outputs):
@@ -239,13 +360,24 @@ class PatchedPredictor(keras.layers.Wrapper):
             shape `(batch, rows, cols, *patch output)` becomes
             `(batch * rows * cols, *patch output)`.
         """
-        folded = [
-            ops.reshape(output, (-1, *output.shape[3:])) if has_grid else output
-            for output, has_grid in zip(
-                keras.tree.flatten(outputs), self._have_grid, strict=True
+        return self._map_outputs(
+            lambda output, scale: (
+                ops.reshape(output, (-1, *output.shape[3:]))
+                if scale is None
+                else output
+            ),
+            outputs,
+        )
+
+    def _map_outputs(self, function, outputs):
+        """Apply a function to each output and its scale, None if unstitched."""
+        mapped = [
+            function(output, scale)
+            for output, scale in zip(
+                keras.tree.flatten(outputs), self._scales, strict=True
             )
         ]
-        return keras.tree.pack_sequence_as(outputs, folded)
+        return keras.tree.pack_sequence_as(outputs, mapped)
 
     def _run(self, patches, pure=False):
         """Run the patch model on `(n, height, width, channels)`."""
@@ -253,11 +385,19 @@ class PatchedPredictor(keras.layers.Wrapper):
             patches = ops.cast(patches, keras.config.floatx())
         outputs = self._call_layer(self._from_channels_last(patches), pure)
         # Asked again outside of the trace, a patch model may not answer.
-        self._have_grid = tuple(
-            self._scale(output.shape) is None
+        self._scales = self._find_scales(patches, outputs)
+        return outputs
+
+    def _find_scales(self, patches, outputs):
+        size = _static_lengths(patches.shape[1:3])
+        if None in size:
+            # Of patches that shrink in a graph, the scale is that of others.
+            size = self.patch_size
+            outputs = self._patch_output_spec(None, patches.shape[3])
+        return tuple(
+            self._scale(output.shape, size)
             for output in keras.tree.flatten(outputs)
         )
-        return outputs
 
     def _call_layer(self, patches, pure):
         if not (pure and keras.backend.backend() == "jax"):
@@ -279,7 +419,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         """Cut and run a few patches after the other."""
         per_image = grid.num_patches
         count = ops.shape(images)[0] * per_image
-        chunks, size = _chunking(count, self._chunk_size())
+        chunks, size = _chunking(count, self._chunk_size(grid))
         images = pad_to_grid(images, grid, self.pad_value)
 
         def run_chunk(indices):
@@ -295,58 +435,67 @@ class PatchedPredictor(keras.layers.Wrapper):
         indices = ops.reshape(ops.minimum(indices, count - 1), (chunks, size))
         outputs = ops.map(run_chunk, indices)
         return keras.tree.map_structure(
-            lambda output: ops.reshape(output, (-1, *output.shape[2:]))[:count],
+            lambda output: ops.reshape(output, (-1, *ops.shape(output)[2:]))[
+                :count
+            ],
             outputs,
         )
 
-    def _chunk_size(self):
+    def _chunk_size(self, grid):
         if self.patch_batch_size != "auto":
             return self.patch_batch_size
-        height, width = self.patch_size
-        size = _pixels_per_chunk() // (height * width)
+        lengths = _static_lengths(grid.patch_size)
+        if None in lengths:
+            lengths = self._largest_patch()
+        if None in lengths:
+            return 1  # Bands of an image whose width is not known yet.
+        size = _pixels_per_chunk() // math.prod(lengths)
         # Each patch of a chunk is a slice of its own in the graph.
         return min(max(size, 1), _MAX_CHUNK)
 
-    def _assemble_single(self, output):
-        if self._scale(output.shape) is not None:
+    def _with_grid(self, output, scale):
+        if scale is not None:
             return output
         return ops.expand_dims(ops.expand_dims(output, 1), 1)
 
-    def _assemble(self, output, images, grid):
+    def _assemble(self, output, scale, images, grid):
         """Give an output its grid back, and stitch it if it is spatial."""
         grid_shape = (ops.shape(images)[0], grid.rows, grid.cols)
-        scale = self._scale(output.shape)
         if scale is None:
             return ops.reshape(output, (*grid_shape, *output.shape[1:]))
         output = self._to_channels_last(output)
-        patches = ops.reshape(output, (*grid_shape, *output.shape[1:]))
+        patches = ops.reshape(output, (*grid_shape, *ops.shape(output)[1:]))
         return self._from_channels_last(
             stitch_patches(patches, grid, scale, self.blend)
         )
 
-    def _scale(self, patch_output_shape):
+    def _scale(self, output_shape, patch_size):
         """Scale of a spatial output that is to be stitched, else None."""
-        if not self.stitch or len(patch_output_shape) != 4:
+        if not self.stitch or len(output_shape) != 4:
             return None
-        shape = self.channels_last_shape(patch_output_shape)
-        scale = spatial_scale(shape, self.patch_size)
+        shape = self.channels_last_shape(output_shape)
+        scale = spatial_scale(shape, patch_size)
         if scale is None:
             raise ValueError(
                 "An output of rank 4 must be k times or 1/k of the patch to "
                 f"be stitched. Layer '{self.name}' received an output of shape "
-                f"{tuple(patch_output_shape)} from '{self.layer.name}' for "
-                f'patches of {self.patch_size}. Use padding="same" in the '
+                f"{tuple(output_shape)} from '{self.layer.name}' for "
+                f'patches of {patch_size}. Use padding="same" in the '
                 "patch model, or stitch=False for the outputs of each patch."
             )
         return scale
 
-    def _grid_arguments(self):
+    def _tiling(self):
+        return self._largest_patch(), self.overlap, self.multiple_of
+
+    def _largest_patch(self):
+        """Size that images are cut into, before patches shrink."""
         if self.patch_size is None:
             raise ValueError(
                 f"The patch size of '{self.name}' is not known yet: call "
                 "`set_patch_size(height, width)` first."
             )
-        return self.patch_size, self.overlap, self.multiple_of
+        return self.predict_patch_size or self.patch_size
 
     def _patch_output_spec(self, batch, channels):
         return self.layer.compute_output_spec(
@@ -354,8 +503,10 @@ class PatchedPredictor(keras.layers.Wrapper):
         )
 
     def _patch_shape(self, batch, channels):
-        patch_size, _, _ = self._grid_arguments()
-        return self._from_channels_last_shape((batch, *patch_size, channels))
+        self._largest_patch()
+        return self._from_channels_last_shape(
+            (batch, *self.patch_size, channels)
+        )
 
     def channels_last_shape(self, shape):
         if len(shape) != 4:
@@ -392,8 +543,22 @@ class PatchedPredictor(keras.layers.Wrapper):
             "stitch": self.stitch,
             "pad_value": self.pad_value,
             "patch_batch_size": self.patch_batch_size,
+            "predict_patch_size": self.predict_patch_size,
+            "shrink": self.shrink,
             "data_format": self.data_format,
         }
+
+
+def _takes_any_size(patch_model):
+    """Whether a patch model was made for no particular size of patches."""
+    shape = getattr(patch_model, "input_shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 4:
+        return True
+    return shape.count(None) >= 3  # The batch, and both lengths.
+
+
+def _static_lengths(lengths):
+    return tuple(n if isinstance(n, int) else None for n in lengths)
 
 
 def _pixels_per_chunk():

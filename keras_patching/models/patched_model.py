@@ -16,6 +16,8 @@ _PREDICTOR_ARGUMENTS = (
     "stitch",
     "pad_value",
     "patch_batch_size",
+    "predict_patch_size",
+    "shrink",
 )
 
 
@@ -32,8 +34,8 @@ class PatchedModel(keras.Model):
             `(batch, patch height, patch width, channels)`.
         patch_size: `(height, width)` of a patch in pixels, or one integer;
             or call `set_patch_size`.
-        overlap, multiple_of, blend, stitch, pad_value, patch_batch_size: As
-            for `PatchedPredictor`.
+        overlap, multiple_of, blend, stitch, pad_value, patch_batch_size,
+            predict_patch_size, shrink: As for `PatchedPredictor`.
         **kwargs: Arguments of `keras.Model`.
 
     Input shape:
@@ -65,6 +67,8 @@ class PatchedModel(keras.Model):
         stitch=True,
         pad_value=0,
         patch_batch_size="auto",
+        predict_patch_size=None,
+        shrink=False,
         **kwargs,
     ):
         kwargs.setdefault("dtype", getattr(patch_model, "dtype_policy", None))
@@ -79,7 +83,11 @@ class PatchedModel(keras.Model):
             stitch=stitch,
             pad_value=pad_value,
             patch_batch_size=patch_batch_size,
+            predict_patch_size=predict_patch_size,
+            shrink=shrink,
         )
+        if predict_patch_size is not None:
+            _check_patch_model(patch_model, self.predictor.predict_patch_size)
         if patch_size is not None:
             self.set_patch_size(*as_pair(patch_size, "patch_size"))
 
@@ -109,6 +117,18 @@ class PatchedModel(keras.Model):
         _check_patch_model(self.patch_model, patch_size)
         self.predictor.set_patch_size(*patch_size)
         self.drop_compiled_functions()
+
+    def recomputation(self, image_size):
+        """Tell how many pixels are computed for each pixel of an image.
+
+        Args:
+            image_size: `(height, width)` in pixels.
+
+        Returns:
+            Float: pixels of all patches by pixels of the image; see
+            `PatchedPredictor`.
+        """
+        return self.predictor.recomputation(image_size)
 
     def drop_compiled_functions(self):
         """Compile again: what they have closed over has changed."""
@@ -308,6 +328,8 @@ def _check_patch_model(patch_model, patch_size):
             "the patch model with `keras.Input((None, None, channels))`. "
             f"Received: patch_size={patch_size}"
         )
+    if None in patch_size:
+        return  # As long as the image: predicting it will tell.
     patch_shape = [1, *shape[1:]]
     patch_shape[axes] = patch_size
     try:

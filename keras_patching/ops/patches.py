@@ -22,19 +22,26 @@ BLENDS = ("crop", "mean", "gaussian")
 _GAUSSIAN_SIGMA = 1 / 8
 
 
-def image_grid(images, patch_size, overlap=0, multiple_of=1):
+def image_grid(images, patch_size, overlap=0, multiple_of=1, shrink=False):
     """Return the grid of patches over a batch of images.
 
     Args:
         images: Tensor of shape `(batch, height, width, channels)`, whose
             sizes may be dynamic.
-        patch_size, overlap, multiple_of: As for `PatchGrid`.
+        patch_size, overlap, multiple_of, shrink: As for `PatchGrid`.
 
     Returns:
         A `PatchGrid`; its numbers are scalar tensors where sizes are dynamic.
     """
     _, height, width, _ = ops.shape(images)
-    return _grid((height, width), patch_size, overlap, multiple_of)
+    return PatchGrid(
+        (height, width),
+        patch_size,
+        overlap,
+        multiple_of,
+        shrink=shrink,
+        maximum=_maximum,
+    )
 
 
 def pad_to_grid(images, grid, pad_value=0):
@@ -74,7 +81,7 @@ def extract_patches(images, grid, pad_value=0):
     >>> extract_patches(images, grid).shape
     (1, 3, 2, 128, 128, 3)
     """
-    grid = _in_graph(grid)
+    grid = grid.with_maximum(_maximum)
     images = pad_to_grid(images, grid, pad_value)
     patch_height, patch_width = grid.patch_size
     if grid.overlap[0]:
@@ -109,7 +116,7 @@ def slice_patches(padded_images, grid, batch_indices, patch_indices):
     Returns:
         Tensor of shape `(n, patch height, patch width, channels)`.
     """
-    grid = _in_graph(grid)
+    grid = grid.with_maximum(_maximum)
     rows = grid.y_axis.origin(patch_indices // grid.cols)
     cols = grid.x_axis.origin(patch_indices % grid.cols)
     size = (1, *grid.patch_size, padded_images.shape[-1])
@@ -147,8 +154,8 @@ def stitch_patches(patches, grid, scale=(1, 1), blend="crop"):
             scale, or `blend` has to average integers.
     """
     _check_blend(blend, grid, scale, patches.dtype)
-    grid = _in_graph(grid)
-    height, width, channels = patches.shape[3:]
+    grid = grid.with_maximum(_maximum)
+    height, width, channels = ops.shape(patches)[3:]
     images = ops.reshape(
         ops.transpose(patches, (0, 1, 3, 2, 4, 5)),
         (
@@ -193,17 +200,6 @@ def scaled_length(length, scale):
     return (length * numerator + denominator - 1) // denominator
 
 
-def _grid(*arguments):
-    return PatchGrid(*arguments, maximum=_maximum)
-
-
-def _in_graph(grid):
-    """Return the grid with a `maximum` that also compares tensors."""
-    return _grid(
-        grid.image_size, grid.patch_size, grid.overlap, grid.multiple_of
-    )
-
-
 def _check_blend(blend, grid, scale, dtype):
     if blend not in BLENDS:
         raise ValueError(
@@ -211,7 +207,8 @@ def _check_blend(blend, grid, scale, dtype):
         )
     numerator, denominator = scale
     for axis in (grid.y_axis, grid.x_axis):
-        if axis.unit * numerator % denominator:
+        unit = axis.unit if isinstance(axis.unit, int) else axis.multiple_of
+        if unit * numerator % denominator:
             raise ValueError(
                 f"Outputs at 1/{denominator} of the patch need origins that "
                 f"are multiples of {denominator} pixels: pass "

@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from keras_patching import PatchedPredictor
-from keras_patching.geometry import as_pair, round_up
+from keras_patching.geometry import round_up
 from keras_patching.layers.receptive_field import (
     ReceptiveField,
     receptive_field,
@@ -390,21 +390,23 @@ def test_the_window_of_known_encoders_is_the_published_one(
 # Tiles
 
 
-def largest_seam(model, overlap, multiple_of):
-    """Largest difference of tiles to the whole image, three by three tiles."""
-    rng = np.random.default_rng(0)
-    overlap, stride = as_pair(overlap, ""), as_pair(multiple_of, "")
-    patch = [o + 2 * s for o, s in zip(overlap, stride, strict=True)]
-    size = [p + 3 * s + 1 for p, s in zip(patch, stride, strict=True)]
-    image = rng.normal(size=(1, *size, model.input_shape[-1]))
+def three_by_three(field, overlap):
+    """Sizes of a patch and of an image that it covers in three by three."""
+    patch = [o + 2 * s for o, s in zip(overlap, field.stride, strict=True)]
+    size = [p + 3 * s + 1 for p, s in zip(patch, field.stride, strict=True)]
+    return tuple(patch), tuple(size)
+
+
+def largest_seam(model, size, patch, **kwargs):
+    """Largest difference of tiles to the whole image."""
+    image = np.random.default_rng(0).normal(size=(1, *size, channels(model)))
     image = image.astype("float32")
+    stride = receptive_field(model).stride
     margins = [(-n % s) for n, s in zip(size, stride, strict=True)]
     padding = ((0, 0), *((0, margin) for margin in margins), (0, 0))
     whole = predict(model, np.pad(image, padding))
-    predictor = PatchedPredictor(
-        model, tuple(patch), overlap=overlap, multiple_of=stride
-    )
-    tiled = predict(chain(predictor, channels=image.shape[-1]), image)
+    predictor = PatchedPredictor(model, patch, **kwargs)
+    tiled = predict(chain(predictor, channels=channels(model)), image)
     return max(
         np.abs(one - other[:, : one.shape[1], : one.shape[2]]).max()
         for one, other in zip(
@@ -413,25 +415,60 @@ def largest_seam(model, overlap, multiple_of):
     )
 
 
+def channels(model):
+    return model.input_shape[-1]
+
+
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda n: n.__name__)
 def test_tiles_agree_with_the_whole_image(network):
     model = fill(network())
     field = receptive_field(model)
-    assert largest_seam(model, field.overlap, field.stride) <= TOLERANCE
+    patch, size = three_by_three(field, field.overlap)
+    assert largest_seam(model, size, patch, overlap="auto") <= TOLERANCE
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda n: n.__name__)
+def test_bands_of_full_width_agree_with_the_whole_image(network):
+    model = fill(network())
+    field = receptive_field(model)
+    patch, size = three_by_three(field, field.overlap)
+    seam = largest_seam(
+        model,
+        size,
+        patch,
+        overlap="auto",
+        predict_patch_size=(patch[0], None),
+    )
+    assert seam <= TOLERANCE
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda n: n.__name__)
+def test_images_smaller_than_a_tile_agree_with_the_whole_image(network):
+    model = fill(network())
+    field = receptive_field(model)
+    patch, (height, _) = three_by_three(field, field.overlap)
+    seam = largest_seam(model, (height, 13), patch, overlap="auto")
+    assert seam <= TOLERANCE
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_tiles_of_random_networks_agree_with_the_whole_image(seed):
     model = fill(random_network(seed), seed)
     field = receptive_field(model)
-    assert largest_seam(model, field.overlap, field.stride) <= TOLERANCE
+    patch, size = three_by_three(field, field.overlap)
+    assert largest_seam(model, size, patch, overlap="auto") <= TOLERANCE
 
 
-def test_less_overlap_leaves_seams():
+@pytest.mark.parametrize("less", [0, 2])
+def test_less_overlap_leaves_seams(less):
     model = fill(dilated())
     field = receptive_field(model)
-    overlap = [length - 2 for length in field.overlap]
-    assert largest_seam(model, overlap, field.stride) > TOLERANCE
+    overlap = tuple(length - less for length in field.overlap)
+    patch, size = three_by_three(field, overlap)
+    seam = largest_seam(
+        model, size, patch, overlap=overlap, multiple_of=field.stride
+    )
+    assert (seam > TOLERANCE) == bool(less)
 
 
 def test_what_a_tile_shifts_out_is_lost_though_the_halo_is_zero():
@@ -441,8 +478,8 @@ def test_what_a_tile_shifts_out_is_lost_though_the_halo_is_zero():
     field = receptive_field(model)
     assert sides(field) == (0, 0, 0, 0)
     assert field.overlap == (4, 6)
-    assert largest_seam(model, field.overlap, field.stride) == 0
-    assert largest_seam(model, 2, field.stride) > TOLERANCE
+    assert largest_seam(model, (20, 30), (6, 8), overlap="auto") == 0
+    assert largest_seam(model, (20, 30), (6, 8), overlap=2) > TOLERANCE
 
 
 def random_network(seed):

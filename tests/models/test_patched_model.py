@@ -65,6 +65,36 @@ def test_a_new_patch_size_changes_the_next_call_of_the_same_shape():
     assert np.ptp(results[1][0, 12:, :]) < 1e-3
 
 
+def test_prediction_without_seams_after_training_on_small_patches(tmp_path):
+    patch_model = conv_model()
+    model = PatchedModel(
+        patch_model,
+        patch_size=(8, 12),
+        overlap="auto",
+        predict_patch_size=(16, None),
+    )
+    model.compile("sgd", "mse")
+    patches, targets = draw((4, 8, 12, 3)) / 200, np.zeros((4, 8, 12, 2))
+    model.fit(patches, targets, verbose=0)
+    images = draw((2, 41, 30, 3)) / 200
+    whole = patch_model.predict(images, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for each in (model, loaded):
+        tiled = each.predict(images, verbose=0)
+        np.testing.assert_allclose(tiled, whole, atol=1e-5)
+    loaded.fit(patches, targets, verbose=0)
+    # Bands of 15 rows, of which 41 need three that share 2.
+    assert loaded.recomputation((41, 30)) == 45 / 41
+
+
+def test_a_larger_patch_to_predict_is_checked():
+    with pytest.raises(ValueError, match=r"patch_size=\(16, 16\)"):
+        PatchedModel(conv_model((8, 8)), 8, predict_patch_size=16)
+    with pytest.raises(ValueError, match=r"\(8, 8\).*\(8, None\)"):
+        PatchedModel(conv_model((8, 8)), 8, predict_patch_size=(8, None))
+
+
 def test_set_patch_size_takes_height_and_width_by_name(model):
     model.set_patch_size(height=16, width=8)
     assert model.patch_size == (16, 8)

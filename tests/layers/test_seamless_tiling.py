@@ -1,0 +1,201 @@
+"""`overlap="auto"`, larger tiles for prediction, and tiles that shrink."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_patching import PatchedPredictor, receptive_field
+from keras_patching.models.unet import unet
+
+TOLERANCE = 1e-5
+
+
+def small_unet(size=(None, None)):
+    """Down by 2 and up again; random weights, also of what begins at zero."""
+    inputs = keras.Input((*size, 2))
+    x = full = keras.layers.Conv2D(3, 3, padding="same")(inputs)
+    x = keras.layers.MaxPooling2D()(x)
+    x = keras.layers.Conv2D(3, 3, padding="same", bias_initializer="normal")(x)
+    x = keras.layers.UpSampling2D()(x)
+    x = keras.layers.Concatenate()([x, full])
+    return keras.Model(inputs, keras.layers.Conv2D(2, 3, padding="same")(x))
+
+
+def draw(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype("float32")
+
+
+def model_of(layer):
+    return keras.Sequential([keras.Input((None, None, 2)), layer])
+
+
+def predict(model, image):
+    return model.predict(image, verbose=0)
+
+
+def predict_whole(patch_model, image):
+    """The image padded to the stride, in one piece."""
+    stride = receptive_field(patch_model).stride
+    _, height, width, _ = image.shape
+    padding = (
+        (0, 0),
+        (0, -height % stride[0]),
+        (0, -width % stride[1]),
+        (0, 0),
+    )
+    whole = patch_model.predict(np.pad(image, padding), verbose=0)
+    return whole[:, :height, :width]
+
+
+def test_a_built_layer_holds_the_numbers():
+    layer = PatchedPredictor(small_unet(), 32, overlap="auto")
+    assert layer.get_config()["overlap"] == "auto"
+    model_of(layer)
+    field = receptive_field(layer.layer)
+    config = layer.get_config()
+    assert config["overlap"] == layer.overlap == field.overlap
+    assert config["multiple_of"] == layer.multiple_of == field.stride
+
+
+@pytest.mark.parametrize("built", [False, True])
+def test_a_round_trip_stays_seamless_for_any_size(built, tmp_path):
+    patch_model = small_unet()
+    layer = PatchedPredictor(
+        patch_model, 16, overlap="auto", predict_patch_size=(32, None)
+    )
+    if built:
+        model_of(layer).save(tmp_path / "model.keras")
+        model = keras.saving.load_model(tmp_path / "model.keras")
+    else:
+        config = layer.get_config()
+        model = model_of(PatchedPredictor.from_config(config))
+        model.set_weights(layer.get_weights())
+    for size in ((75, 41), (9, 90)):
+        image = draw(1, *size, 2)
+        np.testing.assert_allclose(
+            predict(model, image),
+            predict_whole(patch_model, image),
+            atol=TOLERANCE,
+        )
+
+
+def test_sizes_of_a_graph_are_tiled_like_others():
+    # Tensorflow makes the size a dynamic one with the third.
+    patch_model = small_unet()
+    for predict_patch_size in (None, (32, None), (None, None)):
+        model = model_of(
+            PatchedPredictor(
+                patch_model,
+                32,
+                overlap="auto",
+                predict_patch_size=predict_patch_size,
+            )
+        )
+        for size in ((75, 41), (9, 90), (90, 9), (81, 67), (7, 7), (32, 32)):
+            image = draw(2, *size, 2)
+            np.testing.assert_allclose(
+                predict(model, image),
+                predict_whole(patch_model, image),
+                atol=TOLERANCE,
+            )
+
+
+def test_bands_take_numbers_too():
+    patch_model = small_unet()
+    layer = PatchedPredictor(
+        patch_model,
+        32,
+        overlap=16,
+        multiple_of=2,
+        predict_patch_size=(32, None),
+        blend="mean",
+    )
+    assert layer.patch_grid((100, 51)).patch_size == (32, 52)
+    assert layer.patch_grid((100, 51)).cols == 1
+    assert predict(model_of(layer), draw(1, 100, 51, 2)).shape == (
+        1,
+        100,
+        51,
+        2,
+    )
+
+
+def test_training_patches_are_not_those_of_prediction():
+    patch_model = small_unet()
+    layer = PatchedPredictor(
+        patch_model, 8, overlap="auto", predict_patch_size=64
+    )
+    patches = draw(3, 8, 8, 2)
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(layer(patches)),
+        keras.ops.convert_to_numpy(patch_model(patches)),
+    )
+
+
+def test_recomputation_is_what_is_computed_per_pixel():
+    def recomputation(patch, size=(96, 96), **kwargs):
+        return PatchedPredictor(small_unet(), patch, **kwargs).recomputation(
+            size
+        )
+
+    assert recomputation(32) == 1
+    assert recomputation(64) == 128**2 / 96**2
+    assert recomputation(64, overlap=32) == (2 * 64) ** 2 / 96**2
+    # The overlap is 12: two tiles of 54 cover 96, where those of 64 waste 20.
+    assert receptive_field(small_unet()).overlap == (12, 12)
+    assert recomputation(64, overlap="auto") == (2 * 54) ** 2 / 96**2
+    bands = recomputation(64, overlap="auto", predict_patch_size=(64, None))
+    assert bands == 2 * 54 / 96
+    assert recomputation(128, overlap="auto") == 1
+    assert recomputation(128, overlap="auto", size=(95, 95)) == 96**2 / 95**2
+
+
+def test_a_patch_model_of_fixed_size_keeps_its_tiles():
+    free = small_unet()
+    fixed = small_unet((32, 32))
+    fixed.set_weights(free.get_weights())
+    model = model_of(PatchedPredictor(fixed, 32, overlap="auto"))
+    image = draw(1, 75, 41, 2)
+    np.testing.assert_allclose(
+        predict(model, image), predict_whole(free, image), atol=TOLERANCE
+    )
+    assert predict(model, image[:, :9]).shape == (1, 9, 41, 2)
+
+
+def test_the_default_net_has_a_documented_overlap():
+    layer = PatchedPredictor(unet(2), 512, overlap="auto")
+    layer.resolve_overlap()
+    assert (layer.overlap, layer.multiple_of) == ((96, 96), (8, 8))
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"blend": "gaussian"}, 'blend="crop"'),
+        ({"stitch": False}, "stitch=True"),
+        ({"multiple_of": 4}, "finds `multiple_of` itself"),
+        ({"overlap": "most"}, "overlap='most'"),
+        ({"overlap": 8, "predict_patch_size": (8, None)}, "`overlap` must"),
+        ({"overlap": 8, "predict_patch_size": "all"}, "predict_patch_size="),
+    ],
+)
+def test_what_cannot_be_seamless_is_refused(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        PatchedPredictor(small_unet(), 64, **{"overlap": "auto", **kwargs})
+
+
+@pytest.mark.parametrize("patch", [12, 33])
+def test_tiles_that_cannot_hold_the_overlap_are_refused(patch):
+    layer = PatchedPredictor(small_unet(), patch, overlap="auto")
+    with pytest.raises(ValueError, match="predict_patch_size="):
+        model_of(layer)
+
+
+def test_a_layer_that_sees_the_whole_image_is_named():
+    inputs = keras.Input((None, None, 2))
+    x = keras.layers.GlobalAveragePooling2D(name="squeeze", keepdims=True)(
+        inputs
+    )
+    patch_model = keras.Model(inputs, keras.layers.Multiply()([inputs, x]))
+    with pytest.raises(ValueError, match=r"squeeze.*overlap=<pixels>"):
+        model_of(PatchedPredictor(patch_model, 64, overlap="auto"))
