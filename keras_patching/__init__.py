@@ -8,6 +8,7 @@ from keras_patching import callbacks, metrics
 from keras_patching.data.patching_sequence import PatchingSequence
 from keras_patching.data.yolo_patch_sampler import YoloPatchSampler
 from keras_patching.geometry import PatchGrid
+from keras_patching.inference.tiling_verification import verify_tiling
 from keras_patching.layers.patched_predictor import PatchedPredictor
 from keras_patching.layers.receptive_field import receptive_field
 from keras_patching.models.counting.density_map_loss import DensityMapLoss
@@ -64,4 +65,5 @@ __all__ = [
     "read_boxes",
     "read_points",
     "receptive_field",
+    "verify_tiling",
 ]

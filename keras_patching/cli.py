@@ -54,6 +54,7 @@ def _parser():
     _add_inspect(commands)
     _add_export(commands)
     _add_predict(commands)
+    _add_verify(commands)
     return parser
 
 
@@ -71,10 +72,10 @@ def _add_demo(commands):
     )
     parser.add_argument(
         "--task",
-        choices=("segmentation", "counting"),
+        choices=("segmentation", "counting", "detection"),
         default="segmentation",
-        help="what to demonstrate: segmentation of plants, or counting of "
-        "seedlings (default: %(default)s)",
+        help="what to demonstrate: segmentation of plants, or counting or "
+        "detection of seedlings (default: %(default)s)",
     )
     parser.add_argument(
         "--out",
@@ -423,6 +424,68 @@ def _run_predict(options):
     _fail_for_each(done.faults, f"of {total} images failed")
 
 
+def _add_verify(commands):
+    parser = commands.add_parser(
+        "verify",
+        # Options first, as argparse writes it, would take the model for one
+        # more overlap.
+        usage="%(prog)s MODEL.keras IMAGE [options]",
+        help="measure how far tiled prediction is from the whole image",
+        description=(
+            "Predict an image in patches and in one piece, with each overlap, "
+            "and print the largest difference, where it is, and how many "
+            "pixels are computed for each pixel of the image. With the overlap "
+            "`auto`, which is derived from the layers of the patch model, "
+            "rounding alone is left. The image must fit in memory in one "
+            "piece."
+        ),
+    )
+    parser.add_argument(
+        "model",
+        metavar="MODEL.keras",
+        help="a task model or PatchedModel that was saved with model.save",
+    )
+    parser.add_argument("image", metavar="IMAGE", help="image file to predict")
+    parser.add_argument(
+        "--overlap",
+        type=_overlap,
+        nargs="+",
+        default=(0, 32, "auto"),
+        metavar="N",
+        help="pixels that neighbouring patches share, or `auto` (default: "
+        "0 32 auto)",
+    )
+    parser.add_argument(
+        "--patch-size",
+        type=_length,
+        nargs="+",
+        action=_OneOrTwo,
+        metavar=("H", "W"),
+        help="height and width of the patches in pixels, or `all` for the "
+        "length of the image: `512 all` are bands (default: those that the "
+        "model predicts with)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help="folder for a picture of the difference for each overlap; made "
+        "if missing (default: none is drawn)",
+    )
+    parser.set_defaults(run=_run_verify)
+
+
+def _run_verify(options):
+    from keras_patching.inference import file_verification
+
+    file_verification.verify_file(
+        options.model,
+        options.image,
+        options.overlap,
+        options.patch_size,
+        options.out,
+    )
+
+
 def _integer_from(minimum):
     def parse(text):
         value = int(text)
@@ -446,6 +509,20 @@ def _fraction(text):
 
 
 _fraction.__name__ = "number"  # argparse: "invalid number value: 'x'"
+
+
+def _overlap(text):
+    return text if text == "auto" else _integer_from(0)(text)
+
+
+_overlap.__name__ = 'number of pixels (or "auto")'
+
+
+def _length(text):
+    return None if text == "all" else _integer_from(1)(text)
+
+
+_length.__name__ = 'number of pixels (or "all")'
 
 
 def _channels(text):

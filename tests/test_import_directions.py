@@ -18,8 +18,16 @@ ALLOWED = {
     "metrics": set(),
     "models": {"geometry", "ops", "layers", "data", "metrics"},
     "callbacks": {"geometry", "data", "visualization"},
-    "visualization": {"geometry", "data"},
-    "inference": {"geometry", "ops", "models", "data", "visualization"},
+    "_overlays": set(),
+    "visualization": {"_overlays"},
+    "inference": {
+        "geometry",
+        "ops",
+        "layers",
+        "models",
+        "data",
+        "visualization",
+    },
     "contact_sheet": {"data", "visualization"},
 }
 

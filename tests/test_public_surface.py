@@ -35,6 +35,7 @@ def test_the_public_surface():
         "read_boxes",
         "read_points",
         "receptive_field",
+        "verify_tiling",
     ]
     assert sorted(kp.callbacks.__all__) == [
         "FullImageEvaluation",

@@ -36,6 +36,7 @@ from keras_patching.inference import (
     detection_report,
     segmentation_report,
 )
+from keras_patching.inference.model_file import load_model_file, tell
 from keras_patching.models.counting import HeatmapObjectCountingModel
 from keras_patching.models.detection.object_detection_model import (
     ObjectDetectionModel,
@@ -85,20 +86,7 @@ def load_model(path):
     Example:
     >>> model = load_model("field.keras")
     """
-    if not os.path.exists(path):
-        raise FileNotFoundError(
-            f"{path}: no such file. Expected a model that was saved with "
-            "`model.save('NAME.keras')`."
-        )
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras raises what its parts raise.
-        raise ValueError(
-            f"{path}: cannot be loaded as a Keras model ({_tell(error)}). "
-            "Expected a file that was saved with `model.save('NAME.keras')`. "
-            "If it has layers of your own, import them in Python and call "
-            "`keras_patching.inference.file_prediction.predict_files`."
-        ) from error
+    model = load_model_file(path)
     _report_of(model, path)
     return model
 
@@ -259,7 +247,7 @@ def _predict_file(model, report, path, directory, stem, options):
         prediction = report.predict(model, image, **options)
     except Exception as error:  # Each backend has errors of its own.
         raise ValueError(
-            f"{path}: cannot be predicted ({_tell(error)}). An image of "
+            f"{path}: cannot be predicted ({tell(error)}). An image of "
             f"{image.shape} may be too large for the memory: crop it, or save "
             "the model with a smaller `patch_batch_size`."
         ) from error
@@ -292,12 +280,6 @@ def _naming(path, error):
     elif isinstance(error, OSError) and error.strerror:
         message = error.strerror
     return message if str(path) in message else f"{path}: {message}"
-
-
-def _tell(error):
-    """Give type and first sentence of an error: some go on with a config."""
-    first = next(iter(str(error).strip().splitlines()), "")
-    return f"{type(error).__name__}: {first.split('. ')[0]}"
 
 
 def _write_tables(done, tables, directory):

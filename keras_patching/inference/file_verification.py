@@ -1,0 +1,78 @@
+"""Verifies the tiling of an image file, and prints and draws what was found."""
+
+import pathlib
+
+from keras_patching.data.image_io import read_image
+from keras_patching.data.whole_files import write_whole_image
+from keras_patching.inference.model_file import load_model_file
+from keras_patching.inference.tiling_verification import (
+    compare_overlaps,
+    find_predictor,
+)
+
+_HEADINGS = ("overlap", "patches", "of size", "computed", "difference", "at")
+_WIDTHS = (9, 11, 14, 10, 12, 14)
+
+
+def verify_file(
+    model_path, image_path, overlaps, patch_size=None, directory=None
+):
+    """Verify several overlaps on an image file, and print a table.
+
+    Args:
+        model_path: `.keras` file of a model with a `PatchedPredictor`.
+        image_path: Path of an image.
+        overlaps, patch_size: As for `tiling_verification.compare_overlaps`.
+        directory: Folder for a picture of each overlap, named
+            `overlap-<overlap>.png`; made if missing. `None` draws none.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If one of the files is not what it should be, or an
+            overlap is impossible; those before it are printed.
+    """
+    model = load_model_file(model_path)
+    image = _read(image_path, model)
+    print(f"{image_path}: {image.shape[0]} x {image.shape[1]} pixels")
+    _print_row(_HEADINGS)
+    for predictor, report in compare_overlaps(
+        model, image, overlaps, patch_size
+    ):
+        overlap = _lengths(predictor.overlap)
+        _print_row(
+            (
+                overlap,
+                f"{report.grid.rows} x {report.grid.cols}",
+                _lengths(report.grid.patch_size),
+                f"{predictor.recomputation(image.shape[:2]):.2f}",
+                f"{report.largest_difference:.1e}",
+                f"{report.position}",
+            )
+        )
+        if directory is not None:
+            value_range = getattr(model, "value_range", None)
+            name = f"overlap-{overlap.replace(' ', '')}.png"
+            path = pathlib.Path(directory) / name
+            write_whole_image(path, report.picture(value_range=value_range))
+            print(f"Picture  {path}")
+
+
+def _read(path, model):
+    if hasattr(model, "read_image"):
+        return model.read_image(path)
+    return read_image(path, find_predictor(model).channels)
+
+
+def _lengths(pair):
+    """Write a pair of lengths, as one number where they are equal."""
+    height, width = pair
+    return f"{height}" if height == width else f"{height} x {width}"
+
+
+def _print_row(cells):
+    print(
+        "".join(
+            f"{cell:>{width}}"
+            for cell, width in zip(cells, _WIDTHS, strict=True)
+        )
+    )

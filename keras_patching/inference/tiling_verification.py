@@ -1,0 +1,277 @@
+"""Is the tiled prediction that of the whole image? Measured, not derived."""
+
+import dataclasses
+import math
+
+import keras
+import numpy as np
+
+from keras_patching.geometry import PatchGrid
+from keras_patching.layers.patched_predictor import PatchedPredictor
+from keras_patching.layers.receptive_field import receptive_field
+from keras_patching.visualization import show_heatmap, side_by_side, to_uint8
+
+# Differences that pictures show, from black to white.
+_SHOWN = (1e-7, 1.0)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TilingReport:
+    """Where and how far tiled prediction differs from that of whole images.
+
+    Attributes:
+        largest_difference: The largest absolute difference of any pixel,
+            channel and output, over all images; NaN if there is one.
+        image_index: Which image it is in.
+        output_index: Which output of the patch model it is in (0, if there is
+            one).
+        position: `(y, x)` in pixels of that image.
+        image: That image, `(height, width, channels)`.
+        difference: `(height, width)` of that output: its largest absolute
+            difference over the channels.
+        grid: The `PatchGrid` of that image.
+    """
+
+    largest_difference: float
+    image_index: int
+    output_index: int
+    position: tuple[int, int]
+    image: np.ndarray
+    difference: np.ndarray
+    grid: PatchGrid
+
+    def __str__(self):
+        return (
+            f"largest difference {self.largest_difference:.1e} at (y, x) = "
+            f"{self.position} of image {self.image_index}, in {self.grid.rows} "
+            f"x {self.grid.cols} patches of {self.grid.patch_size}"
+        )
+
+    def picture(self, height=None, value_range=None):
+        """Draw the image beside the difference.
+
+        Args:
+            height: Height of both in pixels; by default that of the smaller.
+            value_range: Values that are black and white in the image, as for
+                `visualization.to_uint8`.
+
+        Returns:
+            uint8 `(height, width, 3)`. The difference is shown on a scale of
+            powers of ten, 1e-7 and less in black, 1 and more in white.
+        """
+        lowest, highest = np.log10(_SHOWN)
+        with np.errstate(divide="ignore"):
+            size = np.log10(self.difference)
+        caption = f"difference, at most {self.largest_difference:.1e}"
+        panels = {
+            "image": to_uint8(self.image, value_range),
+            caption: show_heatmap(
+                np.nan_to_num(size - lowest, nan=np.inf, neginf=0),
+                highest - lowest,
+            ),
+        }
+        return side_by_side(panels, height)
+
+
+def verify_tiling(predictor, images):
+    """Compare tiled prediction with the prediction of whole images.
+
+    The whole image is what the patch model gives on the image padded with
+    `pad_value` at the bottom and right to multiples of its stride, cropped
+    again. It is run in one piece: choose images that fit in memory with the
+    activations of the patch model.
+
+    Args:
+        predictor: A `PatchedPredictor`, or a model that has one: a
+            `PatchedModel`, a task model, or a Keras model with the layer.
+        images: Array `(batch, height, width, channels)`, or a list of arrays
+            `(height, width, channels)` of different sizes, in the range of
+            values that the patch model takes.
+
+    Returns:
+        A `TilingReport`. With `overlap="auto"` its `largest_difference` is
+        what rounding leaves, about 1e-6 of the values of the layers.
+
+    Raises:
+        ValueError: If there is no `PatchedPredictor`, no image, outputs are
+            not stitched, or the patch model takes one size only and cannot
+            be rebuilt for others.
+
+    Example:
+
+    >>> report = keras_patching.verify_tiling(model, images)
+    >>> report.largest_difference
+    2.4e-07
+    >>> write_image("difference.png", report.picture())
+    """
+    predictor = find_predictor(predictor)
+    if not len(images):
+        raise ValueError("There are no images to verify. Received: images=[]")
+    channels = np.shape(images[0])[_axes(predictor)[2] - 1]
+    tiled_model = _model_of(predictor, predictor, channels)
+    whole_model = _model_of(predictor, _any_size(predictor.layer), channels)
+    reports = [
+        _compare(predictor, tiled_model, whole_model, np.asarray(image), index)
+        for index, image in enumerate(images)
+    ]
+    return max(reports, key=lambda report: _rank(report.largest_difference))
+
+
+def compare_overlaps(model, image, overlaps, patch_size=None):
+    """Verify several overlaps on one image.
+
+    Args:
+        model: As for `verify_tiling`.
+        image: Array `(height, width, channels)`.
+        overlaps: Iterable of what `PatchedPredictor` takes as `overlap`.
+        patch_size: Size of the patches, a pair in which one may be `None`, or
+            one integer; `None` takes those that the model predicts with.
+
+    Yields:
+        For each overlap a `PatchedPredictor` and its `TilingReport`.
+    """
+    own = find_predictor(model)
+    for overlap in overlaps:
+        predictor = PatchedPredictor(
+            own.layer,
+            own.patch_size,
+            overlap=overlap,
+            multiple_of=1 if overlap == "auto" else _stride(own),
+            pad_value=own.pad_value,
+            predict_patch_size=patch_size or own.predict_patch_size,
+            data_format=own.data_format,
+        )
+        yield predictor, verify_tiling(predictor, image[None])
+
+
+def find_predictor(model):
+    """Return the one `PatchedPredictor` that a model has, or is.
+
+    Raises:
+        ValueError: If there is none, or there are several.
+    """
+    if isinstance(model, PatchedPredictor):
+        return model
+    found = [
+        layer
+        for layer in getattr(model, "layers", ())
+        if isinstance(layer, PatchedPredictor)
+    ]
+    if len(found) != 1:
+        raise ValueError(
+            "Tiling is verified of a PatchedPredictor, a PatchedModel, or a "
+            f"Keras model with one PatchedPredictor. Received: {model!r} "
+            f"with {len(found)}"
+        )
+    return found[0]
+
+
+def _rank(difference):
+    return math.inf if math.isnan(difference) else difference
+
+
+def _axes(predictor):
+    """Axes of height, width and channels in a batch of images."""
+    if predictor.data_format == "channels_first":
+        return 2, 3, 1
+    return 1, 2, 3
+
+
+def _model_of(predictor, layer, channels):
+    """Wrap a layer for `predict`, which compiles it and keeps no gradients."""
+    shape = [None] * 3
+    shape[_axes(predictor)[2] - 1] = channels
+    inputs = keras.Input(shape)
+    return keras.Model(inputs, layer(inputs))
+
+
+def _any_size(patch_model):
+    """Return a patch model that takes images of any size, with its weights."""
+    shape = getattr(patch_model, "input_shape", None)
+    if not isinstance(shape, tuple) or shape.count(None) >= 3:
+        return patch_model
+    first = keras.config.image_data_format() == "channels_first"
+    free = (shape[1], None, None) if first else (None, None, shape[3])
+    try:
+        rebuilt = keras.models.clone_model(
+            patch_model, input_tensors=keras.Input(free)
+        )
+        rebuilt.set_weights(patch_model.get_weights())
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"The patch model '{patch_model.name}' takes images of {shape} "
+            "only, and cannot be rebuilt for whole images: "
+            f"{str(error).splitlines()[0]} Build it with `keras.Input((None, "
+            "None, channels))`."
+        ) from error
+    return rebuilt
+
+
+def _compare(predictor, tiled_model, whole_model, image, index):
+    """Predict one image both ways and find the largest difference."""
+    y_axis, x_axis, channel_axis = _axes(predictor)
+    size = image.shape[y_axis - 1], image.shape[x_axis - 1]
+    padded = _pad(image[None], predictor, _stride(predictor))
+    tiled = tiled_model.predict(image[None], verbose=0)
+    whole = whole_model.predict(padded, verbose=0)
+    differences = [
+        _difference(predictor, *outputs)
+        for outputs in zip(
+            keras.tree.flatten(tiled), keras.tree.flatten(whole), strict=True
+        )
+    ]
+    largest = [float(difference.max()) for difference in differences]
+    worst = max(range(len(largest)), key=lambda i: _rank(largest[i]))
+    return TilingReport(
+        largest_difference=largest[worst],
+        image_index=index,
+        output_index=worst,
+        position=_position(differences[worst], size),
+        image=np.moveaxis(image, channel_axis - 1, -1),
+        difference=differences[worst],
+        grid=predictor.patch_grid(size),
+    )
+
+
+def _difference(predictor, tiled, whole):
+    """Largest difference over the channels, of the one image of a batch."""
+    y_axis, x_axis, channel_axis = _axes(predictor)
+    if tiled.ndim != 4 or whole.ndim != 4:
+        raise ValueError(
+            f"'{predictor.layer.name}' gives outputs that are not stitched, "
+            "and so have no whole image to be compared with. Received: "
+            f"outputs of shape {tiled.shape} and {whole.shape}"
+        )
+    whole = np.take(whole, range(tiled.shape[y_axis]), axis=y_axis)
+    whole = np.take(whole, range(tiled.shape[x_axis]), axis=x_axis)
+    return np.abs(tiled.astype("float64") - whole).max(channel_axis)[0]
+
+
+def _position(difference, size):
+    """Where it is largest, in pixels of the image."""
+    at = np.unravel_index(np.argmax(difference), difference.shape)
+    y, x = (
+        int(place) * length // scaled
+        for place, length, scaled in zip(
+            at, size, difference.shape, strict=True
+        )
+    )
+    return y, x
+
+
+def _stride(predictor):
+    """What the whole image is padded to multiples of."""
+    try:
+        field = receptive_field(
+            predictor.layer, data_format=predictor.data_format
+        )
+    except ValueError:
+        return predictor.multiple_of  # Of a layer that has no rule.
+    return tuple(map(math.lcm, field.stride, predictor.multiple_of))
+
+
+def _pad(images, predictor, stride):
+    padding = [(0, 0)] * 4
+    for axis, multiple in zip(_axes(predictor), stride, strict=False):
+        padding[axis] = (0, -images.shape[axis] % multiple)
+    return np.pad(images, padding, constant_values=predictor.pad_value)

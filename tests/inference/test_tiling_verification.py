@@ -1,0 +1,104 @@
+"""The measured difference is the one that is there, and where it is."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_patching as kp
+
+L = keras.layers
+
+
+def conv_model(size=(None, None), strides=1):
+    inputs = keras.Input((*size, 2))
+    x = L.Conv2D(3, 3, strides=strides, padding="same")(inputs)
+    return keras.Model(inputs, L.Conv2D(2, 3, padding="same")(x))
+
+
+def draw(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype("float32")
+
+
+def test_seams_are_found_where_they_are():
+    patch_model = conv_model()
+    image = draw(1, 40, 16, 2)
+    report = kp.verify_tiling(kp.PatchedPredictor(patch_model, 32), image)
+    whole = patch_model.predict(image, verbose=0)
+    tiles = [
+        patch_model.predict(tile, verbose=0)
+        for tile in (
+            np.pad(image[:, :32], ((0, 0), (0, 0), (0, 16), (0, 0))),
+            np.pad(image[:, 32:], ((0, 0), (0, 24), (0, 16), (0, 0))),
+        )
+    ]
+    tiled = np.concatenate(tiles, axis=1)[:, :40, :16]
+    difference = np.abs(tiled - whole)[0].max(-1)
+    np.testing.assert_allclose(report.difference, difference, atol=1e-6)
+    assert report.largest_difference == pytest.approx(difference.max())
+    assert difference[report.position] == difference.max()
+    # Only about the seam, and along the right edge, where black is padded.
+    assert (difference[:30, :14] < 1e-6).all()
+    assert report.position[0] in range(30, 34) or report.position[1] >= 14
+    picture = report.picture()
+    assert picture.dtype == np.uint8
+    assert picture.ndim == 3
+
+
+@pytest.mark.parametrize("size", [(None, None), (32, 32)])
+def test_auto_has_no_seam_also_with_a_patch_model_of_fixed_size(size):
+    predictor = kp.PatchedPredictor(conv_model(size), 32, overlap="auto")
+    images = [draw(75, 41, 2), draw(40, 90, 2)]
+    report = kp.verify_tiling(predictor, images)
+    assert report.largest_difference <= 1e-5
+    assert "image" in str(report)
+
+
+def test_the_worst_of_several_images_and_outputs_is_reported():
+    inputs = keras.Input((None, None, 2))
+    seamless = L.Dense(1)(inputs)
+    half = L.Conv2D(1, 3, padding="same")(L.AveragePooling2D(2)(inputs))
+    patch_model = keras.Model(inputs, {"a": seamless, "b": half})
+    images = [np.zeros((20, 40, 2), "float32"), draw(20, 40, 2)]
+    predictor = kp.PatchedPredictor(patch_model, 8)
+    report = kp.verify_tiling(predictor, images)
+    assert (report.image_index, report.output_index) == (1, 1)
+    assert report.difference.shape == (10, 20)
+    y, x = report.position
+    assert report.difference[y // 2, x // 2] == report.largest_difference > 0
+
+
+def test_a_nan_is_the_largest_difference():
+    patch_model = keras.Sequential(
+        [keras.Input((None, None, 2)), L.Lambda(lambda x: x / x)]
+    )
+    image = np.ones((1, 20, 20, 2), "float32")
+    image[0, 7, 9] = 0
+    report = kp.verify_tiling(kp.PatchedPredictor(patch_model, 8), image)
+    assert np.isnan(report.largest_difference)
+    assert report.position == (7, 9)
+    assert report.picture().shape[2] == 3
+
+
+def test_models_that_tile_are_verified():
+    model = kp.PatchedModel(conv_model(strides=1), 16, overlap="auto")
+    whole = keras.Sequential([keras.Input((None, None, 2)), model.predictor])
+    for each in (model, whole):
+        report = kp.verify_tiling(each, draw(1, 40, 30, 2))
+        assert report.largest_difference <= 1e-5
+
+
+@pytest.mark.parametrize(
+    ("model", "images", "message"),
+    [
+        (conv_model(), draw(1, 8, 8, 2), "PatchedPredictor"),
+        (kp.PatchedPredictor(conv_model(), 8), [], "no images"),
+        (
+            kp.PatchedPredictor(conv_model(), 8, stitch=False),
+            draw(1, 8, 8, 2),
+            "not stitched",
+        ),
+    ],
+)
+def test_what_cannot_be_verified_is_refused(model, images, message):
+    with pytest.raises(ValueError, match=message):
+        kp.verify_tiling(model, images)
