@@ -20,7 +20,8 @@ from keras_patching.ops.patches import (
     scaled_length,
     slice_patches,
     spatial_scale,
-    stitch_patches,
+    stitch_columns,
+    stitch_rows,
 )
 
 _MAX_CHUNK = 32
@@ -341,12 +342,12 @@ class PatchedPredictor(keras.layers.Wrapper):
             return self._map_outputs(self._with_grid, self._run(images))
         grid = image_grid(images, *self._tiling(), self.shrink)
         if training or self.patch_batch_size is None:
-            outputs = self._run_at_once(images, grid)
+            strips = self._run_at_once(images, grid)
         else:
-            outputs = self._run_in_chunks(images, grid)
+            strips = self._run_row_by_row(images, grid)
         return self._map_outputs(
-            lambda output, scale: self._assemble(output, scale, images, grid),
-            outputs,
+            lambda strip, scale: self._join_rows(strip, scale, images, grid),
+            strips,
         )
 
     def fold_grid(self, outputs):
@@ -412,31 +413,43 @@ class PatchedPredictor(keras.layers.Wrapper):
         return outputs
 
     def _run_at_once(self, images, grid):
+        """Run all patches; return one strip per row, of all images."""
         patches = extract_patches(images, grid, self.pad_value)
-        return self._run(ops.reshape(patches, (-1, *patches.shape[3:])))
+        outputs = self._run(ops.reshape(patches, (-1, *patches.shape[3:])))
+        return self._join_columns(outputs, grid)
 
-    def _run_in_chunks(self, images, grid):
-        """Cut and run a few patches after the other."""
-        per_image = grid.num_patches
-        count = ops.shape(images)[0] * per_image
-        chunks, size = _chunking(count, self._chunk_size(grid))
-        images = pad_to_grid(images, grid, self.pad_value)
+    def _run_row_by_row(self, images, grid):
+        """Stitch one row after the other, so that few patches exist at once."""
+        padded = pad_to_grid(images, grid, self.pad_value)
 
-        def run_chunk(indices):
-            return self._run(
-                slice_patches(
-                    images, grid, indices // per_image, indices % per_image
-                ),
-                pure=True,
+        def run_row(index):
+            outputs = self._run_row(padded, grid, index)
+            strips = self._join_columns(outputs, grid)
+            return keras.tree.map_structure(lambda strip: strip[0], strips)
+
+        count = ops.shape(images)[0] * grid.rows
+        return ops.map(run_row, ops.arange(count, dtype="int32"))
+
+    def _run_row(self, padded, grid, row):
+        """Run a row of patches, counted over all images, in chunks."""
+        chunks, size = _chunking(grid.cols, self._chunk_size(grid))
+
+        def run_chunk(cols):
+            patches = slice_patches(
+                padded,
+                grid,
+                row // grid.rows + 0 * cols,
+                row % grid.rows * grid.cols + cols,
             )
+            return self._run(patches, pure=True)
 
         # The last chunk repeats the last patch until it is as long as others.
-        indices = ops.arange(chunks * size, dtype="int32")
-        indices = ops.reshape(ops.minimum(indices, count - 1), (chunks, size))
-        outputs = ops.map(run_chunk, indices)
+        cols = ops.arange(chunks * size, dtype="int32")
+        cols = ops.reshape(ops.minimum(cols, grid.cols - 1), (chunks, size))
+        outputs = ops.map(run_chunk, cols)
         return keras.tree.map_structure(
             lambda output: ops.reshape(output, (-1, *ops.shape(output)[2:]))[
-                :count
+                : grid.cols
             ],
             outputs,
         )
@@ -458,15 +471,28 @@ class PatchedPredictor(keras.layers.Wrapper):
             return output
         return ops.expand_dims(ops.expand_dims(output, 1), 1)
 
-    def _assemble(self, output, scale, images, grid):
-        """Give an output its grid back, and stitch it if it is spatial."""
-        grid_shape = (ops.shape(images)[0], grid.rows, grid.cols)
+    def _join_columns(self, outputs, grid):
+        """Make strips, or rows of outputs, of outputs in rows of patches."""
+
+        def join(output, scale):
+            if scale is not None:
+                output = self._to_channels_last(output)
+            shape = (-1, grid.cols, *ops.shape(output)[1:])
+            patches = ops.reshape(output, shape)
+            if scale is None:
+                return patches
+            return stitch_columns(patches, grid, scale, self.blend)
+
+        return self._map_outputs(join, outputs)
+
+    def _join_rows(self, strips, scale, images, grid):
+        """Make images of strips, or a grid of outputs."""
+        shape = (ops.shape(images)[0], grid.rows, *ops.shape(strips)[1:])
+        strips = ops.reshape(strips, shape)
         if scale is None:
-            return ops.reshape(output, (*grid_shape, *output.shape[1:]))
-        output = self._to_channels_last(output)
-        patches = ops.reshape(output, (*grid_shape, *ops.shape(output)[1:]))
+            return strips
         return self._from_channels_last(
-            stitch_patches(patches, grid, scale, self.blend)
+            stitch_rows(strips, grid, scale, self.blend)
         )
 
     def _scale(self, output_shape, patch_size):
@@ -573,9 +599,13 @@ def _pixels_per_chunk():
 
 
 def _chunking(count, most):
-    """Return how many chunks of how many patches, as even as can be."""
+    """Return how many chunks of how many patches, with few to repeat."""
+
+    def chunks_of(size):
+        return (count + size - 1) // size
+
     size = most
     if isinstance(count, int):
-        chunks = (count + most - 1) // most
-        size = (count + chunks - 1) // chunks
-    return (count + size - 1) // size, size
+        sizes = range(min(most, count), most // 2, -1) or [count]
+        size = min(sizes, key=lambda size: chunks_of(size) * size)
+    return chunks_of(size), size

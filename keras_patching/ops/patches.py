@@ -153,21 +153,52 @@ def stitch_patches(patches, grid, scale=(1, 1), blend="crop"):
         ValueError: If origins of patches fall between two pixels at this
             scale, or `blend` has to average integers.
     """
-    _check_blend(blend, grid, scale, patches.dtype)
-    grid = grid.with_maximum(_maximum)
-    height, width, channels = ops.shape(patches)[3:]
-    images = ops.reshape(
-        ops.transpose(patches, (0, 1, 3, 2, 4, 5)),
-        (
-            ops.shape(patches)[0],
-            grid.rows * height,
-            grid.cols * width,
-            channels,
-        ),
+    batch, rows = ops.shape(patches)[:2]
+    strips = stitch_columns(
+        ops.reshape(patches, (-1, *ops.shape(patches)[2:])), grid, scale, blend
     )
-    images = _join(images, grid.y_axis, scale, blend, axis=1)
-    images = _join(images, grid.x_axis, scale, blend, axis=2)
-    return ops.cast(images, patches.dtype)
+    strips = ops.reshape(strips, (batch, rows, *ops.shape(strips)[1:]))
+    return stitch_rows(strips, grid, scale, blend)
+
+
+def stitch_columns(patches, grid, scale=(1, 1), blend="crop"):
+    """Put the patches of one row together, as wide as the image.
+
+    It is the first half of `stitch_patches`, so that rows can be stitched one
+    after the other, and all patches never exist at once.
+
+    Args:
+        patches: Tensor of shape `(batch, cols, patch height, patch width,
+            channels)`.
+        grid, scale, blend: As for `stitch_patches`.
+
+    Returns:
+        Tensor of shape `(batch, patch height, width, channels)`.
+    """
+    _check_blend(blend, grid, scale, patches.dtype)
+    batch, cols, height, width, channels = ops.shape(patches)
+    strips = ops.reshape(
+        ops.transpose(patches, (0, 2, 1, 3, 4)),
+        (batch, height, cols * width, channels),
+    )
+    axis = grid.with_maximum(_maximum).x_axis
+    return _join(strips, axis, scale, blend, axis=2)
+
+
+def stitch_rows(strips, grid, scale=(1, 1), blend="crop"):
+    """Put rows together that `stitch_columns` has made.
+
+    Args:
+        strips: Tensor of shape `(batch, rows, patch height, width, channels)`.
+        grid, scale, blend: As for `stitch_patches`.
+
+    Returns:
+        Tensor of shape `(batch, height, width, channels)`.
+    """
+    batch, rows, height, width, channels = ops.shape(strips)
+    images = ops.reshape(strips, (batch, rows * height, width, channels))
+    axis = grid.with_maximum(_maximum).y_axis
+    return _join(images, axis, scale, blend, axis=1)
 
 
 def spatial_scale(output_shape, patch_size):
@@ -268,7 +299,7 @@ def _weighted_mean(tiles, holders, pixels, origins, profile, axis):
         weight = ops.reshape(ops.cast(weight, dtype), shape)
         total += ops.cast(ops.take(tiles, index, axis=axis), dtype) * weight
         total_weight += weight
-    return total / total_weight
+    return ops.cast(total / total_weight, tiles.dtype)
 
 
 def _blend_profile(patch, blend):
