@@ -1,0 +1,64 @@
+"""The predictor can be exported, for images of any size."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_patching import PatchedPredictor
+
+VARIANTS = {
+    "no overlap": {},
+    "overlap": {"overlap": 6, "multiple_of": 2},
+    "auto": {"overlap": "auto", "predict_patch_size": 24},
+    "bands": {"overlap": "auto", "predict_patch_size": (24, None)},
+}
+
+
+def draw(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype("float32")
+
+
+def full_model(**kwargs):
+    patch_model = keras.Sequential(
+        [
+            keras.Input((None, None, 2)),
+            keras.layers.Conv2D(3, 3, padding="same", activation="relu"),
+            keras.layers.MaxPooling2D(),
+            keras.layers.UpSampling2D(),
+        ]
+    )
+    layer = PatchedPredictor(patch_model, 16, **kwargs)
+    return keras.Sequential([keras.Input((None, None, 2)), layer])
+
+
+def export(model, path):
+    """Return a function of what was exported, without Keras."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        shape = jax.export.symbolic_shape("batch, height, width, 2")
+        images = jax.ShapeDtypeStruct(shape, "float32")
+        function = jax.jit(lambda images: model(images, training=False))
+        return jax.export.export(function)(images).call
+    import tensorflow as tf
+
+    model.export(path, verbose=False)
+    loaded = tf.saved_model.load(path)
+    return lambda images: loaded.serve(images)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch",
+    reason="torch.export does not take images of any size.",
+)
+@pytest.mark.parametrize("kwargs", VARIANTS.values(), ids=VARIANTS)
+def test_what_was_exported_predicts_the_same(kwargs, tmp_path):
+    model = full_model(**kwargs)
+    exported = export(model, str(tmp_path / "exported"))
+    for size in ((40, 54), (7, 61)):
+        images = draw(2, *size, 2)
+        np.testing.assert_allclose(
+            np.asarray(exported(images)),
+            model.predict(images, verbose=0),
+            atol=1e-5,
+        )
