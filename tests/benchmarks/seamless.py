@@ -296,12 +296,17 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--random-nets", type=int, default=12)
     parser.add_argument("--memory", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--differences", action="store_true", help="print the first table only"
+    )
     arguments = parser.parse_args()
     if arguments.memory:
         measure_memory(arguments.memory, arguments.size)
         return
     print(f"backend: {keras.backend.backend()}")
     print_differences(arguments.random_nets)
+    if arguments.differences:
+        return
     print_cost(arguments.size, arguments.rounds)
     if arguments.large:
         print_large(arguments.large)

@@ -11,14 +11,20 @@ def yolo_net(
     num_labels,
     channels=3,
     value_range=(0, 255),
-    filters=(16, 32, 64, 96, 128),
+    filters=(32, 64, 128, 192, 256),
     name="yolo_net",
 ):
     """Build a compact convolutional detector for patches of any size.
 
-    Strided convolutions halve the patch as often as there are `filters`, then
-    the features are resized to the grid. It normalizes the channels of each
-    pixel only: nothing depends on the batch, or on the rest of the image.
+    A first convolution reduces the patch to a quarter: finer resolutions would
+    take most of the work, and objects are larger than that. Strided
+    convolutions halve it further, with residual blocks in between. The two
+    coarsest resolutions are resized to twice the grid, and a last strided
+    convolution sees the whole of each cell.
+
+    Channels are normalized by BatchNormalization with a momentum of 0.9, so
+    that predictions are those of training after some dozen steps. Predictions
+    do not depend on the batch, nor on the rest of the image.
 
     Args:
         grid_size: `(rows, cols)` of the output.
@@ -27,7 +33,8 @@ def yolo_net(
         channels: Number of channels of the images.
         value_range: Lowest (black) and highest value of the images; rescaled
             to -1 and 1.
-        filters: Filters per resolution, from half of the patch's downwards.
+        filters: Filters per resolution, from a quarter of the patch's
+            downwards; the last are those of the grid. At least two.
         name: Name of the model.
 
     Returns:
@@ -44,13 +51,21 @@ def yolo_net(
     x = keras.layers.Rescaling(
         2 / (white - black), offset=-(white + black) / (white - black)
     )(inputs)
-    for level, width in enumerate(filters):
-        x = _convolution(x, width, kernel_size=3 if level else 5, strides=2)
-        if level > 1:  # most of its work is where pixels are few
-            x = _convolution(x, width)
-    x = keras.layers.Resizing(*grid_size, interpolation="bilinear")(x)
-    for _ in range(2):
-        x = _convolution(x, 2 * filters[-1])
+    x = _convolution(x, filters[0], kernel_size=4, strides=4)
+    finer = None
+    for level, width in enumerate(filters[1:-1]):
+        finer = x
+        x = _convolution(x, width, strides=2)
+        for _ in range(min(level + 1, 2)):  # cheap where pixels are few
+            x = _residual_block(x)
+    twice_grid = [2 * cells for cells in grid_size]
+    features = keras.layers.Resizing(*twice_grid)(x)
+    if finer is not None:
+        finer = _convolution(finer, filters[-2] // 3, kernel_size=1)
+        finer = keras.layers.Resizing(*twice_grid)(finer)
+        features = keras.layers.Concatenate()([features, finer])
+    x = _convolution(features, filters[-1], strides=2)
+    x = _residual_block(x)
     outputs = keras.layers.Conv2D(
         num_anchors * (5 + num_labels),
         1,
@@ -65,12 +80,25 @@ def yolo_net(
 
 
 def _convolution(x, filters, kernel_size=3, strides=1):
+    x = _normalized_convolution(x, filters, kernel_size, strides)
+    return keras.layers.LeakyReLU(0.1)(x)
+
+
+def _residual_block(x):
+    """Add what a narrow and a wide convolution find, as in Darknet-53."""
+    filters = x.shape[-1]
+    found = _convolution(x, filters // 2, kernel_size=1)
+    found = _normalized_convolution(found, filters)
+    return keras.layers.LeakyReLU(0.1)(keras.layers.Add()([x, found]))
+
+
+def _normalized_convolution(x, filters, kernel_size=3, strides=1):
     x = keras.layers.Conv2D(
         filters,
         kernel_size,
         strides=strides,
         padding="same",
+        use_bias=False,  # BatchNormalization has one
         kernel_initializer="he_normal",
     )(x)
-    x = keras.layers.LayerNormalization(axis=-1)(x)
-    return keras.layers.LeakyReLU(0.1)(x)
+    return keras.layers.BatchNormalization(momentum=0.9)(x)
