@@ -210,7 +210,9 @@ def make_detector(path):
             keras.layers.Conv2D(6, 1, bias_initializer="zeros"),
         ]
     )
-    model = ObjectDetectionModel(net, 2, anchors=((3, 4),), patch_size=8)
+    model = ObjectDetectionModel(
+        net, 2, anchors=((3, 4),), patch_size=8, overlap=4
+    )
     model.build((None, 8, 8, 3))
     model.save(path)
 

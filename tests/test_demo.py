@@ -33,13 +33,23 @@ SMALL = {
         "patch_size": 32,
         "patch_model": tiny_patch_model(1, "linear"),
     },
+    "detection": {
+        "patch_size": 70,  # of which the plants are larger than one cell
+        "image_size": (260, 320),
+        "patch_model": keras.Sequential(
+            [
+                keras.Input((70, 70, 3)),
+                keras.layers.AveragePooling2D(10),
+                keras.layers.Conv2D(18, 1),
+            ]
+        ),
+    },
 }
 
 
 def run_tiny(task, out):
-    return demos.TASKS[task](
-        out, epochs=1, num_images=3, image_size=(70, 90), **SMALL[task]
-    )
+    small = {"image_size": (70, 90), **SMALL[task]}
+    return demos.TASKS[task](out, epochs=1, num_images=3, **small)
 
 
 class Run:
@@ -66,6 +76,11 @@ def segmentation(out):
 @pytest.fixture(scope="module")
 def counting(out):
     return Run("counting", out)
+
+
+@pytest.fixture(scope="module")
+def detection(out):
+    return Run("detection", out)
 
 
 @pytest.fixture(params=demos.TASKS)
@@ -97,12 +112,23 @@ def test_scores_of_counting_are_printed(counting):
         assert re.search(line, counting.printed, re.MULTILINE)
 
 
+def test_scores_of_detection_are_printed(detection):
+    assert set(detection.scores) == {"model", "threshold"}
+    for score in detection.scores.values():
+        assert 0 <= score <= 1
+        assert re.search(rf"{score:.3f}$", detection.printed, re.MULTILINE)
+
+
+def test_the_cells_that_see_no_plant_are_told(detection):
+    assert "put an object into each cell of the 7x7 grid" in detection.printed
+
+
 def test_each_step_is_printed_with_its_call(run):
     for call in (
         "model.set_patch_size(height={0}, width={0})".format(
             SMALL[run.task]["patch_size"]
         ),
-        "model.fit(train, epochs=1)",
+        "model.fit(train, epochs=1",
         "model.predict(full_images)",
         f"model.save({str(run.folder / 'model.keras')!r})",
     ):

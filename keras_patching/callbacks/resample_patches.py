@@ -10,10 +10,14 @@ class ResamplePatches(keras.callbacks.Callback):
     image is decoded again: the new plan cuts other windows of the images in
     the cache, which therefore must be of `store="windows"`.
 
+    What is drawn depends on the number of the epoch alone. So a training that
+    is resumed, with `initial_epoch`, goes on with the draws that it would have
+    had.
+
     Args:
         sequence: `PatchingSequence` of detection, made with
             `store="windows"`.
-        every: Draw after every so many epochs.
+        every: Each draw is of so many epochs.
 
     Raises:
         ValueError: If the cache holds patches instead of whole images, or
@@ -38,6 +42,6 @@ class ResamplePatches(keras.callbacks.Callback):
         self.sequence = sequence
         self.every = every
 
-    def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self.every == 0:
-            self.sequence.redraw((epoch + 1) // self.every)
+    def on_epoch_begin(self, epoch, logs=None):
+        # Keras calls it while no worker reads the sequence.
+        self.sequence.redraw(epoch // self.every)

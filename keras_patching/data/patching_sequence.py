@@ -141,6 +141,7 @@ class PatchingSequence(keras.utils.PyDataset):
                 f"{self.drop_remainder}"
             )
         self._contents, self._sources = manifest, sources
+        self._draw = 0
         self._readers = open_readers(self.manifest, manifest, sources)
 
     def check_redraw(self):
@@ -159,7 +160,8 @@ class PatchingSequence(keras.utils.PyDataset):
     def redraw(self, number):
         """Draw the patches of detection after the stage "grid" anew.
 
-        Call it between epochs. Their number stays the same.
+        Call it between epochs. Their number stays the same. Nothing is done
+        where it is the present draw.
 
         Args:
             number: Number of the draw, from 0, which is what the cache holds.
@@ -168,9 +170,11 @@ class PatchingSequence(keras.utils.PyDataset):
             ValueError: If the cache does not hold whole images.
         """
         self.check_redraw()
-        self._readers = open_redrawn(
-            self.manifest, self._contents, self._sources, number
-        )
+        if number != self._draw:
+            self._readers = open_redrawn(
+                self.manifest, self._contents, self._sources, number
+            )
+            self._draw = number
 
     def __len__(self):
         if self.drop_remainder:

@@ -38,6 +38,12 @@ class EpochSampler:
             num_foreground = round(foreground_fraction * self.num_samples)
         self._num_foreground = num_foreground
         self._num_empty = self.num_samples - num_foreground
+        if not len(has_foreground):
+            raise ValueError(
+                "There are no patches: images without objects have none, "
+                "unless `empty_patches` gives them some. Pass it, or split "
+                "the images otherwise."
+            )
         self._check_supply(foreground_fraction)
 
     def draw(self, rng, shuffle):

@@ -16,7 +16,7 @@ _BEET = (136, 46, 72)
 # Where they stand
 
 
-def seedlings_in_rows(size, rng):
+def seedlings_in_rows(size, rng, zoom=1):
     """Sow seedlings along loose rows, some in clumps and some astray.
 
     How dense and how old they are differs from field to field. Neighbours
@@ -25,11 +25,14 @@ def seedlings_in_rows(size, rng):
     Args:
         size: `(height, width)` in pixels.
         rng: Generator of all choices.
+        zoom: What all lengths are multiplied by.
 
     Returns:
         A list of `((y, x), radius)` in the order to draw them; some stand
         just outside.
     """
+    # Sown at a zoom of 1 and moved apart at the end.
+    size = np.divide(size, zoom)
     age, step = rng.uniform(13, 18.5), rng.uniform(72, 180)
     sown = []
     for place in _places_in_rows(size, step, rng):
@@ -37,7 +40,7 @@ def seedlings_in_rows(size, rng):
     for place in plant_drawing.scattered_points(size, 300, rng):
         _sow_clump(sown, place, age, rng)
     rng.shuffle(sown)
-    return sown
+    return [((zoom * y, zoom * x), zoom * radius) for (y, x), radius in sown]
 
 
 def _places_in_rows(size, step, rng):
@@ -78,7 +81,7 @@ def _is_free(center, radius, sown):
 # How they look
 
 
-def draw_seedling(canvas, mask, center, radius, rng, value=1):
+def draw_seedling(canvas, mask, center, radius, rng, value=1, zoom=1):
     """Draw a young plant: two cotyledons, and leaves the more the larger.
 
     Args:
@@ -88,11 +91,12 @@ def draw_seedling(canvas, mask, center, radius, rng, value=1):
         radius: Length of its outer leaves.
         rng: Generator of all choices.
         value: What the mask takes, such as the number of the plant.
+        zoom: How much larger it is seen than at its age.
     """
     red = rng.uniform(0.75, 1) if rng.random() < 0.14 else 0
     color = np.multiply(plant_drawing.GREEN, rng.uniform(0.85, 1.2))
     color += red * (_BEET - color)
-    grown = (radius - SMALLEST) / (LARGEST - SMALLEST)
+    grown = (radius / zoom - SMALLEST) / (LARGEST - SMALLEST)
     count = round(5 * grown + rng.uniform(0, 1.6))
     first, slender = rng.uniform(0, 2 * np.pi), rng.uniform(0.55, 0.75)
     reach = radius * (1 - 0.25 * min(count, 1))
@@ -114,7 +118,7 @@ def draw_seedling(canvas, mask, center, radius, rng, value=1):
             plant_drawing.moved(center, angle, 0.05 * radius),
             angle,
             length,
-            max(length * slender * rng.uniform(0.9, 1.15), 7),
+            max(length * slender * rng.uniform(0.9, 1.15), 7 * zoom),
             color * light,
             rng,
             bend=rng.normal(0, 0.08),
@@ -123,9 +127,9 @@ def draw_seedling(canvas, mask, center, radius, rng, value=1):
         )
 
 
-def draw_fallen_leaf(canvas, center, rng):
+def draw_fallen_leaf(canvas, center, rng, zoom=1):
     """Draw a lone leaf, which is not a plant."""
-    length = rng.uniform(10, 26)
+    length = zoom * rng.uniform(10, 26)
     plant_drawing.draw_leaf(
         canvas,
         center,

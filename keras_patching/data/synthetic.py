@@ -91,7 +91,7 @@ def write_plant_field(
     return images, masks
 
 
-def seedling_field(size=(768, 1024), seed=0):
+def seedling_field(size=(768, 1024), seed=0, zoom=1):
     """Draw one field of seedlings from above, to count or to detect.
 
     A plant belongs to the image its center is in; leaves that reach in from
@@ -102,6 +102,8 @@ def seedling_field(size=(768, 1024), seed=0):
             pixels in radius, and there are 60 to 200 on 768 x 1024.
         seed: Integer, or a tuple of them; each seed and size gives another
             field, and always the same one.
+        zoom: How close the camera is: plants and what lies between them are
+            so many times as large, and as much farther apart.
 
     Returns:
         `(image, points, boxes)`: uint8 `(height, width, 3)`; float64 `(n, 2)`,
@@ -120,28 +122,29 @@ def seedling_field(size=(768, 1024), seed=0):
     canvas = plant_drawing.draw_soil(size, rng)
     plant_drawing.draw_moss(canvas, rng)
     plant_drawing.draw_stones(canvas, rng)
-    tufts = plant_drawing.scattered_points(size, 115, rng)
+    tufts = plant_drawing.scattered_points(size, 115 * zoom, rng)
     below = len(tufts) * 5 // 6
+    lengths = tuple(zoom * length for length in _GRASS)
     for center in tufts[:below]:
-        plant_drawing.draw_grass(canvas, center, rng, lengths=_GRASS)
-    for center in plant_drawing.scattered_points(size, 200, rng):
-        seedling_drawing.draw_fallen_leaf(canvas, center, rng)
-    points, boxes = _draw_seedlings(canvas, rng)
+        plant_drawing.draw_grass(canvas, center, rng, lengths=lengths)
+    for center in plant_drawing.scattered_points(size, 200 * zoom, rng):
+        seedling_drawing.draw_fallen_leaf(canvas, center, rng, zoom)
+    points, boxes = _draw_seedlings(canvas, rng, zoom)
     for center in tufts[below:]:
-        plant_drawing.draw_grass(canvas, center, rng, lengths=_GRASS)
+        plant_drawing.draw_grass(canvas, center, rng, lengths=lengths)
     plant_drawing.light_and_camera(canvas, rng)
     return _as_image(canvas), points, boxes
 
 
-def _draw_seedlings(canvas, rng):
+def _draw_seedlings(canvas, rng, zoom):
     """Draw all; label those whose center is inside and that can be seen."""
     size = canvas.shape[1:]
     numbers = np.zeros(size, "uint16")
     points, boxes = [], []
-    plants = seedling_drawing.seedlings_in_rows(size, rng)
+    plants = seedling_drawing.seedlings_in_rows(size, rng, zoom)
     for number, (center, radius) in enumerate(plants, start=1):
         seedling_drawing.draw_seedling(
-            canvas, numbers, center, radius, rng, number
+            canvas, numbers, center, radius, rng, number, zoom
         )
         drawn = numbers == number
         inside = all(
@@ -161,7 +164,7 @@ def _box(drawn):
 
 
 def write_seedling_field(
-    directory, num_images=8, size=(768, 1024), seed=0, verbose=False
+    directory, num_images=8, size=(768, 1024), seed=0, verbose=False, zoom=1
 ):
     """Write a data set of `seedling_field` pictures, their points and boxes.
 
@@ -171,8 +174,9 @@ def write_seedling_field(
             `labels.json` of boxes, under the key "seedlings" of each image.
         num_images: Number of images.
         size: `(height, width)` of each, in pixels.
-        seed: Integer; image `i` is `seedling_field(size, seed=(seed, i))`.
+        seed: Integer; image `i` is `seedling_field(size, (seed, i), zoom)`.
         verbose: Whether to show a progress bar.
+        zoom: How close the camera is, see `seedling_field`.
 
     Returns:
         The path of the folder of images.
@@ -185,7 +189,7 @@ def write_seedling_field(
     rows, entries = [], {}
     for index in range(num_images):
         name = f"seedlings_{index:03d}"
-        image, points, boxes = seedling_field(size, seed=(seed, index))
+        image, points, boxes = seedling_field(size, (seed, index), zoom)
         image_io.write_image(images / f"{name}.jpg", image)
         # Down, since up would move a point at the edge out of the image.
         rounded = np.floor(points[:, ::-1] * 10) / 10

@@ -5,9 +5,11 @@ step the call that it stands for. They need the core installation only.
 """
 
 from keras_patching.demos.counting import counting_demo
+from keras_patching.demos.detection import detection_demo
 from keras_patching.demos.segmentation import segmentation_demo
 
 TASKS = {
     "segmentation": segmentation_demo,
     "counting": counting_demo,
+    "detection": detection_demo,
 }

@@ -68,25 +68,30 @@ def with_progress(images):
         progress.add(1)
 
 
-def train(model, sequence, epochs):
+def train(model, sequence, epochs, callbacks=None):
     """Compile and fit a task model.
 
     Args:
         model: A task model.
         sequence: `PatchingSequence` to train on.
         epochs: Number of times to go through all patches.
+        callbacks: Dict from the call that is printed for a callback to it.
     """
+    callbacks = callbacks or {}
+    arguments = f"epochs={epochs}"
+    if callbacks:
+        arguments += f", callbacks=[{', '.join(callbacks)}]"
     print_step(
         f"Train on {sequence.num_samples} patches of "
         f"{len(sequence.image_names)} images, a net of "
         f"{model.patch_model.count_params():,} weights",
         "model.compile(keras.optimizers.Adam(learning_rate))  # falls from "
         f"{_LEARNING_RATE}",
-        f"model.fit(train, epochs={epochs})",
+        f"model.fit(train, {arguments})",
     )
     steps = len(sequence) * epochs
     model.compile(keras.optimizers.Adam(_learning_rate(steps)))
-    model.fit(sequence, epochs=epochs)
+    model.fit(sequence, epochs=epochs, callbacks=[*callbacks.values()])
 
 
 def _learning_rate(steps):

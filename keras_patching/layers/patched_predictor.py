@@ -405,12 +405,10 @@ class PatchedPredictor(keras.layers.Wrapper):
             return self.layer(patches)
         # State that changes inside of a loop of jax must not leave it. So all
         # chunks draw from one seed, where a patch model draws at inference.
-        outputs, _ = self.layer.stateless_call(
-            [variable.value for variable in self.layer.trainable_variables],
-            [variable.value for variable in self.layer.non_trainable_variables],
-            patches,
-        )
-        return outputs
+        # Called like any layer, it learns that this is no training.
+        state = [(variable, variable.value) for variable in self.layer.variables]
+        with keras.StatelessScope(state):
+            return self.layer(patches)
 
     def _run_at_once(self, images, grid):
         """Run all patches; return one strip per row, of all images."""

@@ -153,7 +153,8 @@ class PatchedModel(keras.Model):
         self.predictor.build(input_shape)
 
     def call(self, inputs, training=None):
-        return self.predictor(inputs)
+        # Keras's trainer on jax calls this method itself: nobody else tells.
+        return self.predictor(inputs, training=training)
 
     def compute_output_shape(self, input_shape):
         return self.predictor.compute_output_shape(input_shape)

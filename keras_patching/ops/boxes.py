@@ -4,12 +4,13 @@ Boxes are `x1, y1, x2, y2` in pixels. A set of them has a fixed length, filled
 up with -1, as in `keras.utils.bounding_boxes`.
 """
 
-import functools
-
 import keras
 from keras import ops
 
+from keras_patching.ops.compiling import compiled_on_jax
 
+
+@compiled_on_jax("max_boxes")
 def suppress(boxes, scores, labels, iou_threshold, max_boxes):
     """Keep the best box of each object: greedy non-maximum suppression.
 
@@ -54,9 +55,7 @@ def suppress(boxes, scores, labels, iou_threshold, max_boxes):
         ops.reshape(values, (-1, values.shape[-1]))
         for values in (scores, labels)
     )
-    picked, is_box = _compiled_pick()(
-        boxes, scores, labels, iou_threshold, max_boxes
-    )
+    picked, is_box = _pick(boxes, scores, labels, iou_threshold, max_boxes)
     return {
         name: ops.reshape(
             _take(values, picked, is_box), (*leading, max_boxes, *shape)
@@ -67,16 +66,6 @@ def suppress(boxes, scores, labels, iou_threshold, max_boxes):
             ("labels", labels, ()),
         )
     }
-
-
-@functools.cache
-def _compiled_pick():
-    if keras.backend.backend() != "jax":
-        return _pick
-    import jax
-
-    # Outside a compiled function, jax compiles a loop anew in every call.
-    return jax.jit(_pick, static_argnums=4)
 
 
 def _pick(boxes, scores, labels, iou_threshold, max_boxes):

@@ -4,13 +4,16 @@ Images of 1344x1008 with 20 boxes, patches of 448x448, a grid of 7x7. Building
 saves every patch; it is compared with only decoding the same images once and
 writing as many bytes, in as many threads. The bar is 1.5 times that. Feeding
 is in one thread, of batches of 32; the bar is 1,000 patches a second cut out of
-whole images and augmented. The best turn of each counts.
+whole images and augmented. The best turn of each counts. Then it tells what
+building is made of, in seconds of one core, which other programs and a slow
+disk do not change.
 
     python tests/benchmarks/yolo_cache.py [--images 8] [--repeats 3]
 """
 
 import argparse
 import concurrent.futures
+import hashlib
 import json
 import os
 import pathlib
@@ -20,6 +23,7 @@ import time
 import numpy as np
 
 from keras_patching.data.image_io import decode_image, write_image
+from keras_patching.data.planned_patches import cut_planned
 from keras_patching.models.detection.loaders import (
     load_yolo_dataset_from_directory,
 )
@@ -38,6 +42,7 @@ def main():
         folder = pathlib.Path(folder)
         make_data(folder, arguments.images)
         compare_building(folder, arguments.repeats)
+        print_parts(folder)
         for store in ("patches", "windows"):
             print_feeding(folder, store, arguments.repeats)
 
@@ -112,6 +117,34 @@ def decode_and_write_one(path, size):
     with open(path.parents[1] / f"{path.stem}.bytes", "wb") as stream:
         for _ in range(copies):
             stream.write(image)
+
+
+def print_parts(folder):
+    """Do one after the other what building does to the pixels."""
+    sequence = load(folder, "patches")
+    spent = dict.fromkeys(("decode", "cut", "hash", "write"), 0.0)
+
+    def spend(part, function, *args):
+        start = time.thread_time()
+        result = function(*args)
+        spent[part] += time.thread_time() - start
+        return result
+
+    for source in sequence._sources:
+        path = folder / "images" / source.name
+        image = spend("decode", decode_image, path.read_bytes(), path)
+        plan = source.origins, source.augmentations
+        size, value_range = (PATCH, PATCH), (0, 255)
+        patches = spend("cut", cut_planned, image, *plan, size, value_range)
+        pixels = patches.reshape(-1)
+        spend("hash", hashlib.sha256, pixels)
+        spend("write", (folder / "pixels").write_bytes, pixels)
+    reference = spent["decode"] + spent["write"]
+    print(
+        ", ".join(f"{part} {each:.2f} s" for part, each in spent.items())
+        + f"; all to decode and write: {sum(spent.values()) / reference:.2f}, "
+        f"without hashing {1 + spent['cut'] / reference:.2f}"
+    )
 
 
 def print_feeding(folder, store, repeats):

@@ -110,7 +110,9 @@ def test_detection_is_scored_on_boxes(data):
             keras.layers.Conv2D(6, 1),
         ]
     )
-    model = ObjectDetectionModel(net, 2, anchors=((7, 6),), patch_size=16)
+    model = ObjectDetectionModel(
+        net, 2, anchors=((7, 6),), patch_size=16, overlap=8
+    )
     callback = FullImageEvaluation([image], [truth])
     callback.set_model(model)
     logs = {}

@@ -186,7 +186,7 @@ def make_detection_model():
     inputs = keras.Input((None, None, 3))
     net = keras.Model(inputs, {"features": keras.layers.Identity()(inputs)})
     return ObjectDetectionModel(
-        net, prediction_decoder=brightest, patch_size=16
+        net, prediction_decoder=brightest, patch_size=16, overlap=4
     )
 
 

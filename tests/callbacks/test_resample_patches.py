@@ -44,28 +44,28 @@ def batches(sequence):
     return [sequence[index][0].tobytes() for index in range(len(sequence))]
 
 
-def test_patches_are_drawn_anew_after_every_nth_epoch(manifest):
+def test_patches_are_drawn_anew_for_every_nth_epoch(manifest):
     sequence = open_sequence(manifest)
     callback = ResamplePatches(sequence, every=2)
     drawn = [batches(sequence)]
-    for epoch in range(4):
-        callback.on_epoch_end(epoch)
+    for epoch in range(5):
+        callback.on_epoch_begin(epoch)
         drawn.append(batches(sequence))
-    assert drawn[0] == drawn[1] != drawn[2] == drawn[3] != drawn[4]
-    assert drawn[4] != drawn[0]
+    assert drawn[0] == drawn[1] == drawn[2] != drawn[3] == drawn[4] != drawn[5]
+    assert drawn[5] != drawn[0]
 
 
 def test_another_training_draws_the_same_patches(manifest):
     drawn = []
-    for _ in range(2):
-        sequence = open_sequence(manifest)
-        ResamplePatches(sequence).on_epoch_end(3)
+    sequence = open_sequence(manifest)
+    for epoch in (3, 0, 3):
+        ResamplePatches(sequence).on_epoch_begin(epoch)
         drawn.append(batches(sequence))
-    assert drawn[0] == drawn[1]
+    assert drawn[0] == drawn[2] != drawn[1] == batches(open_sequence(manifest))
 
 
-def test_each_epoch_of_a_training_sees_one_draw_and_all_of_it(manifest):
-    epochs, seen, lock = 3, set(), threading.Lock()
+def batches_read_in_training(manifest, epochs, initial_epoch=0):
+    seen, lock = set(), threading.Lock()
 
     def note(images, targets):
         with lock:
@@ -82,14 +82,34 @@ def test_each_epoch_of_a_training_sees_one_draw_and_all_of_it(manifest):
     model = ObjectDetectionModel(net, 2, ((5, 5),), patch_size=PATCH)
     model.compile("adam")
     sequence = open_sequence(manifest, augment=note)
-    resample = ResamplePatches(sequence)
-    model.fit(sequence, epochs=epochs, verbose=0, callbacks=[resample])
-    expected = set()
-    other = open_sequence(manifest)
-    for number in range(epochs):
-        other.redraw(number)
-        expected |= set(batches(other))
-    assert seen == expected
+    model.fit(
+        sequence,
+        epochs=epochs,
+        initial_epoch=initial_epoch,
+        verbose=0,
+        callbacks=[ResamplePatches(sequence)],
+    )
+    return seen
+
+
+def batches_of_draws(manifest, numbers):
+    sequence, drawn = open_sequence(manifest), set()
+    for number in numbers:
+        sequence.redraw(number)
+        drawn |= set(batches(sequence))
+    return drawn
+
+
+def test_each_epoch_of_a_training_sees_one_draw_and_all_of_it(manifest):
+    seen = batches_read_in_training(manifest, epochs=3)
+    assert seen == batches_of_draws(manifest, range(3))
+
+
+def test_a_resumed_training_goes_on_with_its_draws(manifest):
+    seen = batches_read_in_training(manifest, epochs=4, initial_epoch=2)
+    # Keras reads some batches before it says which epoch it begins with.
+    first = batches_of_draws(manifest, [0])
+    assert seen - first == batches_of_draws(manifest, [2, 3]) - first
 
 
 def test_impossible_arguments_are_refused(manifest):

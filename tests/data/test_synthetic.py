@@ -164,6 +164,17 @@ def test_boxes_lie_in_the_image_around_leaves_of_both_sides(seedling_fields):
         assert extents.max() < 60
 
 
+def test_from_closer_fewer_and_larger_seedlings_are_seen(seedling_fields):
+    def sides(boxes):
+        return np.maximum(*(boxes[:, 2:] - boxes[:, :2]).T)
+
+    _, _, boxes = synthetic.seedling_field((768, 1024), seed=0, zoom=2.5)
+    far = seedling_fields[0][2]
+    assert 4 * len(boxes) < len(far)
+    ratio = np.median(sides(boxes)) / np.median(sides(far))
+    assert 1.8 < ratio < 4  # one field is older than the other
+
+
 def test_some_seedlings_touch_and_none_hides_another(seedling_fields):
     nearest = []
     for _, points, _ in seedling_fields:

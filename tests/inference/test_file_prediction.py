@@ -171,7 +171,7 @@ def detector(labels=("leaf", "fruit")):
         [keras.Input((None, None, 3)), keras.layers.Identity()]
     )
     return ObjectDetectionModel(
-        net, labels=labels, prediction_decoder=blocks, patch_size=8
+        net, labels=labels, prediction_decoder=blocks, patch_size=8, overlap=4
     )
 
 

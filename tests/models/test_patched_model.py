@@ -88,6 +88,34 @@ def test_prediction_without_seams_after_training_on_small_patches(tmp_path):
     assert loaded.recomputation((41, 30)) == 45 / 41
 
 
+def test_batch_normalization_learns_and_is_not_learnt_in_prediction():
+    patch_model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Resizing(8, 8),  # Is in training mode if not told.
+            keras.layers.BatchNormalization(momentum=0.5),
+            keras.layers.Conv2D(2, 3, padding="same"),
+        ]
+    )
+    model = PatchedModel(patch_model, 8)
+    model.compile("sgd", "mse")
+    model.fit(draw((4, 8, 8, 3)) + 50, np.zeros((4, 8, 8, 2)), verbose=0)
+    kept = patch_model.layers[1].moving_mean.numpy()
+    assert (kept > 20).all()
+    image = draw((1, 16, 24, 3))
+    tiles = image.reshape(2, 8, 3, 8, 3).swapaxes(1, 2).reshape(6, 8, 8, 3)
+    one_by_one = patch_model.predict(tiles, batch_size=1, verbose=0)
+    predicted = model.predict(image, verbose=0)
+    predicted = predicted.reshape(2, 8, 3, 8, 2).swapaxes(1, 2)
+    np.testing.assert_allclose(
+        predicted.reshape(6, 8, 8, 2), one_by_one, rtol=1e-4, atol=1e-4
+    )
+    model.evaluate(image, np.zeros((1, 16, 24, 2)), verbose=0)
+    np.testing.assert_array_equal(
+        patch_model.layers[1].moving_mean.numpy(), kept
+    )
+
+
 def test_a_larger_patch_to_predict_is_checked():
     with pytest.raises(ValueError, match=r"patch_size=\(16, 16\)"):
         PatchedModel(conv_model((8, 8)), 8, predict_patch_size=16)

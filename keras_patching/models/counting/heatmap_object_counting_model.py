@@ -164,7 +164,8 @@ class HeatmapObjectCountingModel(TaskModel):
         )
 
     def call(self, inputs, training=None):
-        return ops.cast(super().call(inputs), "float32") / self.density_scale
+        outputs = super().call(inputs, training=training)
+        return ops.cast(outputs, "float32") / self.density_scale
 
     def compute_output_spec(self, inputs, training=None):
         spec = super().compute_output_spec(inputs)

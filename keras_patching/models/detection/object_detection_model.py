@@ -1,6 +1,7 @@
 """Detection of objects in large images with a YOLO patch model."""
 
 import math
+import warnings
 
 import keras
 import numpy as np
@@ -9,12 +10,17 @@ from keras import ops
 from keras_patching.geometry import PatchGrid, as_pair
 from keras_patching.metrics import COCO_IOU_THRESHOLDS, average_precision
 from keras_patching.models.detection import loaders
+from keras_patching.models.detection.decoding import (
+    PARTS,
+    decode_in_chunks,
+    decode_yolo,
+)
 from keras_patching.models.detection.merging import merge
 from keras_patching.models.detection.yolo_loss import YoloLoss
 from keras_patching.models.detection.yolo_net import yolo_net
 from keras_patching.models.task_model import TaskModel, check_images
 from keras_patching.ops.boxes import suppress
-from keras_patching.ops.yolo import assign, decode_boxes, to_xyxy
+from keras_patching.ops.yolo import assign, decode_boxes
 
 _ANCHORS = ((157, 159), (133, 103), (89, 91), (65, 64), (101, 142))
 _MAX_BOXES_PER_PATCH = 100
@@ -37,9 +43,9 @@ class ObjectDetectionModel(TaskModel):
             predictions start from; `fit_anchors` finds those of a data set.
         labels: Names of the classes.
         prediction_decoder: Function that turns the output of the patch model
-            for `n` patches into a dict of `boxes` `(n, k, 4)`, xyxy in pixels
-            of the patch, `scores` `(n, k)` and `labels` `(n, k)`, filled up
-            with -1. `None` decodes YOLO.
+            for `n` patches, always as many, into a dict of `boxes`
+            `(n, k, 4)`, xyxy in pixels of the patch, `scores` `(n, k)` and
+            `labels` `(n, k)`, filled up with -1. `None` decodes YOLO.
         channels: Channels of the images; `None` keeps those of the files,
             which needs a `patch_model`.
         value_range: Lowest (black, the padding) and highest value of images.
@@ -92,6 +98,7 @@ class ObjectDetectionModel(TaskModel):
             )
         if prediction_decoder is None:
             _check_head(patch_model, grid_size, len(anchors), len(labels))
+        _check_tiling(**kwargs)
         kwargs["stitch"] = False
         super().__init__(
             patch_model, channels=channels, value_range=value_range, **kwargs
@@ -101,6 +108,7 @@ class ObjectDetectionModel(TaskModel):
         self.labels = labels
         self.prediction_decoder = prediction_decoder
         self._unassigned = keras.metrics.Sum(name="unassigned_objects")
+        self._has_warned_of_seams = False
 
     def load_yolo_dataset_from_directory(self, label_file, image_dir, **kwargs):
         """Load patches of images and boxes, cutting them where not cached.
@@ -173,13 +181,10 @@ class ObjectDetectionModel(TaskModel):
         """
         batch, rows, cols = _grid_shape(raw)
         grid = self._grid(image_size, rows, cols)
-        found = self._decode_patches(raw)
-        kept = suppress(
-            *(found[name] for name in ("boxes", "scores", "labels")),
-            iou_threshold,
-            _MAX_BOXES_PER_PATCH,
+        kept = decode_in_chunks(
+            lambda outputs: _suppress(self._decode(outputs), iou_threshold),
+            _fold(raw),
         )
-        kept = {name: ops.convert_to_numpy(kept[name]) for name in kept}
         patches = []
         for index in range(batch * rows * cols):
             keep = kept["scores"][index] >= score_threshold
@@ -201,7 +206,8 @@ class ObjectDetectionModel(TaskModel):
 
         With overlap, a box belongs to the patch whose core holds its centre,
         so that a box which a seam cuts is not counted twice. Without, a
-        detector sees objects on a seam in parts, which nothing mends.
+        detector sees objects on a seam in parts, which nothing mends: the
+        first time, a warning says so.
 
         Args:
             raw: What `predict` gave, `(batch, rows, cols, *patch output)`.
@@ -219,11 +225,12 @@ class ObjectDetectionModel(TaskModel):
         """
         batch, rows, cols = _grid_shape(raw)
         grid = self._grid(image_size, rows, cols)
+        self._warn_of_seams(grid)
         found = {
-            name: ops.convert_to_numpy(values).reshape(
-                batch, rows, cols, *values.shape[1:]
-            )
-            for name, values in self._decode_patches(raw).items()
+            name: values.reshape(batch, rows, cols, *values.shape[1:])
+            for name, values in decode_in_chunks(
+                self._decode, _fold(raw)
+            ).items()
         }
         is_good = found["scores"] >= score_threshold
         found["scores"] = np.where(is_good, found["scores"], -1)
@@ -261,25 +268,29 @@ class ObjectDetectionModel(TaskModel):
             )
         return grid
 
-    def _decode_patches(self, raw):
-        """Give boxes in pixels, scores and labels of all patches, folded."""
-        folded = keras.tree.map_structure(
-            lambda output: ops.reshape(
-                ops.convert_to_tensor(output),
-                (math.prod(output.shape[:3]), *output.shape[3:]),
-            ),
-            raw,
-        )
+    def _warn_of_seams(self, grid):
+        """Warn once where seams cut objects, which merging cannot mend."""
+        if any(grid.overlap) or grid.num_patches == 1:
+            return
+        if not self._has_warned_of_seams:
+            self._has_warned_of_seams = True
+            warnings.warn(
+                f"The patches of '{self.name}' do not overlap, so objects on a "
+                "seam are found in parts, and merging cannot mend these. Make "
+                "the model with an `overlap` in pixels that is at least as "
+                "large as the objects, such as `ObjectDetectionModel(..., "
+                "overlap=64)`; it may take the `patch_model` of this one. The "
+                "loader prints an overlap that suits the boxes.",
+                stacklevel=3,
+            )
+
+    def _decode(self, outputs):
+        """Give boxes in pixels, scores and labels of patches, as tensors."""
         if self.prediction_decoder is not None:
-            found = self.prediction_decoder(folded)
-            return {
-                name: ops.convert_to_tensor(found[name])
-                for name in ("boxes", "scores", "labels")
-            }
-        return _decode_yolo(
-            decode_boxes(
-                self._by_anchor(folded), self.anchors, self.patch_size
-            ),
+            return self.prediction_decoder(outputs)
+        return decode_yolo(
+            self._by_anchor(outputs),
+            self.anchors,
             self.grid_size,
             self.patch_size,
         )
@@ -332,21 +343,34 @@ class ObjectDetectionModel(TaskModel):
         )
 
 
-def _decode_yolo(decoded, grid_size, patch_size):
-    boxes = to_xyxy(decoded[..., :4], grid_size, patch_size)
-    height, width = patch_size
-    edges = ops.convert_to_tensor([width, height] * 2, "float32")
-    boxes = ops.minimum(ops.maximum(boxes, 0.0), edges)
-    # Not `softmax`, which warns where there is one class.
-    classes = ops.exp(ops.log_softmax(decoded[..., 5:], axis=-1))
-    scores = ops.sigmoid(decoded[..., 4]) * ops.max(classes, axis=-1)
-    labels = ops.cast(ops.argmax(classes, axis=-1), "int32")
-    slots = math.prod(decoded.shape[1:4])
-    return {
-        "boxes": ops.reshape(boxes, (-1, slots, 4)),
-        "scores": ops.reshape(scores, (-1, slots)),
-        "labels": ops.reshape(labels, (-1, slots)),
-    }
+def _check_tiling(overlap=0, predict_patch_size=None, **kwargs):
+    """Refuse what only patches that are stitched can have."""
+    if overlap == "auto" or predict_patch_size is not None:
+        raise ValueError(
+            "A detector's patches are merged, not stitched: they have the size "
+            "that it was trained on, and an overlap in pixels that is at least "
+            "as large as the objects (the loader prints one). Received: "
+            f"overlap={overlap!r}, predict_patch_size={predict_patch_size}"
+        )
+
+
+def _suppress(found, iou_threshold):
+    """Keep the best boxes of each patch, of an output of `_decode`."""
+    return suppress(
+        *(ops.convert_to_tensor(found[name]) for name in PARTS),
+        iou_threshold,
+        _MAX_BOXES_PER_PATCH,
+    )
+
+
+def _fold(raw):
+    """Fold rows and columns of a prediction into the batch, as numpy."""
+    return keras.tree.map_structure(
+        lambda output: ops.convert_to_numpy(output).reshape(
+            math.prod(output.shape[:3]), *output.shape[3:]
+        ),
+        raw,
+    )
 
 
 def _grid_shape(raw):

@@ -76,16 +76,25 @@ class YoloLabels:
             store: f"{size / 1e6:,.0f} MB"
             for store, size in self._bytes.items()
         }
-        sizes = [
-            each.boxes[:, 2:] - each.boxes[:, :2]
-            for each in self._labels.values()
-        ]
-        width, height = np.quantile(np.concatenate(sizes), _HELD_WHOLE, axis=0)
         return (
             f"{describe_coverage(self._coverage)}\n"
             f"All patches take {megabytes['patches']} on disk with "
             f'store="patches", and {megabytes["windows"]} with '
             f'store="windows".\n'
+            f"{self._describe_overlap()}"
+        )
+
+    def _describe_overlap(self):
+        sizes = np.concatenate(
+            [
+                each.boxes[:, 2:] - each.boxes[:, :2]
+                for each in self._labels.values()
+            ]
+        )
+        if not len(sizes):
+            return "There are no boxes."
+        width, height = np.quantile(sizes, _HELD_WHOLE, axis=0)
+        return (
             f"An overlap of ({math.ceil(height)}, {math.ceil(width)}) would "
             f"hold {_HELD_WHOLE:.0%} of the boxes whole in some patch of a "
             "predicted image."

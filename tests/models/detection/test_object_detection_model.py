@@ -156,17 +156,15 @@ def bright_blobs(outputs):
     }
 
 
-def test_another_detector_is_tiled_and_merged_the_same_way():
+def blob_model(**kwargs):
     net = keras.Sequential(
         [keras.Input((None, None, 1)), keras.layers.Identity()]
     )
-    model = kp.ObjectDetectionModel(
-        net,
-        prediction_decoder=bright_blobs,
-        channels=1,
-        overlap=16,
-        patch_size=PATCH,
-    )
+    return kp.ObjectDetectionModel(net, channels=1, patch_size=PATCH, **kwargs)
+
+
+def test_another_detector_is_tiled_and_merged_the_same_way():
+    model = blob_model(prediction_decoder=bright_blobs, overlap=16)
     image = np.zeros((1, 100, 150, 1), "uint8")
     points = [(5, 9), (50, 60), (99, 149)]  # one in each patch
     for y, x in points:
@@ -177,6 +175,63 @@ def test_another_detector_is_tiled_and_merged_the_same_way():
         merged = each.merge_predictions(raw, (100, 150), 0.5)[0]
         found = {(int(y), int(x)) for x, y in merged["boxes"][:, :2]}
         assert found == set(points)
+
+
+def test_a_decoder_is_always_given_as_many_patches():
+    given = set()  # on jax, each number would be compiled anew
+
+    def decode(outputs):
+        given.add(tuple(outputs.shape))
+        return bright_blobs(outputs)
+
+    model = blob_model(prediction_decoder=decode, overlap=16)
+    for size in ((64, 64), (100, 150), (500, 400)):
+        image = np.zeros((2, *size, 1), "uint8")
+        image[:, size[0] - 3, size[1] - 2] = 200
+        raw = model.predict(image, verbose=0)
+        merged = model.merge_predictions(raw, size, 0.5)
+        patches = model.decode_predictions(raw, 0.5, image_size=size)
+        for one, its_patches in zip(merged, patches, strict=True):
+            corner = one["boxes"][:, :2].tolist()
+            assert corner == [[size[1] - 2, size[0] - 3]]
+            assert sum(len(each["boxes"]) for each in its_patches) == 1
+            assert len(its_patches[-1]["boxes"]) == 1
+    assert len(given) == 1
+
+
+def test_a_decoder_may_find_more_in_some_patches_than_in_others():
+    def decode(outputs):
+        found = bright_blobs(outputs)
+        most = int(ops.convert_to_numpy(outputs).max()) // 100
+        return {
+            name: ops.repeat(values, most, axis=1)
+            for name, values in found.items()
+        }
+
+    model = blob_model(prediction_decoder=decode, overlap=16)
+    image = np.full((1, 500, 400, 1), 100, "uint8")
+    image[0, 495, 395] = 200
+    raw = model.predict(image, verbose=0)
+    (merged,) = model.merge_predictions(raw, (500, 400), 0.5)
+    assert [395, 495, 396, 496] in merged["boxes"].tolist()
+    assert (merged["boxes"] >= 0).all()
+
+
+def test_merging_patches_without_overlap_warns_once_of_the_seams():
+    model = blob_model(prediction_decoder=bright_blobs)
+    one, four = (
+        model.predict(np.zeros((1, *size, 1), "uint8"), verbose=0)
+        for size in ((PATCH, PATCH), (PATCH + 1, PATCH + 1))
+    )
+    model.merge_predictions(one, (PATCH, PATCH))  # a warning would fail
+    model.decode_predictions(four)
+    with pytest.warns(UserWarning, match=r"seam.*overlap=64") as caught:
+        model.merge_predictions(four, (PATCH + 1, PATCH + 1))
+    assert caught[0].filename == __file__
+    model.merge_predictions(four, (PATCH + 1, PATCH + 1))
+    other = blob_model(prediction_decoder=bright_blobs)
+    with pytest.warns(UserWarning, match="seam"):
+        other.merge_predictions(four, (PATCH + 1, PATCH + 1))
 
 
 def test_objects_that_find_no_anchor_are_reported():
@@ -216,3 +271,11 @@ def test_a_patch_model_of_another_output_is_refused():
 def test_arguments_that_make_no_sense_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         kp.ObjectDetectionModel(**options)
+
+
+@pytest.mark.parametrize(
+    "kwargs", [{"overlap": "auto"}, {"predict_patch_size": 64}]
+)
+def test_what_only_stitched_patches_can_have_is_refused(kwargs):
+    with pytest.raises(ValueError, match="merged, not stitched"):
+        kp.ObjectDetectionModel(grid_size=2, **kwargs)

@@ -111,6 +111,15 @@ def test_an_image_without_objects_has_patches_only_on_request(folder):
     assert load(folder, empty_patches=5).num_samples == without + 5
 
 
+def test_images_of_which_none_has_objects_make_no_data_set(folder):
+    (folder / "labels.json").write_text('{"a": {"plants": []}}')
+    for name in "bc":
+        (folder / f"images/{name}.png").unlink()
+    with pytest.raises(ValueError, match="`empty_patches`"):
+        load(folder)
+    assert load(folder, empty_patches=3, verbose=True).num_samples == 3
+
+
 def test_a_split_keeps_images_apart(folder):
     train, held_out = load(folder, validation_split=0.34, subset="both")
     assert not set(train.image_names) & set(held_out.image_names)

@@ -1,0 +1,95 @@
+"""Turns what a patch model gives into boxes, a few patches at a time.
+
+Images of different sizes have different numbers of patches, and on jax each
+number would be compiled anew. So patches are decoded in chunks of one size.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_patching.ops.compiling import compiled_on_jax
+from keras_patching.ops.yolo import decode_boxes, to_xyxy
+
+PARTS = ("boxes", "scores", "labels")
+_PATCHES_PER_CHUNK = 16
+
+
+def decode_in_chunks(decode, outputs):
+    """Decode the outputs of any number of patches, so many at a time.
+
+    Args:
+        decode: Function from the outputs of a fixed number `n` of patches to
+            a dict of `boxes` `(n, k, 4)`, `scores` and `labels` `(n, k)`.
+        outputs: Numpy array, or list or dict of them, `(patches, ...)`.
+
+    Returns:
+        Dict of numpy arrays as of `decode`, `(patches, ...)`. Where `k` is not
+        the same in all chunks, they are filled up with -1.
+    """
+    count = len(keras.tree.flatten(outputs)[0])
+    chunks = []
+    for start in range(0, count, _PATCHES_PER_CHUNK):
+        found = decode(_take(outputs, start, count))
+        chunks.append(
+            {name: ops.convert_to_numpy(found[name]) for name in PARTS}
+        )
+    return {
+        name: _concatenate([chunk[name] for chunk in chunks])[:count]
+        for name in PARTS
+    }
+
+
+def _take(outputs, start, count):
+    """Give the chunk of patches from `start` on, as tensors."""
+    patches = np.arange(start, start + _PATCHES_PER_CHUNK)
+    # The last chunk repeats the last patch until it is full.
+    patches = np.minimum(patches, count - 1)
+    return keras.tree.map_structure(
+        lambda output: ops.convert_to_tensor(output[patches]), outputs
+    )
+
+
+def _concatenate(chunks):
+    most = max(chunk.shape[1] for chunk in chunks)
+    return np.concatenate([_filled_up(chunk, most) for chunk in chunks])
+
+
+def _filled_up(chunk, most):
+    missing = [(0, 0)] * chunk.ndim
+    missing[1] = 0, most - chunk.shape[1]
+    return np.pad(chunk, missing, constant_values=-1)
+
+
+@compiled_on_jax("anchors", "grid_size", "patch_size")
+def decode_yolo(raw, anchors, grid_size, patch_size):
+    """Make boxes of the output of a YOLO patch model.
+
+    Args:
+        raw: Tensor `(patches, rows, cols, anchors, 5 + classes)`.
+        anchors: Pairs `(height, width)` in pixels.
+        grid_size: `(rows, cols)`.
+        patch_size: `(height, width)` in pixels.
+
+    Returns:
+        Dict of `boxes`, `(patches, k, 4)`, xyxy in pixels of the patch and
+        inside of it, `scores` and `labels`, `(patches, k)`; `k` is the number
+        of cells times that of anchors.
+    """
+    decoded = decode_boxes(raw, anchors, patch_size)
+    boxes = to_xyxy(decoded[..., :4], grid_size, patch_size)
+    height, width = patch_size
+    edges = ops.convert_to_tensor([width, height] * 2, "float32")
+    boxes = ops.minimum(ops.maximum(boxes, 0.0), edges)
+    # Not `softmax`, which warns where there is one class.
+    classes = ops.exp(ops.log_softmax(decoded[..., 5:], axis=-1))
+    scores = ops.sigmoid(decoded[..., 4]) * ops.max(classes, axis=-1)
+    labels = ops.cast(ops.argmax(classes, axis=-1), "int32")
+    slots = math.prod(decoded.shape[1:4])
+    return {
+        "boxes": ops.reshape(boxes, (-1, slots, 4)),
+        "scores": ops.reshape(scores, (-1, slots)),
+        "labels": ops.reshape(labels, (-1, slots)),
+    }
