@@ -406,8 +406,8 @@ class PatchedPredictor(keras.layers.Wrapper):
         # State that changes inside of a loop of jax must not leave it. So all
         # chunks draw from one seed, where a patch model draws at inference.
         # Called like any layer, it learns that this is no training.
-        state = [(variable, variable.value) for variable in self.layer.variables]
-        with keras.StatelessScope(state):
+        variables = self.layer.variables
+        with keras.StatelessScope([(each, each.value) for each in variables]):
             return self.layer(patches)
 
     def _run_at_once(self, images, grid):
