@@ -1,4 +1,4 @@
-"""The commands that read and write files: inspect, export, predict."""
+"""The commands that read and write files: inspect, export, predict, verify."""
 
 import csv
 import json
@@ -10,6 +10,7 @@ import pytest
 from keras_patching import (
     HeatmapObjectCountingModel,
     ObjectDetectionModel,
+    PatchedModel,
     PatchingSequence,
     SemanticSegmentationModel,
     cli,
@@ -270,3 +271,48 @@ def test_predict_refuses_what_is_no_model(field, capsys):
     assert run("predict", image, image, "--out", field / "found") == 1
     assert "cannot be loaded" in capsys.readouterr().err
     assert not (field / "found").exists()
+
+
+def test_verify_prints_the_difference_of_each_overlap(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (70, 90, 3), dtype=np.uint8)
+    write_image(tmp_path / "a.png", image)
+    patch_model = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(2, 9, padding="same"),
+        ]
+    )
+    model = PatchedModel(patch_model, 16)
+    model.build((None, None, None, 3))
+    model.save(tmp_path / "m.keras")
+    files = tmp_path / "m.keras", tmp_path / "a.png"
+    assert run("verify", *files, "--out", tmp_path / "seams") == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split() for line in lines if line.strip()[0].isdigit()]
+    assert [row[0] for row in rows] == ["0", "4", "8"]
+    differences = [float(row[-3]) for row in rows]
+    assert min(differences[:2]) > 1e-3
+    assert differences[2] < 1e-5
+    pictures = sorted(path.name for path in (tmp_path / "seams").iterdir())
+    assert pictures == [f"overlap-{overlap}.png" for overlap in (0, 4, 8)]
+
+
+def test_verify_takes_bands(tmp_path, capsys):
+    write_image(tmp_path / "a.png", np.zeros((20, 30, 3), "uint8"))
+    patch_model = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Dense(2)]
+    )
+    model = PatchedModel(patch_model, 8)
+    model.build((None, None, None, 3))
+    model.save(tmp_path / "m.keras")
+    files = tmp_path / "m.keras", tmp_path / "a.png"
+    bands = "--overlap", 2, "--patch-size", 8, "all"
+    assert run("verify", *files, *bands) == 0
+    assert "8 x 30" in capsys.readouterr().out
+
+
+def test_verify_says_which_file_is_missing(tmp_path, capsys):
+    assert run("verify", tmp_path / "m.keras", tmp_path / "a.png") == 1
+    assert "m.keras: no such file" in capsys.readouterr().err

@@ -15,7 +15,7 @@ _WIDTHS = (9, 11, 14, 10, 12, 14)
 
 
 def verify_file(
-    model_path, image_path, overlaps, patch_size=None, directory=None
+    model_path, image_path, overlaps=None, patch_size=None, directory=None
 ):
     """Verify several overlaps on an image file, and print a table.
 

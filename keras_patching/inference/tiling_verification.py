@@ -6,7 +6,7 @@ import math
 import keras
 import numpy as np
 
-from keras_patching.geometry import PatchGrid
+from keras_patching.geometry import PatchGrid, as_patch_size
 from keras_patching.layers.patched_predictor import PatchedPredictor
 from keras_patching.layers.receptive_field import receptive_field
 from keras_patching.visualization import show_heatmap, side_by_side, to_uint8
@@ -117,13 +117,14 @@ def verify_tiling(predictor, images):
     return max(reports, key=lambda report: _rank(report.largest_difference))
 
 
-def compare_overlaps(model, image, overlaps, patch_size=None):
+def compare_overlaps(model, image, overlaps=None, patch_size=None):
     """Verify several overlaps on one image.
 
     Args:
         model: As for `verify_tiling`.
         image: Array `(height, width, channels)`.
-        overlaps: Iterable of what `PatchedPredictor` takes as `overlap`.
+        overlaps: Iterable of what `PatchedPredictor` takes as `overlap`;
+            `None` takes 0, a quarter of the patch, and `"auto"`.
         patch_size: Size of the patches, a pair in which one may be `None`, or
             one integer; `None` takes those that the model predicts with.
 
@@ -131,6 +132,12 @@ def compare_overlaps(model, image, overlaps, patch_size=None):
         For each overlap a `PatchedPredictor` and its `TilingReport`.
     """
     own = find_predictor(model)
+    patch_size = as_patch_size(
+        patch_size or own.predict_patch_size or own.patch_size, "patch_size"
+    )
+    if overlaps is None:
+        shortest = min(filter(None, (*patch_size, *own.patch_size)))
+        overlaps = 0, shortest // 4, "auto"
     for overlap in overlaps:
         predictor = PatchedPredictor(
             own.layer,
@@ -138,7 +145,7 @@ def compare_overlaps(model, image, overlaps, patch_size=None):
             overlap=overlap,
             multiple_of=1 if overlap == "auto" else _stride(own),
             pad_value=own.pad_value,
-            predict_patch_size=patch_size or own.predict_patch_size,
+            predict_patch_size=patch_size,
             data_format=own.data_format,
         )
         yield predictor, verify_tiling(predictor, image[None])

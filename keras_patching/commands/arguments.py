@@ -1,0 +1,85 @@
+"""What arguments of several commands have in common."""
+
+import argparse
+import sys
+
+
+def integer_from(minimum):
+    """Return a type of integers that are not smaller."""
+
+    def parse(text):
+        value = int(text)
+        if value < minimum:
+            raise argparse.ArgumentTypeError(
+                f"expected an integer of at least {minimum}, received {text}"
+            )
+        return value
+
+    parse.__name__ = "integer"  # argparse: "invalid integer value: 'x'"
+    return parse
+
+
+def fraction(text):
+    """Parse a number from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(
+            f"expected a number from 0 to 1, received {text}"
+        )
+    return value
+
+
+fraction.__name__ = "number"  # argparse: "invalid number value: 'x'"
+
+
+def overlap_value(text):
+    """Parse pixels that neighbours share, or `auto`."""
+    return text if text == "auto" else integer_from(0)(text)
+
+
+overlap_value.__name__ = 'number of pixels (or "auto")'
+
+
+def length_value(text):
+    """Parse the length of a patch, or `all`, which is None."""
+    return None if text == "all" else integer_from(1)(text)
+
+
+length_value.__name__ = 'number of pixels (or "all")'
+
+
+def channels_value(text):
+    """Parse a number of channels, or `all`, which is None."""
+    return None if text == "all" else integer_from(1)(text)
+
+
+channels_value.__name__ = "number of channels"
+
+
+class OneOrTwo(argparse.Action):
+    """Stores a height and a width; one number is both."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        if len(values) > 2:
+            parser.error(
+                f"argument {option_string}: expected a height, or a height "
+                f"and a width, received {len(values)} numbers"
+            )
+        setattr(namespace, self.dest, (values[0], values[-1]))
+
+
+def add_cache(parser, description):
+    """Add the argument of a cache to the parser of a command."""
+    parser.add_argument(
+        "cache",
+        metavar="FOLDER_OR_MANIFEST",
+        help=f"{description}, such as field/images_patches",
+    )
+
+
+def fail_for_each(faults, summary):
+    """Print each fault on its own, then fail if there were any."""
+    for fault in faults:
+        print(f"keras-patching: error: {fault}", file=sys.stderr)
+    if faults:
+        raise ValueError(f"{len(faults)} {summary}.")

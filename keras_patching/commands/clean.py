@@ -1,0 +1,38 @@
+"""`keras-patching clean`."""
+
+
+def add(commands):
+    """Add the command to the subparsers of `argparse`."""
+    parser = commands.add_parser(
+        "clean",
+        help="remove patches that no cache uses any more",
+        description=(
+            "Remove patch files that no complete cache in the folder names, "
+            "such as those of images that have changed and of builds that "
+            "were killed. Images and masks are never touched."
+        ),
+    )
+    parser.add_argument(
+        "dirname",
+        metavar="DIRNAME",
+        help="folder of patch caches, such as field/images_patches",
+    )
+    parser.add_argument(
+        "--min-age",
+        type=float,
+        default=3600,
+        metavar="SECONDS",
+        help="keep younger files, since a build may be running that has not "
+        "named them yet (default: %(default)s, an hour)",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options):
+    from keras_patching.data.cleaning import clean
+
+    cleaned = clean(options.dirname, options.min_age)
+    print(
+        f"Removed {len(cleaned.paths)} files ({cleaned.bytes:,} bytes) from "
+        f"{options.dirname}."
+    )

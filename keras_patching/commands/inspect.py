@@ -1,0 +1,43 @@
+"""`keras-patching inspect`."""
+
+from keras_patching.commands.arguments import add_cache, fail_for_each
+
+
+def add(commands):
+    """Add the command to the subparsers of `argparse`."""
+    parser = commands.add_parser(
+        "inspect",
+        help="tell what patch caches hold, and draw some patches",
+        description=(
+            "Print of each patch cache in a folder its parameters, images, "
+            "patches and bytes, and of each class its pixels, their fraction, "
+            "and the patches that hold it; or the objects in patches, and of "
+            "boxes those of each class and the stages of planning."
+        ),
+    )
+    add_cache(parser, "a manifest (.json), or a folder of patch caches")
+    parser.add_argument(
+        "--out",
+        metavar="SHEET.png",
+        help="draw a contact sheet: patches with their masks, heatmaps, points "
+        "or boxes laid over, every class among them (default: none is drawn)",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options):
+    from keras_patching import contact_sheet
+    from keras_patching.data import inspecting, whole_files
+
+    caches, faults = inspecting.inspect(options.cache)
+    for cache in caches:
+        print(f"{cache.describe()}\n")
+    if len(caches) > 1:
+        print(inspecting.describe_disk_use(caches))
+    if options.out and caches:
+        sheet = contact_sheet.stack(
+            [contact_sheet.contact_sheet(cache) for cache in caches]
+        )
+        whole_files.write_whole_image(options.out, sheet)
+        print(f"Picture  {options.out}")
+    fail_for_each(faults, "caches cannot be used")

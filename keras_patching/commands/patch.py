@@ -1,0 +1,106 @@
+"""`keras-patching patch`."""
+
+from keras_patching.commands.arguments import (
+    OneOrTwo,
+    channels_value,
+    integer_from,
+)
+
+
+def add(commands):
+    """Add the command to the subparsers of `argparse`."""
+    parser = commands.add_parser(
+        "patch",
+        # Options first, as argparse writes it, would lead to a width that is
+        # the name of a folder.
+        usage="%(prog)s DIRNAME SEG_DIRNAME --patch-size H [W] [options]",
+        help="cut images and their segmentation masks into cached patches",
+        description=(
+            "Cut a folder of images and a folder of segmentation masks into "
+            "patches, without training. They are kept beside the images, in "
+            "DIRNAME_patches, and found there by the loader of the same "
+            "arguments; a second run cuts only what has changed. Needs no "
+            "GPU."
+        ),
+    )
+    parser.add_argument(
+        "dirname",
+        metavar="DIRNAME",
+        help="folder of images: PNG, JPEG, TIFF, BMP, WebP or npy; subfolders "
+        "are not searched",
+    )
+    parser.add_argument(
+        "seg_dirname",
+        metavar="SEG_DIRNAME",
+        help="folder of their masks, of the same names without suffix: PNG, "
+        "TIFF, BMP or npy of class ids (with two classes also 0 and 255)",
+    )
+    parser.add_argument(
+        "--patch-size",
+        type=integer_from(1),
+        nargs="+",
+        required=True,
+        action=OneOrTwo,
+        metavar=("H", "W"),
+        help="height and width of a patch in pixels; one number is both",
+    )
+    parser.add_argument(
+        "--num-classes",
+        type=integer_from(2),
+        default=2,
+        metavar="N",
+        help="number of classes, background included (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--ignore-value",
+        type=integer_from(0),
+        metavar="N",
+        help="value of mask pixels without a label (default: none has)",
+    )
+    parser.add_argument(
+        "--channels",
+        type=channels_value,
+        default=3,
+        metavar="N",
+        help="channels to convert images to (grey is repeated, alpha "
+        "dropped), or `all` for those of the files (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--value-range",
+        type=float,
+        nargs=2,
+        default=(0, 255),
+        metavar=("LOW", "HIGH"),
+        help="pixel values of black and white; patches at the edge are "
+        "filled with black, nothing is scaled (default: 0 255)",
+    )
+    parser.add_argument(
+        "--cache-dir",
+        metavar="DIR",
+        help="folder to keep the patches below, instead of beside the images",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="cut everything again, also what has not changed",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options):
+    import keras_patching
+
+    sequence = (
+        keras_patching.load_dataset_from_directory_with_segmentation_masks(
+            options.dirname,
+            options.seg_dirname,
+            options.patch_size,
+            num_classes=options.num_classes,
+            ignore_value=options.ignore_value,
+            channels=options.channels,
+            value_range=options.value_range,
+            cache_dir=options.cache_dir,
+            overwrite=options.overwrite,
+        )
+    )
+    print(f"To train on them: PatchingSequence({str(sequence.manifest)!r})")

@@ -1,0 +1,77 @@
+"""`keras-patching predict`."""
+
+from keras_patching.commands.arguments import fail_for_each, fraction
+
+
+def add(commands):
+    """Add the command to the subparsers of `argparse`."""
+    parser = commands.add_parser(
+        "predict",
+        # Options first, as argparse writes it, would take images for more
+        # of their values.
+        usage="%(prog)s MODEL.keras IMAGES... --out DIR [options]",
+        help="predict whole images with a saved model: pictures and a table",
+        description=(
+            "Predict whole images, one at a time. A segmentation model writes "
+            "class ids as DIR/masks/NAME.png, a counting model objects per "
+            "pixel as DIR/heatmaps/NAME.tif and the places of objects in "
+            "DIR/points.csv (image, x, y, score), a detection model boxes in "
+            "DIR/boxes.csv (image, x1, y1, x2, y2, score, label) and, in the "
+            "format of COCO, in DIR/coco.json. All draw what was found over "
+            "the image as DIR/overlays/NAME.png, and write for each image a "
+            "row in DIR/results.csv: height, width, pixels and fraction per "
+            "class, or the count and the number of located objects or of "
+            "those of each class, and seconds (which for the first image of a "
+            "size include compiling). "
+            "Images that fail are reported at the end, with exit status 1; "
+            "the others are done."
+        ),
+    )
+    parser.add_argument(
+        "model",
+        metavar="MODEL.keras",
+        help="a SemanticSegmentationModel, HeatmapObjectCountingModel or "
+        "ObjectDetectionModel that was saved with model.save",
+    )
+    parser.add_argument(
+        "images",
+        metavar="IMAGES",
+        nargs="+",
+        help="image files, or folders of them; subfolders are not searched",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        required=True,
+        help="folder to write to; made if missing",
+    )
+    parser.add_argument(
+        "--score-threshold",
+        type=fraction,
+        metavar="SCORE",
+        help="lowest score, from 0 to 1, of what a detection model finds "
+        "(default: 0.3)",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace results that are there already (default: refuse)",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options):
+    from keras_patching.inference import file_prediction
+
+    model = file_prediction.load_model(options.model)
+    score = options.score_threshold
+    chosen = {} if score is None else {"score_threshold": score}
+    done = file_prediction.predict_files(
+        model, options.images, options.out, options.overwrite, **chosen
+    )
+    total = len(done.rows) + len(done.faults)
+    print(
+        f"Predicted {len(done.rows)} of {total} images; the results are in "
+        f"{options.out}."
+    )
+    fail_for_each(done.faults, f"of {total} images failed")

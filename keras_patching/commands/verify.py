@@ -1,0 +1,69 @@
+"""`keras-patching verify`."""
+
+from keras_patching.commands.arguments import (
+    OneOrTwo,
+    length_value,
+    overlap_value,
+)
+
+
+def add(commands):
+    """Add the command to the subparsers of `argparse`."""
+    parser = commands.add_parser(
+        "verify",
+        # Options first, as argparse writes it, would take the model for one
+        # more overlap.
+        usage="%(prog)s MODEL.keras IMAGE [options]",
+        help="measure how far tiled prediction is from the whole image",
+        description=(
+            "Predict an image in patches and in one piece, with each overlap, "
+            "and print the largest difference, where it is, and how many "
+            "pixels are computed for each pixel of the image. With the overlap "
+            "`auto`, which is derived from the layers of the patch model, "
+            "rounding alone is left. The image must fit in memory in one "
+            "piece."
+        ),
+    )
+    parser.add_argument(
+        "model",
+        metavar="MODEL.keras",
+        help="a task model or PatchedModel that was saved with model.save",
+    )
+    parser.add_argument("image", metavar="IMAGE", help="image file to predict")
+    parser.add_argument(
+        "--overlap",
+        type=overlap_value,
+        nargs="+",
+        metavar="N",
+        help="pixels that neighbouring patches share, or `auto` (default: "
+        "0, a quarter of the patch, and auto)",
+    )
+    parser.add_argument(
+        "--patch-size",
+        type=length_value,
+        nargs="+",
+        action=OneOrTwo,
+        metavar=("H", "W"),
+        help="height and width of the patches in pixels, or `all` for the "
+        "length of the image: `512 all` are bands (default: those that the "
+        "model predicts with)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help="folder for a picture of the difference for each overlap; made "
+        "if missing (default: none is drawn)",
+    )
+    parser.set_defaults(run=_run)
+
+
+def _run(options):
+    from keras_patching.inference import file_verification
+
+    file_verification.verify_file(
+        options.model,
+        options.image,
+        options.overlap,
+        options.patch_size,
+        options.out,
+    )
