@@ -9,6 +9,7 @@ import numpy as np
 from keras_patching.geometry import PatchGrid, as_patch_size
 from keras_patching.layers.patched_predictor import PatchedPredictor
 from keras_patching.layers.receptive_field import receptive_field
+from keras_patching.models.patched_model import weights_kept
 from keras_patching.visualization import show_heatmap, side_by_side, to_uint8
 
 # Differences that pictures show, from black to white.
@@ -21,7 +22,8 @@ class TilingReport:
 
     Attributes:
         largest_difference: The largest absolute difference of any pixel,
-            channel and output, over all images; NaN if there is one.
+            channel and output, over all images, in units of the patch model's
+            output; NaN if there is one.
         image_index: Which image it is in.
         output_index: Which output of the patch model it is in (0, if there is
             one).
@@ -102,14 +104,14 @@ def verify_tiling(predictor, images):
     >>> report = keras_patching.verify_tiling(model, images)
     >>> report.largest_difference
     2.4e-07
-    >>> write_image("difference.png", report.picture())
+    >>> keras_patching.data.image_io.write_image(
+    ...     "difference.png", report.picture()
+    ... )
     """
     predictor = find_predictor(predictor)
-    if not len(images):
-        raise ValueError("There are no images to verify. Received: images=[]")
-    channels = np.shape(images[0])[_axes(predictor)[2] - 1]
+    channels = _check_images(predictor, images)
     tiled_model = _model_of(predictor, predictor, channels)
-    whole_model = _model_of(predictor, _any_size(predictor.layer), channels)
+    whole_model = _model_of(predictor, _any_size(predictor, channels), channels)
     reports = [
         _compare(predictor, tiled_model, whole_model, np.asarray(image), index)
         for index, image in enumerate(images)
@@ -132,6 +134,12 @@ def compare_overlaps(model, image, overlaps=None, patch_size=None):
         For each overlap a `PatchedPredictor` and its `TilingReport`.
     """
     own = find_predictor(model)
+    if own.patch_size is None or not own.stitch:
+        raise ValueError(
+            "Tiling is verified of stitched images, by a model with a patch "
+            f"size. Received: patch_size={own.patch_size}, "
+            f"stitch={own.stitch}. (The patches of a detector are merged.)"
+        )
     patch_size = as_patch_size(
         patch_size or own.predict_patch_size or own.patch_size, "patch_size"
     )
@@ -144,6 +152,7 @@ def compare_overlaps(model, image, overlaps=None, patch_size=None):
             own.patch_size,
             overlap=overlap,
             multiple_of=1 if overlap == "auto" else _stride(own),
+            blend="crop" if overlap == "auto" else own.blend,
             pad_value=own.pad_value,
             predict_patch_size=patch_size,
             data_format=own.data_format,
@@ -173,6 +182,23 @@ def find_predictor(model):
     return found[0]
 
 
+def _check_images(predictor, images):
+    """Return the number of channels, or refuse what would fail later."""
+    if not len(images):
+        raise ValueError("There are no images to verify. Received: images=[]")
+    shapes = [np.shape(image) for image in images]
+    axis = _axes(predictor)[2] - 1
+    if {len(shape) for shape in shapes} != {3} or any(
+        shape[axis] != shapes[0][axis] for shape in shapes
+    ):
+        raise ValueError(
+            "Images must be a batch, or a list, of arrays (height, width, "
+            "channels), all with as many channels. Received: images of shape "
+            f"{shapes}"
+        )
+    return shapes[0][axis]
+
+
 def _rank(difference):
     return math.inf if math.isnan(difference) else difference
 
@@ -186,22 +212,26 @@ def _axes(predictor):
 
 def _model_of(predictor, layer, channels):
     """Wrap a layer for `predict`, which compiles it and keeps no gradients."""
-    shape = [None] * 3
-    shape[_axes(predictor)[2] - 1] = channels
-    inputs = keras.Input(shape)
+    inputs = keras.Input(_image_shape(predictor, channels))
     return keras.Model(inputs, layer(inputs))
 
 
-def _any_size(patch_model):
-    """Return a patch model that takes images of any size, with its weights."""
+def _image_shape(predictor, channels):
+    shape = [None] * 3
+    shape[_axes(predictor)[2] - 1] = channels
+    return tuple(shape)
+
+
+def _any_size(predictor, channels):
+    """Return the patch model, for images of any size, with its weights."""
+    patch_model = predictor.layer
     shape = getattr(patch_model, "input_shape", None)
     if not isinstance(shape, tuple) or shape.count(None) >= 3:
         return patch_model
-    first = keras.config.image_data_format() == "channels_first"
-    free = (shape[1], None, None) if first else (None, None, shape[3])
     try:
         rebuilt = keras.models.clone_model(
-            patch_model, input_tensors=keras.Input(free)
+            patch_model,
+            input_tensors=keras.Input(_image_shape(predictor, channels)),
         )
         rebuilt.set_weights(patch_model.get_weights())
     except (ValueError, TypeError) as error:
@@ -219,8 +249,9 @@ def _compare(predictor, tiled_model, whole_model, image, index):
     y_axis, x_axis, channel_axis = _axes(predictor)
     size = image.shape[y_axis - 1], image.shape[x_axis - 1]
     padded = _pad(image[None], predictor, _stride(predictor))
-    tiled = tiled_model.predict(image[None], verbose=0)
-    whole = whole_model.predict(padded, verbose=0)
+    with weights_kept(tiled_model), weights_kept(whole_model):
+        tiled = tiled_model.predict(image[None], verbose=0)
+        whole = whole_model.predict(padded, verbose=0)
     differences = [
         _difference(predictor, *outputs)
         for outputs in zip(

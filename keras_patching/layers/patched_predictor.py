@@ -74,19 +74,21 @@ class PatchedPredictor(keras.layers.Wrapper):
         stitch: Whether outputs that are images are put together. If `False`,
             outputs come back patch by patch.
         pad_value: Value of the pixels added at the bottom and right.
-        patch_batch_size: Patches per forward pass when not training, which
-            bounds memory. `None` runs all at once, as training does. `"auto"`
-            takes about 2**16 pixels on a CPU, whose caches larger chunks
-            outgrow (one patch of 256 x 256), and 2**20 elsewhere, from 1 to
-            32 patches.
+        patch_batch_size: Most patches per forward pass when not training,
+            which bounds memory; they are of one row of patches. `None` runs
+            all at once, as training does. `"auto"` takes about 2**16 pixels
+            on a CPU, whose caches larger chunks outgrow (one patch of 256 x
+            256), and 2**20 elsewhere, from 1 to 32 patches.
         predict_patch_size: Size of the patches that images are cut into, if
             it is not `patch_size`: a fully convolutional patch model may
             predict larger ones than it was trained on. `None` in the pair is
-            the length of the image: `(512, None)` are bands of full width.
+            the length of the image, rounded up to `multiple_of`: `(512, None)`
+            are bands of full width.
             (Images of exactly `patch_size` are run as they are.)
         shrink: Whether patches are made smaller where fewer pixels do, and
             spread evenly (see `PatchGrid`). The patch model must take any
-            size.
+            size. (`overlap="auto"` does not shrink patches for one that does
+            not: images shorter than its patch are padded to it.)
         data_format: `"channels_last"` or `"channels_first"`; of the images
             and of the patch model. Defaults to `keras.config`'s.
         **kwargs: Arguments of `keras.layers.Layer`. The dtype policy defaults
@@ -173,11 +175,9 @@ class PatchedPredictor(keras.layers.Wrapper):
             overlap if overlap == "auto" else as_pair(overlap, "overlap")
         )
         self.shrink = bool(shrink)
-        self.predict_patch_size = predict_patch_size and as_patch_size(
-            predict_patch_size, "predict_patch_size"
-        )
-        if self.predict_patch_size is not None:
-            self._check_geometry(self.predict_patch_size)
+        self.predict_patch_size = None
+        if predict_patch_size is not None:
+            self._set_predict_patch_size(predict_patch_size)
         self.pad_value = pad_value
         self.patch_batch_size = patch_batch_size
         self.data_format = data_format or keras.config.image_data_format()
@@ -204,6 +204,18 @@ class PatchedPredictor(keras.layers.Wrapper):
                 '`overlap="auto"` finds `multiple_of` itself: leave it out. '
                 f"Received: multiple_of={self.multiple_of}"
             )
+
+    def _set_predict_patch_size(self, patch_size):
+        if not self.stitch:
+            raise ValueError(
+                "`predict_patch_size` is for outputs that are stitched: others "
+                "would come back in another shape than in training. "
+                f"Received: predict_patch_size={patch_size}, stitch=False"
+            )
+        self.predict_patch_size = as_patch_size(
+            patch_size, "predict_patch_size"
+        )
+        self._check_geometry(self.predict_patch_size)
 
     def _check_geometry(self, patch_size):
         if self.overlap != "auto":
@@ -237,13 +249,13 @@ class PatchedPredictor(keras.layers.Wrapper):
         self.patch_size = patch_size
 
     def build(self, input_shape):
-        self.resolve_overlap()
         self.channels = self.channels_last_shape(input_shape)[3]
         if not self.layer.built:
             # Models that define no `build` are built by a call.
             self.layer(
                 keras.KerasTensor(self._patch_shape(None, self.channels))
             )
+        self.resolve_overlap()
 
     def resolve_overlap(self):
         """Put numbers in the place of `overlap="auto"`; `build` does it.
@@ -336,11 +348,14 @@ class PatchedPredictor(keras.layers.Wrapper):
 
     def call(self, inputs, training=None):
         images = self._to_channels_last(inputs)
-        if tuple(images.shape[1:3]) == self.patch_size:
+        if self._is_one_patch(images, training):
             # One unpadded patch: `fit` on patches and `predict` on images are
             # one graph, and this is the way through it without detours.
             return self._map_outputs(self._with_grid, self._run(images))
-        grid = image_grid(images, *self._tiling(), self.shrink)
+        # Patches to train on, of sizes that the graph does not know, are not
+        # to be padded to those of prediction.
+        shrink = self.shrink or bool(training and self.predict_patch_size)
+        grid = image_grid(images, *self._tiling(), shrink)
         if training or self.patch_batch_size is None:
             strips = self._run_at_once(images, grid)
         else:
@@ -348,6 +363,14 @@ class PatchedPredictor(keras.layers.Wrapper):
         return self._map_outputs(
             lambda strip, scale: self._join_rows(strip, scale, images, grid),
             strips,
+        )
+
+    def _is_one_patch(self, images, training):
+        if tuple(images.shape[1:3]) != self.patch_size:
+            return False
+        larger = zip(self.patch_size, self._largest_patch(), strict=True)
+        return bool(training) or all(
+            tile is None or patch <= tile for patch, tile in larger
         )
 
     def fold_grid(self, outputs):
@@ -602,7 +625,8 @@ def _chunking(count, most):
     def chunks_of(size):
         return (count + size - 1) // size
 
-    size = most
+    # Where the count is one of a graph, few patches at most are repeated.
+    size = min(most, 4)
     if isinstance(count, int):
         sizes = range(min(most, count), most // 2, -1) or [count]
         size = min(sizes, key=lambda size: chunks_of(size) * size)

@@ -193,7 +193,7 @@ class PatchedModel(keras.Model):
             self._check_input(validation_data[0])
         elif validation_data is not None:
             self._check_input(validation_data)
-        with _weights_kept(self):
+        with weights_kept(self):
             return super().fit(x, y, *args, **kwargs)
 
     def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
@@ -204,7 +204,7 @@ class PatchedModel(keras.Model):
         self._check_input(x)
         self.check_targets(y)
         batch_size = self._batch_size(x, batch_size)
-        with _weights_kept(self):
+        with weights_kept(self):
             return super().evaluate(x, y, batch_size, *args, **kwargs)
 
     def predict(self, x, batch_size=None, *args, **kwargs):
@@ -226,7 +226,7 @@ class PatchedModel(keras.Model):
         """
         self._check_input(x)
         batch_size = self._batch_size(x, batch_size)
-        with _weights_kept(self):
+        with weights_kept(self):
             return super().predict(x, batch_size, *args, **kwargs)
 
     def predict_on_batch(self, x):
@@ -373,7 +373,7 @@ def _check_divisible(count, batch_size):
 
 
 @contextlib.contextmanager
-def _weights_kept(model):
+def weights_kept(model):
     """Give a model its weights back when a call fails or is interrupted.
 
     On jax, `fit`, `evaluate` and `predict` take the weights out of the model

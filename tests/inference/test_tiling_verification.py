@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_patching as kp
+from keras_patching.inference.tiling_verification import compare_overlaps
 
 L = keras.layers
 
@@ -102,3 +103,42 @@ def test_models_that_tile_are_verified():
 def test_what_cannot_be_verified_is_refused(model, images, message):
     with pytest.raises(ValueError, match=message):
         kp.verify_tiling(model, images)
+
+
+def test_the_weights_survive_an_image_that_cannot_be_predicted():
+    inputs = keras.Input((None, None, 2))
+    x = L.Conv2D(2, 3, padding="same")(inputs)
+    skip = L.UpSampling2D()(L.MaxPooling2D()(x))  # Fails at odd sizes.
+    patch_model = keras.Model(inputs, L.Add()([x, skip]))
+    predictor = kp.PatchedPredictor(patch_model, 8, overlap=2)
+    weights = patch_model.get_weights()
+    with pytest.raises(Exception, match=r"shape|size|dim"):
+        kp.verify_tiling(
+            kp.PatchedPredictor(patch_model, (9, 8), overlap=2),
+            draw(1, 31, 9, 2),
+        )
+    for before, after in zip(weights, patch_model.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert kp.verify_tiling(predictor, draw(1, 32, 8, 2)).largest_difference > 0
+
+
+@pytest.mark.parametrize(
+    "images", [draw(8, 8, 2), [draw(8, 8, 2), draw(8, 8, 3)]]
+)
+def test_images_of_other_shapes_are_refused_before_anything_runs(images):
+    with pytest.raises(ValueError, match="Received: images of shape"):
+        kp.verify_tiling(kp.PatchedPredictor(conv_model(), 8), images)
+
+
+def test_smaller_patches_than_those_of_training_are_really_run():
+    model = kp.PatchedModel(conv_model(), 16)
+    compared = compare_overlaps(model, draw(16, 16, 2), [0, "auto"], 8)
+    seams = [report.largest_difference for _, report in compared]
+    assert seams[0] > 1e-3
+    assert seams[1] <= 1e-5
+
+
+def test_a_detector_is_not_verified():
+    model = kp.PatchedModel(conv_model(), 16, stitch=False)
+    with pytest.raises(ValueError, match="merged"):
+        list(compare_overlaps(model, draw(16, 16, 2)))

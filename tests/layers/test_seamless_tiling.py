@@ -177,6 +177,11 @@ def test_the_default_net_has_a_documented_overlap():
         ({"overlap": "most"}, "overlap='most'"),
         ({"overlap": 8, "predict_patch_size": (8, None)}, "`overlap` must"),
         ({"overlap": 8, "predict_patch_size": "all"}, "predict_patch_size="),
+        ({"overlap": 8, "predict_patch_size": 0}, "must be positive"),
+        (
+            {"overlap": 0, "predict_patch_size": 8, "stitch": False},
+            "are stitched",
+        ),
     ],
 )
 def test_what_cannot_be_seamless_is_refused(kwargs, message):
@@ -199,3 +204,23 @@ def test_a_layer_that_sees_the_whole_image_is_named():
     patch_model = keras.Model(inputs, keras.layers.Multiply()([inputs, x]))
     with pytest.raises(ValueError, match=r"squeeze.*overlap=<pixels>"):
         model_of(PatchedPredictor(patch_model, 64, overlap="auto"))
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="Only tensorflow's graphs have sizes that they do not know.",
+)
+def test_patches_of_unknown_size_train_as_they_are():
+    import tensorflow as tf
+
+    layer = PatchedPredictor(small_unet(), 16, predict_patch_size=64)
+    patches, targets = draw(4, 16, 16, 2), np.ones((4, 16, 16, 2), "float32")
+    expected = np.mean((predict(layer.layer, patches) - 1) ** 2)
+    unknown = tf.TensorSpec((None, None, None, 2))
+    batches = tf.data.Dataset.from_generator(
+        lambda: [(patches, targets)], output_signature=(unknown, unknown)
+    )
+    model = model_of(layer)
+    model.compile("sgd", "mse")
+    history = model.fit(batches, verbose=0).history
+    np.testing.assert_allclose(history["loss"][0], expected, rtol=1e-4)

@@ -252,7 +252,7 @@ class HeatmapObjectCountingModel(TaskModel):
         return {
             **super().get_config(),
             "density_map_sigma": self.density_map_sigma,
-            "density_scale": self.density_scale,
+            "density_scale": self.density_scale if self._fixed_scale else None,
         }
 
 

@@ -171,3 +171,11 @@ def test_ready_heatmaps_train_through_the_model(tmp_path):
     model.compile("adam")
     history = model.fit(train, epochs=3, verbose=0).history["loss"]
     assert history[-1] < history[0]
+
+
+def test_the_scale_of_a_copy_still_follows_sigma():
+    model = kp.HeatmapObjectCountingModel(density_map_sigma=4.0)
+    copy = kp.HeatmapObjectCountingModel.from_config(model.get_config())
+    for each in (model, copy):
+        each.set_density_map_sigma(15.0)
+    assert copy.density_scale == model.density_scale
