@@ -436,7 +436,7 @@ class PatchedPredictor(keras.layers.Wrapper):
     def _run_at_once(self, images, grid):
         """Run all patches; return one strip per row, of all images."""
         patches = extract_patches(images, grid, self.pad_value)
-        outputs = self._run(ops.reshape(patches, (-1, *patches.shape[3:])))
+        outputs = self._run(ops.reshape(patches, (-1, *ops.shape(patches)[3:])))
         return self._join_columns(outputs, grid)
 
     def _run_row_by_row(self, images, grid):

@@ -222,5 +222,7 @@ def test_patches_of_unknown_size_train_as_they_are():
     )
     model = model_of(layer)
     model.compile("sgd", "mse")
-    history = model.fit(batches, shuffle=False, verbose=0).history
+    history = model.fit(
+        batches.repeat(), steps_per_epoch=1, shuffle=False, verbose=0
+    ).history
     np.testing.assert_allclose(history["loss"][0], expected, rtol=1e-4)
