@@ -11,7 +11,17 @@ from keras_patching.geometry import (
     as_patch_size,
     check_patch_geometry,
 )
-from keras_patching.layers.receptive_field import receptive_field
+from keras_patching.layers.automatic_overlap import (
+    find_overlap,
+    takes_any_size,
+)
+from keras_patching.ops.chunks import map_chunks, patches_per_chunk
+from keras_patching.ops.data_formats import (
+    from_channels_last,
+    shape_from_channels_last,
+    shape_to_channels_last,
+    to_channels_last,
+)
 from keras_patching.ops.patches import (
     BLENDS,
     extract_patches,
@@ -22,9 +32,8 @@ from keras_patching.ops.patches import (
     spatial_scale,
     stitch_columns,
     stitch_rows,
+    write_row,
 )
-
-_MAX_CHUNK = 32
 
 
 @keras.saving.register_keras_serializable(package="keras_patching")
@@ -266,23 +275,10 @@ class PatchedPredictor(keras.layers.Wrapper):
         """
         if self.overlap != "auto":
             return
-        field = receptive_field(self.layer, data_format=self.data_format)
-        for length, overlap, stride in zip(
-            self._largest_patch(), field.overlap, field.stride, strict=True
-        ):
-            if length is not None and (
-                length % stride or length < overlap + stride
-            ):
-                raise ValueError(
-                    f"'{self.layer.name}' sees {field.halo} pixels beyond "
-                    f"each patch and has a stride of {field.stride}: without "
-                    f"seams, patches overlap by {field.overlap} pixels. Use "
-                    f"patches that are larger, and multiples of the stride, "
-                    "as in predict_patch_size=(512, 512), or a smaller "
-                    f"overlap=<pixels>. Received: {self._largest_patch()}"
-                )
-        self.overlap, self.multiple_of = field.overlap, field.stride
-        self.shrink = _takes_any_size(self.layer)
+        self.overlap, self.multiple_of = find_overlap(
+            self.layer, self._largest_patch(), self.data_format
+        )
+        self.shrink = takes_any_size(self.layer, self.data_format)
 
     def patch_grid(self, image_size):
         """Return the `PatchGrid` of an image that is not one whole patch.
@@ -334,20 +330,21 @@ class PatchedPredictor(keras.layers.Wrapper):
             if scale is None:
                 shape = (batch, rows, cols, *output.shape[1:])
             else:
-                shape = self._from_channels_last_shape(
+                shape = shape_from_channels_last(
                     (
                         batch,
                         height and scaled_length(height, scale),
                         width and scaled_length(width, scale),
                         self.channels_last_shape(output.shape)[3],
-                    )
+                    ),
+                    self.data_format,
                 )
             return keras.KerasTensor(shape, dtype=output.dtype)
 
         return keras.tree.map_structure(output_spec, patch_spec)
 
     def call(self, inputs, training=None):
-        images = self._to_channels_last(inputs)
+        images = to_channels_last(inputs, self.data_format)
         if self._is_one_patch(images, training):
             # One unpadded patch: `fit` on patches and `predict` on images are
             # one graph, and this is the way through it without detours.
@@ -357,13 +354,8 @@ class PatchedPredictor(keras.layers.Wrapper):
         shrink = self.shrink or bool(training and self.predict_patch_size)
         grid = image_grid(images, *self._tiling(), shrink)
         if training or self.patch_batch_size is None:
-            strips = self._run_at_once(images, grid)
-        else:
-            strips = self._run_row_by_row(images, grid)
-        return self._map_outputs(
-            lambda strip, scale: self._join_rows(strip, scale, images, grid),
-            strips,
-        )
+            return self._run_at_once(images, grid)
+        return self._run_row_by_row(images, grid)
 
     def _is_one_patch(self, images, training):
         if tuple(images.shape[1:3]) != self.patch_size:
@@ -393,13 +385,15 @@ class PatchedPredictor(keras.layers.Wrapper):
             outputs,
         )
 
-    def _map_outputs(self, function, outputs):
-        """Apply a function to each output and its scale, None if unstitched."""
+    def _map_outputs(self, function, outputs, *others):
+        """Apply a function to each output and its scale, None if unstitched.
+
+        Outputs of `others`, structures like the first, come in between.
+        """
+        flat = map(keras.tree.flatten, (outputs, *others))
         mapped = [
-            function(output, scale)
-            for output, scale in zip(
-                keras.tree.flatten(outputs), self._scales, strict=True
-            )
+            function(*arguments)
+            for arguments in zip(*flat, self._scales, strict=True)
         ]
         return keras.tree.pack_sequence_as(outputs, mapped)
 
@@ -407,7 +401,9 @@ class PatchedPredictor(keras.layers.Wrapper):
         """Run the patch model on `(n, height, width, channels)`."""
         if not keras.backend.is_float_dtype(patches.dtype):
             patches = ops.cast(patches, keras.config.floatx())
-        outputs = self._call_layer(self._from_channels_last(patches), pure)
+        outputs = self._call_layer(
+            from_channels_last(patches, self.data_format), pure
+        )
         # Asked again outside of the trace, a patch model may not answer.
         self._scales = self._find_scales(patches, outputs)
         return outputs
@@ -434,10 +430,11 @@ class PatchedPredictor(keras.layers.Wrapper):
             return self.layer(patches)
 
     def _run_at_once(self, images, grid):
-        """Run all patches; return one strip per row, of all images."""
+        """Run all patches as one batch."""
         patches = extract_patches(images, grid, self.pad_value)
         outputs = self._run(ops.reshape(patches, (-1, *ops.shape(patches)[3:])))
-        return self._join_columns(outputs, grid)
+        strips = self._join_columns(outputs, grid)
+        return self._join_rows(strips, images, grid)
 
     def _run_row_by_row(self, images, grid):
         """Stitch one row after the other, so that few patches exist at once."""
@@ -445,15 +442,22 @@ class PatchedPredictor(keras.layers.Wrapper):
 
         def run_row(index):
             outputs = self._run_row(padded, grid, index)
-            strips = self._join_columns(outputs, grid)
+            return self._join_columns(outputs, grid)
+
+        rows = ops.arange(ops.shape(images)[0] * grid.rows, dtype="int32")
+        if keras.backend.backend() == "jax" and self.blend == "crop":
+            strips = _trace(run_row, rows[0])
+            if None not in self._scales:
+                return self._write_rows(run_row, rows, strips, images, grid)
+
+        def run_one(index):
+            strips = run_row(index)
             return keras.tree.map_structure(lambda strip: strip[0], strips)
 
-        count = ops.shape(images)[0] * grid.rows
-        return ops.map(run_row, ops.arange(count, dtype="int32"))
+        return self._join_rows(ops.map(run_one, rows), images, grid)
 
     def _run_row(self, padded, grid, row):
         """Run a row of patches, counted over all images, in chunks."""
-        chunks, size = _chunking(grid.cols, self._chunk_size(grid))
 
         def run_chunk(cols):
             patches = slice_patches(
@@ -464,28 +468,15 @@ class PatchedPredictor(keras.layers.Wrapper):
             )
             return self._run(patches, pure=True)
 
-        # The last chunk repeats the last patch until it is as long as others.
-        cols = ops.arange(chunks * size, dtype="int32")
-        cols = ops.reshape(ops.minimum(cols, grid.cols - 1), (chunks, size))
-        outputs = ops.map(run_chunk, cols)
-        return keras.tree.map_structure(
-            lambda output: ops.reshape(output, (-1, *ops.shape(output)[2:]))[
-                : grid.cols
-            ],
-            outputs,
-        )
+        return map_chunks(run_chunk, grid.cols, self._chunk_size(grid))
 
     def _chunk_size(self, grid):
         if self.patch_batch_size != "auto":
             return self.patch_batch_size
         lengths = _static_lengths(grid.patch_size)
-        if None in lengths:
-            lengths = self._largest_patch()
-        if None in lengths:
-            return 1  # Bands of an image whose width is not known yet.
-        size = _pixels_per_chunk() // math.prod(lengths)
-        # Each patch of a chunk is a slice of its own in the graph.
-        return min(max(size, 1), _MAX_CHUNK)
+        return patches_per_chunk(
+            self._largest_patch() if None in lengths else lengths
+        )
 
     def _with_grid(self, output, scale):
         if scale is not None:
@@ -497,7 +488,7 @@ class PatchedPredictor(keras.layers.Wrapper):
 
         def join(output, scale):
             if scale is not None:
-                output = self._to_channels_last(output)
+                output = to_channels_last(output, self.data_format)
             shape = (-1, grid.cols, *ops.shape(output)[1:])
             patches = ops.reshape(output, shape)
             if scale is None:
@@ -506,14 +497,41 @@ class PatchedPredictor(keras.layers.Wrapper):
 
         return self._map_outputs(join, outputs)
 
-    def _join_rows(self, strips, scale, images, grid):
+    def _join_rows(self, strips, images, grid):
         """Make images of strips, or a grid of outputs."""
-        shape = (ops.shape(images)[0], grid.rows, *ops.shape(strips)[1:])
-        strips = ops.reshape(strips, shape)
-        if scale is None:
-            return strips
-        return self._from_channels_last(
-            stitch_rows(strips, grid, scale, self.blend)
+
+        def join(strip, scale):
+            shape = (ops.shape(images)[0], grid.rows, *ops.shape(strip)[1:])
+            rows = ops.reshape(strip, shape)
+            if scale is None:
+                return rows
+            stitched = stitch_rows(rows, grid, scale, self.blend)
+            return from_channels_last(stitched, self.data_format)
+
+        return self._map_outputs(join, strips)
+
+    def _write_rows(self, run_row, rows, strips, images, grid):
+        """Stitch in place, as jax does with what a loop carries on."""
+
+        def blank(strip, scale):
+            lengths = (scaled_length(each, scale) for each in grid.image_size)
+            shape = ops.shape(images)[0], *lengths, strip.shape[3]
+            return ops.zeros(shape, strip.dtype)
+
+        def write(stitched, index):
+            written = self._map_outputs(
+                lambda image, strip, scale: write_row(
+                    image, strip, grid, index, scale
+                ),
+                stitched,
+                run_row(index),
+            )
+            return written, None
+
+        stitched, _ = ops.scan(write, self._map_outputs(blank, strips), rows)
+        return self._map_outputs(
+            lambda image, scale: from_channels_last(image, self.data_format),
+            stitched,
         )
 
     def _scale(self, output_shape, patch_size):
@@ -551,8 +569,8 @@ class PatchedPredictor(keras.layers.Wrapper):
 
     def _patch_shape(self, batch, channels):
         self._largest_patch()
-        return self._from_channels_last_shape(
-            (batch, *self.patch_size, channels)
+        return shape_from_channels_last(
+            (batch, *self.patch_size, channels), self.data_format
         )
 
     def channels_last_shape(self, shape):
@@ -561,24 +579,7 @@ class PatchedPredictor(keras.layers.Wrapper):
                 f"Layer '{self.name}' takes images of shape (batch, height, "
                 f"width, channels). Received: shape={tuple(shape)}"
             )
-        if self.data_format == "channels_first":
-            return (shape[0], shape[2], shape[3], shape[1])
-        return tuple(shape)
-
-    def _from_channels_last_shape(self, shape):
-        if self.data_format == "channels_first":
-            return (shape[0], shape[3], shape[1], shape[2])
-        return shape
-
-    def _to_channels_last(self, images):
-        if self.data_format == "channels_first":
-            return ops.transpose(images, (0, 2, 3, 1))
-        return images
-
-    def _from_channels_last(self, images):
-        if self.data_format == "channels_first":
-            return ops.transpose(images, (0, 3, 1, 2))
-        return images
+        return shape_to_channels_last(shape, self.data_format)
 
     def get_config(self):
         return {
@@ -596,38 +597,12 @@ class PatchedPredictor(keras.layers.Wrapper):
         }
 
 
-def _takes_any_size(patch_model):
-    """Whether a patch model was made for no particular size of patches."""
-    shape = getattr(patch_model, "input_shape", None)
-    if not isinstance(shape, tuple) or len(shape) != 4:
-        return True
-    return shape.count(None) >= 3  # The batch, and both lengths.
+def _trace(function, value):
+    """Tell shapes and dtypes of what a function returns, on jax."""
+    import jax
+
+    return jax.eval_shape(function, value)
 
 
 def _static_lengths(lengths):
     return tuple(n if isinstance(n, int) else None for n in lengths)
-
-
-def _pixels_per_chunk():
-    if keras.backend.backend() == "torch":
-        import torch
-
-        on_cpu = not torch.cuda.is_available()
-    else:
-        devices = keras.distribution.list_devices()
-        on_cpu = all(device.startswith("cpu") for device in devices)
-    return 2**16 if on_cpu else 2**20
-
-
-def _chunking(count, most):
-    """Return how many chunks of how many patches, with few to repeat."""
-
-    def chunks_of(size):
-        return (count + size - 1) // size
-
-    # Where the count is one of a graph, few patches at most are repeated.
-    size = min(most, 4)
-    if isinstance(count, int):
-        sizes = range(min(most, count), most // 2, -1) or [count]
-        size = min(sizes, key=lambda size: chunks_of(size) * size)
-    return chunks_of(size), size

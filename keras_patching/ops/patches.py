@@ -201,6 +201,41 @@ def stitch_rows(strips, grid, scale=(1, 1), blend="crop"):
     return _join(images, axis, scale, blend, axis=1)
 
 
+def write_row(images, strip, grid, index, scale=(1, 1)):
+    """Write a row of patches over the rows before it, into the whole images.
+
+    Rows that are written in order, from the first, make the images that
+    `stitch_rows` makes of all of them with `blend="crop"`. In a loop of jax
+    they are written in place: the strips never all exist at once.
+
+    Args:
+        images: Tensor of shape `(batch, height, width, channels)`, at `scale`.
+        strip: Tensor of shape `(1, patch height, width, channels)`.
+        grid, scale: As for `stitch_patches`.
+        index: Integer tensor: number of the row, counted over all images.
+
+    Returns:
+        Tensor of the shape of the images.
+    """
+    axis = grid.with_maximum(_maximum).y_axis
+    numerator, denominator = scale
+    row = index % grid.rows
+    origin = axis.origin(row) * numerator // denominator
+    border = axis.border(row) * numerator // denominator
+    # The padding at the bottom is not written: the last window ends with the
+    # image, and begins above the patch.
+    length = images.shape[1]
+    patch = axis.patch * numerator // denominator
+    window = length + patch - _maximum(length, patch)
+    first = ops.minimum(origin, length - window)
+    pixels = first + ops.arange(window, dtype="int32")
+    start = (index // grid.rows, first, 0, 0)
+    before = ops.slice(images, start, (1, window, *images.shape[2:]))
+    strip = ops.take(strip, ops.maximum(pixels - origin, 0), axis=1)
+    owned = ops.reshape(pixels >= border, (1, -1, 1, 1))
+    return ops.slice_update(images, start, ops.where(owned, strip, before))
+
+
 def spatial_scale(output_shape, patch_size):
     """Return the scale of a patch model's output, or None if there is none.
 

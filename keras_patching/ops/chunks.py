@@ -1,0 +1,84 @@
+"""Mapping a function over patches, a few at a time.
+
+Chunks bound the memory of a forward pass. Their number of patches is one of
+the graph's constants, while their count may depend on the size of the image.
+"""
+
+import math
+
+import keras
+from keras import ops
+
+# Each patch of a chunk is a slice of its own in the graph.
+_MOST_PATCHES = 32
+
+
+def map_chunks(function, count, chunk_size):
+    """Apply a function to the numbers below `count`, a chunk at a time.
+
+    Args:
+        function: Takes an integer tensor of shape `(n,)` and returns a tensor,
+            or a structure of tensors, of shape `(n, ...)`; `n` is static.
+        count: How many numbers; an integer or a size of a graph.
+        chunk_size: The largest `n`.
+
+    Returns:
+        What the function returned, of shape `(count, ...)`.
+
+    Example:
+
+    >>> map_chunks(lambda numbers: numbers * 2, count=5, chunk_size=2)
+    array([0, 2, 4, 6, 8], dtype=int32)
+    """
+    chunks, size = _chunking(count, chunk_size)
+    # The last chunk repeats the last number until it is as long as others.
+    numbers = ops.minimum(ops.arange(chunks * size, dtype="int32"), count - 1)
+    outputs = ops.map(function, ops.reshape(numbers, (chunks, size)))
+    return keras.tree.map_structure(
+        lambda output: ops.reshape(output, (-1, *ops.shape(output)[2:]))[
+            :count
+        ],
+        outputs,
+    )
+
+
+def patches_per_chunk(patch_size):
+    """Choose how many patches to run at once.
+
+    On a CPU they are of about 2**16 pixels, since larger chunks outgrow its
+    caches (one patch of 256 x 256), elsewhere of 2**20.
+
+    Args:
+        patch_size: `(height, width)` in pixels; `None` for one that is as long
+            as an image of unknown length.
+
+    Returns:
+        An integer from 1 to 32.
+    """
+    if None in patch_size:
+        return 1
+    pixels = 2**16 if _is_on_cpu() else 2**20
+    return min(max(pixels // math.prod(patch_size), 1), _MOST_PATCHES)
+
+
+def _is_on_cpu():
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return not torch.cuda.is_available()
+    devices = keras.distribution.list_devices()
+    return all(device.startswith("cpu") for device in devices)
+
+
+def _chunking(count, most):
+    """Return how many chunks of how many numbers, with few to repeat."""
+
+    def chunks_of(size):
+        return (count + size - 1) // size
+
+    # Where the count is one of a graph, few numbers at most are repeated.
+    size = min(most, 4)
+    if isinstance(count, int):
+        sizes = range(min(most, count), most // 2, -1) or [count]
+        size = min(sizes, key=lambda size: chunks_of(size) * size)
+    return chunks_of(size), size
