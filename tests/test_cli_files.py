@@ -252,6 +252,35 @@ def test_a_score_is_from_0_to_1(score, model, field, capsys):
     assert message in capsys.readouterr().err
 
 
+def test_predict_takes_another_tiling(tmp_path):
+    write_image(tmp_path / "a.png", _noise((70, 90, 3)))
+    patch_model = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(1, 9, padding="same"),
+        ]
+    )
+    model = HeatmapObjectCountingModel(
+        patch_model, density_map_sigma=2.0, density_scale=1
+    )
+    model.set_patch_size(16, 16)
+    model.build((None, None, None, 3))
+    model.save(tmp_path / "m.keras")
+    model.set_patch_size(96, 96)
+    image = model.read_image(tmp_path / "a.png")[None]
+    whole = model.predict(image, verbose=0)[0, ..., 0]
+    seamless = "--overlap", "auto", "--patch-size", 32, "all"
+    for options, most in [((), np.inf), (seamless, 1e-5)]:
+        out = tmp_path / f"found{len(options)}"
+        files = tmp_path / "m.keras", tmp_path / "a.png"
+        assert run("predict", *files, "--out", out, *options) == 0
+        heatmap = read_image(out / "heatmaps" / "a.tif", channels=None)
+        difference = np.abs(heatmap.squeeze() - whole)[:60, :80].max()
+        assert difference <= most
+        assert (difference > 1e-3) == (not options)
+
+
 def test_predict_tells_of_each_file_that_failed(model, field, capsys):
     bad, missing = field / "bad.png", field / "missing.png"
     bad.write_bytes(b"")
@@ -273,10 +302,12 @@ def test_predict_refuses_what_is_no_model(field, capsys):
     assert not (field / "found").exists()
 
 
+def _noise(shape):
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
 def test_verify_prints_the_difference_of_each_overlap(tmp_path, capsys):
-    rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, (70, 90, 3), dtype=np.uint8)
-    write_image(tmp_path / "a.png", image)
+    write_image(tmp_path / "a.png", _noise((70, 90, 3)))
     patch_model = keras.Sequential(
         [
             keras.Input((None, None, 3)),
@@ -284,19 +315,19 @@ def test_verify_prints_the_difference_of_each_overlap(tmp_path, capsys):
             keras.layers.Conv2D(2, 9, padding="same"),
         ]
     )
-    model = PatchedModel(patch_model, 16)
+    model = PatchedModel(patch_model, 16, overlap=6)
     model.build((None, None, None, 3))
     model.save(tmp_path / "m.keras")
     files = tmp_path / "m.keras", tmp_path / "a.png"
     assert run("verify", *files, "--out", tmp_path / "seams") == 0
     lines = capsys.readouterr().out.splitlines()
     rows = [line.split() for line in lines if line.strip()[0].isdigit()]
-    assert [row[0] for row in rows] == ["0", "4", "8"]
+    assert [row[0] for row in rows] == ["0", "4", "6", "8"]
     differences = [float(row[-3]) for row in rows]
-    assert min(differences[:2]) > 1e-3
-    assert differences[2] < 1e-5
+    assert min(differences[:3]) > 1e-3
+    assert differences[3] < 1e-5
     pictures = sorted(path.name for path in (tmp_path / "seams").iterdir())
-    assert pictures == [f"overlap-{overlap}.png" for overlap in (0, 4, 8)]
+    assert pictures == [f"overlap-{overlap}.png" for overlap in (0, 4, 6, 8)]
 
 
 def test_verify_takes_bands(tmp_path, capsys):

@@ -77,6 +77,20 @@ def add_cache(parser, description):
     )
 
 
+def add_patch_size(parser):
+    """Add the size of patches to cut an image into for prediction."""
+    parser.add_argument(
+        "--patch-size",
+        type=length_value,
+        nargs="+",
+        action=OneOrTwo,
+        metavar=("H", "W"),
+        help="height and width of the patches in pixels, or `all` for the "
+        "length of the image: `512 all` are bands (default: those that the "
+        "model predicts with)",
+    )
+
+
 def fail_for_each(faults, summary):
     """Print each fault on its own, then fail if there were any."""
     for fault in faults:

@@ -1,6 +1,11 @@
 """`keras-patching predict`."""
 
-from keras_patching.commands.arguments import fail_for_each, fraction
+from keras_patching.commands.arguments import (
+    add_patch_size,
+    fail_for_each,
+    fraction,
+    overlap_value,
+)
 
 
 def add(commands):
@@ -53,6 +58,14 @@ def add(commands):
         "(default: 0.3)",
     )
     parser.add_argument(
+        "--overlap",
+        type=overlap_value,
+        metavar="N",
+        help="pixels that neighbouring patches share, or `auto`: as many as "
+        "leave no seam (default: that of the model)",
+    )
+    add_patch_size(parser)
+    parser.add_argument(
         "--overwrite",
         action="store_true",
         help="replace results that are there already (default: refuse)",
@@ -64,6 +77,7 @@ def _run(options):
     from keras_patching.inference import file_prediction
 
     model = file_prediction.load_model(options.model)
+    file_prediction.change_tiling(model, options.overlap, options.patch_size)
     score = options.score_threshold
     chosen = {} if score is None else {"score_threshold": score}
     done = file_prediction.predict_files(

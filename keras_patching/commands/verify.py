@@ -1,8 +1,7 @@
 """`keras-patching verify`."""
 
 from keras_patching.commands.arguments import (
-    OneOrTwo,
-    length_value,
+    add_patch_size,
     overlap_value,
 )
 
@@ -36,18 +35,9 @@ def add(commands):
         nargs="+",
         metavar="N",
         help="pixels that neighbouring patches share, or `auto` (default: "
-        "0, a quarter of the patch, and auto)",
+        "0, a quarter of the patch, that of the model, and auto)",
     )
-    parser.add_argument(
-        "--patch-size",
-        type=length_value,
-        nargs="+",
-        action=OneOrTwo,
-        metavar=("H", "W"),
-        help="height and width of the patches in pixels, or `all` for the "
-        "length of the image: `512 all` are bands (default: those that the "
-        "model predicts with)",
-    )
+    add_patch_size(parser)
     parser.add_argument(
         "--out",
         metavar="DIR",

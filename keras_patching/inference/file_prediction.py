@@ -37,6 +37,7 @@ from keras_patching.inference import (
     segmentation_report,
 )
 from keras_patching.inference.model_file import load_model_file, tell
+from keras_patching.layers.automatic_overlap import find_multiple_of
 from keras_patching.models.counting import HeatmapObjectCountingModel
 from keras_patching.models.detection.object_detection_model import (
     ObjectDetectionModel,
@@ -89,6 +90,33 @@ def load_model(path):
     model = load_model_file(path)
     _report_of(model, path)
     return model
+
+
+def change_tiling(model, overlap=None, patch_size=None):
+    """Give a task model another overlap, or other patches to predict with.
+
+    Args:
+        model: As `load_model` returns it.
+        overlap: Pixels, a pair or one integer, or `"auto"`; `None` keeps it.
+        patch_size: As `predict_patch_size` of `PatchedModel`; `None` keeps it.
+
+    Raises:
+        ValueError: If the patch model cannot be tiled so.
+    """
+    if overlap is None and patch_size is None:
+        return
+    own = model.predictor
+    overlap = own.overlap if overlap is None else overlap
+    tiling = {"predict_patch_size": patch_size or own.predict_patch_size}
+    if overlap != "auto":
+        # A detector's patches, which are merged, may lie anywhere.
+        multiple_of = find_multiple_of(own) if own.stitch else own.multiple_of
+        tiling |= {
+            "multiple_of": multiple_of,
+            "blend": own.blend,
+            "shrink": own.shrink,
+        }
+    model.set_tiling(overlap, **tiling)
 
 
 def predict_files(

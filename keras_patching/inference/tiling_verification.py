@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 from keras_patching.geometry import PatchGrid, as_patch_size
+from keras_patching.layers.automatic_overlap import find_multiple_of
 from keras_patching.layers.patched_predictor import PatchedPredictor
-from keras_patching.layers.receptive_field import receptive_field
 from keras_patching.models.patched_model import weights_kept
 from keras_patching.visualization import show_heatmap, side_by_side, to_uint8
 
@@ -126,12 +126,14 @@ def compare_overlaps(model, image, overlaps=None, patch_size=None):
         model: As for `verify_tiling`.
         image: Array `(height, width, channels)`.
         overlaps: Iterable of what `PatchedPredictor` takes as `overlap`;
-            `None` takes 0, a quarter of the patch, and `"auto"`.
+            `None` takes 0, a quarter of the patch, the model's own, and
+            `"auto"`.
         patch_size: Size of the patches, a pair in which one may be `None`, or
             one integer; `None` takes those that the model predicts with.
 
     Yields:
-        For each overlap a `PatchedPredictor` and its `TilingReport`.
+        For each overlap a `PatchedPredictor` and its `TilingReport`; once,
+        where several are the same.
     """
     own = find_predictor(model)
     if own.patch_size is None or not own.stitch:
@@ -145,19 +147,24 @@ def compare_overlaps(model, image, overlaps=None, patch_size=None):
     )
     if overlaps is None:
         shortest = min(filter(None, (*patch_size, *own.patch_size)))
-        overlaps = 0, shortest // 4, "auto"
+        overlaps = 0, shortest // 4, own.overlap, "auto"
+    done = []
     for overlap in overlaps:
         predictor = PatchedPredictor(
             own.layer,
             own.patch_size,
             overlap=overlap,
-            multiple_of=1 if overlap == "auto" else _stride(own),
+            multiple_of=1 if overlap == "auto" else find_multiple_of(own),
             blend="crop" if overlap == "auto" else own.blend,
             pad_value=own.pad_value,
             predict_patch_size=patch_size,
             data_format=own.data_format,
         )
-        yield predictor, verify_tiling(predictor, image[None])
+        predictor.patch_grid(image.shape[:2])  # Puts numbers for "auto".
+        tiling = predictor.overlap, predictor.multiple_of, predictor.blend
+        if tiling not in done:
+            done.append(tiling)
+            yield predictor, verify_tiling(predictor, image[None])
 
 
 def find_predictor(model):
@@ -248,7 +255,7 @@ def _compare(predictor, tiled_model, whole_model, image, index):
     """Predict one image both ways and find the largest difference."""
     y_axis, x_axis, channel_axis = _axes(predictor)
     size = image.shape[y_axis - 1], image.shape[x_axis - 1]
-    padded = _pad(image[None], predictor, _stride(predictor))
+    padded = _pad(image[None], predictor, find_multiple_of(predictor))
     with weights_kept(tiled_model), weights_kept(whole_model):
         tiled = tiled_model.predict(image[None], verbose=0)
         whole = whole_model.predict(padded, verbose=0)
@@ -295,17 +302,6 @@ def _position(difference, size):
         )
     )
     return y, x
-
-
-def _stride(predictor):
-    """What the whole image is padded to multiples of."""
-    try:
-        field = receptive_field(
-            predictor.layer, data_format=predictor.data_format
-        )
-    except ValueError:
-        return predictor.multiple_of  # Of a layer that has no rule.
-    return tuple(map(math.lcm, field.stride, predictor.multiple_of))
 
 
 def _pad(images, predictor, stride):

@@ -1,5 +1,7 @@
 """What `overlap="auto"` stands for, derived from the patch model."""
 
+import math
+
 from keras_patching.layers.receptive_field import receptive_field
 
 
@@ -35,6 +37,54 @@ def find_overlap(patch_model, patch_size, data_format):
                 f"overlap=<pixels>. Received: {patch_size}"
             )
     return field.overlap, field.stride
+
+
+def find_multiple_of(predictor):
+    """Find what origins are best multiples of, where it can be known.
+
+    Args:
+        predictor: `PatchedPredictor`.
+
+    Returns:
+        Pair: what the stride of the patch model and `predictor.multiple_of`
+        divide; the latter, if the patch model has a layer without a rule.
+    """
+    try:
+        field = receptive_field(
+            predictor.layer, data_format=predictor.data_format
+        )
+    except ValueError:
+        return predictor.multiple_of
+    return tuple(map(math.lcm, field.stride, predictor.multiple_of))
+
+
+def check_whole_length(patch_model, patch_size, multiple_of, data_format):
+    """Refuse patches as long as the image that a stride does not divide.
+
+    Args:
+        patch_model, patch_size, data_format: As for `find_overlap`.
+        multiple_of: Pair: what lengths of images are rounded up to.
+
+    Raises:
+        ValueError: If they are not multiples of the stride. (That of a patch
+            model with a layer that has no rule is not known.)
+    """
+    try:
+        stride = receptive_field(patch_model, data_format=data_format).stride
+    except ValueError:
+        return
+    if any(
+        length is None and multiple % step
+        for length, multiple, step in zip(
+            patch_size, multiple_of, stride, strict=True
+        )
+    ):
+        raise ValueError(
+            f"'{patch_model.name}' has a stride of {stride}, and an image may "
+            "have any length: it is to be padded to a multiple of the stride. "
+            f'Use multiple_of={stride}, or overlap="auto". Received: '
+            f"predict_patch_size={patch_size}, multiple_of={multiple_of}"
+        )
 
 
 def takes_any_size(patch_model, data_format):

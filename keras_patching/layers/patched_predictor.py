@@ -12,6 +12,7 @@ from keras_patching.geometry import (
     check_patch_geometry,
 )
 from keras_patching.layers.automatic_overlap import (
+    check_whole_length,
     find_overlap,
     takes_any_size,
 )
@@ -163,10 +164,6 @@ class PatchedPredictor(keras.layers.Wrapper):
         kwargs.setdefault("dtype", getattr(patch_model, "dtype_policy", None))
         kwargs.setdefault("autocast", False)
         super().__init__(patch_model, **kwargs)
-        if blend not in BLENDS:
-            raise ValueError(
-                f"`blend` must be one of {BLENDS}. Received: blend={blend!r}"
-            )
         if patch_batch_size not in (None, "auto") and not (
             isinstance(patch_batch_size, int) and patch_batch_size > 0
         ):
@@ -175,18 +172,7 @@ class PatchedPredictor(keras.layers.Wrapper):
                 "None for all patches at once. Received: "
                 f"patch_batch_size={patch_batch_size!r}"
             )
-        self.multiple_of = as_pair(multiple_of, "multiple_of")
-        self.blend = blend
         self.stitch = bool(stitch)
-        if overlap == "auto":
-            self._check_auto()
-        self.overlap = (
-            overlap if overlap == "auto" else as_pair(overlap, "overlap")
-        )
-        self.shrink = bool(shrink)
-        self.predict_patch_size = None
-        if predict_patch_size is not None:
-            self._set_predict_patch_size(predict_patch_size)
         self.pad_value = pad_value
         self.patch_batch_size = patch_batch_size
         self.data_format = data_format or keras.config.image_data_format()
@@ -196,39 +182,62 @@ class PatchedPredictor(keras.layers.Wrapper):
                 f"Received: data_format={data_format!r}"
             )
         self.patch_size = None
+        self.set_tiling(
+            overlap,
+            multiple_of=multiple_of,
+            blend=blend,
+            predict_patch_size=predict_patch_size,
+            shrink=shrink,
+        )
         if patch_size is not None:
             self.set_patch_size(*as_pair(patch_size, "patch_size"))
         self.channels = self._input_channels()
         self._scales = ()
 
-    def _check_auto(self):
-        if self.blend != "crop" or not self.stitch:
-            raise ValueError(
-                '`overlap="auto"` makes stitched images without a seam, which '
-                'needs stitch=True and blend="crop". Received: '
-                f"stitch={self.stitch}, blend={self.blend!r}"
-            )
-        if self.multiple_of != (1, 1):
-            raise ValueError(
-                '`overlap="auto"` finds `multiple_of` itself: leave it out. '
-                f"Received: multiple_of={self.multiple_of}"
-            )
+    def set_tiling(
+        self,
+        overlap=0,
+        *,
+        multiple_of=1,
+        blend="crop",
+        predict_patch_size=None,
+        shrink=False,
+    ):
+        """Change how images are cut and stitched; the weights stay.
 
-    def _set_predict_patch_size(self, patch_size):
-        if not self.stitch:
-            raise ValueError(
-                "`predict_patch_size` is for outputs that are stitched: others "
-                "would come back in another shape than in training. "
-                f"Received: predict_patch_size={patch_size}, stitch=False"
-            )
-        self.predict_patch_size = as_patch_size(
-            patch_size, "predict_patch_size"
-        )
-        self._check_geometry(self.predict_patch_size)
+        What is compiled already keeps the tiling before, as with
+        `set_patch_size`.
 
-    def _check_geometry(self, patch_size):
-        if self.overlap != "auto":
-            check_patch_geometry(patch_size, self.overlap, self.multiple_of)
+        Args:
+            overlap, multiple_of, blend, predict_patch_size, shrink: As for
+                the class; what is left out takes the default.
+
+        Raises:
+            ValueError: If no grid can be made with them. The tiling stays.
+        """
+        if blend not in BLENDS:
+            raise ValueError(
+                f"`blend` must be one of {BLENDS}. Received: blend={blend!r}"
+            )
+        multiple_of = as_pair(multiple_of, "multiple_of")
+        if overlap == "auto":
+            _check_auto(self.stitch, blend, multiple_of)
+        else:
+            overlap = as_pair(overlap, "overlap")
+        if predict_patch_size is not None:
+            _check_stitched(self.stitch, predict_patch_size)
+            predict_patch_size = as_patch_size(
+                predict_patch_size, "predict_patch_size"
+            )
+        largest = predict_patch_size or self.patch_size
+        if largest is not None and overlap != "auto":
+            check_patch_geometry(largest, overlap, multiple_of)
+        if largest is not None and self.built:
+            overlap, multiple_of, shrink = self._resolve(
+                largest, overlap, multiple_of, shrink
+            )
+        self.overlap, self.multiple_of, self.blend = overlap, multiple_of, blend
+        self.predict_patch_size, self.shrink = predict_patch_size, bool(shrink)
 
     def _input_channels(self):
         """Channels that the patch model was built for, or None if unknown."""
@@ -253,8 +262,8 @@ class PatchedPredictor(keras.layers.Wrapper):
         patch_size = as_pair(
             (height, height if width is None else width), "patch_size"
         )
-        if self.predict_patch_size is None:
-            self._check_geometry(patch_size)
+        if self.predict_patch_size is None and self.overlap != "auto":
+            check_patch_geometry(patch_size, self.overlap, self.multiple_of)
         self.patch_size = patch_size
 
     def build(self, input_shape):
@@ -264,21 +273,25 @@ class PatchedPredictor(keras.layers.Wrapper):
             self.layer(
                 keras.KerasTensor(self._patch_shape(None, self.channels))
             )
-        self.resolve_overlap()
+        self._resolve_tiling()
 
-    def resolve_overlap(self):
-        """Put numbers in the place of `overlap="auto"`; `build` does it.
-
-        Raises:
-            ValueError: If the patch model has a layer that no overlap is
-                enough for (it is named), or the patches are too small.
-        """
-        if self.overlap != "auto":
-            return
-        self.overlap, self.multiple_of = find_overlap(
-            self.layer, self._largest_patch(), self.data_format
+    def _resolve_tiling(self):
+        self.overlap, self.multiple_of, self.shrink = self._resolve(
+            self._largest_patch(), self.overlap, self.multiple_of, self.shrink
         )
-        self.shrink = takes_any_size(self.layer, self.data_format)
+
+    def _resolve(self, patch_size, overlap, multiple_of, shrink):
+        """Put numbers in the place of `overlap="auto"`."""
+        if overlap == "auto":
+            overlap, multiple_of = find_overlap(
+                self.layer, patch_size, self.data_format
+            )
+            shrink = takes_any_size(self.layer, self.data_format)
+        elif None in patch_size:
+            check_whole_length(
+                self.layer, patch_size, multiple_of, self.data_format
+            )
+        return overlap, multiple_of, shrink
 
     def patch_grid(self, image_size):
         """Return the `PatchGrid` of an image that is not one whole patch.
@@ -287,10 +300,11 @@ class PatchedPredictor(keras.layers.Wrapper):
             image_size: `(height, width)` in pixels.
 
         Raises:
-            ValueError: If the patch size is not set, or see
-                `resolve_overlap`.
+            ValueError: If the patch size is not set, or `overlap="auto"` is
+                impossible.
         """
-        self.resolve_overlap()
+        if self.overlap == "auto":
+            self._resolve_tiling()
         return PatchGrid(image_size, *self._tiling(), shrink=self.shrink)
 
     def recomputation(self, image_size):
@@ -595,6 +609,29 @@ class PatchedPredictor(keras.layers.Wrapper):
             "shrink": self.shrink,
             "data_format": self.data_format,
         }
+
+
+def _check_auto(stitch, blend, multiple_of):
+    if blend != "crop" or not stitch:
+        raise ValueError(
+            '`overlap="auto"` makes stitched images without a seam, which '
+            'needs stitch=True and blend="crop". Received: '
+            f"stitch={stitch}, blend={blend!r}"
+        )
+    if multiple_of != (1, 1):
+        raise ValueError(
+            '`overlap="auto"` finds `multiple_of` itself: leave it out. '
+            f"Received: multiple_of={multiple_of}"
+        )
+
+
+def _check_stitched(stitch, patch_size):
+    if not stitch:
+        raise ValueError(
+            "`predict_patch_size` is for outputs that are stitched: others "
+            "would come back in another shape than in training. "
+            f"Received: predict_patch_size={patch_size}, stitch=False"
+        )
 
 
 def _trace(function, value):

@@ -4,7 +4,7 @@ import contextlib
 
 import keras
 
-from keras_patching.geometry import as_pair
+from keras_patching.geometry import as_pair, as_patch_size
 from keras_patching.layers.patched_predictor import PatchedPredictor
 
 # Arguments that are the predictor's own.
@@ -116,6 +116,44 @@ class PatchedModel(keras.Model):
         )
         _check_patch_model(self.patch_model, patch_size)
         self.predictor.set_patch_size(*patch_size)
+        self.drop_compiled_functions()
+
+    def set_tiling(
+        self,
+        overlap=0,
+        *,
+        multiple_of=1,
+        blend="crop",
+        predict_patch_size=None,
+        shrink=False,
+    ):
+        """Set how images are cut and stitched, at any time; the weights stay.
+
+        Args:
+            overlap, multiple_of, blend, predict_patch_size, shrink: As for
+                `PatchedPredictor`; what is left out takes the default.
+
+        Raises:
+            ValueError: If the patch model cannot be tiled so. The tiling
+                stays.
+
+        Example:
+
+        >>> model = keras.saving.load_model("model.keras")
+        >>> model.set_tiling(overlap="auto", predict_patch_size=(512, None))
+        """
+        if predict_patch_size is not None:
+            _check_patch_model(
+                self.patch_model,
+                as_patch_size(predict_patch_size, "predict_patch_size"),
+            )
+        self.predictor.set_tiling(
+            overlap,
+            multiple_of=multiple_of,
+            blend=blend,
+            predict_patch_size=predict_patch_size,
+            shrink=shrink,
+        )
         self.drop_compiled_functions()
 
     def recomputation(self, image_size):

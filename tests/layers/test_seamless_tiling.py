@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_patching import PatchedPredictor, receptive_field
+from keras_patching import PatchedPredictor, receptive_field, verify_tiling
 from keras_patching.models.unet import unet
 
 TOLERANCE = 1e-5
@@ -120,6 +120,38 @@ def test_bands_take_numbers_too():
     )
 
 
+def test_bands_of_a_net_with_strides_need_a_multiple_of_them():
+    bands = {"overlap": 16, "predict_patch_size": (32, None)}
+    with pytest.raises(ValueError, match=r"multiple_of=\(2, 2\)"):
+        model_of(PatchedPredictor(small_unet(), 32, **bands))
+    layer = PatchedPredictor(small_unet(), 32, multiple_of=(1, 2), **bands)
+    assert predict(model_of(layer), draw(1, 40, 51, 2)).shape[2] == 51
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() == "tensorflow",
+    reason="Tensorflow has no channels-first convolution on a CPU.",
+)
+@pytest.mark.parametrize("predict_patch_size", [None, (16, None)])
+def test_channels_first_is_as_seamless(predict_patch_size):
+    inputs = keras.Input((2, None, None))
+    x = keras.layers.Conv2D(
+        3, (5, 3), strides=2, padding="same", data_format="channels_first"
+    )(inputs)
+    x = keras.layers.UpSampling2D(data_format="channels_first")(x)
+    predictor = PatchedPredictor(
+        keras.Model(inputs, x),
+        16,
+        overlap="auto",
+        predict_patch_size=predict_patch_size,
+        data_format="channels_first",
+    )
+    report = verify_tiling(predictor, [draw(2, 51, 40), draw(2, 9, 60)])
+    assert report.largest_difference <= TOLERANCE
+    assert report.difference.shape in {(51, 40), (9, 60)}
+    assert predictor.patch_grid((51, 40)).num_patches > 1
+
+
 def test_training_patches_are_not_those_of_prediction():
     patch_model = small_unet()
     layer = PatchedPredictor(
@@ -164,7 +196,7 @@ def test_a_patch_model_of_fixed_size_keeps_its_tiles():
 
 def test_the_default_net_has_a_documented_overlap():
     layer = PatchedPredictor(unet(2), 512, overlap="auto")
-    layer.resolve_overlap()
+    layer.patch_grid((1024, 1024))
     assert (layer.overlap, layer.multiple_of) == ((96, 96), (8, 8))
 
 

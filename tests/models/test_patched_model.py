@@ -116,6 +116,29 @@ def test_batch_normalization_learns_and_is_not_learnt_in_prediction():
     )
 
 
+def test_the_tiling_can_be_changed_after_training(tmp_path):
+    model = PatchedModel(conv_model(), patch_size=8)
+    image = draw((1, 50, 61, 3)) / 200
+    whole = model.patch_model.predict(image, verbose=0)
+    assert np.abs(model.predict(image, verbose=0) - whole).max() > 1e-3
+    model.set_tiling(overlap="auto", predict_patch_size=(16, None))
+    np.testing.assert_allclose(
+        model.predict(image, verbose=0), whole, atol=1e-5
+    )
+    with pytest.raises(ValueError, match="overlap"):
+        model.set_tiling(overlap=9)
+    with pytest.raises(ValueError, match="without seams"):
+        model.set_tiling(overlap="auto", predict_patch_size=2)
+    model.save(tmp_path / "model.keras")
+    for each in (model, keras.saving.load_model(tmp_path / "model.keras")):
+        assert each.recomputation((50, 61)) < 1.3
+        np.testing.assert_allclose(
+            each.predict(image, verbose=0), whole, atol=1e-5
+        )
+    model.set_tiling()
+    assert np.abs(model.predict(image, verbose=0) - whole).max() > 1e-3
+
+
 def test_a_larger_patch_to_predict_is_checked():
     with pytest.raises(ValueError, match=r"patch_size=\(16, 16\)"):
         PatchedModel(conv_model((8, 8)), 8, predict_patch_size=16)

@@ -322,6 +322,11 @@ class ObjectDetectionModel(TaskModel):
         scores = average_precision(merged, targets, COCO_IOU_THRESHOLDS)
         return {name: scores[name] for name in ("ap50", "ap50_95")}
 
+    def set_tiling(self, overlap=0, **kwargs):
+        """Set how images are cut, at any time; as `PatchedModel.set_tiling`."""
+        _check_tiling(overlap, **kwargs)
+        super().set_tiling(overlap, **kwargs)
+
     def get_config(self):
         return {
             **super().get_config(),

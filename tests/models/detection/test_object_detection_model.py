@@ -279,3 +279,10 @@ def test_arguments_that_make_no_sense_are_refused(options):
 def test_what_only_stitched_patches_can_have_is_refused(kwargs):
     with pytest.raises(ValueError, match="merged, not stitched"):
         kp.ObjectDetectionModel(grid_size=2, **kwargs)
+    net = yolo_net((2, 2), 1, 1, filters=(8, 8))
+    model = kp.ObjectDetectionModel(net, 2, ((9, 9),), patch_size=16)
+    with pytest.raises(ValueError, match="merged, not stitched"):
+        model.set_tiling(**kwargs)
+    model.set_tiling(overlap=8)
+    raw = model.predict(np.zeros((1, 32, 32, 3), "uint8"), verbose=0)
+    assert raw.shape[:3] == (1, 3, 3)
