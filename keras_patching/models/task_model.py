@@ -36,6 +36,30 @@ class TaskModel(PatchedModel):
         self.image_channels = channels
         self.value_range = tuple(value_range)
 
+    def set_patch_size(self, height, width=None):
+        width = height if width is None else width
+        if self.predictor.stitch:
+            self._check_output_size((height, width))
+        super().set_patch_size(height, width)
+
+    def _check_output_size(self, patch_size):
+        """Refuse a patch model whose outputs no label of a patch fits."""
+        patch_shape = 1, *patch_size, self.predictor.channels
+        try:
+            shape = self.patch_model.compute_output_shape(patch_shape)
+            made = tuple(shape)[1:3]
+        except (NotImplementedError, TypeError, ValueError, RuntimeError):
+            return  # It cannot tell, or does not take such patches.
+        if made != tuple(patch_size):
+            raise ValueError(
+                f"The patch model '{self.patch_model.name}' makes outputs of "
+                f"{made} pixels from patches of {tuple(patch_size)}, and the "
+                "labels are as large as the patches. Let it end in an "
+                "upsampling (`keras.layers.UpSampling2D`), or use "
+                "`PatchedModel` with labels of that size. Received: output "
+                f"shape {tuple(shape)}"
+            )
+
     def read_image(self, image):
         """Return an image as an array, read where it is the path of a file."""
         if isinstance(image, (str, os.PathLike)):
