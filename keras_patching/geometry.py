@@ -6,10 +6,10 @@ Without overlap the image is padded to whole patches. With overlap it is padded
 to `multiple_of` (and to at least one patch), and the last row and column of
 patches are shifted inward to end at the padded edge.
 
-The formulas use only `+ - * //` on non-negative values and a `maximum` that is
-passed in, so that the same lines serve Python integers and the dynamic sizes
-of a graph. (`-(-a // b)` is avoided on purpose: exported to ONNX it divides by
-truncation.)
+The formulas use only `+ - * //` on non-negative values, and a `maximum` and a
+`minimum` that are passed in, so that the same lines serve Python integers and
+the dynamic sizes of a graph. (`-(-a // b)` is avoided on purpose: exported to
+ONNX it divides by truncation.)
 """
 
 import copy
@@ -75,14 +75,18 @@ class PatchAxis:
         patch: Length of a patch; likewise.
         overlap: How many pixels neighbours share, at the least.
         multiple_of: What origins and padded length are multiples of.
-        maximum: Function that gives the larger of two lengths.
+        maximum, minimum: Functions that give the larger and the smaller of
+            two lengths.
+        longest: Length of a patch before it shrank; an integer.
     """
 
     length: Any
-    patch: int
+    patch: Any
     overlap: int = 0
     multiple_of: int = 1
     maximum: Callable = max
+    minimum: Callable = min
+    longest: int | None = None
 
     @property
     def step(self):
@@ -90,6 +94,16 @@ class PatchAxis:
         # One patch over the whole length may be shorter than the overlap.
         patch = self.maximum(self.patch, self.overlap + self.multiple_of)
         return (patch - self.overlap) // self.multiple_of * self.multiple_of
+
+    @property
+    def most_holders(self):
+        """How many patches can hold a pixel, at the most; an integer."""
+        patch = self.patch
+        if not isinstance(patch, int):
+            # One that shrank in a graph is as long as the image, and alone.
+            patch = self.longest
+        step = dataclasses.replace(self, patch=patch).step
+        return (patch + step - 1) // step + 1
 
     @property
     def unit(self):
@@ -109,9 +123,8 @@ class PatchAxis:
 
     def origin(self, index):
         """First pixel of patch `index`."""
-        start = index * self.step
         last = self.padded_length - self.patch
-        return start + last - self.maximum(start, last)  # = min(start, last)
+        return self.minimum(index * self.step, last)
 
     def border(self, index):
         """First pixel that patch `index` owns.
@@ -148,8 +161,9 @@ class PatchGrid:
             can be with that overlap, which also spreads them evenly. Where
             the size of the image is one of a graph, only patches longer than
             the image shrink, to its length rounded up to `multiple_of`.
-        maximum: Function that gives the larger of two lengths. The default
-            serves integers; sizes of a graph need their own.
+        maximum, minimum: Functions that give the larger and the smaller of
+            two lengths. The defaults serve integers; sizes of a graph need
+            their own.
 
     Attributes:
         image_size, patch_size, overlap, multiple_of: As pairs of what holds
@@ -181,6 +195,7 @@ class PatchGrid:
         *,
         shrink=False,
         maximum=max,
+        minimum=min,
     ):
         patch_size = as_patch_size(patch_size, "patch_size")
         overlap = as_pair(overlap, "overlap")
@@ -188,8 +203,14 @@ class PatchGrid:
         check_patch_geometry(patch_size, overlap, multiple_of)
         _check_image_size(image_size)
         self._set_axes(
-            PatchAxis(*_fitted(*lengths, shrink, maximum), maximum)
-            for lengths in zip(
+            PatchAxis(
+                length,
+                *_fitted(length, *others, shrink, minimum),
+                maximum=maximum,
+                minimum=minimum,
+                longest=others[0],
+            )
+            for length, *others in zip(
                 image_size, patch_size, overlap, multiple_of, strict=True
             )
         )
@@ -201,11 +222,11 @@ class PatchGrid:
         self.overlap = self.y_axis.overlap, self.x_axis.overlap
         self.multiple_of = self.y_axis.multiple_of, self.x_axis.multiple_of
 
-    def with_maximum(self, maximum):
-        """Return the same grid with another function for the larger length."""
+    def with_bounds(self, maximum, minimum):
+        """Return the same grid with other functions that compare lengths."""
         grid = copy.copy(self)
         grid._set_axes(
-            dataclasses.replace(axis, maximum=maximum)
+            dataclasses.replace(axis, maximum=maximum, minimum=minimum)
             for axis in (self.y_axis, self.x_axis)
         )
         return grid
@@ -244,22 +265,23 @@ class PatchGrid:
         )
 
 
-def _fitted(length, patch, overlap, multiple_of, shrink, maximum):
-    """Return lengths of an axis, fitted to the length of the image."""
-    whole = round_up(length, multiple_of)
+def _fitted(length, patch, overlap, multiple_of, shrink, minimum):
+    """Return patch, overlap and multiple, fitted to the length of an image."""
+    units = (length + multiple_of - 1) // multiple_of
     if patch is None:
-        return length, whole, 0, multiple_of
+        return units * multiple_of, 0, multiple_of
     if not shrink:
-        return length, patch, overlap, multiple_of
+        return patch, overlap, multiple_of
     if not isinstance(length, numbers.Integral):
-        shorter = whole + patch - maximum(whole, patch)
-        return length, shorter, overlap, multiple_of
+        # In this form jax sees that it is positive, and a multiple.
+        shorter = multiple_of * minimum(units, patch // multiple_of)
+        return shorter, overlap, multiple_of
     count = PatchAxis(length, patch, overlap, multiple_of).count
     if count == 1:
-        return length, whole, 0, multiple_of
+        return units * multiple_of, 0, multiple_of
     shared = (count - 1) * round_up(overlap, multiple_of)
-    each = (whole + shared + count - 1) // count
-    return length, round_up(each, multiple_of), overlap, multiple_of
+    each = (units * multiple_of + shared + count - 1) // count
+    return round_up(each, multiple_of), overlap, multiple_of
 
 
 def _check_image_size(image_size):

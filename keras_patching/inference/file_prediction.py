@@ -37,7 +37,7 @@ from keras_patching.inference import (
     segmentation_report,
 )
 from keras_patching.inference.model_file import load_model_file, tell
-from keras_patching.layers.automatic_overlap import find_multiple_of
+from keras_patching.layers.automatic_overlap import another_tiling
 from keras_patching.models.counting import HeatmapObjectCountingModel
 from keras_patching.models.detection.object_detection_model import (
     ObjectDetectionModel,
@@ -105,18 +105,8 @@ def change_tiling(model, overlap=None, patch_size=None):
     """
     if overlap is None and patch_size is None:
         return
-    own = model.predictor
-    overlap = own.overlap if overlap is None else overlap
-    tiling = {"predict_patch_size": patch_size or own.predict_patch_size}
-    if overlap != "auto":
-        # A detector's patches, which are merged, may lie anywhere.
-        multiple_of = find_multiple_of(own) if own.stitch else own.multiple_of
-        tiling |= {
-            "multiple_of": multiple_of,
-            "blend": own.blend,
-            "shrink": own.shrink,
-        }
-    model.set_tiling(overlap, **tiling)
+    overlap = model.predictor.overlap if overlap is None else overlap
+    model.set_tiling(**another_tiling(model.predictor, overlap, patch_size))
 
 
 def predict_files(
@@ -273,6 +263,8 @@ def _predict_file(model, report, path, directory, stem, options):
     started = time.perf_counter()
     try:
         prediction = report.predict(model, image, **options)
+    except ValueError as error:  # Of the model, or of an image it refuses.
+        raise ValueError(f"{path}: {error}") from error
     except Exception as error:  # Each backend has errors of its own.
         raise ValueError(
             f"{path}: cannot be predicted ({tell(error)}). An image of "

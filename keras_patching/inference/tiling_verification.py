@@ -7,7 +7,10 @@ import keras
 import numpy as np
 
 from keras_patching.geometry import PatchGrid, as_patch_size
-from keras_patching.layers.automatic_overlap import find_multiple_of
+from keras_patching.layers.automatic_overlap import (
+    another_tiling,
+    find_multiple_of,
+)
 from keras_patching.layers.patched_predictor import PatchedPredictor
 from keras_patching.models.patched_model import weights_kept
 from keras_patching.visualization import show_heatmap, side_by_side, to_uint8
@@ -126,14 +129,13 @@ def compare_overlaps(model, image, overlaps=None, patch_size=None):
         model: As for `verify_tiling`.
         image: Array `(height, width, channels)`.
         overlaps: Iterable of what `PatchedPredictor` takes as `overlap`;
-            `None` takes 0, a quarter of the patch, the model's own, and
-            `"auto"`.
+            `None` takes 0, a quarter of the patch, the model's own tiling,
+            and `"auto"`; what is impossible or the same is left out.
         patch_size: Size of the patches, a pair in which one may be `None`, or
             one integer; `None` takes those that the model predicts with.
 
     Yields:
-        For each overlap a `PatchedPredictor` and its `TilingReport`; once,
-        where several are the same.
+        For each overlap a `PatchedPredictor` and its `TilingReport`.
     """
     own = find_predictor(model)
     if own.patch_size is None or not own.stitch:
@@ -142,29 +144,63 @@ def compare_overlaps(model, image, overlaps=None, patch_size=None):
             f"size. Received: patch_size={own.patch_size}, "
             f"stitch={own.stitch}. (The patches of a detector are merged.)"
         )
-    patch_size = as_patch_size(
+    if overlaps is None:
+        predictors = _usual_tilings(own, image.shape, patch_size)
+    else:
+        predictors = (
+            _with_tiling(own, overlap, patch_size) for overlap in overlaps
+        )
+    for predictor in predictors:
+        yield predictor, verify_tiling(predictor, image[None])
+
+
+def _usual_tilings(own, image_shape, patch_size):
+    """Yield the tilings that a model's user may ask of, each once."""
+    lengths = as_patch_size(
         patch_size or own.predict_patch_size or own.patch_size, "patch_size"
     )
-    if overlaps is None:
-        shortest = min(filter(None, (*patch_size, *own.patch_size)))
-        overlaps = 0, shortest // 4, own.overlap, "auto"
+    quarter = min(filter(None, (*lengths, *own.patch_size))) // 4
     done = []
-    for overlap in overlaps:
-        predictor = PatchedPredictor(
-            own.layer,
-            own.patch_size,
-            overlap=overlap,
-            multiple_of=1 if overlap == "auto" else find_multiple_of(own),
-            blend="crop" if overlap == "auto" else own.blend,
-            pad_value=own.pad_value,
-            predict_patch_size=patch_size,
-            data_format=own.data_format,
-        )
-        predictor.patch_grid(image.shape[:2])  # Puts numbers for "auto".
-        tiling = predictor.overlap, predictor.multiple_of, predictor.blend
-        if tiling not in done:
-            done.append(tiling)
-            yield predictor, verify_tiling(predictor, image[None])
+
+    def is_new(predictor):
+        done.append(_cuts(predictor, image_shape))
+        return done[-1] not in done[:-1]
+
+    for overlap in (0, quarter):
+        try:
+            predictor = _with_tiling(own, overlap, patch_size)
+        except ValueError:
+            continue  # Of patches that are a stride long.
+        if is_new(predictor):
+            yield predictor
+    if patch_size is None and is_new(own):
+        yield own
+    predictor = _with_tiling(own, "auto", patch_size)
+    if is_new(predictor):
+        yield predictor
+
+
+def _with_tiling(own, overlap, patch_size):
+    predictor = PatchedPredictor(
+        own.layer,
+        own.patch_size,
+        pad_value=own.pad_value,
+        patch_batch_size=own.patch_batch_size,
+        data_format=own.data_format,
+    )
+    predictor.set_tiling(**another_tiling(own, overlap, patch_size))
+    return predictor
+
+
+def _cuts(predictor, image_shape):
+    """Tell where an image is cut and stitched, and how."""
+    y, x, _ = _axes(predictor)
+    grid = predictor.patch_grid((image_shape[y - 1], image_shape[x - 1]))
+    borders = [
+        [axis.border(index) for index in range(axis.count)]
+        for axis in (grid.y_axis, grid.x_axis)
+    ]
+    return grid.patch_size, grid.origins, borders, predictor.blend
 
 
 def find_predictor(model):
@@ -185,6 +221,17 @@ def find_predictor(model):
             "Tiling is verified of a PatchedPredictor, a PatchedModel, or a "
             f"Keras model with one PatchedPredictor. Received: {model!r} "
             f"with {len(found)}"
+        )
+    before = [
+        layer.name
+        for layer in model.layers[: model.layers.index(found[0])]
+        if not isinstance(layer, keras.layers.InputLayer)
+    ]
+    if before:
+        raise ValueError(
+            f"Layers of '{model.name}' come before its PatchedPredictor: "
+            f"{', '.join(before)}. Verify `model.get_layer("
+            f"'{found[0].name}')` with images as it receives them."
         )
     return found[0]
 

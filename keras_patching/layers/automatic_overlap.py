@@ -3,6 +3,7 @@
 import math
 
 from keras_patching.layers.receptive_field import receptive_field
+from keras_patching.ops.data_formats import shape_to_channels_last
 
 
 def find_overlap(patch_model, patch_size, data_format):
@@ -58,6 +59,55 @@ def find_multiple_of(predictor):
     return tuple(map(math.lcm, field.stride, predictor.multiple_of))
 
 
+def another_tiling(predictor, overlap, patch_size=None):
+    """Choose the arguments of `set_tiling` that go with another overlap.
+
+    Args:
+        predictor: `PatchedPredictor` whose tiling is to change.
+        overlap: Pixels, a pair or one integer, or `"auto"`.
+        patch_size: Size of the patches to predict with; `None` keeps it.
+
+    Returns:
+        Dict of arguments.
+    """
+    tiling = {
+        "overlap": overlap,
+        "predict_patch_size": patch_size or predictor.predict_patch_size,
+    }
+    if overlap == "auto":
+        return tiling
+    multiple_of = predictor.multiple_of
+    if predictor.stitch:  # The patches of a detector may lie anywhere.
+        multiple_of = find_multiple_of(predictor)
+    return {
+        **tiling,
+        "multiple_of": multiple_of,
+        "blend": predictor.blend,
+        "shrink": predictor.shrink,
+    }
+
+
+def check_size(patch_model, patch_size, shrink, data_format):
+    """Refuse patches that a patch model of fixed input size cannot take.
+
+    Raises:
+        ValueError: Naming both sizes.
+    """
+    fixed = _input_size(patch_model, data_format)
+    if takes_any_size(patch_model, data_format):
+        return
+    if shrink or any(
+        length not in (None, wanted)
+        for length, wanted in zip(fixed, patch_size, strict=True)
+    ):
+        raise ValueError(
+            f"The patch model '{patch_model.name}' takes patches of exactly "
+            f"{fixed}. To predict patches of other sizes, build it with "
+            "`keras.Input((None, None, channels))`. Received: patches of "
+            f"{patch_size}, shrink={shrink}"
+        )
+
+
 def check_whole_length(patch_model, patch_size, multiple_of, data_format):
     """Refuse patches as long as the image that a stride does not divide.
 
@@ -89,8 +139,12 @@ def check_whole_length(patch_model, patch_size, multiple_of, data_format):
 
 def takes_any_size(patch_model, data_format):
     """Whether a patch model was made for no particular size of patches."""
+    return set(_input_size(patch_model, data_format)) == {None}
+
+
+def _input_size(patch_model, data_format):
+    """`(height, width)` that a patch model takes; `None` where any will do."""
     shape = getattr(patch_model, "input_shape", None)
     if not isinstance(shape, tuple) or len(shape) != 4:
-        return True
-    lengths = shape[2:] if data_format == "channels_first" else shape[1:3]
-    return set(lengths) == {None}
+        return None, None
+    return shape_to_channels_last(shape, data_format)[1:3]

@@ -1,6 +1,7 @@
 """The layer that runs a patch model over whole images inside the graph."""
 
 import math
+import numbers
 
 import keras
 from keras import ops
@@ -12,6 +13,7 @@ from keras_patching.geometry import (
     check_patch_geometry,
 )
 from keras_patching.layers.automatic_overlap import (
+    check_size,
     check_whole_length,
     find_overlap,
     takes_any_size,
@@ -70,7 +72,9 @@ class PatchedPredictor(keras.layers.Wrapper):
     Args:
         patch_model: Layer or model that takes
             `(batch, patch height, patch width, channels)`. It may return one
-            tensor, a list or a dict of tensors.
+            tensor, a list or a dict of tensors. Losses that its layers add
+            (activity regularizers) count where all patches are run at once,
+            as in training, and not in a prediction patch by patch.
         patch_size: `(height, width)` of a patch in pixels, or one integer.
             `None` leaves it to `set_patch_size`.
         overlap: Pixels that neighbouring patches share, a pair or one integer.
@@ -94,11 +98,15 @@ class PatchedPredictor(keras.layers.Wrapper):
             predict larger ones than it was trained on. `None` in the pair is
             the length of the image, rounded up to `multiple_of`: `(512, None)`
             are bands of full width.
-            (Images of exactly `patch_size` are run as they are.)
+            (Images of exactly `patch_size` are run as they are, where the
+            graph knows their size.)
         shrink: Whether patches are made smaller where fewer pixels do, and
             spread evenly (see `PatchGrid`). The patch model must take any
             size. (`overlap="auto"` does not shrink patches for one that does
-            not: images shorter than its patch are padded to it.)
+            not: images shorter than its patch are padded to it.) Where the
+            graph does not know the size of images, only patches longer than
+            the image shrink, so that with an overlap in numbers there may be
+            seams elsewhere.
         data_format: `"channels_last"` or `"channels_first"`; of the images
             and of the patch model. Defaults to `keras.config`'s.
         **kwargs: Arguments of `keras.layers.Layer`. The dtype policy defaults
@@ -165,7 +173,8 @@ class PatchedPredictor(keras.layers.Wrapper):
         kwargs.setdefault("autocast", False)
         super().__init__(patch_model, **kwargs)
         if patch_batch_size not in (None, "auto") and not (
-            isinstance(patch_batch_size, int) and patch_batch_size > 0
+            isinstance(patch_batch_size, numbers.Integral)
+            and patch_batch_size > 0
         ):
             raise ValueError(
                 '`patch_batch_size` must be a positive integer, "auto", or '
@@ -182,6 +191,7 @@ class PatchedPredictor(keras.layers.Wrapper):
                 f"Received: data_format={data_format!r}"
             )
         self.patch_size = None
+        self._may_resolve = False  # Before `build`, "auto" is kept.
         self.set_tiling(
             overlap,
             multiple_of=multiple_of,
@@ -191,6 +201,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         )
         if patch_size is not None:
             self.set_patch_size(*as_pair(patch_size, "patch_size"))
+        self._may_resolve = self.layer.built
         self.channels = self._input_channels()
         self._scales = ()
 
@@ -225,14 +236,15 @@ class PatchedPredictor(keras.layers.Wrapper):
         else:
             overlap = as_pair(overlap, "overlap")
         if predict_patch_size is not None:
-            _check_stitched(self.stitch, predict_patch_size)
             predict_patch_size = as_patch_size(
                 predict_patch_size, "predict_patch_size"
             )
+        if shrink or predict_patch_size is not None:
+            _check_stitched(self.stitch, predict_patch_size, shrink)
         largest = predict_patch_size or self.patch_size
         if largest is not None and overlap != "auto":
             check_patch_geometry(largest, overlap, multiple_of)
-        if largest is not None and self.built:
+        if largest is not None and self._may_resolve:
             overlap, multiple_of, shrink = self._resolve(
                 largest, overlap, multiple_of, shrink
             )
@@ -262,8 +274,16 @@ class PatchedPredictor(keras.layers.Wrapper):
         patch_size = as_pair(
             (height, height if width is None else width), "patch_size"
         )
-        if self.predict_patch_size is None and self.overlap != "auto":
-            check_patch_geometry(patch_size, self.overlap, self.multiple_of)
+        overlap, multiple_of = self.overlap, self.multiple_of
+        if overlap == "auto" or self.predict_patch_size is not None:
+            overlap, multiple_of = (0, 0), (1, 1)
+        try:
+            check_patch_geometry(patch_size, overlap, multiple_of)
+        except ValueError as error:
+            raise ValueError(
+                f"{error} (`set_tiling` sets another overlap, and with "
+                "`predict_patch_size` other patches for prediction.)"
+            ) from error
         self.patch_size = patch_size
 
     def build(self, input_shape):
@@ -273,6 +293,7 @@ class PatchedPredictor(keras.layers.Wrapper):
             self.layer(
                 keras.KerasTensor(self._patch_shape(None, self.channels))
             )
+        self._may_resolve = True
         self._resolve_tiling()
 
     def _resolve_tiling(self):
@@ -291,10 +312,11 @@ class PatchedPredictor(keras.layers.Wrapper):
             check_whole_length(
                 self.layer, patch_size, multiple_of, self.data_format
             )
+        check_size(self.layer, patch_size, shrink, self.data_format)
         return overlap, multiple_of, shrink
 
     def patch_grid(self, image_size):
-        """Return the `PatchGrid` of an image that is not one whole patch.
+        """Return the `PatchGrid` that an image is cut and predicted by.
 
         Args:
             image_size: `(height, width)` in pixels.
@@ -305,6 +327,8 @@ class PatchedPredictor(keras.layers.Wrapper):
         """
         if self.overlap == "auto":
             self._resolve_tiling()
+        if tuple(image_size) == self.patch_size and self._fits_one_patch():
+            return PatchGrid(image_size, self.patch_size)
         return PatchGrid(image_size, *self._tiling(), shrink=self.shrink)
 
     def recomputation(self, image_size):
@@ -372,12 +396,13 @@ class PatchedPredictor(keras.layers.Wrapper):
         return self._run_row_by_row(images, grid)
 
     def _is_one_patch(self, images, training):
-        if tuple(images.shape[1:3]) != self.patch_size:
-            return False
-        larger = zip(self.patch_size, self._largest_patch(), strict=True)
-        return bool(training) or all(
-            tile is None or patch <= tile for patch, tile in larger
-        )
+        is_patch = tuple(images.shape[1:3]) == self.patch_size
+        return is_patch and (bool(training) or self._fits_one_patch())
+
+    def _fits_one_patch(self):
+        """Whether a training patch is not larger than those of prediction."""
+        sizes = zip(self.patch_size, self._largest_patch(), strict=True)
+        return all(tile is None or patch <= tile for patch, tile in sizes)
 
     def fold_grid(self, outputs):
         """Fold rows and columns of unstitched outputs into the batch.
@@ -434,11 +459,12 @@ class PatchedPredictor(keras.layers.Wrapper):
         )
 
     def _call_layer(self, patches, pure):
-        if not (pure and keras.backend.backend() == "jax"):
+        if not pure:
             return self.layer(patches)
-        # State that changes inside of a loop of jax must not leave it. So all
-        # chunks draw from one seed, where a patch model draws at inference.
-        # Called like any layer, it learns that this is no training.
+        # What changes inside of a loop must not leave it: seeds, so that all
+        # chunks draw from one where a patch model draws at inference, and
+        # losses that layers add. Called like any layer, the patch model
+        # learns that this is no training.
         variables = self.layer.variables
         with keras.StatelessScope([(each, each.value) for each in variables]):
             return self.layer(patches)
@@ -588,6 +614,14 @@ class PatchedPredictor(keras.layers.Wrapper):
         )
 
     def channels_last_shape(self, shape):
+        """Return the shape of images as `(batch, height, width, channels)`.
+
+        Args:
+            shape: In the data format of the layer.
+
+        Raises:
+            ValueError: If it is not of rank 4.
+        """
         if len(shape) != 4:
             raise ValueError(
                 f"Layer '{self.name}' takes images of shape (batch, height, "
@@ -625,12 +659,13 @@ def _check_auto(stitch, blend, multiple_of):
         )
 
 
-def _check_stitched(stitch, patch_size):
+def _check_stitched(stitch, patch_size, shrink):
     if not stitch:
         raise ValueError(
-            "`predict_patch_size` is for outputs that are stitched: others "
-            "would come back in another shape than in training. "
-            f"Received: predict_patch_size={patch_size}, stitch=False"
+            "`predict_patch_size` and `shrink` are for outputs that are "
+            "stitched: others would come back in another shape than in "
+            f"training. Received: predict_patch_size={patch_size}, "
+            f"shrink={shrink}, stitch=False"
         )
 
 

@@ -86,12 +86,20 @@ def find_rule(layer):
         layer: A `keras.Operation`; all layers are.
     """
     for base in type(layer).__mro__:
-        if base in _RULES and type(layer).call is base.call:
+        if base in _RULES and _computes_like(type(layer), base):
             return _RULES[base]
     is_of_keras = type(layer).__module__.startswith("keras.")
     if is_of_keras and not isinstance(layer, keras.layers.Layer):
         return _OPERATION_RULES.get(type(layer).__name__)
     return None
+
+
+def _computes_like(layer_class, base):
+    """Whether a subclass overrides nothing that a rule is derived from."""
+    return all(
+        getattr(layer_class, method, None) is getattr(base, method, None)
+        for method in ("call", "convolution_op")
+    )
 
 
 def missing_rule(layer):
@@ -283,8 +291,10 @@ def _prelu(layer, fields):
 @register_rule(keras.layers.Rescaling)
 def _rescaling(layer, fields):
     field = _single(layer, fields)
-    check_constant(layer, field, layer.scale)
-    check_constant(layer, field, layer.offset)
+    for value in map(np.asarray, (layer.scale, layer.offset)):
+        if value.ndim and keras.config.image_data_format() == "channels_first":
+            value = value.reshape(value.shape + (1,) * (3 - value.ndim))
+        check_constant(layer, field, value)
     return field
 
 

@@ -18,6 +18,7 @@ _PREDICTOR_ARGUMENTS = (
     "patch_batch_size",
     "predict_patch_size",
     "shrink",
+    "data_format",
 )
 
 
@@ -35,7 +36,8 @@ class PatchedModel(keras.Model):
         patch_size: `(height, width)` of a patch in pixels, or one integer;
             or call `set_patch_size`.
         overlap, multiple_of, blend, stitch, pad_value, patch_batch_size,
-            predict_patch_size, shrink: As for `PatchedPredictor`.
+            predict_patch_size, shrink, data_format: As for
+            `PatchedPredictor`.
         **kwargs: Arguments of `keras.Model`.
 
     Input shape:
@@ -69,6 +71,7 @@ class PatchedModel(keras.Model):
         patch_batch_size="auto",
         predict_patch_size=None,
         shrink=False,
+        data_format=None,
         **kwargs,
     ):
         kwargs.setdefault("dtype", getattr(patch_model, "dtype_policy", None))
@@ -85,9 +88,10 @@ class PatchedModel(keras.Model):
             patch_batch_size=patch_batch_size,
             predict_patch_size=predict_patch_size,
             shrink=shrink,
+            data_format=data_format,
         )
         if predict_patch_size is not None:
-            _check_patch_model(patch_model, self.predictor.predict_patch_size)
+            self._check_patch_model(self.predictor.predict_patch_size)
         if patch_size is not None:
             self.set_patch_size(*as_pair(patch_size, "patch_size"))
 
@@ -114,9 +118,22 @@ class PatchedModel(keras.Model):
         patch_size = as_pair(
             (height, height if width is None else width), "patch_size"
         )
-        _check_patch_model(self.patch_model, patch_size)
+        self.check_patch_size(patch_size)
         self.predictor.set_patch_size(*patch_size)
         self.drop_compiled_functions()
+
+    def check_patch_size(self, patch_size):
+        """Refuse a pair `(height, width)` that cannot be trained on.
+
+        Raises:
+            ValueError: Naming it, and what would do.
+        """
+        self._check_patch_model(patch_size)
+
+    def _check_patch_model(self, patch_size):
+        _check_patch_model(
+            self.patch_model, patch_size, self.predictor.data_format
+        )
 
     def set_tiling(
         self,
@@ -143,9 +160,8 @@ class PatchedModel(keras.Model):
         >>> model.set_tiling(overlap="auto", predict_patch_size=(512, None))
         """
         if predict_patch_size is not None:
-            _check_patch_model(
-                self.patch_model,
-                as_patch_size(predict_patch_size, "predict_patch_size"),
+            self._check_patch_model(
+                as_patch_size(predict_patch_size, "predict_patch_size")
             )
         self.predictor.set_tiling(
             overlap,
@@ -343,19 +359,19 @@ class PatchedModel(keras.Model):
 
 def _check_numbers(images, name):
     kind = getattr(images.dtype, "kind", "f")  # of numpy; tensors hold numbers
-    if kind not in "biuf":
+    # The narrow floats of jax are of another kind to numpy.
+    if kind not in "biuf" and "float" not in str(images.dtype):
         raise ValueError(
             f"'{name}' takes images of numbers. Received: dtype={images.dtype}"
         )
 
 
-def _check_patch_model(patch_model, patch_size):
+def _check_patch_model(patch_model, patch_size, data_format):
     """Refuse a patch size that the patch model cannot take."""
     shape = getattr(patch_model, "input_shape", None)
     if not isinstance(shape, tuple) or len(shape) != 4:
         return  # Not built, or not of one image: building it will tell.
-    first = keras.config.image_data_format() == "channels_first"
-    axes = slice(2, 4) if first else slice(1, 3)
+    axes = slice(2, 4) if data_format == "channels_first" else slice(1, 3)
     fixed = shape[axes]
     if any(
         length not in (None, wanted)

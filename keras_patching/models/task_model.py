@@ -36,11 +36,10 @@ class TaskModel(PatchedModel):
         self.image_channels = channels
         self.value_range = tuple(value_range)
 
-    def set_patch_size(self, height, width=None):
-        width = height if width is None else width
+    def check_patch_size(self, patch_size):
+        super().check_patch_size(patch_size)
         if self.predictor.stitch:
-            self._check_output_size((height, width))
-        super().set_patch_size(height, width)
+            self._check_output_size(patch_size)
 
     def _check_output_size(self, patch_size):
         """Refuse a patch model whose outputs no label of a patch fits."""

@@ -11,6 +11,7 @@ identity kernel, whose size is the fourth power of the patch's.
 """
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_patching.geometry import PatchGrid
@@ -41,6 +42,7 @@ def image_grid(images, patch_size, overlap=0, multiple_of=1, shrink=False):
         multiple_of,
         shrink=shrink,
         maximum=_maximum,
+        minimum=_minimum,
     )
 
 
@@ -53,11 +55,15 @@ def pad_to_grid(images, grid, pad_value=0):
         pad_value: Value of the new pixels.
 
     Returns:
-        Tensor of shape `(batch, *grid.padded_size, channels)`, same dtype.
+        Tensor of shape `(batch, *grid.padded_size, channels)`, of the same
+        dtype, or of `keras.config.floatx()`, if integers cannot hold
+        `pad_value`.
     """
     (height, width), (bottom, right) = grid.image_size, grid.padded_size
     if _is_same(height, bottom) and _is_same(width, right):
         return images
+    if not _holds(images.dtype, pad_value):
+        images = ops.cast(images, keras.config.floatx())
     padding = ((0, 0), (0, bottom - height), (0, right - width), (0, 0))
     return ops.pad(images, padding, constant_values=pad_value)
 
@@ -81,7 +87,7 @@ def extract_patches(images, grid, pad_value=0):
     >>> extract_patches(images, grid).shape
     (1, 3, 2, 128, 128, 3)
     """
-    grid = grid.with_maximum(_maximum)
+    grid = grid.with_bounds(_maximum, _minimum)
     images = pad_to_grid(images, grid, pad_value)
     patch_height, patch_width = grid.patch_size
     if grid.overlap[0]:
@@ -116,7 +122,7 @@ def slice_patches(padded_images, grid, batch_indices, patch_indices):
     Returns:
         Tensor of shape `(n, patch height, patch width, channels)`.
     """
-    grid = grid.with_maximum(_maximum)
+    grid = grid.with_bounds(_maximum, _minimum)
     rows = grid.y_axis.origin(patch_indices // grid.cols)
     cols = grid.x_axis.origin(patch_indices % grid.cols)
     size = (1, *grid.patch_size, padded_images.shape[-1])
@@ -181,7 +187,7 @@ def stitch_columns(patches, grid, scale=(1, 1), blend="crop"):
         ops.transpose(patches, (0, 2, 1, 3, 4)),
         (batch, height, cols * width, channels),
     )
-    axis = grid.with_maximum(_maximum).x_axis
+    axis = grid.with_bounds(_maximum, _minimum).x_axis
     return _join(strips, axis, scale, blend, axis=2)
 
 
@@ -197,7 +203,7 @@ def stitch_rows(strips, grid, scale=(1, 1), blend="crop"):
     """
     batch, rows, height, width, channels = ops.shape(strips)
     images = ops.reshape(strips, (batch, rows * height, width, channels))
-    axis = grid.with_maximum(_maximum).y_axis
+    axis = grid.with_bounds(_maximum, _minimum).y_axis
     return _join(images, axis, scale, blend, axis=1)
 
 
@@ -217,7 +223,7 @@ def write_row(images, strip, grid, index, scale=(1, 1)):
     Returns:
         Tensor of the shape of the images.
     """
-    axis = grid.with_maximum(_maximum).y_axis
+    axis = grid.with_bounds(_maximum, _minimum).y_axis
     numerator, denominator = scale
     row = index % grid.rows
     origin = axis.origin(row) * numerator // denominator
@@ -226,7 +232,7 @@ def write_row(images, strip, grid, index, scale=(1, 1)):
     # image, and begins above the patch.
     length = images.shape[1]
     patch = axis.patch * numerator // denominator
-    window = length + patch - _maximum(length, patch)
+    window = _minimum(length, patch)
     first = ops.minimum(origin, length - window)
     pixels = first + ops.arange(window, dtype="int32")
     start = (index // grid.rows, first, 0, 0)
@@ -306,10 +312,11 @@ def _join(tiles, grid_axis, scale, blend, axis):
         return ops.take(
             tiles, _pixels_of_tiles(owners, pixels, origins, patch), axis=axis
         )
-    holders = _holders(pixels, origins, patch, grid_axis)
-    return _weighted_mean(
-        tiles, holders, pixels, origins, _blend_profile(patch, blend), axis
+    holders = (
+        (_pixels_of_tiles(tile, pixels, origins, patch), is_new)
+        for tile, is_new in _holders(pixels, origins, patch, grid_axis)
     )
+    return _weighted_mean(tiles, holders, patch, blend, axis)
 
 
 def _holders(pixels, origins, patch, grid_axis):
@@ -317,32 +324,30 @@ def _holders(pixels, origins, patch, grid_axis):
     first = _count_not_above(origins + patch, pixels)
     last = _count_not_above(origins, pixels) - 1
     # The last tile is shifted inward: there one more than usual may overlap.
-    most = (grid_axis.patch + grid_axis.step - 1) // grid_axis.step + 1
-    for offset in range(most):
+    for offset in range(grid_axis.most_holders):
         yield ops.minimum(first + offset, last), first + offset <= last
 
 
-def _weighted_mean(tiles, holders, pixels, origins, profile, axis):
+def _weighted_mean(tiles, holders, patch, blend, axis):
     dtype = keras.backend.result_type(tiles.dtype, "float32")
     shape = [1] * 4
     shape[axis] = -1
     total, total_weight = 0.0, 0.0
-    patch = profile.shape[0]
-    for tile, is_new in holders:
-        index = _pixels_of_tiles(tile, pixels, origins, patch)
-        weight = ops.where(is_new, ops.take(profile, index % patch), 0.0)
+    for index, is_new in holders:
+        weight = ops.where(is_new, _weight(index % patch, patch, blend), 0.0)
         weight = ops.reshape(ops.cast(weight, dtype), shape)
         total += ops.cast(ops.take(tiles, index, axis=axis), dtype) * weight
         total_weight += weight
     return ops.cast(total / total_weight, tiles.dtype)
 
 
-def _blend_profile(patch, blend):
-    """Weight of each pixel of a patch along one axis; always positive."""
+def _weight(pixel, patch, blend):
+    """Weight of pixels of a patch along one axis; always positive."""
+    pixel = ops.cast(pixel, "float32")
     if blend == "mean":
-        return ops.ones((patch,), "float32")
-    pixels = ops.arange(patch, dtype="float32")
-    distance = (pixels - (patch - 1) / 2) / (patch * _GAUSSIAN_SIGMA)
+        return ops.ones_like(pixel)
+    patch = ops.cast(patch, "float32")
+    distance = (pixel - (patch - 1) / 2) / (patch * _GAUSSIAN_SIGMA)
     return ops.exp(-0.5 * ops.square(distance))
 
 
@@ -365,18 +370,36 @@ def _count_not_above(thresholds, values):
     )
 
 
+def _holds(dtype, value):
+    """Whether a dtype has a value, or is one of floats."""
+    dtype = keras.backend.standardize_dtype(dtype)
+    if "int" not in dtype:
+        return dtype != "bool" or value in (0, 1)
+    limits = np.iinfo(dtype)
+    return value == int(value) and limits.min <= value <= limits.max
+
+
 def _is_same(first, second):
     return isinstance(first, int) and first == second
 
 
 def _maximum(first, second):
     """The larger of two lengths: integers, sizes of a graph, or tensors."""
+    return _choose("max", first, second)
+
+
+def _minimum(first, second):
+    """The smaller of two lengths."""
+    return _choose("min", first, second)
+
+
+def _choose(which, first, second):
     if isinstance(first, int) and isinstance(second, int):
-        return max(first, second)
+        return {"max": max, "min": min}[which](first, second)
     if keras.backend.backend() == "jax":
         import jax
 
         if jax.export.is_symbolic_dim(first - second):
             # The sizes of jax.export, which jax.numpy cannot compare.
-            return jax.core.max_dim(first, second)
-    return ops.maximum(first, second)
+            return getattr(jax.core, f"{which}_dim")(first, second)
+    return getattr(ops, f"{which}imum")(first, second)

@@ -138,6 +138,33 @@ def test_smaller_patches_than_those_of_training_are_really_run():
     assert seams[1] <= 1e-5
 
 
+def test_the_tiling_of_the_model_is_among_those_compared():
+    inputs = keras.Input((None, None, 2))
+    x = L.UpSampling2D(4)(L.MaxPooling2D(4)(inputs))
+    # Six pixels apart, patches do not lie on the stride.
+    model = kp.PatchedModel(keras.Model(inputs, x), 32, overlap=26)
+    image = draw(70, 70, 2)
+    compared = {
+        predictor.overlap[0]: report.largest_difference
+        for predictor, report in compare_overlaps(model, image)
+    }
+    assert list(compared) == [0, 8, 26]
+    assert compared[0] == compared[8] == 0
+    assert (
+        compared[26] == kp.verify_tiling(model, image[None]).largest_difference
+    )
+    assert compared[26] > 0.1
+
+
+def test_layers_before_the_predictor_are_refused():
+    layer = kp.PatchedPredictor(conv_model(), 16)
+    model = keras.Sequential(
+        [keras.Input((None, None, 2)), L.Rescaling(2, name="before"), layer]
+    )
+    with pytest.raises(ValueError, match="before"):
+        kp.verify_tiling(model, draw(1, 20, 20, 2))
+
+
 def test_a_detector_is_not_verified():
     model = kp.PatchedModel(conv_model(), 16, stitch=False)
     with pytest.raises(ValueError, match="merged"):

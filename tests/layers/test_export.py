@@ -18,15 +18,14 @@ def draw(*shape):
     return np.random.default_rng(0).normal(size=shape).astype("float32")
 
 
-def full_model(**kwargs):
-    patch_model = keras.Sequential(
-        [
-            keras.Input((None, None, 2)),
-            keras.layers.Conv2D(3, 3, padding="same", activation="relu"),
-            keras.layers.MaxPooling2D(),
-            keras.layers.UpSampling2D(),
-        ]
-    )
+def full_model(stride, **kwargs):
+    inputs = keras.Input((None, None, 2))
+    x = full = keras.layers.Conv2D(3, 3, padding="same")(inputs)
+    if stride > 1:
+        x = keras.layers.MaxPooling2D(stride)(x)
+        x = keras.layers.UpSampling2D(stride)(x)
+        x = keras.layers.Concatenate()([x, full])
+    patch_model = keras.Model(inputs, keras.layers.Conv2D(2, 1)(x))
     layer = PatchedPredictor(patch_model, 16, **kwargs)
     return keras.Sequential([keras.Input((None, None, 2)), layer])
 
@@ -51,9 +50,10 @@ def export(model, path):
     keras.backend.backend() == "torch",
     reason="torch.export does not take images of any size.",
 )
+@pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("kwargs", VARIANTS.values(), ids=VARIANTS)
-def test_what_was_exported_predicts_the_same(kwargs, tmp_path):
-    model = full_model(**kwargs)
+def test_what_was_exported_predicts_the_same(kwargs, stride, tmp_path):
+    model = full_model(stride, **kwargs)
     exported = export(model, str(tmp_path / "exported"))
     for size in ((40, 54), (7, 61)):
         images = draw(2, *size, 2)

@@ -367,6 +367,17 @@ def test_channels_first():
     assert sides(field) == (2, 0, 0, 0)
 
 
+def test_channels_first_is_rescaled_along_its_channels():
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_first")
+    try:
+        x = keras.Input((3, None, None))
+        field = receptive_field(keras.Model(x, L.Rescaling([1.0, 2, 3])(x)))
+    finally:
+        keras.config.set_image_data_format(before)
+    assert field.halo == (0, 0)
+
+
 class Subclassed(keras.Model):
     def call(self, inputs):
         return inputs
@@ -380,6 +391,11 @@ class Overridden(keras.Sequential):
 class OddConv2D(L.Conv2D):
     def call(self, inputs):
         return super().call(ops.flip(inputs, axis=1))
+
+
+class WideConv2D(L.Conv2D):
+    def convolution_op(self, inputs, kernel):
+        return super().convolution_op(ops.flip(inputs, axis=1), kernel)
 
 
 REFUSED = {
@@ -403,6 +419,8 @@ REFUSED = {
     "lambda": L.Lambda(lambda x: x, name="bad"),
     "unknown": Blur(name="bad"),
     "overridden layer": OddConv2D(1, 1, name="bad"),
+    "overridden convolution": WideConv2D(1, 1, name="bad"),
+    "added array": lambda x: L.Add(name="bad")([x, np.ones((1, 8, 8, 1))]),
     "activation": L.Conv2D(1, 1, activation=lambda x: x, name="bad"),
     "activation layer": L.Conv2D(1, 1, activation=Blur(), name="bad"),
     "reshape": L.Reshape((8, 8, 1, 1), name="bad"),

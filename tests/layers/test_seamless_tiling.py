@@ -152,6 +152,49 @@ def test_channels_first_is_as_seamless(predict_patch_size):
     assert predictor.patch_grid((51, 40)).num_patches > 1
 
 
+@pytest.mark.parametrize("blend", ["crop", "mean", "gaussian"])
+def test_patches_shrink_in_graphs_of_unknown_size(blend):
+    # Tensorflow makes the size a dynamic one with the third.
+    layer = PatchedPredictor(
+        keras.Sequential([keras.Input((None, None, 2)), keras.layers.Dense(2)]),
+        32,
+        overlap=8,
+        shrink=True,
+        blend=blend,
+    )
+    model = model_of(layer)
+    for size in ((75, 41), (40, 90), (50, 60), (9, 70)):
+        image = draw(1, *size, 2)
+        np.testing.assert_allclose(
+            predict(model, image),
+            predict(layer.layer, image),
+            atol=TOLERANCE,
+        )
+
+
+@pytest.mark.parametrize(
+    "tiling",
+    [{"shrink": True}, {"predict_patch_size": 64}, {"overlap": 4, "shrink": 1}],
+)
+def test_a_patch_model_of_fixed_size_is_not_given_others(tiling):
+    layer = PatchedPredictor(small_unet((32, 32)), 32, **tiling)
+    with pytest.raises(ValueError, match=r"exactly \(32, 32\)"):
+        model_of(layer)
+
+
+def test_a_tiling_that_fails_leaves_the_one_before():
+    layer = PatchedPredictor(small_unet(), 32, overlap=4)
+    with pytest.raises(ValueError, match="without seams"):
+        layer.set_tiling("auto", predict_patch_size=8)
+    with pytest.raises(ValueError, match="set_tiling"):
+        layer.set_patch_size(4)
+    assert (layer.overlap, layer.patch_size) == ((4, 4), (32, 32))
+    layer.set_tiling(predict_patch_size=64)
+    with pytest.raises(ValueError, match="positive"):
+        layer.set_patch_size(-5)
+    assert layer.recomputation((32, 32)) == 1
+
+
 def test_training_patches_are_not_those_of_prediction():
     patch_model = small_unet()
     layer = PatchedPredictor(
@@ -214,6 +257,7 @@ def test_the_default_net_has_a_documented_overlap():
             {"overlap": 0, "predict_patch_size": 8, "stitch": False},
             "are stitched",
         ),
+        ({"overlap": 0, "shrink": True, "stitch": False}, "are stitched"),
     ],
 )
 def test_what_cannot_be_seamless_is_refused(kwargs, message):

@@ -139,6 +139,61 @@ def test_the_tiling_can_be_changed_after_training(tmp_path):
     assert np.abs(model.predict(image, verbose=0) - whole).max() > 1e-3
 
 
+def test_losses_that_layers_add_count_in_training_only():
+    patch_model = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Conv2D(2, 3, activity_regularizer="l2"),
+            keras.layers.ZeroPadding2D(1),
+        ]
+    )
+    model = PatchedModel(patch_model, patch_size=8)
+    model.compile("sgd", "mse")
+    image = draw((1, 20, 20, 3)) / 200
+    targets = np.zeros((1, 20, 20, 2))
+    loss = model.evaluate(image, targets, verbose=0)
+    predicted = model.predict(image, verbose=0)
+    np.testing.assert_allclose(loss, np.mean(predicted**2), rtol=1e-4)
+    patch = image[:, :8, :8]
+    predicted = model.predict(patch, verbose=0)
+    history = model.fit(patch, targets[:, :8, :8], verbose=0).history
+    assert history["loss"][0] > 1.01 * np.mean(predicted**2)
+
+
+def test_the_data_format_is_saved(tmp_path):
+    patch_model = keras.Sequential(
+        [keras.Input((3, None, None)), keras.layers.Activation("relu")]
+    )
+    model = PatchedModel(
+        patch_model, patch_size=8, data_format="channels_first"
+    )
+    images = draw((1, 3, 20, 30))
+    expected = model.predict(images, verbose=0)
+    assert expected.shape == images.shape
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict(images, verbose=0), expected)
+
+
+@pytest.mark.parametrize("pad_value", [-1, 300, 0.5])
+def test_padding_that_integers_cannot_hold_is_not_wrapped(pad_value):
+    patch_model = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.AveragePooling2D(8)]
+    )
+    model = PatchedModel(patch_model, patch_size=8, pad_value=pad_value)
+    image = draw((1, 5, 9, 3), "uint8")
+    np.testing.assert_allclose(
+        model.predict(image, verbose=0),
+        model.predict(image.astype("float32"), verbose=0),
+        rtol=1e-5,
+    )
+
+
+def test_images_of_narrow_floats_are_numbers(model):
+    images = keras.ops.convert_to_tensor(draw((1, 9, 20, 3)), "bfloat16")
+    assert model.predict(images, verbose=0).shape == (1, 9, 20, 2)
+
+
 def test_a_larger_patch_to_predict_is_checked():
     with pytest.raises(ValueError, match=r"patch_size=\(16, 16\)"):
         PatchedModel(conv_model((8, 8)), 8, predict_patch_size=16)

@@ -348,14 +348,15 @@ class ObjectDetectionModel(TaskModel):
         )
 
 
-def _check_tiling(overlap=0, predict_patch_size=None, **kwargs):
+def _check_tiling(overlap=0, predict_patch_size=None, shrink=False, **kwargs):
     """Refuse what only patches that are stitched can have."""
-    if overlap == "auto" or predict_patch_size is not None:
+    if overlap == "auto" or predict_patch_size is not None or shrink:
         raise ValueError(
             "A detector's patches are merged, not stitched: they have the size "
             "that it was trained on, and an overlap in pixels that is at least "
             "as large as the objects (the loader prints one). Received: "
-            f"overlap={overlap!r}, predict_patch_size={predict_patch_size}"
+            f"overlap={overlap!r}, predict_patch_size={predict_patch_size}, "
+            f"shrink={shrink}"
         )
 
 

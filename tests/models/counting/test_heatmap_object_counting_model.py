@@ -156,6 +156,15 @@ def test_a_patch_model_of_another_output_is_refused():
         kp.HeatmapObjectCountingModel(net)
 
 
+def test_heatmaps_that_no_label_fits_are_refused():
+    layers = keras.layers.AveragePooling2D(4), keras.layers.Conv2D(1, 1)
+    net = keras.Sequential([keras.Input((None, None, 3)), *layers])
+    model = kp.HeatmapObjectCountingModel(net)
+    with pytest.raises(ValueError, match=r"\(4, 8\) pixels from patches of"):
+        model.set_patch_size(16, 32)
+    assert model.patch_size is None
+
+
 def test_ready_heatmaps_train_through_the_model(tmp_path):
     for name in ("images", "heatmaps"):
         (tmp_path / name).mkdir()
