@@ -18,7 +18,8 @@ from keras_patching.layers.automatic_overlap import (
     find_overlap,
     takes_any_size,
 )
-from keras_patching.ops.chunks import map_chunks, patches_per_chunk
+from keras_patching.layers.patch_run import PatchRun, add_grid, map_outputs
+from keras_patching.ops.chunks import patches_per_chunk
 from keras_patching.ops.data_formats import (
     from_channels_last,
     shape_from_channels_last,
@@ -27,15 +28,9 @@ from keras_patching.ops.data_formats import (
 )
 from keras_patching.ops.patches import (
     BLENDS,
-    extract_patches,
     image_grid,
-    pad_to_grid,
     scaled_length,
-    slice_patches,
     spatial_scale,
-    stitch_columns,
-    stitch_rows,
-    write_row,
 )
 
 
@@ -386,14 +381,25 @@ class PatchedPredictor(keras.layers.Wrapper):
         if self._is_one_patch(images, training):
             # One unpadded patch: `fit` on patches and `predict` on images are
             # one graph, and this is the way through it without detours.
-            return self._map_outputs(self._with_grid, self._run(images))
+            outputs, self._scales = self._run(images)
+            return map_outputs(add_grid, self._scales, outputs)
         # Patches to train on, of sizes that the graph does not know, are not
         # to be padded to those of prediction.
         shrink = self.shrink or bool(training and self.predict_patch_size)
         grid = image_grid(images, *self._tiling(), shrink)
+        run = PatchRun(
+            self._run,
+            grid,
+            blend=self.blend,
+            pad_value=self.pad_value,
+            data_format=self.data_format,
+        )
         if training or self.patch_batch_size is None:
-            return self._run_at_once(images, grid)
-        return self._run_row_by_row(images, grid)
+            outputs = run.at_once(images)
+        else:
+            outputs = run.row_by_row(images, self._chunk_size(grid))
+        self._scales = run.scales
+        return outputs
 
     def _is_one_patch(self, images, training):
         is_patch = tuple(images.shape[1:3]) == self.patch_size
@@ -415,37 +421,29 @@ class PatchedPredictor(keras.layers.Wrapper):
             shape `(batch, rows, cols, *patch output)` becomes
             `(batch * rows * cols, *patch output)`.
         """
-        return self._map_outputs(
-            lambda output, scale: (
+        return map_outputs(
+            lambda scale, output: (
                 ops.reshape(output, (-1, *output.shape[3:]))
                 if scale is None
                 else output
             ),
+            self._scales,
             outputs,
         )
 
-    def _map_outputs(self, function, outputs, *others):
-        """Apply a function to each output and its scale, None if unstitched.
-
-        Outputs of `others`, structures like the first, come in between.
-        """
-        flat = map(keras.tree.flatten, (outputs, *others))
-        mapped = [
-            function(*arguments)
-            for arguments in zip(*flat, self._scales, strict=True)
-        ]
-        return keras.tree.pack_sequence_as(outputs, mapped)
-
     def _run(self, patches, pure=False):
-        """Run the patch model on `(n, height, width, channels)`."""
+        """Run the patch model on `(n, height, width, channels)`.
+
+        Returns:
+            Its outputs, and their scales: None where one is not stitched.
+        """
         if not keras.backend.is_float_dtype(patches.dtype):
             patches = ops.cast(patches, keras.config.floatx())
         outputs = self._call_layer(
             from_channels_last(patches, self.data_format), pure
         )
         # Asked again outside of the trace, a patch model may not answer.
-        self._scales = self._find_scales(patches, outputs)
-        return outputs
+        return outputs, self._find_scales(patches, outputs)
 
     def _find_scales(self, patches, outputs):
         size = _static_lengths(patches.shape[1:3])
@@ -469,109 +467,12 @@ class PatchedPredictor(keras.layers.Wrapper):
         with keras.StatelessScope([(each, each.value) for each in variables]):
             return self.layer(patches)
 
-    def _run_at_once(self, images, grid):
-        """Run all patches as one batch."""
-        patches = extract_patches(images, grid, self.pad_value)
-        outputs = self._run(ops.reshape(patches, (-1, *ops.shape(patches)[3:])))
-        strips = self._join_columns(outputs, grid)
-        return self._join_rows(strips, images, grid)
-
-    def _run_row_by_row(self, images, grid):
-        """Stitch one row after the other, so that few patches exist at once."""
-        padded = pad_to_grid(images, grid, self.pad_value)
-
-        def run_row(index):
-            outputs = self._run_row(padded, grid, index)
-            return self._join_columns(outputs, grid)
-
-        rows = ops.arange(ops.shape(images)[0] * grid.rows, dtype="int32")
-        if keras.backend.backend() == "jax" and self.blend == "crop":
-            strips = _trace(run_row, rows[0])
-            if None not in self._scales:
-                return self._write_rows(run_row, rows, strips, images, grid)
-
-        def run_one(index):
-            strips = run_row(index)
-            return keras.tree.map_structure(lambda strip: strip[0], strips)
-
-        return self._join_rows(ops.map(run_one, rows), images, grid)
-
-    def _run_row(self, padded, grid, row):
-        """Run a row of patches, counted over all images, in chunks."""
-
-        def run_chunk(cols):
-            patches = slice_patches(
-                padded,
-                grid,
-                row // grid.rows + 0 * cols,
-                row % grid.rows * grid.cols + cols,
-            )
-            return self._run(patches, pure=True)
-
-        return map_chunks(run_chunk, grid.cols, self._chunk_size(grid))
-
     def _chunk_size(self, grid):
         if self.patch_batch_size != "auto":
             return self.patch_batch_size
         lengths = _static_lengths(grid.patch_size)
         return patches_per_chunk(
             self._largest_patch() if None in lengths else lengths
-        )
-
-    def _with_grid(self, output, scale):
-        if scale is not None:
-            return output
-        return ops.expand_dims(ops.expand_dims(output, 1), 1)
-
-    def _join_columns(self, outputs, grid):
-        """Make strips, or rows of outputs, of outputs in rows of patches."""
-
-        def join(output, scale):
-            if scale is not None:
-                output = to_channels_last(output, self.data_format)
-            shape = (-1, grid.cols, *ops.shape(output)[1:])
-            patches = ops.reshape(output, shape)
-            if scale is None:
-                return patches
-            return stitch_columns(patches, grid, scale, self.blend)
-
-        return self._map_outputs(join, outputs)
-
-    def _join_rows(self, strips, images, grid):
-        """Make images of strips, or a grid of outputs."""
-
-        def join(strip, scale):
-            shape = (ops.shape(images)[0], grid.rows, *ops.shape(strip)[1:])
-            rows = ops.reshape(strip, shape)
-            if scale is None:
-                return rows
-            stitched = stitch_rows(rows, grid, scale, self.blend)
-            return from_channels_last(stitched, self.data_format)
-
-        return self._map_outputs(join, strips)
-
-    def _write_rows(self, run_row, rows, strips, images, grid):
-        """Stitch in place, as jax does with what a loop carries on."""
-
-        def blank(strip, scale):
-            lengths = (scaled_length(each, scale) for each in grid.image_size)
-            shape = ops.shape(images)[0], *lengths, strip.shape[3]
-            return ops.zeros(shape, strip.dtype)
-
-        def write(stitched, index):
-            written = self._map_outputs(
-                lambda image, strip, scale: write_row(
-                    image, strip, grid, index, scale
-                ),
-                stitched,
-                run_row(index),
-            )
-            return written, None
-
-        stitched, _ = ops.scan(write, self._map_outputs(blank, strips), rows)
-        return self._map_outputs(
-            lambda image, scale: from_channels_last(image, self.data_format),
-            stitched,
         )
 
     def _scale(self, output_shape, patch_size):
@@ -667,13 +568,6 @@ def _check_stitched(stitch, patch_size, shrink):
             f"training. Received: predict_patch_size={patch_size}, "
             f"shrink={shrink}, stitch=False"
         )
-
-
-def _trace(function, value):
-    """Tell shapes and dtypes of what a function returns, on jax."""
-    import jax
-
-    return jax.eval_shape(function, value)
 
 
 def _static_lengths(lengths):

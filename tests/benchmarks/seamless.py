@@ -20,6 +20,7 @@ import argparse
 import dataclasses
 import functools
 import importlib.util
+import math
 import pathlib
 import re
 import statistics
@@ -38,7 +39,8 @@ sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))
 from networks import NETWORKS, fill, random_network
 
 TILES = {"tiles of 512": (512, 512), "bands of (512, None)": (512, None)}
-WINDOWS = (128, 192, 256, 384, 512, 768)
+# MONAI's windows, and at a time as many as are fastest (of 1 and 4).
+WINDOWS = {128: 4, 192: 4, 256: 4, 384: 1, 512: 1, 768: 1}
 SMALL = 64  # Rows of an image that compiles everything that is measured.
 
 
@@ -109,11 +111,15 @@ def monai(window, batch_size):
     import torch
     from monai.inferers import sliding_window_inference
 
+    computed = []
+
     def run(patches):
+        computed.append(patches.shape[0] * window**2)
         outputs = patch_model()(patches.permute(0, 2, 3, 1))
         return outputs.permute(0, 3, 1, 2)
 
     def predict(image):
+        computed.clear()
         images = torch.from_numpy(image).permute(0, 3, 1, 2).float()
         with torch.no_grad():
             outputs = sliding_window_inference(
@@ -121,7 +127,8 @@ def monai(window, batch_size):
             )
         return outputs.permute(0, 2, 3, 1).numpy()
 
-    return Way(predict)
+    # Of the image that was predicted last.
+    return Way(predict, lambda size: sum(computed) / math.prod(size))
 
 
 def csbdeep(patch_size):
@@ -143,7 +150,7 @@ def csbdeep(patch_size):
             "YXC",
         )[None]
 
-    return Way(predict)
+    return Way(predict, ours.recomputation)
 
 
 def ways():
@@ -152,10 +159,9 @@ def ways():
     for name, patch_size in TILES.items():
         every[name] = functools.partial(tiled, patch_size)
     if has_peer("torch", "monai"):
-        for window in WINDOWS:
-            for batch_size in (1, 4):
-                name = f"MONAI, {window}, {batch_size} at a time"
-                every[name] = functools.partial(monai, window, batch_size)
+        for window, batch_size in WINDOWS.items():
+            name = f"MONAI, {window}, {batch_size} at a time"
+            every[name] = functools.partial(monai, window, batch_size)
     if has_peer("tensorflow", "csbdeep"):
         for name, patch_size in TILES.items():
             every[f"csbdeep, {name}"] = functools.partial(csbdeep, patch_size)

@@ -303,13 +303,35 @@ def test_files_that_fail_are_named_and_the_others_done(model, folder, tmp_path):
         assert not (tmp_path / "out" / "masks" / f"{path.stem}.png").exists()
 
 
-def test_what_the_backend_refuses_is_a_fault_of_the_file(folder, tmp_path):
+def test_what_the_model_refuses_is_a_fault_of_the_file(folder, tmp_path):
     model = red_model()
     model.image_channels = None  # so that only `predict` notices
     write_image(folder / "b.tif", np.zeros((9, 9, 5), "uint8"))
     done = predict(model, [folder], tmp_path / "out")
     assert len(done.rows) == 2
-    assert "b.tif: cannot be predicted (ValueError: " in done.faults[0]
+    assert "b.tif: '" in done.faults[0]
+    assert "with 3 channels" in done.faults[0]
+    assert "memory" not in done.faults[0]
+
+
+def test_an_image_that_memory_cannot_hold_is_a_fault(folder, tmp_path):
+    class Full(keras.layers.Layer):
+        is_full = False
+
+        def call(self, inputs):
+            if self.is_full:
+                raise MemoryError("no room")
+            return inputs
+
+    full = Full()
+    layers = full, keras.layers.Conv2D(2, 1, activation="softmax")
+    net = keras.Sequential([keras.Input((None, None, 3)), *layers])
+    model = SemanticSegmentationModel(2, net, patch_size=8)
+    full.is_full = True
+    done = predict(model, [folder], tmp_path / "out")
+    assert not done.rows
+    assert "cannot be predicted (MemoryError: " in done.faults[0]
+    assert "patch_batch_size" in done.faults[0]
 
 
 def test_images_of_one_name_are_refused_before_predicting(
