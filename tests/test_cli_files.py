@@ -322,12 +322,14 @@ def test_verify_prints_the_difference_of_each_overlap(tmp_path, capsys):
     assert run("verify", *files, "--out", tmp_path / "seams") == 0
     lines = capsys.readouterr().out.splitlines()
     rows = [line.split() for line in lines if line.strip()[0].isdigit()]
-    assert [row[0] for row in rows] == ["0", "4", "6", "8"]
+    assert [row[0] for row in rows] == ["0", "4", "6,", "8"]
     differences = [float(row[-3]) for row in rows]
     assert min(differences[:3]) > 1e-3
     assert differences[3] < 1e-5
     pictures = sorted(path.name for path in (tmp_path / "seams").iterdir())
-    assert pictures == [f"overlap-{overlap}.png" for overlap in (0, 4, 6, 8)]
+    assert pictures == [
+        f"overlap-{overlap}.png" for overlap in (0, 4, "6-saved", 8)
+    ]
 
 
 def test_verify_takes_bands(tmp_path, capsys):
@@ -345,5 +347,9 @@ def test_verify_takes_bands(tmp_path, capsys):
 
 
 def test_verify_says_which_file_is_missing(tmp_path, capsys):
-    assert run("verify", tmp_path / "m.keras", tmp_path / "a.png") == 1
+    files = tmp_path / "m.keras", tmp_path / "a.png"
+    assert run("verify", *files) == 1
+    assert "a.png: no such image file" in capsys.readouterr().err
+    write_image(files[1], np.zeros((8, 8, 3), "uint8"))
+    assert run("verify", *files) == 1
     assert "m.keras: no such file" in capsys.readouterr().err

@@ -62,7 +62,8 @@ def add(commands):
         type=overlap_value,
         metavar="N",
         help="pixels that neighbouring patches share, or `auto`: as many as "
-        "leave no seam (default: that of the model)",
+        "leave no seam, best with `--patch-size 512 all`, since small patches "
+        "then cost many times as much (default: that of the model)",
     )
     add_patch_size(parser)
     parser.add_argument(

@@ -35,7 +35,8 @@ def add(commands):
         nargs="+",
         metavar="N",
         help="pixels that neighbouring patches share, or `auto` (default: "
-        "0, a quarter of the patch, that of the model, and auto)",
+        "0, a quarter of the shortest patch, the tiling that the model was "
+        "saved with, and auto)",
     )
     add_patch_size(parser)
     parser.add_argument(

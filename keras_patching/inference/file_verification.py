@@ -11,7 +11,7 @@ from keras_patching.inference.tiling_verification import (
 )
 
 _HEADINGS = ("overlap", "patches", "of size", "computed", "difference", "at")
-_WIDTHS = (9, 11, 14, 10, 12, 14)
+_WIDTHS = (11, 11, 14, 10, 12, 14)
 
 
 def verify_file(
@@ -24,13 +24,16 @@ def verify_file(
         image_path: Path of an image.
         overlaps, patch_size: As for `tiling_verification.compare_overlaps`.
         directory: Folder for a picture of each overlap, named
-            `overlap-<overlap>.png`; made if missing. `None` draws none.
+            `overlap-<overlap>.png` (`-saved` for the model's own tiling);
+            made if missing. `None` draws none.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If one of the files is not what it should be, or an
             overlap is impossible; those before it are printed.
     """
+    if not pathlib.Path(image_path).is_file():
+        raise FileNotFoundError(f"{image_path}: no such image file.")
     model = load_model_file(model_path)
     image = _read(image_path, model)
     print(f"{image_path}: {image.shape[0]} x {image.shape[1]} pixels")
@@ -39,6 +42,8 @@ def verify_file(
         model, image, overlaps, patch_size
     ):
         overlap = _lengths(predictor.overlap)
+        if predictor is find_predictor(model):
+            overlap = f"{overlap}, saved"  # The tiling of the model itself.
         _print_row(
             (
                 overlap,
@@ -51,7 +56,7 @@ def verify_file(
         )
         if directory is not None:
             value_range = getattr(model, "value_range", None)
-            name = f"overlap-{overlap.replace(' ', '')}.png"
+            name = f"overlap-{overlap.replace(', ', '-').replace(' ', '')}.png"
             path = pathlib.Path(directory) / name
             write_whole_image(path, report.picture(value_range=value_range))
             print(f"Picture  {path}")

@@ -67,7 +67,10 @@ class TilingReport:
         lowest, highest = np.log10(_SHOWN)
         with np.errstate(divide="ignore"):
             size = np.log10(self.difference)
-        caption = f"difference, at most {self.largest_difference:.1e}"
+        caption = (
+            f"difference, at most {self.largest_difference:.1e} "
+            f"(black {_SHOWN[0]:g}, white {_SHOWN[1]:g})"
+        )
         panels = {
             "image": to_uint8(self.image, value_range),
             caption: show_heatmap(
@@ -184,8 +187,13 @@ def _with_tiling(own, overlap, patch_size):
     predictor = PatchedPredictor(
         own.layer,
         own.patch_size,
+        overlap=own.overlap,
+        multiple_of=own.multiple_of,
+        blend=own.blend,
         pad_value=own.pad_value,
         patch_batch_size=own.patch_batch_size,
+        predict_patch_size=own.predict_patch_size,
+        shrink=own.shrink,
         data_format=own.data_format,
     )
     predictor.set_tiling(**another_tiling(own, overlap, patch_size))

@@ -70,21 +70,14 @@ def another_tiling(predictor, overlap, patch_size=None):
     Returns:
         Dict of arguments.
     """
-    tiling = {
-        "overlap": overlap,
-        "predict_patch_size": patch_size or predictor.predict_patch_size,
-    }
+    tiling = {"overlap": overlap}
+    if patch_size is not None:
+        tiling["predict_patch_size"] = patch_size
     if overlap == "auto":
-        return tiling
-    multiple_of = predictor.multiple_of
-    if predictor.stitch:  # The patches of a detector may lie anywhere.
-        multiple_of = find_multiple_of(predictor)
-    return {
-        **tiling,
-        "multiple_of": multiple_of,
-        "blend": predictor.blend,
-        "shrink": predictor.shrink,
-    }
+        tiling["blend"] = "crop"
+    elif predictor.stitch:  # The patches of a detector may lie anywhere.
+        tiling["multiple_of"] = find_multiple_of(predictor)
+    return tiling
 
 
 def check_size(patch_model, patch_size, shrink, data_format):

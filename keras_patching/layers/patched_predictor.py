@@ -187,40 +187,46 @@ class PatchedPredictor(keras.layers.Wrapper):
             )
         self.patch_size = None
         self._may_resolve = False  # Before `build`, "auto" is kept.
-        self.set_tiling(
-            overlap,
-            multiple_of=multiple_of,
-            blend=blend,
-            predict_patch_size=predict_patch_size,
-            shrink=shrink,
-        )
+        self._tile(overlap, multiple_of, blend, predict_patch_size, shrink)
         if patch_size is not None:
             self.set_patch_size(*as_pair(patch_size, "patch_size"))
         self._may_resolve = self.layer.built
         self.channels = self._input_channels()
         self._scales = ()
 
-    def set_tiling(
-        self,
-        overlap=0,
-        *,
-        multiple_of=1,
-        blend="crop",
-        predict_patch_size=None,
-        shrink=False,
-    ):
+    def set_tiling(self, **tiling):
         """Change how images are cut and stitched; the weights stay.
 
         What is compiled already keeps the tiling before, as with
         `set_patch_size`.
 
         Args:
-            overlap, multiple_of, blend, predict_patch_size, shrink: As for
-                the class; what is left out takes the default.
+            **tiling: `overlap`, `multiple_of`, `blend`, `predict_patch_size`
+                or `shrink`, as for the class. What is left out stays, but
+                `overlap="auto"` finds `multiple_of` and `shrink` anew.
 
         Raises:
+            TypeError: If there is no such argument.
             ValueError: If no grid can be made with them. The tiling stays.
         """
+        now = {
+            "overlap": self.overlap,
+            "multiple_of": self.multiple_of,
+            "blend": self.blend,
+            "predict_patch_size": self.predict_patch_size,
+            "shrink": self.shrink,
+        }
+        if unknown := tiling.keys() - now:
+            raise TypeError(
+                f"`set_tiling` takes {', '.join(now)}. Received: "
+                f"{', '.join(sorted(unknown))}"
+            )
+        if tiling.get("overlap") == "auto":
+            now |= {"multiple_of": 1, "shrink": False}
+        self._tile(**{**now, **tiling})
+
+    def _tile(self, overlap, multiple_of, blend, predict_patch_size, shrink):
+        """Set the tiling, if it is possible."""
         if blend not in BLENDS:
             raise ValueError(
                 f"`blend` must be one of {BLENDS}. Received: blend={blend!r}"
@@ -279,7 +285,13 @@ class PatchedPredictor(keras.layers.Wrapper):
                 f"{error} (`set_tiling` sets another overlap, and with "
                 "`predict_patch_size` other patches for prediction.)"
             ) from error
-        self.patch_size = patch_size
+        before, self.patch_size = self.patch_size, patch_size
+        if self.overlap == "auto" and self._may_resolve:
+            try:
+                self._resolve_tiling()
+            except ValueError:
+                self.patch_size = before
+                raise
 
     def build(self, input_shape):
         self.channels = self.channels_last_shape(input_shape)[3]

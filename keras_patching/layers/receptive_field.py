@@ -175,8 +175,8 @@ def _walk(model, fields):
     known = _by_id(model.inputs, fields)
     for node in _nodes(model):
         inputs = [known[id(tensor)] for tensor in node.input_tensors]
-        _check_call(node, inputs)
         outputs = _apply(node.operation, inputs)
+        _check_call(node, inputs)
         if len(outputs) == 1:
             outputs = outputs * len(node.outputs)
         known.update(_by_id(node.outputs, outputs))

@@ -1,11 +1,13 @@
 """The Keras model that trains on patches and predicts whole images."""
 
 import contextlib
+import re
 
 import keras
 
 from keras_patching.geometry import as_pair, as_patch_size
 from keras_patching.layers.patched_predictor import PatchedPredictor
+from keras_patching.layers.receptive_field import receptive_field
 
 # Arguments that are the predictor's own.
 _PREDICTOR_ARGUMENTS = (
@@ -135,22 +137,17 @@ class PatchedModel(keras.Model):
             self.patch_model, patch_size, self.predictor.data_format
         )
 
-    def set_tiling(
-        self,
-        overlap=0,
-        *,
-        multiple_of=1,
-        blend="crop",
-        predict_patch_size=None,
-        shrink=False,
-    ):
+    def set_tiling(self, **tiling):
         """Set how images are cut and stitched, at any time; the weights stay.
 
         Args:
-            overlap, multiple_of, blend, predict_patch_size, shrink: As for
-                `PatchedPredictor`; what is left out takes the default.
+            **tiling: `overlap`, `multiple_of`, `blend`, `predict_patch_size`
+                or `shrink`, as for `PatchedPredictor`. What is left out
+                stays, but `overlap="auto"` finds `multiple_of` and `shrink`
+                anew.
 
         Raises:
+            TypeError: If there is no such argument.
             ValueError: If the patch model cannot be tiled so. The tiling
                 stays.
 
@@ -159,17 +156,12 @@ class PatchedModel(keras.Model):
         >>> model = keras.saving.load_model("model.keras")
         >>> model.set_tiling(overlap="auto", predict_patch_size=(512, None))
         """
-        if predict_patch_size is not None:
+        patch_size = tiling.get("predict_patch_size")
+        if patch_size is not None:
             self._check_patch_model(
-                as_patch_size(predict_patch_size, "predict_patch_size")
+                as_patch_size(patch_size, "predict_patch_size")
             )
-        self.predictor.set_tiling(
-            overlap,
-            multiple_of=multiple_of,
-            blend=blend,
-            predict_patch_size=predict_patch_size,
-            shrink=shrink,
-        )
+        self.predictor.set_tiling(**tiling)
         self.drop_compiled_functions()
 
     def recomputation(self, image_size):
@@ -392,10 +384,30 @@ def _check_patch_model(patch_model, patch_size, data_format):
     except (ValueError, TypeError, RuntimeError) as error:
         raise ValueError(
             f"The patch model '{patch_model.name}' cannot take patches of "
-            f"{patch_size}: {str(error).splitlines()[0]} (A model that halves "
-            "its input n times needs multiples of 2**n in both axes.) "
+            f"{patch_size}: {_reason(error)} (A model that halves its input n "
+            "times needs multiples of 2**n in both axes, such as "
+            f"{_multiple_below(patch_model, patch_size, data_format)}.) "
             f"Received: patch_size={patch_size}"
         ) from error
+
+
+def _reason(error):
+    """What a layer said: in bold, inside of what Keras says of it."""
+    said = re.findall(r"\x1b\[1m(.*?)\x1b\[0m", str(error), re.DOTALL)
+    lines = (said or [str(error)])[-1].strip().splitlines()
+    return next(iter(lines), type(error).__name__)
+
+
+def _multiple_below(patch_model, patch_size, data_format):
+    """The next smaller patch size that the stride divides, if it is known."""
+    try:
+        stride = receptive_field(patch_model, data_format=data_format).stride
+    except ValueError:
+        stride = 32, 32
+    return tuple(
+        max(length // step, 1) * step
+        for length, step in zip(patch_size, stride, strict=True)
+    )
 
 
 class _Trace(keras.Operation):

@@ -185,7 +185,7 @@ def test_a_patch_model_of_fixed_size_is_not_given_others(tiling):
 def test_a_tiling_that_fails_leaves_the_one_before():
     layer = PatchedPredictor(small_unet(), 32, overlap=4)
     with pytest.raises(ValueError, match="without seams"):
-        layer.set_tiling("auto", predict_patch_size=8)
+        layer.set_tiling(overlap="auto", predict_patch_size=8)
     with pytest.raises(ValueError, match="set_tiling"):
         layer.set_patch_size(4)
     assert (layer.overlap, layer.patch_size) == ((4, 4), (32, 32))

@@ -126,7 +126,9 @@ def test_the_tiling_can_be_changed_after_training(tmp_path):
         model.predict(image, verbose=0), whole, atol=1e-5
     )
     with pytest.raises(ValueError, match="overlap"):
-        model.set_tiling(overlap=9)
+        model.set_tiling(overlap=20)
+    with pytest.raises(TypeError, match="overlap_size"):
+        model.set_tiling(overlap_size=2)
     with pytest.raises(ValueError, match="without seams"):
         model.set_tiling(overlap="auto", predict_patch_size=2)
     model.save(tmp_path / "model.keras")
@@ -135,7 +137,9 @@ def test_the_tiling_can_be_changed_after_training(tmp_path):
         np.testing.assert_allclose(
             each.predict(image, verbose=0), whole, atol=1e-5
         )
-    model.set_tiling()
+    model.set_tiling(blend="mean")  # What is left out stays.
+    assert model.recomputation((50, 61)) < 1.3
+    model.set_tiling(overlap=0, predict_patch_size=None)
     assert np.abs(model.predict(image, verbose=0) - whole).max() > 1e-3
 
 

@@ -322,10 +322,10 @@ class ObjectDetectionModel(TaskModel):
         scores = average_precision(merged, targets, COCO_IOU_THRESHOLDS)
         return {name: scores[name] for name in ("ap50", "ap50_95")}
 
-    def set_tiling(self, overlap=0, **kwargs):
+    def set_tiling(self, **tiling):
         """Set how images are cut, at any time; as `PatchedModel.set_tiling`."""
-        _check_tiling(overlap, **kwargs)
-        super().set_tiling(overlap, **kwargs)
+        _check_tiling(**tiling)
+        super().set_tiling(**tiling)
 
     def get_config(self):
         return {
