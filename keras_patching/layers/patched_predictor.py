@@ -285,13 +285,9 @@ class PatchedPredictor(keras.layers.Wrapper):
                 f"{error} (`set_tiling` sets another overlap, and with "
                 "`predict_patch_size` other patches for prediction.)"
             ) from error
-        before, self.patch_size = self.patch_size, patch_size
         if self.overlap == "auto" and self._may_resolve:
-            try:
-                self._resolve_tiling()
-            except ValueError:
-                self.patch_size = before
-                raise
+            self._resolve_tiling(self.predict_patch_size or patch_size)
+        self.patch_size = patch_size
 
     def build(self, input_shape):
         self.channels = self.channels_last_shape(input_shape)[3]
@@ -301,11 +297,11 @@ class PatchedPredictor(keras.layers.Wrapper):
                 keras.KerasTensor(self._patch_shape(None, self.channels))
             )
         self._may_resolve = True
-        self._resolve_tiling()
+        self._resolve_tiling(self._largest_patch())
 
-    def _resolve_tiling(self):
+    def _resolve_tiling(self, patch_size):
         self.overlap, self.multiple_of, self.shrink = self._resolve(
-            self._largest_patch(), self.overlap, self.multiple_of, self.shrink
+            patch_size, self.overlap, self.multiple_of, self.shrink
         )
 
     def _resolve(self, patch_size, overlap, multiple_of, shrink):
@@ -333,7 +329,7 @@ class PatchedPredictor(keras.layers.Wrapper):
                 impossible.
         """
         if self.overlap == "auto":
-            self._resolve_tiling()
+            self._resolve_tiling(self._largest_patch())
         if tuple(image_size) == self.patch_size and self._fits_one_patch():
             return PatchGrid(image_size, self.patch_size)
         return PatchGrid(image_size, *self._tiling(), shrink=self.shrink)

@@ -47,7 +47,7 @@ class TaskModel(PatchedModel):
         try:
             shape = self.patch_model.compute_output_shape(patch_shape)
             made = tuple(shape)[1:3]
-        except (NotImplementedError, TypeError, ValueError, RuntimeError):
+        except (TypeError, ValueError, RuntimeError):
             return  # It cannot tell, or does not take such patches.
         if made != tuple(patch_size):
             raise ValueError(
