@@ -1,4 +1,4 @@
-"""What `overlap="auto"` stands for, derived from the patch model."""
+"""Which tilings suit a patch model, derived from its layers."""
 
 import math
 
