@@ -95,9 +95,9 @@ def check_size(patch_model, patch_size, shrink, data_format):
     ):
         raise ValueError(
             f"The patch model '{patch_model.name}' takes patches of exactly "
-            f"{fixed}. To predict patches of other sizes, build it with "
-            "`keras.Input((None, None, channels))`. Received: patches of "
-            f"{patch_size}, shrink={shrink}"
+            f"{fixed}. Use that size, or build the patch model with "
+            "`keras.Input((None, None, channels))`. Received: "
+            f"patch_size={patch_size}, shrink={shrink}"
         )
 
 

@@ -6,8 +6,13 @@ import re
 import keras
 
 from keras_patching.geometry import as_pair, as_patch_size
+from keras_patching.layers.automatic_overlap import check_size
 from keras_patching.layers.patched_predictor import PatchedPredictor
 from keras_patching.layers.receptive_field import receptive_field
+from keras_patching.ops.data_formats import (
+    shape_from_channels_last,
+    shape_to_channels_last,
+)
 
 # Arguments that are the predictor's own.
 _PREDICTOR_ARGUMENTS = (
@@ -363,22 +368,13 @@ def _check_patch_model(patch_model, patch_size, data_format):
     shape = getattr(patch_model, "input_shape", None)
     if not isinstance(shape, tuple) or len(shape) != 4:
         return  # Not built, or not of one image: building it will tell.
-    axes = slice(2, 4) if data_format == "channels_first" else slice(1, 3)
-    fixed = shape[axes]
-    if any(
-        length not in (None, wanted)
-        for length, wanted in zip(fixed, patch_size, strict=True)
-    ):
-        raise ValueError(
-            f"The patch model '{patch_model.name}' takes patches of exactly "
-            f"{fixed}, from its input shape {shape}. Use that size, or build "
-            "the patch model with `keras.Input((None, None, channels))`. "
-            f"Received: patch_size={patch_size}"
-        )
+    check_size(patch_model, patch_size, False, data_format)
     if None in patch_size:
         return  # As long as the image: predicting it will tell.
-    patch_shape = [1, *shape[1:]]
-    patch_shape[axes] = patch_size
+    channels = shape_to_channels_last(shape, data_format)[3]
+    patch_shape = shape_from_channels_last(
+        (1, *patch_size, channels), data_format
+    )
     try:
         _Trace(patch_model).compute_output_spec(keras.KerasTensor(patch_shape))
     except (ValueError, TypeError, RuntimeError) as error:
