@@ -4,6 +4,8 @@ The parts that `keras_patching.visualization` is made of, which is where they
 are imported from. Boxes and points are in pixels of the image.
 """
 
+import colorsys
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -19,6 +21,28 @@ COLORS = (
     (0, 158, 115),
 )
 INK = (40, 40, 40)
+
+
+def palette(count):
+    """Give colours for class 1, 2 and so on, all different.
+
+    The first are `COLORS`. Those after them are pale and lie evenly around the
+    circle of hues, so that none is near the dark colours of errors.
+
+    Args:
+        count: Number of colours.
+
+    Returns:
+        List of RGB tuples.
+    """
+    colors = list(COLORS[:count])
+    for index in range(count - len(colors)):
+        # Steps of the golden ratio never come near to where they have been.
+        hue = (0.05 + index * 0.618034) % 1
+        saturation, value = ((0.5, 1), (0.4, 0.85), (0.4, 0.65))[index % 3]
+        rgb = colorsys.hsv_to_rgb(hue, saturation, value)
+        colors.append(tuple(round(255 * part) for part in rgb))
+    return colors
 
 
 def to_uint8(image, value_range=None):
@@ -75,7 +99,8 @@ def overlay_mask(image, mask, alpha=0.5, colors=None):
         mask: Integers `(height, width)`; class 0 stays transparent.
         alpha: Opacity of the colours, 0 to 1; the line is opaque.
         colors: RGB of class 1, 2 and so on, repeated when they run out. By
-            default seven that colour-blind people can tell apart.
+            default those of `palette`, of which colour-blind people can tell
+            the first seven apart.
 
     Returns:
         uint8 `(height, width, 3)`.
@@ -85,8 +110,10 @@ def overlay_mask(image, mask, alpha=0.5, colors=None):
     """
     picture = to_uint8(image).astype("float32")
     mask = checked_mask(mask, picture)
-    palette = np.asarray(COLORS if colors is None else colors, "float32")
-    color = palette[(mask.astype("int64") - 1) % len(palette)]
+    if colors is None:
+        colors = palette(min(max(1, int(mask.max())), 255))
+    colors = np.asarray(colors, "float32")
+    color = colors[(mask.astype("int64") - 1) % len(colors)]
     opacity = np.where(_edges(mask), 1, alpha) * (mask != 0)
     picture += opacity[..., None].astype("float32") * (color - picture)
     return np.rint(picture).astype("uint8")
@@ -134,7 +161,8 @@ def overlay_points(image, points, color=COLORS[1], radius=None):
     """
     picture = to_uint8(image)
     points = checked_points(points)
-    radius = radius or max(3, min(picture.shape[:2]) // 130)
+    if radius is None:
+        radius = max(3, min(picture.shape[:2]) // 130)
     width = max(2, radius // 5)
     canvas = Image.fromarray(picture)
     draw = ImageDraw.Draw(canvas)
@@ -172,7 +200,9 @@ def show_heatmap(heatmap, highest=None):
         uint8 `(height, width, 3)`.
     """
     heatmap = np.asarray(heatmap, "float32").reshape(heatmap.shape[:2])
-    highest = highest or heatmap.max() or 1
+    if highest is None:
+        highest = heatmap.max()
+    highest = highest if highest > 0 else 1  # A map of zeros is black.
     share = 3 * np.clip(heatmap / highest, 0, 1)
     ramps = [np.clip(share - start, 0, 1) for start in range(3)]
     return np.rint(255 * np.stack(ramps, axis=-1)).astype("uint8")
@@ -218,7 +248,8 @@ def overlay_boxes(image, boxes, captions=(), color=COLORS[1], width=None):
     """
     boxes = checked_boxes(boxes)
     canvas = Image.fromarray(to_uint8(image))
-    width = width or max(2, min(canvas.size) // 300)
+    if width is None:
+        width = max(2, min(canvas.size) // 300)
     corners = _drawn_corners(boxes, canvas.size, width)
     colors = np.broadcast_to(color, (len(boxes), 3)).tolist()
     draw = ImageDraw.Draw(canvas)

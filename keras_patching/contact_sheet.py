@@ -1,24 +1,27 @@
 """A picture of what a patch cache holds: some patches with their labels."""
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from keras_patching.data.inspecting import HAS_OBJECTS, pick_patches
 from keras_patching.visualization import (
     COLORS,
     class_colors,
+    legend,
     overlay_boxes,
     overlay_heatmap,
     overlay_mask,
     overlay_points,
+    palette,
     side_by_side,
+    stacked,
     to_uint8,
 )
 
 _UNLABELLED = (128, 128, 128)
 _POINT = COLORS[0]
-_INK, _PAPER = (40, 40, 40), (255, 255, 255)
-_CELL, _GUTTER, _LINE = 192, 8, 28
+_PAPER = (255, 255, 255)
+_CELL, _GUTTER = 192, 8
+_LETTERS = 16
 _LONGEST_STEM = 16
 
 
@@ -37,8 +40,9 @@ def contact_sheet(contents, num_patches=24, columns=6):
     Returns:
         uint8 `(height, width, 3)`; a patch is about 192 pixels high. Class 0
         stays transparent, pixels without a label are grey. Heatmaps go from
-        black, which is transparent, over red to white, the highest value in
-        the picture; points are ringed, boxes drawn in the colour of their
+        black, which is transparent, over red to white: the centre of an object
+        that is alone or, where heatmaps are files, the highest value in the
+        picture; points are ringed, boxes drawn in the colour of their
         class. Images that are not uint8 are scaled
         from the smallest to the largest value among them.
 
@@ -50,7 +54,7 @@ def contact_sheet(contents, num_patches=24, columns=6):
     patches = [contents.read_patch(index) for index in indices]
     pictures = _pictures([patch["images"] for patch in patches])
     colors = _colors(contents.manifest.parameters)
-    highest = _highest(patches)
+    highest = _highest(patches, contents.manifest.parameters)
     cells = [
         _cell(
             _caption(contents.names[index], contents.stages[index]),
@@ -64,23 +68,11 @@ def contact_sheet(contents, num_patches=24, columns=6):
         )
     ]
     sheet = _grid(cells, min(columns, len(cells)))
-    head = [(None, contents.path.name), *_legend(contents, colors)]
-    return np.concatenate([_headline(head, sheet.shape[1]), sheet])
-
-
-def stack(sheets):
-    """Set contact sheets below each other, on white."""
-    width = max(sheet.shape[1] for sheet in sheets)
-    return np.concatenate(
-        [
-            np.pad(
-                sheet,
-                ((0, 0), (0, width - sheet.shape[1]), (0, 0)),
-                constant_values=255,
-            )
-            for sheet in sheets
-        ]
-    )
+    head = [
+        (None, contents.path.name),
+        *_legend(contents, colors, highest),
+    ]
+    return stacked(legend(head, sheet.shape[1], _LETTERS), sheet)
 
 
 def _sorts_of_patches(contents):
@@ -109,8 +101,11 @@ def _classes_and_stages(contents):
     return np.column_stack([boxes, ~boxes.any(axis=1), *is_stage]).astype(int)
 
 
-def _highest(patches):
+def _highest(patches, parameters):
     """Give one highest value for all heatmaps: they can be compared."""
+    sigma = parameters.get("density_map_sigma")
+    if sigma:
+        return 1 / (2 * np.pi * sigma**2)  # the centre of a lone object
     heatmaps = [patch["heatmaps"] for patch in patches if "heatmaps" in patch]
     return max((heatmap.max() for heatmap in heatmaps), default=None)
 
@@ -130,7 +125,7 @@ def _colors(parameters):
     """Colours of class 1, 2 and so on, with grey for the ignored value."""
     ignored = parameters.get("ignore_value") or 0
     highest = max(ignored, parameters.get("num_classes", 2) - 1)
-    colors = [COLORS[index % len(COLORS)] for index in range(highest)]
+    colors = palette(highest)
     if ignored:
         colors[ignored - 1] = _UNLABELLED
     return colors
@@ -190,7 +185,7 @@ def _grid(cells, columns):
     return sheet
 
 
-def _legend(contents, colors):
+def _legend(contents, colors, highest):
     """Pair colours, or none, with what they stand for and how much it is."""
     if contents.class_pixels is not None:
         image_pixels = contents.image_pixels.sum()
@@ -198,14 +193,18 @@ def _legend(contents, colors):
     if contents.class_objects is not None:
         return _box_legend(contents)
     if contents.objects is not None:
-        return _object_legend(contents.objects.sum(), contents.manifest.kinds)
+        return _object_legend(contents, highest)
     return []
 
 
-def _object_legend(num_objects, kinds):
-    swatches = {"heatmaps": (255, 0, 0), "points": _POINT}
-    drawn = [(color, kind) for kind, color in swatches.items() if kind in kinds]
-    return [(None, f"{num_objects:,.0f} objects"), *drawn]
+def _object_legend(contents, highest):
+    entries = [(None, f"{contents.objects.sum():,.0f} objects")]
+    if highest is not None:
+        scale = f"heatmaps, white from {highest:.2g} objects per pixel"
+        entries.append(((255, 0, 0), scale))
+    if "points" in contents.manifest.kinds:
+        entries.append((_POINT, "points"))
+    return entries
 
 
 def _box_legend(contents):
@@ -233,24 +232,3 @@ def _class_legend(pixels, image_pixels, colors):
     if rest > 0:
         entries.append((_UNLABELLED, f"unlabelled: {rest:.2%}"))
     return entries
-
-
-def _headline(entries, width):
-    """Draw pairs of colour and text, in as many lines as they need."""
-    font = ImageFont.load_default(16)
-    lengths = [int(font.getlength(text)) for _, text in entries]
-    places, x, y = [], _GUTTER, 0
-    for (color, _), length in zip(entries, lengths, strict=True):
-        taken = length + 24 * (color is not None)
-        if x > _GUTTER and x + taken > width:
-            x, y = _GUTTER, y + _LINE
-        places.append((x, y))
-        x += taken + 24
-    image = Image.new("RGB", (width, y + _LINE + _GUTTER), _PAPER)
-    draw = ImageDraw.Draw(image)
-    for (color, text), (x, y) in zip(entries, places, strict=True):
-        if color is not None:
-            draw.rectangle((x, y + 8, x + 16, y + 24), color, outline=_INK)
-            x += 24
-        draw.text((x, y + 16), text, _INK, font, anchor="lm")
-    return np.asarray(image)

@@ -10,6 +10,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from keras_patching._legends import heatmap_bar, legend, stacked
 from keras_patching._overlays import (
     COLORS,
     INK,
@@ -20,6 +21,7 @@ from keras_patching._overlays import (
     overlay_heatmap,
     overlay_mask,
     overlay_points,
+    palette,
     show_heatmap,
     to_uint8,
 )
@@ -28,27 +30,37 @@ __all__ = [
     "COLORS",
     "FALSE_ALARM",
     "MISSED",
+    "WRONG_CLASS",
     "box_captions",
+    "box_legend",
     "class_colors",
+    "class_legend",
     "counting_figure",
     "counting_panels",
     "detection_figure",
     "detection_panels",
+    "heatmap_bar",
+    "legend",
     "overlay_boxes",
     "overlay_heatmap",
     "overlay_mask",
     "overlay_points",
+    "palette",
     "segmentation_figure",
     "show_heatmap",
     "side_by_side",
+    "stacked",
     "to_uint8",
 ]
 
-MISSED, FALSE_ALARM = (230, 159, 0), (86, 180, 233)
+# Darker than the colours of classes, and told apart by colour-blind eyes.
+MISSED, FALSE_ALARM, WRONG_CLASS = (178, 24, 43), (40, 20, 160), (20, 20, 20)
 _PAPER = 255
 
 
-def counting_panels(image, heatmap, points, true_points=None, height=None):
+def counting_panels(
+    image, heatmap, points, true_points=None, height=None, highest=None
+):
     """Draw what a counting model found: places, and the heatmap.
 
     Args:
@@ -59,6 +71,9 @@ def counting_panels(image, heatmap, points, true_points=None, height=None):
         true_points: True points, drawn too if given.
         height: Height of each panel in pixels; by default the image's, but at
             most 1024.
+        highest: Value of the heatmap that is white; by default its largest.
+            Give all pictures that are compared the same one, such as
+            `model.peak_density`.
 
     Returns:
         Dict from caption to uint8 `(height, width, 3)`, for `side_by_side`.
@@ -78,28 +93,65 @@ def counting_panels(image, heatmap, points, true_points=None, height=None):
     panels[f"Located: {len(points)}"] = overlay_points(
         picture, checked_points(points) * zoom
     )
-    panels[f"Count: {float(np.sum(heatmap)):.1f}"] = show_heatmap(heatmap)
+    panels[f"Count: {float(np.sum(heatmap)):.1f}"] = show_heatmap(
+        heatmap, highest
+    )
     return panels
 
 
-def counting_figure(image, heatmap, points, true_points, height=None):
+def counting_figure(
+    image, heatmap, points, true_points, height=None, highest=None
+):
     """Show an image with true points, with found ones, and the heatmap.
 
+    The scale of the heatmap stands above.
+
     Args:
-        image, heatmap, points, true_points, height: As for `counting_panels`.
+        image, heatmap, points, true_points, height, highest: As for
+            `counting_panels`.
 
     Returns:
         uint8 `(height, width, 3)`.
     """
-    return side_by_side(
-        counting_panels(image, heatmap, points, true_points, height), height
+    panels = counting_panels(
+        image, heatmap, points, true_points, height, highest
     )
+    figure = side_by_side(panels, height)
+    white = float(np.max(heatmap)) if highest is None else highest
+    return stacked(heatmap_bar(white, figure.shape[1]), figure)
 
 
 def class_colors(labels):
     """Give each label the colour of its class, as RGB `(n, 3)`."""
     labels = np.asarray(labels, int)
-    return np.asarray(COLORS)[labels % len(COLORS)]
+    return np.asarray(palette(labels.max(initial=0) + 1))[labels]
+
+
+def class_legend(classes, names=None):
+    """Say which colours `overlay_mask` gives to classes of masks.
+
+    Args:
+        classes: Class ids, such as the values of a mask. Class 0, which stays
+            transparent, is left out.
+        names: Names of all classes, that of class 0 first; `None` numbers
+            them.
+
+    Returns:
+        List of pairs of RGB and text, for `legend`.
+
+    Example:
+        >>> class_legend([0, 2, 2], ("soil", "maize", "weed"))
+        [((230, 159, 0), 'weed')]
+    """
+    present = sorted({int(each) for each in np.unique(classes)} - {0})
+    colors = palette(max(present, default=0))
+    return [(colors[each - 1], _class_name(each, names)) for each in present]
+
+
+def _class_name(label, names):
+    if names is None or label >= len(names):
+        return f"class {label}"
+    return str(names[label])
 
 
 def detection_panels(image, found, truth=None, names=None, height=None):
@@ -161,11 +213,26 @@ def detection_figure(image, found, truth, names=None, height=None):
         image, found, truth, names, height: As for `detection_panels`.
 
     Returns:
-        uint8 `(height, width, 3)`.
+        uint8 `(height, width, 3)`; where there are several classes, their
+        colours are explained above.
     """
-    return side_by_side(
-        detection_panels(image, found, truth, names, height), height
-    )
+    panels = detection_panels(image, found, truth, names, height)
+    figure = side_by_side(panels, height)
+    return stacked(legend(box_legend(names), figure.shape[1]), figure)
+
+
+def box_legend(names):
+    """Say which colours boxes of classes have, if there are several.
+
+    Args:
+        names: Names of the classes, or `None`.
+
+    Returns:
+        List of pairs of RGB and text, for `legend`.
+    """
+    if names is None or len(names) < 2:
+        return []
+    return list(zip(palette(len(names)), names, strict=True))
 
 
 def side_by_side(panels, height=None, columns=None):
@@ -200,8 +267,12 @@ def side_by_side(panels, height=None, columns=None):
     return _joined(rows, gutter, axis=0)
 
 
-def segmentation_figure(image, truth, prediction, height=None, columns=None):
+def segmentation_figure(
+    image, truth, prediction, height=None, columns=None, class_names=None
+):
     """Show an image, its true mask, the predicted one, and where they differ.
+
+    What the colours stand for is written above.
 
     Args:
         image: Array `(height, width[, channels])`, as for `to_uint8`.
@@ -210,6 +281,8 @@ def segmentation_figure(image, truth, prediction, height=None, columns=None):
         height: Height of each panel in pixels; by default the image's, but at
             most 512.
         columns: Panels per row; by default all four in one row.
+        class_names: Names of all classes, that of class 0 first; `None`
+            numbers them.
 
     Returns:
         uint8 `(height, width, 3)`.
@@ -233,22 +306,26 @@ def segmentation_figure(image, truth, prediction, height=None, columns=None):
         "Input": picture,
         "Truth": overlay_mask(picture, truth),
         "Prediction": overlay_mask(picture, prediction),
-        "Missed (orange), false alarm (blue)": _errors(
-            picture, truth, prediction
-        ),
+        "Errors": _errors(picture, truth, prediction),
     }
-    return side_by_side(panels, height, columns)
+    figure = side_by_side(panels, height, columns)
+    classes = np.union1d(truth, prediction)
+    entries = class_legend(classes, class_names)
+    entries += [(MISSED, "missed"), (FALSE_ALARM, "false alarm")]
+    if len(set(classes.tolist()) - {0}) > 1:
+        entries.append((WRONG_CLASS, "wrong class"))
+    return stacked(legend(entries, figure.shape[1]), figure)
 
 
 def _errors(picture, truth, prediction):
-    """Differences over a pale grey picture; a wrong class counts as missed."""
+    """Draw the differences of two masks over a pale grey picture."""
     grey = 120 + 0.5 * picture.mean(axis=-1)
-    wrong = np.where(truth != 0, 1, 2) * (truth != prediction)
+    kind = np.select([prediction == 0, truth == 0], [1, 2], 3)
     return overlay_mask(
         np.minimum(grey, 255).astype("uint8"),
-        wrong,
+        kind * (truth != prediction),
         alpha=0.9,
-        colors=(MISSED, FALSE_ALARM),
+        colors=(MISSED, FALSE_ALARM, WRONG_CLASS),
     )
 
 

@@ -10,10 +10,10 @@ from keras_patching import (
     load_heatmap_dataset_with_csv_from_directory,
     load_yolo_dataset_from_directory,
 )
-from keras_patching.contact_sheet import contact_sheet, stack
+from keras_patching.contact_sheet import contact_sheet
 from keras_patching.data.image_io import write_image
 from keras_patching.data.inspecting import CacheContents
-from keras_patching.visualization import COLORS
+from keras_patching.visualization import COLORS, stacked
 
 
 def make_contents(tmp_path, dtype="uint8", num_classes=3, ignore_value=255):
@@ -56,7 +56,7 @@ def test_more_columns_make_it_wider(tmp_path):
     wide = contact_sheet(contents, 6, columns=3)
     assert narrow.shape[0] > wide.shape[0]
     assert narrow.shape[1] < wide.shape[1]
-    assert stack([narrow, wide]).shape == (
+    assert stacked(narrow, wide).shape == (
         narrow.shape[0] + wide.shape[0],
         wide.shape[1],
         3,

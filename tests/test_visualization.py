@@ -72,10 +72,12 @@ def test_opacity_leaves_the_edge_visible():
     assert not red[6:14, 6:14].any()
 
 
-def test_more_classes_than_colors_repeat_them():
-    mask = np.full((4, 4), 255, "uint8")
-    picture = visualization.overlay_mask(grey(4, 4), mask, alpha=1)
-    assert tuple(picture[0, 0]) in visualization.COLORS
+def test_all_classes_of_a_byte_have_colours_of_their_own():
+    mask = np.arange(256, dtype="uint8").reshape(16, 16)
+    picture = visualization.overlay_mask(grey(16, 16), mask, alpha=1)
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) == 256
+    wide = np.full((4, 4), 65535, "uint16")
+    assert visualization.overlay_mask(grey(4, 4), wide).shape == (4, 4, 3)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +161,7 @@ def test_a_segmentation_is_shown_with_its_errors():
         (predicted != 100).any(axis=-1), prediction.astype(bool)
     )
     missed, false_alarm = errors[16, 16].astype(int), errors[48, 48].astype(int)
-    assert missed[0] > missed[2] + 50  # orange
+    assert missed[0] > missed[2] + 50  # red
     assert false_alarm[2] > false_alarm[0] + 50  # blue
     assert np.ptp(errors[16, 48]) == 0  # grey
 
@@ -169,7 +171,7 @@ def test_a_large_segmentation_is_shown_smaller():
     mask = np.zeros((1200, 900), "int32")
     mask[300:900] = 3
     figure = visualization.segmentation_figure(image, mask, mask)
-    assert 512 < figure.shape[0] < 580
+    assert 512 < figure.shape[0] < 640
     assert figure.shape[1] == 4 * 384 + 3 * 10
 
 
@@ -351,3 +353,84 @@ def test_boxes_on_a_large_image_move_with_it():
     assert panel.shape == (512, 256, 3)
     lines = np.argwhere((panel == COLORS[1]).all(axis=-1))
     assert lines.max(axis=0).tolist() == [499, 74]
+
+
+def test_no_error_has_the_colour_of_a_class():
+    errors = [
+        visualization.MISSED,
+        visualization.FALSE_ALARM,
+        visualization.WRONG_CLASS,
+    ]
+    colors = np.array([*visualization.palette(30), *errors], float)
+    for color in errors:
+        distances = np.linalg.norm(colors - color, axis=1)
+        assert np.sort(distances)[1] > 80, color
+
+
+def test_a_wrong_class_is_neither_missed_nor_a_false_alarm():
+    truth = np.ones((64, 64), "uint8")
+    prediction = np.full((64, 64), 2, "uint8")
+    figure = visualization.segmentation_figure(grey(64, 64), truth, prediction)
+    inside = figure[-32, -32].astype(int)
+    assert np.abs(inside - visualization.WRONG_CLASS).max() < 30
+
+
+def has_color(picture, color):
+    return (picture == color).all(axis=-1).any()
+
+
+def test_a_legend_names_the_classes_that_are_in_the_picture():
+    names = ("soil", "maize", "weed")
+    entries = visualization.class_legend(np.array([[0, 2], [2, 0]]), names)
+    assert entries == [(COLORS[1], "weed")]
+    assert visualization.class_legend([1]) == [(COLORS[0], "class 1")]
+    truth = np.zeros((64, 64), "uint8")
+    truth[:32] = 2
+    plain, named = (
+        visualization.segmentation_figure(
+            grey(64, 64), truth, truth, class_names=given
+        )
+        for given in (None, names)
+    )
+    assert has_color(named[:-64], COLORS[1])
+    assert not has_color(named[:-64], COLORS[0])
+    assert (plain[:-64] != named[:-64]).any()
+
+
+def test_a_legend_takes_the_lines_that_it_needs():
+    entries = [(COLORS[0], f"class number {index}") for index in range(9)]
+    wide, narrow = (
+        visualization.legend(entries, width, size=12) for width in (2000, 300)
+    )
+    assert wide.shape[1] == 2000
+    assert narrow.shape[1] == 300
+    assert len(narrow) > 2 * len(wide)
+    assert visualization.legend(entries, 20, size=12).shape[1] > 20
+    assert visualization.legend([], 20).shape == (0, 20, 3)
+
+
+def test_heatmaps_that_are_compared_have_one_scale_and_say_which():
+    low, high = np.full((64, 80), 0.01), np.full((64, 80), 0.02)
+    figures = [
+        visualization.counting_figure(
+            grey(64, 80), heatmap, [], [], highest=0.02
+        )
+        for heatmap in (low, high)
+    ]
+    assert figures[0][-1, -1].tolist() == [255, 128, 0]
+    assert figures[1][-1, -1].tolist() == [255, 255, 255]
+    bar = visualization.heatmap_bar(0.02, 400)
+    row = bar[len(bar) // 2]
+    reds, blues = row[:, 0].astype(int), row[:, 2].astype(int)
+    assert (reds - blues).max() == 255
+    other = visualization.heatmap_bar(0.01, 400)
+    assert bar.shape == other.shape
+    assert (bar != other).any()
+
+
+def test_several_classes_of_boxes_are_explained():
+    found = detections(BOXES, [0, 2])
+    names = ("leaf", "root", "fruit")
+    figure = visualization.detection_figure(grey(64, 80), found, found, names)
+    assert has_color(figure[: -64 - 20], COLORS[1])
+    assert visualization.box_legend(("leaf",)) == []

@@ -1,5 +1,6 @@
 """Draws the predictions of whole images at the end of an epoch."""
 
+import functools
 import os
 import pathlib
 
@@ -9,10 +10,15 @@ import numpy as np
 from keras_patching.data.image_io import read_image, read_mask
 from keras_patching.data.whole_files import write_whole_image
 from keras_patching.visualization import (
+    box_legend,
+    class_legend,
     counting_panels,
     detection_panels,
+    heatmap_bar,
+    legend,
     overlay_mask,
     side_by_side,
+    stacked,
     to_uint8,
 )
 
@@ -25,10 +31,10 @@ class PredictionGallery(keras.callbacks.Callback):
     After an epoch, `epoch_001_0.png` shows the first image beside its
     stitched prediction, `epoch_001_1.png` the second, and so on. Masks that
     the model decodes are laid over the image; objects that it locates are
-    ringed, beside the heatmap with the count; of a detection model the merged
-    boxes are drawn, with their scores. Otherwise the output itself is shown,
-    from its smallest to its largest value. Pictures of the same names are
-    replaced.
+    ringed, beside the heatmap with the count, on one scale for all pictures; of
+    a detection model the merged boxes are drawn, with their scores. A legend
+    or the scale stands above. Otherwise the output itself is shown, from its
+    smallest to its largest value. Pictures of the same names are replaced.
 
     Args:
         images: Whole images `(height, width, channels)`: an array, or a list
@@ -91,9 +97,9 @@ def _draw(model, image, target):
     image = _read(image, getattr(model, "read_image", read_image))
     height = min(len(image), _MAX_HEIGHT)
     output = model.predict(image[None], verbose=0)
-    panels = {"Input": to_uint8(image)}
-    panels.update(_drawer(model)(model, image, output, target, height))
-    return side_by_side(panels, height)
+    panels, explain = _drawer(model)(model, image, output, target, height)
+    figure = side_by_side({"Input": to_uint8(image), **panels}, height)
+    return stacked(explain(figure.shape[1]), figure)
 
 
 def _read(array, read):
@@ -102,7 +108,12 @@ def _read(array, read):
 
 
 def _drawer(model):
-    """Tell models apart by what they can do: others' models, too."""
+    """Tell models apart by what they can do: others' models, too.
+
+    Returns:
+        Function that gives a dict of panels, and a function from a width to
+        the strip that explains them.
+    """
     if hasattr(model, "merge_predictions"):
         return _draw_detection
     if hasattr(model, "locate"):
@@ -112,21 +123,34 @@ def _drawer(model):
 
 def _draw_detection(model, image, output, boxes, height):
     (found,) = model.merge_predictions(output, image.shape[:2])
-    return detection_panels(image, found, boxes, model.labels, height)
+    panels = detection_panels(image, found, boxes, model.labels, height)
+    return panels, functools.partial(legend, box_legend(model.labels))
 
 
 def _draw_counting(model, image, output, points, height):
     located, _ = model.locate(output)[0]
-    return counting_panels(image, output[0], located, points, height)
+    # One scale for all images and epochs, so that they can be compared.
+    white = model.peak_density
+    panels = counting_panels(image, output[0], located, points, height, white)
+    return panels, functools.partial(heatmap_bar, white)
 
 
 def _draw_pixels(model, image, output, mask, height):
-    output, panels = _only(output), {}
+    output, panels, classes = _only(output), {}, []
     if mask is not None:
         mask = _read(mask, getattr(model, "read_target", read_mask))
-        panels["Truth"] = overlay_mask(image, _labelled(mask, model))
-    panels["Prediction"] = _draw_output(model, image, output)
-    return panels
+        mask = _labelled(mask, model)
+        panels["Truth"] = overlay_mask(image, mask)
+        classes.append(np.unique(mask))
+    decoded = _decoded(model, image, output)
+    if decoded is None:
+        panels["Prediction"] = to_uint8(output[0])
+    else:
+        panels["Prediction"] = overlay_mask(image, decoded)
+        classes.append(np.unique(decoded))
+    names = getattr(model, "class_names", None)
+    entries = class_legend(np.concatenate([*classes, [0]]), names)
+    return panels, functools.partial(legend, entries)
 
 
 def _only(output):
@@ -143,9 +167,10 @@ def _labelled(mask, model):
     return mask if ignored is None else np.where(mask == ignored, 0, mask)
 
 
-def _draw_output(model, image, output):
+def _decoded(model, image, output):
+    """Give the mask that the model decodes, or `None` if it does not."""
     decode = getattr(model, "decode_predictions", None)
     decoded = None if decode is None else np.asarray(decode(output))
-    if decoded is not None and decoded.shape == (1, *image.shape[:2]):
-        return overlay_mask(image, decoded[0])
-    return to_uint8(output[0])
+    if decoded is None or decoded.shape != (1, *image.shape[:2]):
+        return None
+    return decoded[0]

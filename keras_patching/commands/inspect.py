@@ -26,7 +26,7 @@ def add(commands):
 
 
 def _run(options):
-    from keras_patching import contact_sheet
+    from keras_patching import contact_sheet, visualization
     from keras_patching.data import inspecting, whole_files
 
     caches, faults = inspecting.inspect(options.cache)
@@ -35,9 +35,8 @@ def _run(options):
     if len(caches) > 1:
         print(inspecting.describe_disk_use(caches))
     if options.out and caches:
-        sheet = contact_sheet.stack(
-            [contact_sheet.contact_sheet(cache) for cache in caches]
-        )
+        sheets = [contact_sheet.contact_sheet(cache) for cache in caches]
+        sheet = visualization.stacked(*sheets)
         whole_files.write_whole_image(options.out, sheet)
         print(f"Picture  {options.out}")
     fail_for_each(faults, "caches cannot be used")

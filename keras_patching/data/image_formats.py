@@ -8,6 +8,7 @@ palette, 0 and 1 of a bit.
 
 import contextlib
 import dataclasses
+import io
 import os
 import struct
 import threading
@@ -351,3 +352,25 @@ def _npy_layout(stream, path):
     channels = shape[2] if len(shape) == 3 else 1
     header = make_header(shape[:2], channels, dtype, 1, path)
     return header, dtype, "F" if fortran else "C"
+
+
+def encode_palette_png(indices, palette):
+    """Encode a PNG of indices into a palette.
+
+    Args:
+        indices: uint8 `(height, width)`.
+        palette: RGB `(n, 3)`, 0 to 255, of the indices 0, 1 and so on; those
+            beyond are grey.
+
+    Returns:
+        Bytes.
+    """
+    # Pillow packs indices into as few bits as the palette needs.
+    colors = np.full((int(indices.max()) + 1, 3), 128, "uint8")
+    given = np.asarray(palette, "uint8")[:256]
+    colors = np.concatenate([given, colors[len(given) :]])
+    image = Image.fromarray(indices)
+    image.putpalette(colors.tobytes())
+    stream = io.BytesIO()
+    image.save(stream, format="PNG")
+    return stream.getvalue()

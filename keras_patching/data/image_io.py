@@ -200,12 +200,15 @@ def read_mask(path):
     return decode_mask(pathlib.Path(path).read_bytes(), path)
 
 
-def write_image(path, array):
+def write_image(path, array, palette=None):
     """Write an array as PNG, JPEG, TIFF or npy, by the suffix of the path.
 
     Args:
         path: Path of the file to write.
         array: Array `(height, width)` or `(height, width, channels)`.
+        palette: RGB `(n, 3)`, 0 to 255, of the values 0, 1 and so on of a PNG
+            of uint8 class ids: viewers show the colours, and `read_mask`
+            reads the ids. Other formats go without.
 
     Raises:
         ValueError: The format cannot hold the array; names one that can.
@@ -219,10 +222,10 @@ def write_image(path, array):
             f"{path}: expected an array (height, width) or (height, width, "
             f"channels) with pixels. Received: shape={array.shape}"
         )
-    pathlib.Path(path).write_bytes(_encode(path, suffix, array))
+    pathlib.Path(path).write_bytes(_encode(path, suffix, array, palette))
 
 
-def _encode(path, suffix, array):
+def _encode(path, suffix, array, palette):
     channels = 1 if array.ndim == 2 else array.shape[2]
     kind = (array.dtype.name, channels)
     stream = io.BytesIO()
@@ -239,6 +242,8 @@ def _encode(path, suffix, array):
             compression="zlib",
             metadata=None,
         )
+    elif suffix == ".png" and kind == ("uint8", 1) and palette is not None:
+        stream.write(image_formats.encode_palette_png(array, palette))
     elif suffix == ".png" and kind in _PNG_HOLDS:
         iio.imwrite(stream, array, extension=".png", plugin="pillow")
     elif suffix in (".jpg", ".jpeg") and kind in _JPEG_HOLDS:

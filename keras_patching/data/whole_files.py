@@ -47,11 +47,11 @@ def whole_file(path):
             temporary.unlink()
 
 
-def write_whole_image(path, array):
+def write_whole_image(path, array, palette=None):
     """Write an image in one step; see `image_io.write_image`."""
     with whole_file(path) as temporary:
         try:
-            write_image(temporary, array)
+            write_image(temporary, array, palette)
         except ValueError as error:
             message = str(error).replace(str(temporary), str(path))
             raise ValueError(message) from error

@@ -66,7 +66,12 @@ def counting_demo(
     truths = [points[path.name] for path in paths]
     places = [model.locate(heatmap)[0][0] for heatmap in heatmaps]
     pictures = _write_pictures(
-        paths, heatmaps, places, truths, directory=out / "pictures"
+        paths,
+        heatmaps,
+        places,
+        truths,
+        model.peak_density,
+        directory=out / "pictures",
     )
     saved = console.save(model, out)
     counts = [model.decode_predictions(heatmap)[0] for heatmap in heatmaps]
@@ -134,7 +139,7 @@ def _predict(model, paths):
     ]
 
 
-def _write_pictures(paths, heatmaps, places, truths, directory):
+def _write_pictures(paths, heatmaps, places, truths, peak_density, directory):
     """Write a picture of truth, located points and heatmap of each image."""
 
     def figure(index):
@@ -143,6 +148,7 @@ def _write_pictures(paths, heatmaps, places, truths, directory):
             heatmaps[index][0],
             places[index],
             truths[index],
+            highest=peak_density,
         )
 
     return console.write_pictures(
@@ -150,7 +156,8 @@ def _write_pictures(paths, heatmaps, places, truths, directory):
         paths,
         figure,
         "keras_patching.visualization.counting_figure("
-        "image, heatmap, points, truth)",
+        "image, heatmap, points, truth, "
+        "highest=model.peak_density)",
     )
 
 

@@ -14,6 +14,7 @@ from keras_patching.models.segmentation.semantic_segmentation_model import (
 from keras_patching.visualization import segmentation_figure
 
 _BATCH_SIZE = 8
+_CLASSES = ("ground", "plant")
 
 
 def segmentation_demo(
@@ -128,6 +129,7 @@ def _write_pictures(paths, truths, predictions, directory):
             truths[index],
             predictions[index],
             columns=2,
+            class_names=_CLASSES,
         )
 
     return console.write_pictures(

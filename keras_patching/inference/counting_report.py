@@ -34,7 +34,8 @@ def describe(model, image, prediction):
         prediction: What `predict` returned.
 
     Returns:
-        Dict from each key of `OUTPUTS` to its array: the heatmap, and a uint8
+        Dict from each key of `OUTPUTS` to what `write_image` takes: the
+        heatmap, and a uint8
         picture `(height, width, 3)` with a ring around each located object; a
         dict from column to number: the count, which is a sum of densities,
         and the number of located objects; and a dict from each key of
@@ -43,8 +44,8 @@ def describe(model, image, prediction):
     heatmap, count, (points, scores) = prediction
     radius = max(3, round(2 * model.density_map_sigma))
     arrays = {
-        "heatmaps": heatmap,
-        "overlays": overlay_points(image, points, radius=radius),
+        "heatmaps": (heatmap,),
+        "overlays": (overlay_points(image, points, radius=radius),),
     }
     rows = [
         {"x": float(x), "y": float(y), "score": round(float(score), 4)}

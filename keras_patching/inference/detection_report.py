@@ -5,8 +5,11 @@ import numpy as np
 from keras_patching.visualization import (
     COLORS,
     box_captions,
+    box_legend,
     class_colors,
+    legend,
     overlay_boxes,
+    stacked,
 )
 
 OPTIONS = ("score_threshold",)
@@ -40,8 +43,9 @@ def describe(model, image, found):
         found: What `predict` returned.
 
     Returns:
-        Dict from each key of `OUTPUTS` to its array: a uint8 picture `(height,
-        width, 3)` with boxes and scores; a dict from column to number: the
+        Dict from each key of `OUTPUTS` to what `write_image` takes: a uint8
+        picture `(height, width, 3)` with boxes and scores, and below it the
+        colours of several classes; a dict from column to number: the
         objects, in all and per class; and a dict from each key of `TABLES` to
         rows: corners in pixels, score and class of each box.
 
@@ -56,6 +60,7 @@ def describe(model, image, found):
         box_captions(found, model.labels if several else None),
         class_colors(found["labels"]) if several else COLORS[1],
     )
+    strip = legend(box_legend(model.labels), overlay.shape[1])
     counts = np.bincount(found["labels"], minlength=len(model.labels)).tolist()
     columns = {"count": len(found["boxes"])} | {
         f"count_{name}": count
@@ -75,7 +80,11 @@ def describe(model, image, found):
             strict=True,
         )
     ]
-    return {"overlays": overlay}, columns, {"boxes.csv": rows}
+    return (
+        {"overlays": (stacked(overlay, strip),)},
+        columns,
+        {"boxes.csv": rows},
+    )
 
 
 def _check_classes(found, labels):

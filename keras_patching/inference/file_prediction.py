@@ -11,8 +11,9 @@ What is written for a task is said by a module of its own, such as
   content, from model, rows of `results.csv` and dict from table to rows,
 - `predict`: a function of model and image,
 - `describe`: a function of model, image and prediction. It gives a dict from
-  folder to array, a dict from column of `results.csv` to number, and a dict
-  from table to rows, which are dicts without the image's name.
+  folder to a tuple of what `write_image` takes, a dict from column of
+  `results.csv` to number, and a dict from table to rows, which are dicts
+  without the image's name.
 """
 
 import csv
@@ -275,7 +276,7 @@ def _predict_file(model, report, path, directory, stem, options):
     arrays, columns, tables = report.describe(model, image, prediction)
     for folder, suffix in report.OUTPUTS.items():
         target = _output(directory, folder, stem, suffix)
-        write_whole_image(target, arrays[folder])
+        write_whole_image(target, *arrays[folder])
     height, width = image.shape[:2]
     row = {
         "height": height,

@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from keras_patching.visualization import overlay_mask
+from keras_patching.visualization import (
+    class_legend,
+    legend,
+    overlay_mask,
+    palette,
+    stacked,
+)
 
 OPTIONS = ()
 OUTPUTS = {"masks": ".png", "overlays": ".png"}
@@ -32,12 +38,18 @@ def describe(model, image, mask):
         mask: What `predict` returned.
 
     Returns:
-        Dict from each key of `OUTPUTS` to its array: class ids `(height,
-        width)` and a uint8 picture `(height, width, 3)`; a dict from column
-        to number: pixels, and fraction of them, per class; and no tables.
+        Dict from each key of `OUTPUTS` to what `write_image` takes: class ids
+        `(height, width)` with their colours, and a uint8 picture `(height,
+        width, 3)` with its legend below; a dict from column to number: pixels,
+        and fraction of them, per class; and no tables.
     """
     pixels = np.bincount(mask.ravel(), minlength=model.num_classes)
-    arrays = {"masks": mask, "overlays": overlay_mask(image, mask)}
+    overlay = overlay_mask(image, mask)
+    entries = class_legend(pixels.nonzero()[0], model.class_names)
+    arrays = {
+        "masks": (mask, [(0, 0, 0), *palette(model.num_classes - 1)]),
+        "overlays": (stacked(overlay, legend(entries, overlay.shape[1])),),
+    }
     columns = {
         **{f"pixels_{index}": int(n) for index, n in enumerate(pixels)},
         **{

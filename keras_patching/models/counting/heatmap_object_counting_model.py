@@ -117,6 +117,14 @@ class HeatmapObjectCountingModel(TaskModel):
             self.density_scale = _PEAK * _peak_area(sigma)
             self.drop_compiled_functions()
 
+    @property
+    def peak_density(self):
+        """Objects per pixel at the centre of an object that is alone.
+
+        What pictures of heatmaps show as white, so that they can be compared.
+        """
+        return 1 / _peak_area(self.density_map_sigma)
+
     def load_heatmap_dataset_with_csv_from_directory(
         self, dirname, label_file, **kwargs
     ):

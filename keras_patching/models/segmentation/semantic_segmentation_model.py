@@ -29,6 +29,8 @@ class SemanticSegmentationModel(TaskModel):
             the patch model.
         ignore_value: Value of mask pixels that carry no label: they have no
             weight in the loss. `None` if all pixels are labelled.
+        class_names: Names of the classes, that of class 0 first, for pictures.
+            `None` numbers them.
         channels: Channels of the images; `None` keeps those of the files,
             which needs a `patch_model`.
         value_range: Lowest (black, the padding) and highest value of images.
@@ -67,6 +69,7 @@ class SemanticSegmentationModel(TaskModel):
         *,
         activation=None,
         ignore_value=None,
+        class_names=None,
         channels=3,
         value_range=(0, 255),
         **kwargs,
@@ -75,6 +78,12 @@ class SemanticSegmentationModel(TaskModel):
             raise ValueError(
                 "`num_classes` counts the background and must be at least 2. "
                 f"Received: num_classes={num_classes}"
+            )
+        if class_names is not None and len(class_names) != num_classes:
+            raise ValueError(
+                "`class_names` must be as many as `num_classes`, that of the "
+                f"background first. Received: class_names={class_names!r} for "
+                f"num_classes={num_classes}"
             )
         check_images(patch_model, channels, value_range)
         if patch_model is None:
@@ -93,6 +102,7 @@ class SemanticSegmentationModel(TaskModel):
                 f"Received: activation={self.activation!r}"
             )
         self.ignore_value = ignore_value
+        self.class_names = None if class_names is None else list(class_names)
         _check_head(patch_model, num_classes, self.activation)
 
     def load_dataset_from_directory_with_segmentation_masks(
@@ -210,6 +220,7 @@ class SemanticSegmentationModel(TaskModel):
             "num_classes": self.num_classes,
             "activation": self.activation,
             "ignore_value": self.ignore_value,
+            "class_names": self.class_names,
         }
 
 
