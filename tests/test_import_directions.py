@@ -19,7 +19,8 @@ ALLOWED = {
     "models": {"geometry", "ops", "layers", "data", "metrics"},
     "callbacks": {"geometry", "data", "visualization"},
     "_overlays": set(),
-    "visualization": {"_overlays"},
+    "_legends": {"_overlays"},
+    "visualization": {"_overlays", "_legends"},
     "inference": {
         "geometry",
         "ops",

@@ -39,13 +39,13 @@ class PredictionGallery(keras.callbacks.Callback):
     Args:
         images: Whole images `(height, width, channels)`: an array, or a list
             of arrays or paths, which may be of different sizes.
-        directory: Folder to write to; made if missing.
-        every: Draw after the first epoch and after every so many.
         targets: What is true, to be shown between image and prediction: masks
             `(height, width)` or their paths, where pixels of the model's
             `ignore_value` stay without colour; for counting arrays `(n, 2)` of
             points `(y, x)` in pixels; for detection dicts of `boxes` `(n, 4)`,
             xyxy in pixels, and `labels` `(n,)`.
+        directory: Folder to write to; made if missing.
+        every: Draw after the first epoch and after every so many.
 
     Raises:
         ValueError: If there are no images, targets are not as many, `every`
@@ -56,13 +56,13 @@ class PredictionGallery(keras.callbacks.Callback):
 
     ```python
     gallery = keras_patching.callbacks.PredictionGallery(
-        ["field/images/new.jpg"], "gallery", every=5
+        ["field/images/new.jpg"], directory="gallery", every=5
     )
     model.fit(train, epochs=20, callbacks=[gallery])
     ```
     """
 
-    def __init__(self, images, directory, every=1, targets=None):
+    def __init__(self, images, targets=None, directory="gallery", every=1):
         super().__init__()
         if len(images) == 0:
             raise ValueError("There must be at least one image. Received: 0")

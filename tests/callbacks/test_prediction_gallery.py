@@ -57,7 +57,12 @@ def test_pictures_are_written_after_the_first_and_every_nth_epoch(
 ):
     images, _ = full_images(data)
     folder = tmp_path / "new" / "gallery"
-    fit(make_model(), data, 5, PredictionGallery(images, folder, every=2))
+    fit(
+        make_model(),
+        data,
+        5,
+        PredictionGallery(images, directory=folder, every=2),
+    )
     assert sorted(path.name for path in folder.iterdir()) == [
         f"epoch_{epoch:03}_{index}.png"
         for epoch in (1, 2, 4)
@@ -73,8 +78,8 @@ def test_targets_are_shown_between_image_and_prediction(data, tmp_path):
     model = make_model(ignore_value=7)
     masks[1][:] = 7
     for path, gallery in (
-        ("without", PredictionGallery(images, tmp_path / "without")),
-        ("with", PredictionGallery(images, tmp_path / "with", 1, masks)),
+        ("without", PredictionGallery(images, None, tmp_path / "without")),
+        ("with", PredictionGallery(images, masks, tmp_path / "with")),
     ):
         fit(model, data, 1, gallery)
         assert len(list((tmp_path / path).iterdir())) == 2
@@ -97,7 +102,7 @@ def test_paths_are_read(data, tmp_path):
             model,
             data,
             1,
-            PredictionGallery(args[0], tmp_path / folder, 1, args[1]),
+            PredictionGallery(*args, tmp_path / folder),
         )
     np.testing.assert_array_equal(
         read_image(tmp_path / "a" / "epoch_001_0.png"),
@@ -109,7 +114,7 @@ def test_training_goes_on_with_the_weights_it_had(data, tmp_path):
     model, twin = make_model(), make_model()
     twin.set_weights(model.get_weights())
     images, masks = full_images(data)
-    fit(model, data, 3, PredictionGallery(images, tmp_path, 1, masks))
+    fit(model, data, 3, PredictionGallery(images, masks, tmp_path))
     fit(twin, data, 3)
     for ours, other in zip(
         model.get_weights(), twin.get_weights(), strict=True
@@ -125,7 +130,7 @@ def test_the_output_itself_is_shown_where_it_is_no_mask(data, tmp_path):
     model.compile("sgd", "mse")
     images, _ = full_images(data)
     x, y = data
-    gallery = PredictionGallery(images, tmp_path)
+    gallery = PredictionGallery(images, None, tmp_path)
     fit(model, (x / 255.0, y[..., None]), 1, gallery)
     assert read_image(tmp_path / "epoch_001_0.png")[-48:, -16:].std() > 10
 
@@ -150,7 +155,7 @@ def test_located_objects_are_ringed_beside_the_heatmap(tmp_path):
     image[10, 30] = 200
     model = make_counting_model()
     for folder, targets in (("2", None), ("1", [np.array([[40.0, 5.5]])])):
-        gallery = PredictionGallery([image], tmp_path / folder, 1, targets)
+        gallery = PredictionGallery([image], targets, tmp_path / folder)
         draw(model, gallery)
     picture = read_image(tmp_path / "1" / "epoch_001_0.png")[-48:]
     panels = [picture[:, start : start + 40] for start in range(0, 176, 44)]
@@ -195,7 +200,7 @@ def test_found_boxes_are_drawn_beside_the_true_ones(tmp_path):
     image[34, 22] = 200
     truth = {"boxes": np.array([[3.0, 5, 20, 15]]), "labels": np.array([0])}
     for folder, targets in (("2", None), ("1", [truth])):
-        gallery = PredictionGallery([image], tmp_path / folder, 1, targets)
+        gallery = PredictionGallery([image], targets, tmp_path / folder)
         draw(make_detection_model(), gallery)
     picture = read_image(tmp_path / "1" / "epoch_001_0.png")[-48:]
     plain, true, found = (picture[:, n : n + 40] for n in (0, 44, 88))
@@ -212,14 +217,16 @@ def test_found_boxes_are_drawn_beside_the_true_ones(tmp_path):
 
 def test_models_of_several_outputs_are_refused(tmp_path):
     net = make_detection_model().patch_model
-    gallery = PredictionGallery([np.zeros((16, 16, 3), "uint8")], tmp_path)
+    gallery = PredictionGallery(
+        [np.zeros((16, 16, 3), "uint8")], directory=tmp_path
+    )
     with pytest.raises(ValueError, match="dict of 1 outputs"):
         draw(PatchedModel(net, patch_size=16), gallery)
 
 
 def test_targets_that_are_no_points_are_refused(tmp_path):
     image = np.zeros((16, 16, 3), "uint8")
-    gallery = PredictionGallery([image], tmp_path, 1, [image[..., 0]])
+    gallery = PredictionGallery([image], [image[..., 0]], tmp_path)
     with pytest.raises(ValueError, match=r"\(n, 2\).* Received: shape="):
         draw(make_counting_model(), gallery)
 
@@ -230,4 +237,4 @@ def test_targets_that_are_no_points_are_refused(tmp_path):
 )
 def test_impossible_arguments_are_refused(images, every, targets, tmp_path):
     with pytest.raises(ValueError, match="Received"):
-        PredictionGallery(images, tmp_path, every, targets)
+        PredictionGallery(images, targets, tmp_path, every)
