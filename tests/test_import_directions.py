@@ -11,12 +11,13 @@ TASKS = ("segmentation", "counting", "detection")
 # What each part may import of the package, itself aside.
 ALLOWED = {
     "_backend": set(),
+    "_checks": set(),
     "geometry": set(),
     "ops": {"geometry"},
     "layers": {"geometry", "ops"},
     "data": {"geometry"},
-    "metrics": set(),
-    "models": {"geometry", "ops", "layers", "data", "metrics"},
+    "metrics": {"_checks"},
+    "models": {"_checks", "geometry", "ops", "layers", "data", "metrics"},
     "callbacks": {"geometry", "data", "visualization"},
     "_overlays": set(),
     "_legends": {"_overlays"},

@@ -49,6 +49,34 @@ def test_errors_of_counts_are_per_image_and_per_object():
     assert np.isnan(count_errors([1.0], [0])["count_relative_error"])
 
 
+@pytest.mark.parametrize(
+    ("points", "truth", "tolerance", "message"),
+    [
+        ([[[1, 2]]], [[[1, 2]]], -1, "`tolerance`.*tolerance=-1"),
+        ([[[1, 2]]], [[[1, 2]]], None, "`tolerance`"),
+        ([[[1, 2, 3, 4]]], [[[1, 2]]], 3, r"\(n, 2\).*points\[0\]"),
+        ([[1, 2]], [[[1, 2]]], 3, r"\(n, 2\).*points\[0\]"),
+        ([[[1, 2]]], [[[np.nan, 2]]], 3, r"true_points\[0\]"),
+        ([[[1, 2]]], [], 3, "1 and 0"),
+    ],
+)
+def test_places_that_cannot_be_compared_are_refused(
+    points, truth, tolerance, message
+):
+    with pytest.raises(ValueError, match=message):
+        localization_scores(points, truth, tolerance)
+
+
+def test_a_tolerance_of_0_is_the_same_place():
+    points, truth = [[[1, 2], [5, 6]]], [[[1, 2], [5, 7]]]
+    assert localization_scores(points, truth, tolerance=0)["recall"] == 0.5
+
+
+def test_a_count_that_is_not_a_number_is_refused():
+    with pytest.raises(ValueError, match="finite"):
+        count_errors([np.nan], [1])
+
+
 def test_counts_of_different_images_are_refused():
     with pytest.raises(ValueError, match="one number per image"):
         count_errors([1, 2], [1])
@@ -170,3 +198,34 @@ def test_boxes_of_different_images_are_refused():
         average_precision([ONE, ONE], [ONE])
     with pytest.raises(ValueError, match=r"as many scores.*0 and 1"):
         average_precision([{**ONE, "scores": []}], [ONE])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"boxes": [[5, 5, 2, 2]]}, "not, say, a corner and a size"),
+        ({"boxes": [[0, 0, np.inf, 2]]}, "finite"),
+        ({"boxes": [0, 0, 5, 5]}, r"\(n, 4\)"),
+        ({"boxes": [[0, 0, 5, 5, 1]]}, r"\(n, 4\)"),
+        ({"scores": [np.nan]}, "NaN"),
+    ],
+)
+def test_boxes_that_are_none_are_refused(change, message):
+    with pytest.raises(ValueError, match=message) as error:
+        average_precision([{**ONE, **change}], [ONE])
+    assert "detections[0]" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {"iou_thresholds": (50,)},
+        {"iou_thresholds": (np.nan,)},
+        {"max_detections": -1},
+        {"max_detections": 2.5},
+    ],
+)
+def test_thresholds_that_mean_nothing_are_refused(kwargs):
+    ((name, _),) = kwargs.items()
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        average_precision([ONE], [ONE], **kwargs)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_patching._checks import check_distance
+
 
 def count_errors(counts, true_counts):
     """Compare numbers of objects per image.
@@ -17,7 +19,7 @@ def count_errors(counts, true_counts):
         spoil (not a number where there are none at all).
 
     Raises:
-        ValueError: If they are not as many, or none.
+        ValueError: If they are not as many, or none, or not finite.
 
     Example:
     >>> count_errors([9.0, 22.0], [10, 20])
@@ -29,6 +31,11 @@ def count_errors(counts, true_counts):
         raise ValueError(
             "Counts must be one number per image, as many as true ones. "
             f"Received: shapes {counts.shape} and {true_counts.shape}"
+        )
+    if not np.isfinite([counts, true_counts]).all():
+        raise ValueError(
+            "Counts must be finite numbers. "
+            f"Received: counts={counts}, true_counts={true_counts}"
         )
     errors = np.abs(counts - true_counts)
     total = true_counts.sum()
@@ -49,21 +56,31 @@ def localization_scores(points, true_points, tolerance):
     Args:
         points: List of arrays `(n, 2)` of `(y, x)`, one per image.
         true_points: The true ones, in the same order of images.
-        tolerance: Distance in pixels.
+        tolerance: Distance in pixels; 0 is the same place.
 
     Returns:
         Dict of floats over all images: `precision`, hits per found point;
         `recall`, hits per true point; and `f1`, their harmonic mean. What has
         nothing to be measured on is 0.
 
+    Raises:
+        ValueError: If the images are not as many, points are not pairs of
+            finite numbers, or `tolerance` is negative.
+
     Example:
     >>> localization_scores([[[5, 5], [9, 9]]], [[[5, 6]]], tolerance=2)
     {'precision': 0.5, 'recall': 1.0, 'f1': 0.6666666666666666}
     """
+    tolerance = check_distance(tolerance, "tolerance")
+    if len(points) != len(true_points):
+        raise ValueError(
+            "Scoring needs points of as many images. "
+            f"Received: {len(points)} and {len(true_points)}"
+        )
     hits = found = true = 0
-    for ours, theirs in zip(points, true_points, strict=True):
-        ours = np.asarray(ours, "float64").reshape(-1, 2)
-        theirs = np.asarray(theirs, "float64").reshape(-1, 2)
+    for index, pair in enumerate(zip(points, true_points, strict=True)):
+        ours = _as_points(pair[0], f"points[{index}]")
+        theirs = _as_points(pair[1], f"true_points[{index}]")
         hits += _count_hits(ours, theirs, tolerance)
         found += len(ours)
         true += len(theirs)
@@ -72,6 +89,18 @@ def localization_scores(points, true_points, tolerance):
         "recall": hits / max(true, 1),
         "f1": 2 * hits / max(found + true, 1),
     }
+
+
+def _as_points(points, name):
+    array = np.asarray(points, "float64")
+    if not array.size:
+        return array.reshape(0, 2)
+    if array.ndim != 2 or array.shape[1] != 2 or not np.isfinite(array).all():
+        raise ValueError(
+            "The points of an image must be an array (n, 2) of (y, x), finite "
+            f"numbers. Received: {name}={points!r}"
+        )
+    return array
 
 
 def _count_hits(points, true_points, tolerance):

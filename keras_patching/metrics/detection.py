@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_patching._checks import check_share
+
 # Spaced as COCO does, to the last bit: an overlap may equal a threshold.
 COCO_IOU_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
 _RECALLS = np.linspace(0, 1, 101)
@@ -44,7 +46,8 @@ def average_precision(
 
     Raises:
         ValueError: If the images are not as many, or their scores, labels and
-            boxes.
+            boxes; a box is not x1 <= x2, y1 <= y2 of finite numbers, a score
+            not a number, or a threshold not from 0 to 1.
 
     Example:
     >>> truth = {"boxes": [[0, 0, 9, 9], [20, 0, 29, 9]], "labels": [0, 0]}
@@ -53,9 +56,18 @@ def average_precision(
     {'ap50': 0.504950495049505}
     """
     _check_as_many("images", detections, truths)
-    detections = [_checked(d, ("scores", "labels")) for d in detections]
-    truths = [_checked(truth, ("labels",)) for truth in truths]
-    thresholds = np.asarray(iou_thresholds, "float64")
+    _check_max_detections(max_detections)
+    detections = [
+        _checked(each, ("scores", "labels"), f"detections[{index}]")
+        for index, each in enumerate(detections)
+    ]
+    truths = [
+        _checked(each, ("labels",), f"truths[{index}]")
+        for index, each in enumerate(truths)
+    ]
+    thresholds = np.array(
+        [check_share(each, "iou_thresholds") for each in iou_thresholds]
+    )
     classes = np.unique([label for t in truths for label in t["labels"]])
     per_class = [
         _precision_of_class(
@@ -89,13 +101,52 @@ def _check_as_many(what, first, second):
         )
 
 
-def _checked(image, names):
+def _check_max_detections(number):
+    if number is not None and not (
+        hasattr(number, "__index__") and number >= 0
+    ):
+        raise ValueError(
+            "`max_detections` must be an integer of at least 0, or None. "
+            f"Received: max_detections={number!r}"
+        )
+
+
+def _checked(image, names, place):
     """Return the boxes of an image and what belongs to them, as arrays."""
-    arrays = {"boxes": np.asarray(image["boxes"], "float64").reshape(-1, 4)}
+    missing = [name for name in ("boxes", *names) if name not in image]
+    if missing:
+        raise ValueError(
+            f"Boxes of an image are a dict of boxes and {' and '.join(names)}. "
+            f"Received: {place} without {missing}"
+        )
+    arrays = {"boxes": _as_boxes(image["boxes"], place)}
     for name in names:
         arrays[name] = np.asarray(image[name]).reshape(-1)
         _check_as_many(f"{name} as boxes", arrays[name], arrays["boxes"])
+    if np.isnan(arrays.get("scores", np.zeros(0)).astype("float64")).any():
+        raise ValueError(f"Scores must be numbers. Received: {place} has NaN")
     return arrays
+
+
+def _as_boxes(boxes, place):
+    boxes = np.asarray(boxes, "float64")
+    if not boxes.size:
+        return boxes.reshape(0, 4)
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(
+            "Boxes of an image must be an array (n, 4) of x1, y1, x2, y2. "
+            f"Received: {place} has boxes of shape {boxes.shape}"
+        )
+    right = (boxes[:, :2] <= boxes[:, 2:]).all(axis=1)
+    right &= np.isfinite(boxes).all(axis=1)
+    if not right.all():
+        index = int(np.argmin(right))
+        raise ValueError(
+            "Boxes must be x1, y1, x2, y2 in pixels, finite, with x1 <= x2 "
+            "and y1 <= y2; not, say, a corner and a size. "
+            f"Received: {place} has boxes[{index}]={boxes[index].tolist()}"
+        )
+    return boxes
 
 
 def _best_of_class(detections, label, max_detections):

@@ -6,11 +6,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_patching._checks import check_distance, check_share
 from keras_patching.metrics import count_errors, localization_scores
 from keras_patching.models.counting import loaders
 from keras_patching.models.counting.density_map_loss import DensityMapLoss
 from keras_patching.models.counting.heatmap_labels import check_positive
 from keras_patching.models.counting.peaks import find_peaks
+from keras_patching.models.prediction_checks import check_predictions
 from keras_patching.models.task_model import TaskModel, check_images
 from keras_patching.models.unet import unet
 from keras_patching.ops.heatmaps import count
@@ -200,7 +202,11 @@ class HeatmapObjectCountingModel(TaskModel):
 
         Returns:
             float32 `(batch,)`, the number of objects in each image.
+
+        Raises:
+            ValueError: If it is no such array, or holds NaN.
         """
+        heatmaps = _check_heatmaps(heatmaps)
         return ops.convert_to_numpy(count(ops.convert_to_tensor(heatmaps)))
 
     def locate(self, heatmaps, min_score=0.3, min_distance=None):
@@ -208,10 +214,11 @@ class HeatmapObjectCountingModel(TaskModel):
 
         Args:
             heatmaps: Array `(batch, height, width, 1)` as `predict` gives it.
-            min_score: Lowest score of an object. A score is the height of a
-                maximum over that of one object that stands alone.
+            min_score: Lowest score of an object, from 0 to 1. A score is the
+                height of a maximum over that of one object that stands alone;
+                it is above 0.
             min_distance: Objects are at least so many pixels apart; `None` is
-                `density_map_sigma`.
+                `density_map_sigma`, 0 keeps every local maximum.
 
         Returns:
             List with a pair `(points, scores)` per image: float32 `(n, 2)`,
@@ -219,13 +226,20 @@ class HeatmapObjectCountingModel(TaskModel):
             fewer points than the count says: objects that lie closer than
             their Gaussians are wide have one maximum.
 
+        Raises:
+            ValueError: If `heatmaps` is no such array, or holds NaN; or a
+                number is not as above.
+
         Example:
         >>> points, scores = model.locate(heatmaps)[0]
         """
-        scores = np.asarray(heatmaps, "float32")
-        scores = scores * np.float32(_peak_area(self.density_map_sigma))
-        distance = min_distance or self.density_map_sigma
-        return find_peaks(scores, min_score, distance)
+        min_score = check_share(min_score, "min_score")
+        if min_distance is None:
+            min_distance = self.density_map_sigma
+        min_distance = check_distance(min_distance, "min_distance")
+        scores = _check_heatmaps(heatmaps).astype("float32")
+        scores *= np.float32(_peak_area(self.density_map_sigma))
+        return find_peaks(scores, min_score, min_distance)
 
     def evaluate_full_images(self, images, targets, tolerance=None):
         """Predict whole images one by one and compare them with their points.
@@ -236,7 +250,7 @@ class HeatmapObjectCountingModel(TaskModel):
             targets: Their points, arrays `(n, 2)` of `(y, x)` in pixels, as
                 `read_points` gives them.
             tolerance: How far a found point may be from a true one, in pixels;
-                `None` is twice `density_map_sigma`.
+                `None` is twice `density_map_sigma`, 0 the same place.
 
         Returns:
             Dict of floats: `count_mae` and `count_relative_error` as of
@@ -250,7 +264,8 @@ class HeatmapObjectCountingModel(TaskModel):
             counts.append(self.decode_predictions(heatmaps)[0])
             places.append(self.locate(heatmaps)[0][0])
         true_counts = [len(points) for points in targets]
-        tolerance = tolerance or 2 * self.density_map_sigma
+        if tolerance is None:
+            tolerance = 2 * self.density_map_sigma
         return {
             **count_errors(counts, true_counts),
             **localization_scores(places, targets, tolerance),
@@ -267,6 +282,11 @@ class HeatmapObjectCountingModel(TaskModel):
 def _peak_area(sigma):
     """One over the height of a Gaussian of mass 1, in pixels."""
     return 2 * math.pi * sigma**2
+
+
+def _check_heatmaps(heatmaps):
+    shape = "batch", "height", "width", 1
+    return check_predictions(heatmaps, shape, "`predict` of this model")
 
 
 def _check_head(patch_model):

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_patching.data.image_io import read_mask
+from keras_patching.models.prediction_checks import check_predictions
 from keras_patching.models.segmentation import loaders
 from keras_patching.models.segmentation.segmentation_loss import (
     ACTIVATIONS,
@@ -13,6 +14,8 @@ from keras_patching.models.segmentation.segmentation_loss import (
 )
 from keras_patching.models.task_model import TaskModel, check_images
 from keras_patching.models.unet import unet
+
+_ROUNDING = 0.01  # of narrow floats
 
 
 @keras.saving.register_keras_serializable(package="keras_patching")
@@ -161,14 +164,41 @@ class SemanticSegmentationModel(TaskModel):
         Returns:
             Numpy array of shape `(batch, height, width)`, the class of each
             pixel in the smallest unsigned integer type.
+
+        Raises:
+            ValueError: If it is no such array, holds NaN, or values outside of
+                0 to 1 where the model ends in probabilities.
         """
-        predictions = np.asarray(predictions)
+        predictions = self._check_predictions(predictions)
         if predictions.shape[-1] == 1:
             threshold = 0.5 if self.activation == "sigmoid" else 0.0
             classes = predictions[..., 0] > threshold
         else:
             classes = np.argmax(predictions, axis=-1)
         return classes.astype(np.min_scalar_type(self.num_classes - 1))
+
+    def _check_predictions(self, predictions):
+        """Return predictions as an array, if they are of a model like this."""
+        shape = getattr(self.patch_model, "output_shape", None)
+        channels = shape[-1] if isinstance(shape, tuple) else None
+        if channels is None:
+            channels = "classes"
+        predictions = check_predictions(
+            predictions,
+            ("batch", "height", "width", channels),
+            "`predict` of this model",
+        )
+        if self.activation == "linear" or not predictions.size:
+            return predictions
+        lowest, highest = float(predictions.min()), float(predictions.max())
+        if not -_ROUNDING <= lowest <= highest <= 1 + _ROUNDING:
+            raise ValueError(
+                f"'{self.name}' ends in {self.activation}, so its predictions "
+                "are probabilities from 0 to 1; these look like logits. Make "
+                'the model with `activation="linear"` if it gives these. '
+                f"Received: values from {lowest:g} to {highest:g}"
+            )
+        return predictions
 
     def evaluate_full_images(self, images, targets):
         """Predict whole images one by one and compare them with their masks.

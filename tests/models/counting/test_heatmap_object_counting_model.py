@@ -120,6 +120,95 @@ def test_maxima_are_the_places_of_objects():
     assert nothing[0].shape == (0, 2)
 
 
+def spikes(*places, size=(30, 40)):
+    """A heatmap whose scores are 1, 0.9, ... at single pixels."""
+    heatmap = np.zeros((1, *size, 1), "float32")
+    for number, (y, x) in enumerate(places):
+        heatmap[0, y, x] = (1 - number / 10) / (2 * np.pi * SIGMA**2)
+    return heatmap
+
+
+@pytest.mark.parametrize(
+    ("other", "min_distance", "number"),
+    [
+        ((10, 12), 0, 2),
+        ((10, 12), None, 2),  # sigma: exactly so far apart
+        ((10, 12), 2.5, 1),
+        ((13, 13), 4, 2),  # further apart than 4, in the corner of a square
+        ((13, 12), 4, 1),
+        ((10, 13), 2.6, 2),
+    ],
+)
+def test_objects_are_as_far_apart_as_is_asked_for(other, min_distance, number):
+    model = kp.HeatmapObjectCountingModel(small_net(), SIGMA)
+    heatmap = spikes((10, 10), other)
+    points, _ = model.locate(heatmap, min_distance=min_distance)[0]
+    assert len(points) == number
+
+
+def test_pixels_of_one_maximum_are_one_object_and_empty_ones_none():
+    model = kp.HeatmapObjectCountingModel(small_net(), SIGMA)
+    between = density_map([(12.5, 20.5)], (30, 40), SIGMA)[None, ..., None]
+    points, _ = model.locate(between, min_distance=0)[0]
+    assert len(points) == 1
+    points, _ = model.locate(spikes((3, 3)), min_score=0)[0]
+    assert points.tolist() == [[3, 3]]
+
+
+def test_a_tolerance_of_nothing_is_the_same_place():
+    image = np.zeros((16, 16, 3), "uint8")
+    net = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Conv2D(1, 1)]
+    )
+    net.layers[-1].set_weights([np.ones((1, 1, 3, 1)), np.zeros(1)])
+    model = kp.HeatmapObjectCountingModel(
+        net, SIGMA, patch_size=16, density_scale=1
+    )
+    image[5, 5] = 1
+    truth = [np.array([[5.0, 6.0]])]
+    assert model.evaluate_full_images([image], truth)["f1"] == 1
+    scores = model.evaluate_full_images([image], truth, tolerance=0)
+    assert scores["f1"] == 0
+
+
+@pytest.mark.parametrize(
+    ("heatmaps", "message"),
+    [
+        (np.zeros((8, 8, 1)), r"predictions\[None\].*\(8, 8, 1\)"),
+        (np.zeros((1, 8, 8)), r"\(batch, height, width, 1\)"),
+        (np.zeros((1, 8, 8, 3)), r"shape \(1, 8, 8, 3\)"),
+        (np.full((1, 8, 8, 1), np.nan), "64 of 64 values are NaN"),
+        ([np.zeros((1, 8, 8, 1)), np.zeros((1, 9, 8, 1))], "one size"),
+        ("cells", "a str"),
+        (None, "a NoneType"),
+    ],
+)
+def test_what_is_no_heatmap_is_neither_counted_nor_searched(heatmaps, message):
+    model = kp.HeatmapObjectCountingModel(small_net(), SIGMA)
+    for use in (model.decode_predictions, model.locate):
+        with pytest.raises(ValueError, match=message):
+            use(heatmaps)
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {"min_score": 30},
+        {"min_score": -0.1},
+        {"min_score": None},
+        {"min_score": np.nan},
+        {"min_distance": -1},
+        {"min_distance": "4"},
+        {"min_distance": np.inf},
+    ],
+)
+def test_thresholds_that_mean_nothing_are_refused(kwargs):
+    model = kp.HeatmapObjectCountingModel(small_net(), SIGMA)
+    ((name, _),) = kwargs.items()
+    with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}="):
+        model.locate(spikes((3, 3)), **kwargs)
+
+
 def test_the_scale_is_fixed_when_training_begins():
     model = kp.HeatmapObjectCountingModel(small_net(), patch_size=16)
     image = np.full((1, 16, 16, 3), 100, "uint8")

@@ -87,6 +87,30 @@ def test_every_head_is_recognised_trained_and_decoded(
     assert (predicted == masks).mean() > 0.9
 
 
+@pytest.mark.parametrize(
+    ("predictions", "message"),
+    [
+        (np.full((8, 8, 2), 0.5), r"predictions\[None\].*\(8, 8, 2\)"),
+        (np.zeros((1, 8, 8), "uint8"), r"\(batch, height, width, 2\)"),
+        (np.full((1, 8, 8, 3), 0.5), r"shape \(1, 8, 8, 3\)"),
+        (np.full((1, 8, 8, 2), np.nan), "128 of 128 values are NaN"),
+        (np.full((1, 8, 8, 2), -3.0), r'activation="linear".*-3 to -3'),
+        (np.full((1, 8, 8, 2), 1.5), "look like logits"),
+        (np.zeros((1, 8, 8, 2), object), "numbers"),
+    ],
+)
+def test_what_is_no_prediction_is_not_decoded(predictions, message):
+    model = SemanticSegmentationModel(2, head(2, "softmax"))
+    with pytest.raises(ValueError, match=message):
+        model.decode_predictions(predictions)
+
+
+def test_a_model_of_logits_decodes_the_logits_that_another_refuses():
+    logits = np.array([[[[-3.0, 5.0]]]])
+    model = SemanticSegmentationModel(2, head(2, None), activation="linear")
+    assert model.decode_predictions(logits).tolist() == [[[1]]]
+
+
 def test_an_activation_layer_and_nested_models_are_looked_into():
     inner = head(3, None)
     outer = keras.Sequential([inner, keras.layers.Softmax()])
