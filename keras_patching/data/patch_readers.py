@@ -15,7 +15,7 @@ from keras_patching.data.planned_patches import (
     label_planned,
     plan_patches,
 )
-from keras_patching.data.shard_pool import ShardPool, max_open_files
+from keras_patching.data.shard_pool import ShardPool
 
 # Kinds of which patches have different numbers, and their name in a batch.
 PADDED_KINDS = {"boxes": "boxes", "box_labels": "labels"}
@@ -37,7 +37,7 @@ def open_readers(path, manifest, sources):
     """
     readers = {}
     for kind in manifest.fed_kinds:
-        place = _place(kind, path, manifest, sources)
+        place = _place(kind, path, sources)
         if kind == "windows":
             readers[kind] = WindowReader(
                 *place,
@@ -81,7 +81,7 @@ def open_redrawn(path, manifest, sources, number):
         labels.append(label_planned(boxes, classes, plan, manifest.patch_size))
     readers = {
         "windows": WindowReader(
-            *_place("windows", path, manifest, sources),
+            *_place("windows", path, sources),
             [[patch.origin for patch in plan] for plan in plans],
             [[patch.augmentation for patch in plan] for plan in plans],
             manifest.patch_size,
@@ -96,10 +96,9 @@ def open_redrawn(path, manifest, sources, number):
     return readers
 
 
-def _place(kind, path, manifest, sources):
-    """Give folder, records and number of open files of a kind's reader."""
-    records = [source.shards[kind] for source in sources]
-    return path.parent, records, max_open_files() // len(manifest.fed_kinds)
+def _place(kind, path, sources):
+    """Give folder and records of a kind's reader."""
+    return path.parent, [source.shards[kind] for source in sources]
 
 
 def _most(kind, manifest):
@@ -136,11 +135,10 @@ class StackedReader:
     Args:
         directory: Folder of the cache.
         records: `ShardRecord` per source.
-        limit: How many shards may be mapped at once.
     """
 
-    def __init__(self, directory, records, limit):
-        self._pool = ShardPool(directory / SHARD_FOLDER, records, limit)
+    def __init__(self, directory, records):
+        self._pool = ShardPool(directory / SHARD_FOLDER, records)
         self._shape, self._dtype = records[0].shape[1:], records[0].dtype
 
     def read(self, sources, rows):
@@ -162,12 +160,12 @@ class PaddedReader:
     """Reads labels of which each source has another number per patch.
 
     Args:
-        directory, records, limit: As for `StackedReader`.
+        directory, records: As for `StackedReader`.
         most: Number of labels that all patches are padded to.
     """
 
-    def __init__(self, directory, records, limit, most):
-        self._pool = ShardPool(directory / SHARD_FOLDER, records, limit)
+    def __init__(self, directory, records, most):
+        self._pool = ShardPool(directory / SHARD_FOLDER, records)
         self._records = records
         self._shape = (most, *records[0].shape[2:])
         self._dtype = records[0].dtype
@@ -209,7 +207,7 @@ class WindowReader:
     """Cuts patches out of whole images, and augments them, as planned.
 
     Args:
-        directory, records, limit: As for `StackedReader`; a shard holds one
+        directory, records: As for `StackedReader`; a shard holds one
             whole image.
         origins: Pairs `(y, x)` per patch, per source.
         augmentations: What is done to each patch, per source.
@@ -221,13 +219,12 @@ class WindowReader:
         self,
         directory,
         records,
-        limit,
         origins,
         augmentations,
         patch_size,
         value_range,
     ):
-        self._pool = ShardPool(directory / SHARD_FOLDER, records, limit)
+        self._pool = ShardPool(directory / SHARD_FOLDER, records)
         self._records = records
         self._origins = origins
         self._augmentations = augmentations

@@ -1,4 +1,6 @@
 import concurrent.futures
+import contextlib
+import gc
 import os
 import pathlib
 import pickle
@@ -7,13 +9,18 @@ import keras
 import numpy as np
 import pytest
 
-from keras_patching.data import patch_readers
+from keras_patching.data import shard_pool
 from keras_patching.data.image_io import list_images, write_image
 from keras_patching.data.patch_cache import PatchCache
 from keras_patching.data.patching_sequence import PatchingSequence
 from keras_patching.data.shard_builder import ShardPlan, Source
 from keras_patching.data.tiling import cut_patches, plan_image_shard
 from keras_patching.geometry import PatchGrid
+
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None
 
 PATCH = (4, 4)
 
@@ -213,7 +220,7 @@ def test_fit_meets_each_patch_once_per_epoch(manifest, workers):
 def test_threads_read_the_same_patches(manifest, monkeypatch):
     expected = ids(PatchingSequence(manifest, batch_size=1, seed=0)).tolist()
     for limit in (2, 6, 512):
-        monkeypatch.setattr(patch_readers, "max_open_files", lambda n=limit: n)
+        monkeypatch.setattr(shard_pool, "max_open_files", lambda n=limit: n)
         before = open_shards(manifest)  # by sequences that are not freed yet
         sequence = PatchingSequence(manifest, batch_size=1, seed=0)
         with concurrent.futures.ThreadPoolExecutor(8) as threads:
@@ -224,11 +231,48 @@ def test_threads_read_the_same_patches(manifest, monkeypatch):
 
 def test_more_shards_than_may_be_open_are_read(tmp_path, monkeypatch):
     manifest = make_cache(tmp_path / "images", count=40)
-    monkeypatch.setattr(patch_readers, "max_open_files", lambda: 10)
-    sequence = PatchingSequence(manifest, shuffle=False)
-    assert ids(sequence).tolist() == list(range(1, 161))
-    for images, labels in sequence:
-        np.testing.assert_array_equal(images[..., 0] * np.uint16(2), labels)
+    monkeypatch.setattr(shard_pool, "max_open_files", lambda: 10)
+    monkeypatch.setattr(shard_pool, "_files", shard_pool._OpenFiles())
+    sequences = [PatchingSequence(manifest, shuffle=False) for _ in range(3)]
+    for sequence in sequences:
+        assert ids(sequence).tolist() == list(range(1, 161))
+        for images, labels in sequence:
+            np.testing.assert_array_equal(images[..., 0] * np.uint16(2), labels)
+    assert open_shards(manifest) == 10
+    del sequence, sequences
+    gc.collect()
+    assert open_shards(manifest) == 0
+
+
+@contextlib.contextmanager
+def few_files_left(number):
+    """Leave so many file descriptors to this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    taken = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        for _ in range(number):
+            os.close(taken.pop())
+        yield
+    finally:
+        for file in taken:
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.skipif(resource is None, reason="Windows counts otherwise")
+def test_a_process_that_runs_out_of_files_reads_on(tmp_path, monkeypatch):
+    manifest = make_cache(tmp_path / "images", count=40)
+    monkeypatch.setattr(shard_pool, "_files", shard_pool._OpenFiles())
+    sequences = [PatchingSequence(manifest, shuffle=False) for _ in range(2)]
+    with few_files_left(20):
+        for sequence in sequences:
+            assert ids(sequence).tolist() == list(range(1, 161))
+        os.close(os.open(os.devnull, os.O_RDONLY))  # some are left to others
+    assert open_shards(manifest) <= 10
 
 
 def test_batches_are_the_callers_own(manifest):
