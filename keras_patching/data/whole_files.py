@@ -34,17 +34,25 @@ def whole_file(path):
     name = f".{os.getpid()}-{secrets.token_hex(8)}.tmp{path.suffix}"
     temporary = path.with_name(name)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
+        with writing_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+@contextlib.contextmanager
+def writing_errors(path):
+    """Turn errors of writing a file into an `OutputError` that names it."""
+    try:
+        yield
     except OSError as error:
         raise OutputError(
             f"{path}: cannot be written ({error.strerror}). Free some space, "
             "make the folder writable, or write to another one."
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 def write_whole_image(path, array, palette=None):

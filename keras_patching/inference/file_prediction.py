@@ -18,26 +18,33 @@ What is written for a task is said by a module of its own, such as
 
 import csv
 import dataclasses
+import io
 import json
 import os
 import pathlib
 import time
 
-import keras
-
 from keras_patching.data.faults import raise_faults
 from keras_patching.data.image_io import list_images
+from keras_patching.data.printing import Progress, printable, say
 from keras_patching.data.whole_files import (
     OutputError,
     whole_file,
     write_whole_image,
+    writing_errors,
 )
 from keras_patching.inference import (
     counting_report,
     detection_report,
     segmentation_report,
 )
+from keras_patching.inference.model_digest import model_digest
 from keras_patching.inference.model_file import load_model_file, tell
+from keras_patching.inference.prediction_journal import (
+    Entry,
+    PredictionJournal,
+    SourceState,
+)
 from keras_patching.layers.automatic_overlap import another_tiling
 from keras_patching.models.counting import HeatmapObjectCountingModel
 from keras_patching.models.detection.object_detection_model import (
@@ -64,11 +71,14 @@ class FilePredictions:
         tables: Dict from the name of a further CSV file to its rows, of all
             images.
         faults: What was wrong, per image that failed; each names its file.
+        num_before: How many of the rows are of an earlier call that was
+            stopped.
     """
 
     rows: list[dict]
     tables: dict[str, list[dict]]
     faults: list[str]
+    num_before: int = 0
 
 
 def load_model(path):
@@ -113,7 +123,7 @@ def change_tiling(model, overlap=None, patch_size=None):
 def predict_files(
     model, paths, directory, overwrite=False, verbose=True, **options
 ):
-    """Predict image files and write what was found, one image at a time.
+    r"""Predict image files and write what was found, one image at a time.
 
     A segmentation model writes for `leaf.jpg` the class ids of its pixels as
     `masks/leaf.png`, the same over the image as `overlays/leaf.png`, and a row
@@ -130,15 +140,20 @@ def predict_files(
     and in `coco.json`, in the format of COCO, and their number, in all and per
     class, in `results.csv`.
 
-    An image that fails does not keep the others from being predicted.
+    An image that fails does not keep the others from being predicted. A call
+    that was stopped or killed, or in which images failed, goes on when it is
+    repeated: images whose results are in place are not predicted again, if
+    neither they, nor the model, nor the options have changed.
+
+    In tables, a byte of a file name that is not UTF-8 is written as `\xfc`.
 
     Args:
         model: A task model with a patch size.
         paths: Paths of image files and of folders of them, whose subfolders
-            are not searched.
+            are not searched; or one path.
         directory: Folder to write to.
         overwrite: Whether to replace results that are in it already.
-        verbose: Whether to show a progress bar.
+        verbose: Whether to show the progress.
         **options: Of a detection model `score_threshold=0.3`, the lowest score
             of a box.
 
@@ -148,8 +163,8 @@ def predict_files(
     Raises:
         ValueError: If the model is not of a task whose predictions can be
             written, its task does not take an option, two images have the
-            same name without suffix, a result is in place already, or the
-            folder cannot be written.
+            same name without suffix, the folder holds other results, or it
+            cannot be written.
 
     Example:
     >>> done = predict_files(model, ["field/new"], "field/found")
@@ -161,44 +176,91 @@ def predict_files(
     model.require_patch_size()
     images = find_images(paths)
     directory = pathlib.Path(directory)
-    if not overwrite:
-        _check_nothing_there(images, report, directory)
-    done = FilePredictions([], {name: [] for name in report.TABLES}, [])
-    progress = keras.utils.Progbar(
-        len(images), unit_name="image", verbose=int(verbose)
-    )
+    _check_no_image_is_replaced(images, report, directory)
+    journal = PredictionJournal(directory, _digest(model), options)
+    if overwrite:
+        journal.begin(replaces=True)
+    else:
+        _take_up(journal, images, report, directory)
+    num_before = len(journal.entries)
+    if verbose and num_before:
+        say(f"{num_before} of {len(images)} images were predicted before.")
+    tables = _Tables(journal, images, report, directory, model)
+    faults = []
+    progress = Progress(len(images) - num_before, "image", verbose)
     try:
         for stem, path in images.items():
+            if stem in journal.entries:
+                continue
             try:
-                found = _predict_file(
-                    model, report, path, directory, stem, options
+                source, arrays, row, rows = _predict_file(
+                    model, report, path, options
                 )
-                _add(done, path.name, *found)
+                journal.claim(stem)
+                outputs = _write_outputs(directory, stem, report, arrays)
+                entry = Entry(source, outputs, row, rows)
+                journal.add(stem, entry)
+                tables.add(entry)
             except OutputError:
                 raise
             except (ValueError, OSError, MemoryError) as error:
-                done.faults.append(_naming(path, error))
+                faults.append(printable(_naming(path, error)))
             progress.add(1)
     finally:
-        if done.rows:
-            _write_tables(done, report.TABLES, directory)
-            _write_documents(done, report.DOCUMENTS, directory, model)
-    return done
+        tables.write()
+    if not faults:
+        journal.remove()
+    return FilePredictions(*tables.content(), faults, num_before)
+
+
+def _digest(model):
+    channels = model.predictor.channels or model.image_channels
+    if channels and not model.built:
+        model.build((None, None, None, channels))
+    return model_digest(model)
+
+
+def _take_up(journal, images, report, directory):
+    """Keep of an earlier prediction what it has done and what still holds."""
+    journal.load()
+    kept, others = {}, []
+    for stem, entry in journal.entries.items():
+        path = images.get(stem)
+        if path is not None and entry.source.is_content_of(path):
+            if entry.is_in_place(directory):
+                kept[stem] = entry
+        elif path is None or os.path.abspath(path) != entry.source.path:
+            others.append(entry.source.path)
+    begun = journal.owned - journal.entries.keys() - images.keys()
+    raise_faults(
+        [printable(path) for path in [*others, *sorted(begun)]],
+        f"{directory}: holds a prediction that did not come to its end, also "
+        "of other images",
+        "Predict these too (what is done is not repeated), write to another "
+        "folder, or pass `--overwrite` (`overwrite=True`) to predict all that "
+        "you ask for again.",
+    )
+    journal.entries = kept
+    if not journal.replaces:
+        others = images.keys() - journal.owned
+        _check_nothing_there(others, report, directory, journal.exists)
 
 
 def find_images(paths):
     """Find the image files that paths stand for.
 
     Args:
-        paths: Paths of files and of folders.
+        paths: Paths of files and of folders, or one path.
 
     Returns:
         Dict from stem to `pathlib.Path`, in the order of the paths. What is
         not a folder is taken for a file, there or not.
 
     Raises:
-        ValueError: If two have the same stem; lists them.
+        ValueError: If there are none, or two have the same stem; lists them.
     """
+    if isinstance(paths, (str, os.PathLike)):
+        paths = [paths]
     by_stem = {}
     for path in map(pathlib.Path, paths):
         files = list_images(path).values() if path.is_dir() else [path]
@@ -207,13 +269,18 @@ def find_images(paths):
             same.setdefault(os.path.abspath(file), file)
     raise_faults(
         [
-            " and ".join(map(str, same.values()))
+            printable(" and ".join(map(str, same.values())))
             for same in by_stem.values()
             if len(same) > 1
         ],
         "Images of the same name would overwrite each other's results",
         "Predict them separately, each folder with an `--out` of its own.",
     )
+    if not by_stem:
+        raise ValueError(
+            "No images to predict. Pass paths of image files or of folders of "
+            "them. Received: paths=[]"
+        )
     return {
         stem: file for stem, same in by_stem.items() for file in same.values()
     }
@@ -240,27 +307,52 @@ def _check_options(options, report, model):
         )
 
 
-def _check_nothing_there(images, report, directory):
-    names = RESULTS, *report.TABLES, *report.DOCUMENTS
-    planned = [directory / name for name in names] + [
-        _output(directory, folder, stem, suffix)
-        for stem in images
-        for folder, suffix in report.OUTPUTS.items()
+def _check_nothing_there(stems, report, directory, are_tables_ours):
+    planned = [
+        directory / name
+        for stem in sorted(stems)
+        for name in _outputs(report, stem).values()
     ]
+    if not are_tables_ours:
+        names = RESULTS, *report.TABLES, *report.DOCUMENTS
+        planned = [*(directory / name for name in names), *planned]
     raise_faults(
-        [str(path) for path in planned if path.exists()],
+        [printable(path) for path in planned if path.exists()],
         f"{directory}: holds files that would be overwritten",
-        "Write to another folder, or pass `--overwrite` if you do not need "
-        "them.",
+        "Write to another folder, or pass `--overwrite` (`overwrite=True`) if "
+        "you do not need them.",
     )
 
 
-def _output(directory, folder, stem, suffix):
-    return directory / folder / f"{stem}{suffix}"
+def _check_no_image_is_replaced(images, report, directory):
+    """Refuse results that would be written over what they are of."""
+    sources = {os.path.realpath(path) for path in images.values()}
+    replaced = [
+        directory / name
+        for stem in images
+        for name in _outputs(report, stem).values()
+        if os.path.realpath(directory / name) in sources
+    ]
+    raise_faults(
+        [printable(path) for path in replaced],
+        f"{directory}: results would be written over images to predict",
+        "Write to another folder.",
+    )
 
 
-def _predict_file(model, report, path, directory, stem, options):
+def _outputs(report, stem):
+    """Give the paths in the folder of results, per key of `OUTPUTS`."""
+    return {
+        folder: f"{folder}/{stem}{suffix}"
+        for folder, suffix in report.OUTPUTS.items()
+    }
+
+
+def _predict_file(model, report, path, options):
+    source = SourceState.of(path, time.time_ns())
     image = model.read_image(path)
+    if not source.has_times_of(path):
+        raise ValueError(f"{path}: has changed while it was read. Run again.")
     started = time.perf_counter()
     try:
         prediction = report.predict(model, image, **options)
@@ -274,23 +366,29 @@ def _predict_file(model, report, path, directory, stem, options):
         ) from error
     seconds = time.perf_counter() - started
     arrays, columns, tables = report.describe(model, image, prediction)
-    for folder, suffix in report.OUTPUTS.items():
-        target = _output(directory, folder, stem, suffix)
-        write_whole_image(target, *arrays[folder])
+    name = {"image": printable(path.name)}
     height, width = image.shape[:2]
     row = {
+        **name,
         "height": height,
         "width": width,
         **columns,
         "seconds": round(seconds, 4),
     }
-    return row, tables
+    tables = {
+        table: [{**name, **each} for each in rows]
+        for table, rows in tables.items()
+    }
+    return source, arrays, row, tables
 
 
-def _add(done, image, row, tables):
-    done.rows.append({"image": image, **row})
-    for name, rows in tables.items():
-        done.tables[name].extend({"image": image, **each} for each in rows)
+def _write_outputs(directory, stem, report, arrays):
+    """Write the files of an image; give the bytes of each."""
+    sizes = {}
+    for folder, name in _outputs(report, stem).items():
+        write_whole_image(directory / name, *arrays[folder])
+        sizes[name] = (directory / name).stat().st_size
+    return sizes
 
 
 def _naming(path, error):
@@ -303,25 +401,82 @@ def _naming(path, error):
     return message if str(path) in message else f"{path}: {message}"
 
 
-def _write_tables(done, tables, directory):
-    _write_csv(directory / RESULTS, done.rows[0], done.rows)
-    for name, columns in tables.items():
-        _write_csv(directory / name, columns, done.tables[name])
+class _Tables:
+    """The tables and documents of all images that are done."""
 
+    # Part of the time that documents may take while images are predicted.
+    _SHARE = 0.05
 
-def _write_documents(done, documents, directory, model):
-    for name, make in documents.items():
-        content = make(model, done.rows, done.tables)
-        text = json.dumps(content, ensure_ascii=False)
-        with whole_file(directory / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    def __init__(self, journal, images, report, directory, model):
+        self._journal = journal
+        self._images = images
+        self._report = report
+        self._directory = directory
+        self._model = model
+        self._is_begun = False
+        self._documents_due = 0.0
+
+    def content(self):
+        """Give the rows of `results.csv` and a dict of those of the others."""
+        entries = self._journal.entries
+        done = [entries[stem] for stem in self._images if stem in entries]
+        return [entry.row for entry in done], {
+            name: [row for entry in done for row in entry.tables[name]]
+            for name in self._report.TABLES
+        }
+
+    def add(self, entry):
+        """Write the rows of one more image, which the journal has already."""
+        if not self._is_begun:
+            self.write()
+            return
+        _append_csv(self._directory / RESULTS, entry.row, [entry.row])
+        for name, columns in self._report.TABLES.items():
+            path = self._directory / name
+            _append_csv(path, columns, entry.tables[name])
+        if time.monotonic() >= self._documents_due:
+            self._write_documents(*self.content())
+
+    def write(self):
+        """Write all, in the order of the images."""
+        rows, tables = self.content()
+        if not rows:
+            return
+        _write_csv(self._directory / RESULTS, rows[0], rows)
+        for name, columns in self._report.TABLES.items():
+            _write_csv(self._directory / name, columns, tables[name])
+        self._write_documents(rows, tables)
+        self._is_begun = True
+
+    def _write_documents(self, rows, tables):
+        started = time.monotonic()
+        for name, make in self._report.DOCUMENTS.items():
+            content = make(self._model, rows, tables)
+            text = json.dumps(content, ensure_ascii=False)
+            with whole_file(self._directory / name) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        now = time.monotonic()
+        self._documents_due = now + (now - started) / self._SHARE
 
 
 def _write_csv(path, columns, rows):
-    with (
-        whole_file(path) as temporary,
-        open(temporary, "w", newline="", encoding="utf-8") as stream,
-    ):
-        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    with whole_file(path) as temporary, _open_csv(temporary, "w") as stream:
+        writer = _csv_writer(stream, columns)
         writer.writeheader()
         writer.writerows(rows)
+
+
+def _append_csv(path, columns, rows):
+    # In one piece, so that a kill hardly ever divides a row.
+    text = io.StringIO()
+    _csv_writer(text, columns).writerows(rows)
+    with writing_errors(path), _open_csv(path, "a") as stream:
+        stream.write(text.getvalue())
+
+
+def _open_csv(path, mode):
+    return open(path, mode, newline="", encoding="utf-8")
+
+
+def _csv_writer(stream, columns):
+    return csv.DictWriter(stream, columns, lineterminator="\n")

@@ -1,0 +1,213 @@
+"""What is done of a prediction of files, so that a killed one can go on.
+
+A line of JSON is added beside the results for each image: before its files are
+written, and after, with all that tables need of it. The first line says which
+model and options it is of. A prediction that comes to its end has no journal.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+
+from keras_patching.data.whole_files import writing_errors
+
+NAME = ".keras-patching-predict.jsonl"
+_VERSION = 1
+# Clocks of file systems are coarse: a file that changed twice within their
+# granularity has one modification time.
+_CLOCK_SLACK_NS = 2 * 10**9
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceState:
+    """What is known of an image file, to notice that it has changed.
+
+    Attributes:
+        path: Absolute path.
+        size, mtime_ns, ctime_ns: As `os.stat` gave them.
+        sha256: Hash of the content.
+        is_old: Whether it was so long unchanged that times tell of a change.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    sha256: str
+    is_old: bool
+
+    @classmethod
+    def of(cls, path, now_ns):
+        """Read the state of a file; `now_ns` is the time before."""
+        with open(path, "rb") as stream:
+            stat = os.fstat(stream.fileno())
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        return cls(
+            os.path.abspath(path),
+            stat.st_size,
+            stat.st_mtime_ns,
+            stat.st_ctime_ns,
+            sha256,
+            max(stat.st_mtime_ns, stat.st_ctime_ns) < now_ns - _CLOCK_SLACK_NS,
+        )
+
+    def has_times_of(self, path):
+        """Tell whether a file has this size and these times."""
+        stat = os.stat(path)
+        found = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+        return found == (self.size, self.mtime_ns, self.ctime_ns)
+
+    def is_content_of(self, path):
+        """Tell whether a file holds the same, wherever it lies now."""
+        try:
+            if self.is_old and self.has_times_of(path):
+                return True
+            with open(path, "rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError:
+            return False
+        return found == self.sha256
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What came of one image.
+
+    Attributes:
+        source: `SourceState` of the image.
+        outputs: Dict from path, relative to the folder, to bytes of each
+            file that was written.
+        row: Its row in `results.csv`, a dict.
+        tables: Dict from the name of a further table to rows, dicts.
+    """
+
+    source: SourceState
+    outputs: dict[str, int]
+    row: dict
+    tables: dict[str, list[dict]]
+
+    def is_in_place(self, directory):
+        """Tell whether all its files are there, of the bytes written."""
+        try:
+            return all(
+                (directory / name).stat().st_size == size
+                for name, size in self.outputs.items()
+            )
+        except OSError:
+            return False
+
+
+class PredictionJournal:
+    """The journal of a folder of results.
+
+    Args:
+        directory: `pathlib.Path` of the folder, which need not exist.
+        model: String that tells the model from others.
+        options: JSON-able dict of what else decides the results.
+
+    Attributes:
+        exists: Whether the folder has a journal.
+        owned: Names without suffix of the images whose files are ours.
+        replaces: Whether it was begun to replace whatever is in the folder.
+        entries: Dict from the name to `Entry`, of those that are done.
+    """
+
+    def __init__(self, directory, model, options):
+        self.path = directory / NAME
+        self._header = {
+            "format": "keras_patching.predictions",
+            "version": _VERSION,
+            "model": model,
+            "options": json.loads(json.dumps(options, default=float)),
+        }
+        self.exists = False
+        self.replaces = False
+        self.owned, self.entries = set(), {}
+
+    def load(self):
+        """Read what a prediction that has not ended has done.
+
+        Raises:
+            ValueError: If it is of another model or of other options.
+        """
+        lines = _read_lines(self.path)
+        if not lines:
+            return
+        header, *found = lines
+        self._check(header)
+        self.exists = True
+        self.replaces = header["replaces"]
+        for line in found:
+            stem = line.pop("image")
+            self.owned.add(stem)
+            if line:
+                source = SourceState(**line.pop("source"))
+                self.entries[stem] = Entry(source=source, **line)
+
+    def _check(self, header):
+        for key, what in (
+            ("format", "is not of this software"),
+            ("version", "is of another version of keras_patching"),
+            ("model", "is of another model, or of another tiling of it"),
+            ("options", f"has other options ({header.get('options')})"),
+        ):
+            if header.get(key) != self._header[key]:
+                raise ValueError(
+                    f"{self.path.parent}: holds a prediction that did not come "
+                    f"to its end and {what}. Repeat that one, write to another "
+                    "folder, or pass `--overwrite` (`overwrite=True`) to "
+                    "predict all images again."
+                )
+
+    def begin(self, replaces):
+        """Forget all, at the next line that is written.
+
+        Args:
+            replaces: Whether the prediction may replace files of others.
+        """
+        self.exists = False
+        self.replaces = replaces
+        self.owned, self.entries = set(), {}
+
+    def claim(self, stem):
+        """Write that the files of an image are about to be written."""
+        if stem not in self.owned:
+            self._write({"image": stem})
+            self.owned.add(stem)
+
+    def add(self, stem, entry):
+        """Write that an image is done."""
+        self._write({"image": stem, **dataclasses.asdict(entry)})
+        self.entries[stem] = entry
+
+    def _write(self, line):
+        lines = [line]
+        if not self.exists:
+            lines = [{**self._header, "replaces": self.replaces}, line]
+        # The newline before ends what a process that was killed has left.
+        text = "".join(f"\n{json.dumps(each)}" for each in lines)
+        with writing_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.path, "a" if self.exists else "w") as stream:
+                stream.write(text)
+        self.exists = True
+
+    def remove(self):
+        """Remove the journal of a prediction that has come to its end."""
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+
+
+def _read_lines(path):
+    """Read what can be read: of the last line half may have been written."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    parsed = []
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            parsed.append(json.loads(line))
+    return parsed
