@@ -4,7 +4,7 @@ from keras_patching._backend import choose_backend
 
 choose_backend()
 
-from keras_patching import callbacks, metrics
+from keras_patching import callbacks, inference, metrics
 from keras_patching.data.patching_sequence import PatchingSequence
 from keras_patching.data.yolo_patch_sampler import YoloPatchSampler
 from keras_patching.geometry import PatchGrid
@@ -57,6 +57,7 @@ __all__ = [
     "__version__",
     "callbacks",
     "fit_anchors",
+    "inference",
     "load_dataset_from_directory_with_segmentation_masks",
     "load_heatmap_dataset_with_csv_from_directory",
     "load_heatmap_dataset_with_json_files_from_directory",

@@ -27,6 +27,7 @@ def test_the_public_surface():
         "__version__",
         "callbacks",
         "fit_anchors",
+        "inference",
         "load_dataset_from_directory_with_segmentation_masks",
         "load_heatmap_dataset_with_csv_from_directory",
         "load_heatmap_dataset_with_json_files_from_directory",
@@ -42,15 +43,22 @@ def test_the_public_surface():
         "PredictionGallery",
         "ResamplePatches",
     ]
-    for name in kp.__all__:
-        assert hasattr(kp, name)
+    assert sorted(kp.inference.__all__) == [
+        "FilePredictions",
+        "load_model",
+        "predict_files",
+    ]
+    for space in (kp, kp.callbacks, kp.inference):
+        for name in space.__all__:
+            assert hasattr(space, name)
 
 
 def test_every_public_class_and_function_says_how_to_use_it():
-    for name in kp.__all__:
-        thing = getattr(kp, name)
-        if callable(thing):
-            assert "Example:" in thing.__doc__, name
+    for space in (kp, kp.inference):
+        for name in space.__all__:
+            thing = getattr(space, name)
+            if callable(thing):
+                assert "Example:" in thing.__doc__, name
 
 
 def test_the_version_is_that_of_the_distribution():

@@ -73,6 +73,11 @@ class FilePredictions:
         faults: What was wrong, per image that failed; each names its file.
         num_before: How many of the rows are of an earlier call that was
             stopped.
+
+    Example:
+    >>> done = kp.inference.predict_files(model, "field/new", "field/found")
+    >>> [row["image"] for row in done.rows], done.faults
+    (['a.jpg', 'b.jpg'], ['field/new/c.jpg: ...'])
     """
 
     rows: list[dict]
@@ -96,7 +101,7 @@ def load_model(path):
             predictions can be written.
 
     Example:
-    >>> model = load_model("field.keras")
+    >>> model = kp.inference.load_model("field.keras")
     """
     model = load_model_file(path)
     _report_of(model, path)
@@ -167,7 +172,8 @@ def predict_files(
             cannot be written.
 
     Example:
-    >>> done = predict_files(model, ["field/new"], "field/found")
+    >>> model = kp.inference.load_model("field.keras")
+    >>> done = kp.inference.predict_files(model, "field/new", "field/found")
     >>> done.rows[0]["fraction_1"]
     0.3125
     """
