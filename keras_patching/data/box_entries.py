@@ -7,6 +7,7 @@ without the file itself.
 
 import json
 import math
+import pathlib
 import reprlib
 import typing
 
@@ -34,6 +35,70 @@ class BoxObject(typing.NamedTuple):
         """Whether the box is wider and higher than nothing."""
         y1, x1, y2, x2 = self.corners
         return y1 < y2 and x1 < x2
+
+
+class BoxEntry(typing.NamedTuple):
+    """What a file says of one image.
+
+    Args:
+        image: Path of the image, or `None` if there is none of its name.
+        objects: List of `BoxObject`.
+        declared_size: `(height, width)` in pixels, or `None`.
+        place: Its place in the file.
+    """
+
+    image: pathlib.Path | None
+    objects: list[BoxObject] = []  # noqa: RUF012
+    declared_size: tuple[int, int] | None = None
+    place: str = ""
+
+
+def read_entry(key, value, names, objects_key, faults):
+    """Read one entry.
+
+    Args:
+        key: Its key.
+        value: Its value.
+        names: `ImageNames` of all images.
+        objects_key: Key of the list of objects.
+        faults: List that what is wrong is added to.
+
+    Returns:
+        A `BoxEntry`.
+    """
+    place = f"[{quote(key)}]"
+    fields = to_dict(value, place, faults)
+    image = find_image(key, fields or {}, place, names, faults)
+    if fields is None:
+        return BoxEntry(image, [], None, place)
+    objects = read_objects(fields, place, objects_key, faults)
+    return BoxEntry(image, objects, read_size(fields, place, faults), place)
+
+
+def find_image(key, fields, place, names, faults):
+    """Find the image of an entry by its `file_name`, else by its key.
+
+    Args:
+        key: Its key, or `None` if it has none.
+        fields: Dict of the entry.
+        place: Place of the entry.
+        names: `ImageNames` of all images.
+        faults: List that what is wrong is added to.
+
+    Returns:
+        Path of the image, or `None`.
+    """
+    name = fields.get("file_name", key)
+    if not isinstance(name, str):
+        faults.append(
+            f'{place}["file_name"]: found {show(name)}, expected the name of '
+            "an image in quotation marks. Correct or remove it."
+        )
+        return None
+    image = names.find(name)
+    if image is None:
+        faults.append(f"{place}: {names.tell_unknown(name, 'entry')}")
+    return image
 
 
 def read_size(fields, place, faults):
@@ -125,19 +190,23 @@ def _read_axis(fields, axis, place, faults):
             f"{place}: found {show(values)}, expected a list of numbers."
         )
         return None
+    return values if are_numbers(values, place, faults) else None
+
+
+def are_numbers(values, place, faults):
+    """Tell whether a list holds finite numbers only; else add a fault."""
     wrong = [
         index
         for index, value in enumerate(values)
         if not isinstance(value, float) or not math.isfinite(value)
     ]
-    if not wrong:
-        return values
-    faults.append(
-        f"{place}[{wrong[0]}]: found {show(values[wrong[0]])}, expected a "
-        "finite number, without quotation marks. Correct it"
-        + (f", and {len(wrong) - 1} more." if wrong[1:] else ".")
-    )
-    return None
+    if wrong:
+        faults.append(
+            f"{place}[{wrong[0]}]: found {show(values[wrong[0]])}, expected a "
+            "finite number, without quotation marks. Correct it"
+            + (f", and {len(wrong) - 1} more." if wrong[1:] else ".")
+        )
+    return not wrong
 
 
 def _tell_wrong_points(xs, ys):
@@ -156,7 +225,8 @@ def _tell_wrong_points(xs, ys):
         return (
             f"found x={xs[0]:.15g} to {xs[1]:.15g}, y={ys[0]:.15g} to "
             f"{ys[1]:.15g}, expected the smaller first. Swap them, if the box "
-            "is right."
+            "is right; if the second are its width and height, add them to "
+            "the first."
         )
     return None
 

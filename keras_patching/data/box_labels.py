@@ -8,25 +8,26 @@ knows its place in the file, for messages.
 
 import dataclasses
 import pathlib
-import typing
 import warnings
 
 import numpy as np
 
-from keras_patching.data.box_entries import (
-    BoxObject,
-    quote,
-    read_objects,
-    read_size,
-    show,
-)
+from keras_patching.data.box_entries import BoxEntry, quote, read_entry
+from keras_patching.data.coco_entries import read_coco_entries
 from keras_patching.data.faults import raise_faults
+from keras_patching.data.image_names import ImageNames
 from keras_patching.data.label_files import (
-    by_file_and_stem,
+    check_unlabelled,
     few,
     load_json,
-    tell_unknown,
+    tell_unlabelled,
     to_dict,
+)
+from keras_patching.data.label_forms import is_coco
+from keras_patching.data.label_places import (
+    are_fractions,
+    tell_fractions,
+    tell_turned,
 )
 
 _MAX_PLACES = 3
@@ -63,17 +64,14 @@ class BoxLabels:
     entry: str = ""
 
 
-class _Entry(typing.NamedTuple):
-    image: pathlib.Path | None
-    objects: list[BoxObject]
-    declared_size: tuple[int, int] | None
-    place: str
-
-
 def read_boxes_json(
-    label_file, images, labels=("plant",), objects_key="plants"
+    label_file,
+    images,
+    labels=("plant",),
+    objects_key="plants",
+    unlabelled="error",
 ):
-    """Read the boxes of all images of a folder from one JSON file.
+    """Read the boxes of a folder's images from one JSON file.
 
     The file holds an object with an entry per image:
     `{"img_1": {"file_name": "a.png", "width": w, "height": h, "plants":
@@ -84,11 +82,18 @@ def read_boxes_json(
     `"width"` and `"height"` may be left out, and `"label"` too where there is
     only one. Other keys are ignored.
 
+    Or it is a file of COCO, https://cocodataset.org: `{"images": [...],
+    "annotations": [...], "categories": [...]}`. Names of categories are those
+    of `labels`; crowds (`"iscrowd": 1`) are left out, and a warning counts
+    them.
+
     Args:
         label_file: Path of the JSON file, in UTF-8.
         images: Dict from stem to path, of `list_images`.
         labels: Names of the labels; a box has the index of its own.
         objects_key: Key of the list of objects of an image.
+        unlabelled: What images are that the file does not name: an "error";
+            left out, "skip"; or without objects, "empty".
 
     Returns:
         Dict from image path to `BoxLabels`, in the order of `images`. Boxes
@@ -97,7 +102,8 @@ def read_boxes_json(
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: Lists everything in the file that cannot be used, and
-            images without an entry. Or `labels` are not distinct names.
+            images without an entry if these are an error. Or `labels` are
+            not distinct names.
 
     Example:
     >>> labels = read_boxes_json("labels.json", list_images("trays"))
@@ -105,51 +111,95 @@ def read_boxes_json(
     (31, 4)
     """
     path, labels = pathlib.Path(label_file), _check_labels(labels)
-    expected = _EXPECTED.format(key=quote(objects_key))
+    check_unlabelled(unlabelled)
+    expected = expected_json(objects_key)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file. {expected}")
-    entries, faults = _read_entries(path, images, labels, objects_key)
-    raise_faults(faults, "Boxes that cannot be used", expected)
-    _warn_of_empty(path, entries)
+    try:
+        content = load_json(path)
+    except ValueError as error:
+        raise ValueError(f"{error} {expected}") from error
+    names = ImageNames(images)
+    entries, faults = _read_entries(path, content, names, labels, objects_key)
     by_image = {entry.image: entry for entry in entries}
+    missing = [image for image in images.values() if image not in by_image]
+    if unlabelled == "error" and (entries or not faults):
+        remedy = f"add an entry with {quote(objects_key)}: [] for each"
+        faults += [
+            f"{path}: {fault}"
+            for fault in tell_unlabelled(missing, images, "entry", remedy)
+        ]
+    raise_faults(faults, "Boxes that cannot be used", expected)
+    if not entries:
+        raise ValueError(f"{path}: has no entries. {expected}")
+    _warn_of_empty(path, entries)
+    if unlabelled == "empty":
+        by_image |= {image: BoxEntry(image) for image in missing}
     return {
         image: _to_labels(path, by_image[image], labels)
         for image in images.values()
+        if image in by_image
     }
 
 
-def check_boxes_inside(labels, sizes):
+def expected_json(objects_key):
+    """Say what a JSON file of boxes holds, for messages."""
+    return _EXPECTED.format(key=quote(objects_key))
+
+
+def check_boxes_inside(labels, headers):
     """Find boxes that leave their image, and sizes that are not the image's.
 
-    Inside is `0 <= x1`, `x2 <= width`, `0 <= y1` and `y2 <= height`.
+    Inside is `0 <= x1`, `x2 <= width`, `0 <= y1` and `y2 <= height`. Boxes
+    that all lie in the corner pixel of their image are fractions of it.
 
     Args:
         labels: Dict from image path to `BoxLabels`.
-        sizes: Dict from image path to `(height, width)` in pixels. Images
-            without a size are not checked.
+        headers: Dict from image path to `ImageHeader`. Images without one are
+            not checked.
 
     Returns:
         A list of faults for `raise_faults`: first one per image whose
-        declared size is another, then one per box.
+        declared size is another, then one per box. Where axes that are
+        swapped or an EXIF orientation explain them, the first of an image
+        says so.
     """
     faults = [
-        _tell_size(labels[image], image, tuple(size))
-        for image, size in sizes.items()
-        if labels[image].declared_size not in (None, tuple(size))
+        _tell_size(labels[image], image, tuple(header.size))
+        for image, header in headers.items()
+        if labels[image].declared_size not in (None, tuple(header.size))
     ]
-    for image, (height, width) in sizes.items():
-        label = labels[image]
-        far = label.boxes[:, 2:] > (width, height)
-        outside = (far | (label.boxes[:, :2] < 0)).any(axis=1)
+    for image, header in headers.items():
+        label, (height, width) = labels[image], header.size
+        if are_fractions(label.boxes):
+            fault = tell_fractions(
+                _show_box(label.boxes[0]), image, header.size
+            )
+            faults.append(f"{label.label_file}, {label.places[0]}: {fault}")
+            continue
+        outside = _leave(label.boxes, (height, width))
+        swapped = not _leave(label.boxes, (width, height)).any()
+        hint = tell_turned("boxes", swapped, image, header)
         for index in np.flatnonzero(outside):
-            x1, y1, x2, y2 = label.boxes[index]
             faults.append(
                 f"{label.label_file}, {label.places[index]}: the box "
-                f"x={x1:.15g} to {x2:.15g}, y={y1:.15g} to {y2:.15g} does not "
-                f"lie inside {image}, whose size (height, width) is "
-                f"{(height, width)}. Correct or clip it."
+                f"{_show_box(label.boxes[index])} does not lie inside {image}, "
+                f"whose size (height, width) is {(height, width)}. Correct or "
+                f"clip it.{hint}"
             )
+            hint = ""
     return faults
+
+
+def _leave(boxes, size):
+    height, width = size
+    far = boxes[:, 2:] > (width, height)
+    return (far | (boxes[:, :2] < 0)).any(axis=1)
+
+
+def _show_box(box):
+    x1, y1, x2, y2 = box
+    return f"x={x1:.15g} to {x2:.15g}, y={y1:.15g} to {y2:.15g}"
 
 
 def _tell_size(label, image, size):
@@ -181,50 +231,27 @@ def _check_labels(labels):
     return names
 
 
-def _read_entries(path, images, labels, objects_key):
+def _read_entries(path, content, names, labels, objects_key):
     """Read all entries of the file, and all that is wrong with them."""
     faults, entry_faults = [], []
-    pairs = to_dict(load_json(path), path, faults)
+    pairs = to_dict(content, path, faults)
     if pairs is None:
         return [], faults
-    names = by_file_and_stem(images)
-    entries = [
-        _read_entry(key, value, names, objects_key, entry_faults)
-        for key, value in pairs.items()
-    ]
+    if is_coco(content):
+        entries, crowds = read_coco_entries(pairs, names, entry_faults)
+        if crowds:
+            warnings.warn(
+                f"{path}: left out {crowds} crowds (iscrowd), which are no "
+                "single objects.",
+                stacklevel=4,
+            )
+    else:
+        entries = [
+            read_entry(key, value, names, objects_key, entry_faults)
+            for key, value in pairs.items()
+        ]
     entry_faults += _find_twice(entries) + _label_faults(entries, labels)
-    faults += [f"{path}, {fault}" for fault in entry_faults]
-    named = {entry.image for entry in entries}
-    faults += [
-        f"{path}: has no entry for {image.name}. Add one, with "
-        f"{quote(objects_key)}: [] if it holds no objects."
-        for image in images.values()
-        if image not in named
-    ]
-    return entries, faults
-
-
-def _read_entry(key, value, names, objects_key, faults):
-    place = f"[{quote(key)}]"
-    fields = to_dict(value, place, faults)
-    image = _find_image(key, fields or {}, place, names, faults)
-    if fields is None:
-        return _Entry(image, [], None, place)
-    objects = read_objects(fields, place, objects_key, faults)
-    return _Entry(image, objects, read_size(fields, place, faults), place)
-
-
-def _find_image(key, fields, place, names, faults):
-    name = fields.get("file_name", key)
-    if not isinstance(name, str):
-        faults.append(
-            f'{place}["file_name"]: found {show(name)}, expected the name of '
-            "an image in quotation marks. Correct or remove it."
-        )
-        return None
-    if name not in names:
-        faults.append(f"{place}: {tell_unknown(name, names, 'entry')}")
-    return names.get(name)
+    return entries, faults + [f"{path}, {fault}" for fault in entry_faults]
 
 
 def _find_twice(entries):

@@ -115,7 +115,7 @@ def decode_image(data, path, channels=None):
         ValueError: As for `read_header`, and for truncated data and for
             channels that cannot be converted.
     """
-    array, alpha = _decode(data, path, raw=False)
+    array, alpha = _decode(data, path)
     found = array.shape[2]
     if channels is None or channels == found:
         return array
@@ -148,18 +148,72 @@ def decode_mask(data, path):
         ValueError: As for `decode_image`, and for lossy files, colours and
             fractions.
     """
-    array, alpha = _decode(data, path, raw=True)
-    colours = array[..., : array.shape[2] - alpha]
-    mask = colours[..., 0]
-    if colours.shape[2] > 1 and (colours != mask[..., None]).any():
-        raise ValueError(
-            f"{path}: a mask must have one channel, or channels that are all "
-            f"equal. Found {colours.shape[2]} channels that differ. Save class "
-            "ids as a grey or palette PNG or TIFF."
-        )
+    mask = decode_label(data, path, "mask")
     if mask.dtype.kind == "f":
         mask = _whole_numbers(mask, path)
     return np.ascontiguousarray(mask)
+
+
+def decode_label(data, path, noun):
+    """Decode the bytes of an image of labels to the numbers that it stores.
+
+    As `decode_mask`, with fractions.
+
+    Args:
+        data: Bytes of the whole file.
+        path: Path that error messages name.
+        noun: What the image is, for messages: "mask".
+
+    Returns:
+        Array `(height, width)`, which may be read-only.
+
+    Raises:
+        ValueError: As for `decode_image`, and for lossy files, colours and
+            transparency.
+    """
+    array, alpha = _decode(data, path, noun)
+    colours = array[..., : array.shape[2] - alpha]
+    label = colours[..., 0]
+    if colours.shape[2] > 1 and (colours != label[..., None]).any():
+        raise ImageFileError(
+            f"{path}: a {noun} must have one channel, or channels that are all "
+            f"equal. Found {colours.shape[2]} channels that differ. "
+            f"{_tell_colours(colours, noun)}"
+        )
+    if alpha:
+        _check_opaque(array[..., -1], label, path, noun)
+    return label
+
+
+def _check_opaque(alpha, label, path, noun):
+    """Refuse transparency that says something else than the numbers."""
+    opaque = 1 if alpha.dtype.kind == "f" else np.iinfo(alpha.dtype).max
+    is_opaque = alpha == opaque
+    drawn_on_nothing = (is_opaque | (alpha == 0)) & (is_opaque == (label > 0))
+    if not (is_opaque.all() or drawn_on_nothing.all()):
+        raise ImageFileError(
+            f"{path}: a {noun} with an alpha channel that is not opaque "
+            "everywhere, so colour or alpha may be the label. Save the "
+            "numbers that are meant as a grey PNG or TIFF without alpha."
+        )
+
+
+def _tell_colours(colours, noun):
+    """Say how to make numbers of channels that differ."""
+    if noun != "mask":
+        return "Save it as a grey image."
+    highest = colours.max()
+    is_hot = colours == highest
+    if ((colours == 0) | is_hot).all() and (is_hot.sum(axis=-1) == 1).all():
+        return (
+            "They are one-hot: save np.argmax(mask, axis=-1).astype('uint8'), "
+            "of shape (height, width)."
+        )
+    count = len(np.unique(colours.reshape(-1, colours.shape[2]), axis=0))
+    return (
+        f"Found {count} colours: save the class id of each as a grey or "
+        "palette PNG or TIFF."
+    )
 
 
 def read_image(path, channels=None):
@@ -268,13 +322,14 @@ def _suffix_that_holds(dtype, kind):
     return "Convert it to integers or floats first."
 
 
-def _decode(data, path, raw):
-    stream = io.BytesIO(data)
+def _decode(data, path, label=""):
+    """Decode to `(h, w, c)`; for a label what is stored, not what is seen."""
+    stream, raw = io.BytesIO(data), bool(label)
     kind = image_formats.format_of(stream, path)
     if raw and image_formats.is_lossy(data, kind):
         raise ImageFileError(
-            f"{path}: a mask in a lossy format ({kind}), whose class ids are "
-            "not exact. Save the original mask as PNG or TIFF; converting "
+            f"{path}: a {label} in a lossy format ({kind}), whose values are "
+            f"not exact. Save the original {label} as PNG or TIFF; converting "
             "this file does not mend it."
         )
     if kind == "npy":

@@ -1,14 +1,18 @@
-"""What readers of label files share: text, strict JSON, names of images.
+"""What readers of label files share: finding them, text and strict JSON.
 
 Each function says what is wrong so that the message can stand in a list of
 faults, next to the file and place that it names.
 """
 
 import collections
+import filecmp
 import json
 import pathlib
-import re
 import reprlib
+
+from keras_patching.data.label_forms import tell_json_form, tell_text_form
+
+UNLABELLED = ("error", "skip", "empty")
 
 
 def few(names, most=5):
@@ -18,37 +22,74 @@ def few(names, most=5):
     return f"{listed} and {rest} more" if rest > 0 else listed
 
 
-def by_file_and_stem(images):
-    """Let images be found by file name too, which goes before a stem.
+def find_label_file(label_file, dirname, expected):
+    """Find a label file by its name in the image folder, or by its path.
 
     Args:
-        images: Dict from stem to path, of `list_images`.
+        label_file: Name in `dirname`, or path from the working directory.
+        dirname: Folder of images.
+        expected: What such a file holds, for messages.
 
     Returns:
-        Dict from file name and from stem to path.
+        `pathlib.Path`, which is a file.
+
+    Raises:
+        FileNotFoundError: It is in neither place.
+        ValueError: It is in both, with different contents; or it is a folder.
     """
-    return images | {image.name: image for image in images.values()}
+    given = pathlib.Path(label_file)
+    inside = pathlib.Path(dirname) / given
+    found = [path for path in (inside, given) if path.exists()]
+    if not found:
+        also = "" if given.is_absolute() else f", nor is there {inside}"
+        raise FileNotFoundError(f"{given}: no such file{also}. {expected}")
+    for path in found:
+        if path.is_dir():
+            raise ValueError(
+                f"{path}: is a folder, expected one label file. {expected}"
+            )
+    if len(found) == 2 and not (
+        inside.samefile(given) or filecmp.cmp(inside, given, shallow=False)
+    ):
+        raise ValueError(
+            f"{given}: there are two files of this name, with different "
+            f"labels: {inside.absolute()} in the image folder, and "
+            f"{given.absolute()} in the working directory. Pass the whole path "
+            "of the one that you mean."
+        )
+    return found[0]
 
 
-def tell_unknown(name, images, noun):
-    """Say that no image has this name, and what may be meant.
+def check_unlabelled(unlabelled):
+    """Refuse what says nothing about images that a label file does not name."""
+    if unlabelled not in UNLABELLED:
+        raise ValueError(
+            f"`unlabelled` must be one of {UNLABELLED}: what to do with images "
+            "that the labels do not name. "
+            f"Received: unlabelled={unlabelled!r}"
+        )
+
+
+def tell_unlabelled(missing, images, noun, remedy):
+    """Say that images have no labels, and all ways out.
 
     Args:
-        name: Text that was found in the place of an image's name.
-        images: Dict from stem to path, of `list_images`; it may hold file
-            names too.
-        noun: What the name stands in, and could be removed: "row".
+        missing: List of paths of images without labels.
+        images: Dict from stem to path of all images.
+        noun: What they lack: "row".
+        remedy: What to write in the labels for an image without objects.
 
     Returns:
-        A fault without its place.
+        List of one fault without its file, or an empty one.
     """
-    folder = next(iter(images.values())).parent
-    fault = f"found the name {name!r}, expected an image in {folder}."
-    if re.search(r"[/\\]", name):
-        return f"{fault} Leave out the folder."
-    if same_stem := images.get(pathlib.PurePath(name).stem):
-        return f"{fault} There is {same_stem.name}: correct the suffix."
-    return f"{fault} Correct the name, add the image, or remove the {noun}."
+    if not missing:
+        return []
+    return [
+        f"has no {noun} for {len(missing)} of {len(images)} images: "
+        f"{few([image.name for image in missing])}. If they are not labelled, "
+        'pass unlabelled="skip", which leaves them out. If they hold no '
+        f'objects, {remedy}, or pass unlabelled="empty".'
+    ]
 
 
 def read_text(path):
@@ -57,8 +98,14 @@ def read_text(path):
     Raises:
         ValueError: It is not UTF-8; names the line.
     """
+    data = path.read_bytes()
+    if data.startswith(b"PK\x03\x04"):
+        raise ValueError(
+            f"{path}: is a workbook of a spreadsheet, or a zip archive. Save "
+            'the table as "CSV UTF-8".'
+        )
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = error.object[: error.start]
         line = len((before + b".").splitlines())
@@ -74,13 +121,19 @@ def load_json(path):
     So keys that occur twice are seen, and no integer is too long to convert.
 
     Raises:
-        ValueError: It is not JSON; names line and column.
+        ValueError: It is not JSON, and names line and column; or it is a well
+            known form of labels that is not read.
     """
     text = read_text(path)
     try:
-        return json.loads(text, object_pairs_hook=tuple, parse_int=float)
+        content = json.loads(text, object_pairs_hook=tuple, parse_int=float)
     except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: is not JSON ({error}). Mend it.") from error
+        raise ValueError(
+            f"{path}: is not JSON ({error}). {tell_text_form(text)}Mend it."
+        ) from error
+    if form := tell_json_form(content):
+        raise ValueError(f"{path}: is {form}, which is not read here.")
+    return content
 
 
 def to_dict(pairs, where, faults):

@@ -95,6 +95,12 @@ class SequenceOptions:
             if self.subset in (part, "both")
         }
 
+    def report(self, parts):
+        """Print the split as Keras does, if there is one."""
+        if self.subset is not None:
+            for part, names in parts.items():
+                print(f"Using {len(names)} images for {part}.")
+
     def open(self, manifest_path, parts):
         """Open the sequence of a cache, or two if `subset="both"`.
 

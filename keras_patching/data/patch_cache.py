@@ -74,6 +74,7 @@ class PatchCache:
     Attributes:
         directory: Folder of the cache.
         path: Path of its manifest.
+        records: List of `SourceRecord`, once built.
 
     Example:
     >>> cache = PatchCache("field/images", "segmentation", (128, 128), {})
@@ -204,6 +205,7 @@ class PatchCache:
                 job.source, outcome.shards
             )
             self._trusted_files.update(outcome.files)
+        self.records = [records[source.name] for source in sources]
         self._save(sources, records, started, hashed=bool(jobs))
         if verbose:
             self._report(jobs, outcomes, records)

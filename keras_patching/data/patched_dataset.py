@@ -1,9 +1,12 @@
 """Loads folders of images as cached patches, with labels of any kind."""
 
 import dataclasses
+import warnings
 from typing import Protocol
 
 from keras_patching.data.faults import raise_faults
+from keras_patching.data.image_io import read_header
+from keras_patching.data.label_summaries import tell_left_out
 from keras_patching.data.loading import (
     SequenceOptions,
     as_value_range,
@@ -48,6 +51,21 @@ class Labels(Protocol):
         Returns:
             A `Source`.
         """
+
+    def summarize(self, records, headers):
+        """Say what was understood of the labels.
+
+        Args:
+            records: List of the `SourceRecord` of each image.
+            headers: Dict from image path to `ImageHeader`.
+
+        Returns:
+            A sentence: images, those without objects, objects or pixels per
+            class.
+        """
+
+    def doubts(self, records, headers):
+        """Say what can hardly be meant, in a list of sentences."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +112,7 @@ def load_patched_dataset(
     labels,
     patch_size,
     *,
+    left_out=(),
     channels=3,
     value_range=(0, 255),
     cache_dir=None,
@@ -110,6 +129,7 @@ def load_patched_dataset(
         images: List of their paths.
         labels: `Labels`.
         patch_size: `(height, width)` in pixels, or one integer.
+        left_out: Names of the images in the folder that have no labels.
         channels, value_range, cache_dir, overwrite, executor, verbose: As in
             the loaders.
         **options: Those of `SequenceOptions`.
@@ -145,17 +165,39 @@ def load_patched_dataset(
         for image, header in headers.items()
     ]
     manifest = cache.build(sources, overwrite, executor, verbose)
-    return options.open(manifest, parts)
+    loaded = options.open(manifest, parts)
+    if verbose:
+        said = labels.summarize(cache.records, headers)
+        print(f"{said}{tell_left_out(left_out)}")
+        options.report(parts)
+    for doubt in labels.doubts(cache.records, headers):
+        warnings.warn(f"{dirname}: {doubt}", stacklevel=3)
+    return loaded
+
+
+def read_headers(images, read=read_header):
+    """Read the headers of images, and list what is wrong with others.
+
+    Args:
+        images: Iterable of paths.
+        read: Function from a path to its `ImageHeader`.
+
+    Returns:
+        Dict from the path of each readable image to `ImageHeader`, and a list
+        of faults, a line each.
+    """
+    faults, headers = [], {}
+    for image in images:
+        try:
+            headers[image] = read(image)
+        except (ValueError, OSError) as error:
+            faults.append(str(error))
+    return headers, faults
 
 
 def _check(images, labels, channels, cache):
     """Give the headers of all images, if nothing is wrong with the files."""
-    faults, headers = [], {}
-    for image in images:
-        try:
-            headers[image] = cache.header(image)
-        except (ValueError, OSError) as error:
-            faults.append(str(error))
+    headers, faults = read_headers(images, cache.header)
     faults += labels.faults(headers, cache)
     faults += check_same_kind(headers, channels)
     raise_faults(

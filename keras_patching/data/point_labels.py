@@ -16,21 +16,28 @@ import reprlib
 import numpy as np
 
 from keras_patching.data.faults import raise_faults
+from keras_patching.data.image_names import ImageNames
 from keras_patching.data.label_files import (
-    by_file_and_stem,
+    check_unlabelled,
     few,
     load_json,
     read_text,
-    tell_unknown,
+    tell_unlabelled,
     to_dict,
+)
+from keras_patching.data.label_forms import is_coco, tell_text_form
+from keras_patching.data.label_places import (
+    are_fractions,
+    tell_fractions,
+    tell_turned,
 )
 
 _LONG_FORM = ("image", "x", "y")
-_EXPECTED_CSV = (
+EXPECTED_CSV = (
     "Expected a row name,x1,y1,x2,y2,... for each image, or the header "
     "image,x,y and then one point per row."
 )
-_EXPECTED_JSON = (
+EXPECTED_JSON = (
     'Expected {"x": {"p1": x1, ...}, "y": {"p1": y1, ...}} for each image, '
     'and {"x": {}, "y": {}} if it holds no objects.'
 )
@@ -53,18 +60,20 @@ class PointLabels:
     places: tuple[str, ...]
 
 
-def read_points_csv(label_file, images):
-    """Read the points of all images of a folder from one CSV file.
+def read_points_csv(label_file, images, unlabelled="error"):
+    """Read the points of a folder's images from one CSV file.
 
     The file has no header and one row per image, `name,x1,y1,x2,y2,...`, where
     a lone name means no objects. Or it has the header `image,x,y` and one
-    point per row: columns in any order, others ignored, and images without a
-    row, or with one whose x and y are empty, have no objects. Names are those
-    of the image files, with or without suffix.
+    point per row: columns in any order, others ignored; a row whose x and y
+    are empty names an image without objects. Names are those of the image
+    files, with or without suffix.
 
     Args:
         label_file: Path of the CSV file, in UTF-8.
         images: Dict from stem to path, of `list_images`.
+        unlabelled: What images are that the file does not name: an "error";
+            left out, "skip"; or without objects, "empty".
 
     Returns:
         Dict from image path to `PointLabels`, in the order of `images`.
@@ -72,22 +81,23 @@ def read_points_csv(label_file, images):
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: Lists all rows that cannot be used, and images without a
-            row.
+            row if these are an error.
 
     Example:
     >>> labels = read_points_csv("points.csv", list_images("cells"))
     >>> labels[pathlib.Path("cells/a.png")].points.shape
     (31, 2)
     """
+    check_unlabelled(unlabelled)
     path = pathlib.Path(label_file)
-    rows, long_form = _read_rows(path)
-    names = by_file_and_stem(images)
+    names = ImageNames(images)
+    rows, long_form = _read_rows(path, names)
     points = {image: [] for image in images.values()}
     first_rows, faults = {}, []
-    for line, name, values in rows:
-        image, row_faults = names.get(name), []
+    for line, name, values, row_faults in rows:
+        image = names.find(name)
         if image is None:
-            row_faults.append(_tell_unknown(name, images))
+            row_faults.append(_tell_unknown(name, names))
         else:
             first, filled = first_rows.setdefault(image, (line, bool(values)))
             if first != line and not (long_form and filled and values):
@@ -102,86 +112,136 @@ def read_points_csv(label_file, images):
         if not row_faults:
             pairs = zip(numbers[1::2], numbers[::2], strict=True)
             points[image] += [(y, x, f"line {line}") for y, x in pairs]
-    faults += [
-        f"{path}: has no row for {image.name}. Add one, with the lone name if "
-        "it holds no objects."
+    missing = [image for image in points if image not in first_rows]
+    if unlabelled == "error":
+        remedy = (
+            "add a row with the name alone"
+            if not long_form
+            else "add a row with the name and x and y left empty"
+        )
+        faults += [
+            f"{path}: {fault}"
+            for fault in tell_unlabelled(missing, images, "row", remedy)
+        ]
+    raise_faults(faults, "Points that cannot be used", EXPECTED_CSV)
+    used = [
+        image
         for image in points
-        if image not in first_rows and not long_form
+        if image in first_rows or unlabelled == "empty"
     ]
-    raise_faults(faults, "Points that cannot be used", _EXPECTED_CSV)
-    return {image: _to_labels(path, found) for image, found in points.items()}
+    return {image: _to_labels(path, points[image]) for image in used}
 
 
-def read_points_json(images):
-    """Read the points of all images of a folder from the JSON files beside.
+def read_points_json(images, unlabelled="error"):
+    """Read the points of a folder's images from the JSON files beside them.
 
     `<stem>.json` holds `{"x": {"p1": x1, ...}, "y": {"p1": y1, ...}}`; the
     keys of the points are arbitrary, and the same in x and y.
 
     Args:
         images: Dict from stem to path, of `list_images`.
+        unlabelled: What images without a JSON file are, as for
+            `read_points_csv`.
 
     Returns:
         Dict from image path to `PointLabels`, in the order of `images`.
 
     Raises:
-        ValueError: Lists all files and keys that cannot be used, images
-            without a JSON file and JSON files without an image.
+        ValueError: Lists all files and keys that cannot be used, JSON files
+            without an image, and images without a JSON file if these are an
+            error. Or there is no JSON file at all.
 
     Example:
     >>> labels = read_points_json(list_images("cells"))
     >>> labels[pathlib.Path("cells/a.png")].points.shape
     (31, 2)
     """
+    check_unlabelled(unlabelled)
     folder = next(iter(images.values())).parent
-    files = {
-        path.stem: path
+    paths = [
+        path
         for path in sorted(folder.glob("*.json"))
         if path.is_file() and not path.name.startswith(".")
-    }
-    faults = [
-        f"{image}: has no {stem}.json beside it. Add it."
-        for stem, image in images.items()
-        if stem not in files
-    ] + [
-        f"{path}: has no image beside it. Add it, or move this file away."
-        for stem, path in files.items()
-        if stem not in images
     ]
-    labels = {
-        image: _to_labels(files[stem], _read_json(files[stem], faults))
-        for stem, image in images.items()
-        if stem in files
+    if not paths:
+        raise ValueError(
+            f"{folder}: has no JSON files beside its images. {EXPECTED_JSON}"
+        )
+    names, files, faults = ImageNames(images), {}, []
+    for path in paths:
+        image = names.find_stem(path.stem)
+        if image is None:
+            faults.append(
+                f"{path}: has no image beside it. Add it, or move this file "
+                "away."
+            )
+        elif image in files:
+            faults.append(
+                f"{path}: is of {image.name}, as is {files[image].name}. "
+                "Remove one of them."
+            )
+        else:
+            files[image] = path
+    missing = [image for image in images.values() if image not in files]
+    if unlabelled == "error":
+        remedy = 'add files that hold {"x": {}, "y": {}}'
+        faults += [
+            f"{folder}: {fault}"
+            for fault in tell_unlabelled(missing, images, "JSON file", remedy)
+        ]
+    points = {image: _read_json(path, faults) for image, path in files.items()}
+    raise_faults(faults, "Points that cannot be used", EXPECTED_JSON)
+    if unlabelled == "empty":
+        files |= {image: folder for image in missing}
+    return {
+        image: _to_labels(files[image], points.get(image, []))
+        for image in images.values()
+        if image in files
     }
-    raise_faults(faults, "Points that cannot be used", _EXPECTED_JSON)
-    return labels
 
 
-def check_points_inside(labels, sizes):
-    """Find points outside their image.
+def check_points_inside(labels, headers):
+    """Find points outside their image, and points as fractions of it.
 
-    Inside is `0 <= x < width` and `0 <= y < height`.
+    Inside is `0 <= x < width` and `0 <= y < height`. Points that all lie in
+    the corner pixel of their image, not in whole pixels, are fractions.
 
     Args:
         labels: Dict from image path to `PointLabels`.
-        sizes: Dict from image path to `(height, width)` in pixels. Images
-            without a size are not checked.
+        headers: Dict from image path to `ImageHeader`. Images without one are
+            not checked.
 
     Returns:
-        A list of faults, one per point outside, for `raise_faults`.
+        A list of faults for `raise_faults`, one per point outside. Where axes
+        that are swapped or an EXIF orientation explain them, the first of an
+        image says so.
     """
     faults = []
-    for image, size in sizes.items():
-        label = labels[image]
-        inside = ((label.points >= 0) & (label.points < size)).all(axis=1)
+    for image, header in headers.items():
+        label, size = labels[image], header.size
+        if are_fractions(label.points):
+            y, x = label.points[0]
+            faults.append(
+                f"{label.label_file}, {label.places[0]}: "
+                f"{tell_fractions(f'x={x:.15g}, y={y:.15g}', image, size)}"
+            )
+            continue
+        inside = _are_inside(label.points, size)
+        swapped = _are_inside(label.points, size[::-1]).all()
+        hint = tell_turned("points", swapped, image, header)
         for index in np.flatnonzero(~inside):
             y, x = label.points[index]
             faults.append(
                 f"{label.label_file}, {label.places[index]}: the point "
                 f"x={x:.15g}, y={y:.15g} lies outside {image}, whose size "
-                f"(height, width) is {tuple(size)}."
+                f"(height, width) is {tuple(size)}.{hint}"
             )
+            hint = ""
     return faults
+
+
+def _are_inside(points, size):
+    return ((points >= 0) & (points < size)).all(axis=1)
 
 
 def _to_labels(path, found):
@@ -192,25 +252,49 @@ def _to_labels(path, found):
     return PointLabels(path, points, tuple(place for *_, place in found))
 
 
-def _read_rows(path):
-    """Read `(line, name, values)` of all rows, and whether in long form."""
+def _read_rows(path, names):
+    """Read `(line, name, values, faults)` of all rows, and whether long."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file. {_EXPECTED_CSV}")
+        raise FileNotFoundError(f"{path}: no such file. {EXPECTED_CSV}")
     rows = _split_rows(path)
-    columns = _find_columns(path, rows)
-    if columns is not None:
-        width = max(columns) + 1
-        padded = [(line, row + [""] * width) for line, row in rows[1:]]
-        rows = [(line, [row[i] for i in columns]) for line, row in padded]
+    columns = _find_columns(path, rows, names)
+    if columns is None:
+        read = [(line, name, values, []) for line, (name, *values) in rows]
+    else:
+        (_, header), *rows = rows
+        read = [(line, *_pick(cells, header, columns)) for line, cells in rows]
     if not rows:
-        raise ValueError(f"{path}: has no rows. {_EXPECTED_CSV}")
-    read = [(line, name, _trim(values)) for line, (name, *values) in rows]
+        raise ValueError(f"{path}: has no rows. {EXPECTED_CSV}")
     return read, columns is not None
+
+
+def _pick(cells, header, columns):
+    """Give the name, the coordinates and the faults of a row below a header."""
+    padded = cells + [""] * len(header)
+    name, *values = [padded[column] for column in columns]
+    values = _trim(values)
+    if len(cells) <= len(header):
+        return name, values, []
+    return (
+        name,
+        values,
+        [
+            f"found {len(cells)} values below a header of {len(header)}, "
+            f"{','.join(header)}, expected no more. Remove what is too much; "
+            "a decimal comma becomes a point, and text with a comma goes into "
+            "quotation marks."
+        ],
+    )
 
 
 def _split_rows(path):
     """Split a CSV file into `(line, cells)`, without blank rows."""
-    text = io.StringIO(read_text(path), newline="")
+    content = read_text(path)
+    if content.lstrip().startswith(("<", "{", "[")):
+        raise ValueError(
+            f"{path}: is no CSV. {tell_text_form(content)}{EXPECTED_CSV}"
+        )
+    text = io.StringIO(content, newline="")
     reader = csv.reader(text, skipinitialspace=True)
     rows, line = [], 1
     try:
@@ -236,7 +320,7 @@ def _trim(row):
     return cells
 
 
-def _find_columns(path, rows):
+def _find_columns(path, rows, names):
     """Find the columns of the long form by its header; else `None`."""
     if not rows:
         return None
@@ -244,6 +328,12 @@ def _find_columns(path, rows):
     header = [cell.lower() for cell in cells]
     counts = [header.count(column) for column in _LONG_FORM]
     if 0 in counts:
+        if len(cells) > 1 and not _is_row(cells, names):
+            raise ValueError(
+                f"{path}, line {line}: found the header {','.join(cells)}, "
+                "expected the columns image, x and y, or no header. Rename the "
+                "columns, or remove the header."
+            )
         return None
     if max(counts) > 1:
         raise ValueError(
@@ -251,6 +341,12 @@ def _find_columns(path, rows):
             "expected image, x and y once each. Rename the other columns."
         )
     return [header.index(column) for column in _LONG_FORM]
+
+
+def _is_row(cells, names):
+    """Tell a row from a header: it begins with an image, or holds a number."""
+    is_number = [not math.isnan(_to_number(cell)) for cell in cells]
+    return names.find(cells[0]) is not None or any(is_number)
 
 
 def _to_number(cell):
@@ -278,13 +374,15 @@ def _value_faults(values, numbers):
     return faults
 
 
-def _tell_unknown(name, images):
+def _tell_unknown(name, names):
     if re.search(r"[;\t]", name):
         return (
             f"found the name {name!r}, expected a name up to the first comma. "
-            "Separate values by commas."
+            "Separate values by commas, and write decimals with a point."
         )
-    return tell_unknown(name, images, "row")
+    if form := tell_text_form(name):
+        return f"found {name!r}, expected the name of an image. {form}".strip()
+    return names.tell_unknown(name, "row")
 
 
 def _read_json(path, faults):
@@ -293,6 +391,9 @@ def _read_json(path, faults):
         content = load_json(path)
     except (ValueError, OSError) as error:
         faults.append(str(error))
+        return []
+    if is_coco(content):
+        faults.append(f"{path}: is a file of COCO, which holds boxes.")
         return []
     axes = to_dict(content, path, faults)
     if axes is None:

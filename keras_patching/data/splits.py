@@ -14,7 +14,7 @@ def split_names(names, validation_split, seed=None, groups=None):
     Args:
         names: Paths of the images, relative to their folder.
         validation_split: Wanted fraction of the images in validation, between
-            0 and 1.
+            0 and 1. As in Keras the number is rounded down, but at least 1.
         seed: Integer that selects the split. `None` selects the same split as
             0, and not a new one each time: a later run that goes on training
             must not meet its validation images in the training data.
@@ -53,7 +53,7 @@ def split_names(names, validation_split, seed=None, groups=None):
             f"{validation_split}, groups={groups}"
         )
     drawn = sorted(members, key=lambda group: _draw(seed or 0, group))
-    wanted = min(max(round(validation_split * len(names)), 1), len(names) - 1)
+    wanted = max(int(validation_split * len(names)), 1)
     chosen = (
         drawn[:wanted]
         if groups is None

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_patching.data.box_labels import check_boxes_inside, read_boxes_json
+from keras_patching.data.image_formats import ImageHeader
 from keras_patching.data.image_io import list_images, read_header
 
 NAMES = ("a.png", "a.b.tif", "leaf 1.JPG", "blätter.png")
@@ -425,12 +426,28 @@ def test_a_label_is_needed_where_there_are_several(folder):
     )
 
 
-def test_an_image_without_an_entry_is_named_with_what_to_do(folder):
-    fault = the_fault(folder, {"a": {"cells": []}}, objects_key="cells")
+def test_images_without_an_entry_are_counted_with_all_ways_out(folder):
+    one = {"a": {"cells": [box(0, 0, 1, 1)]}}
+    fault = the_fault(folder, one, objects_key="cells")
     assert fault == (
-        ': has no entry for b.png. Add one, with "cells": [] if it holds no '
-        "objects."
+        ": has no entry for 1 of 2 images: 'b.png'. If they are not labelled, "
+        'pass unlabelled="skip", which leaves them out. If they hold no '
+        'objects, add an entry with "cells": [] for each, or pass '
+        'unlabelled="empty".'
     )
+    skipped = read(folder, one, objects_key="cells", unlabelled="skip")
+    assert list(skipped) == ["a.png"]
+    for found in (
+        read(folder, one, objects_key="cells", unlabelled="empty"),
+        read(folder, one | {"b": {"cells": []}}, objects_key="cells"),
+    ):
+        assert [len(each.boxes) for each in found.values()] == [1, 0]
+
+
+@pytest.mark.parametrize("unlabelled", ["skip", "empty"])
+def test_a_file_without_entries_is_an_error(folder, unlabelled):
+    with pytest.raises(ValueError, match=r"labels\.json: has no entries"):
+        read(folder, {}, unlabelled=unlabelled)
 
 
 def test_one_error_lists_all_slips_of_the_file(folder):
@@ -472,10 +489,11 @@ def check(folder, content, height, width):
     images = list_images(folder)
     labels = read_boxes_json(folder / "labels.json", images)
     assert check_boxes_inside(labels, {}) == []
-    sizes = dict.fromkeys(images.values(), (height, width))
+    header = ImageHeader((height, width), 3, np.dtype("uint8"))
+    headers = dict.fromkeys(images.values(), header)
     return [
         fault.removeprefix(f"{folder / 'labels.json'}, ")
-        for fault in check_boxes_inside(labels, sizes)
+        for fault in check_boxes_inside(labels, headers)
     ]
 
 
@@ -541,7 +559,7 @@ def test_real_labels_are_read_without_a_fault(name, images, boxes):
         pytest.skip(f"needs {REAL / name}")
     files = list_images(REAL / name / "images")
     labels = read_boxes_json(REAL / name / "labels.json", files)
-    sizes = {path: read_header(path).size for path in files.values()}
-    assert check_boxes_inside(labels, sizes) == []
+    headers = {path: read_header(path) for path in files.values()}
+    assert check_boxes_inside(labels, headers) == []
     assert len(labels) == images
     assert sum(len(label.boxes) for label in labels.values()) == boxes

@@ -363,15 +363,49 @@ def test_a_mask_of_two_bits_keeps_its_class_ids(tmp_path):
 @pytest.mark.parametrize("channels", [3, 4])
 def test_a_colour_mask_with_equal_channels_is_grey(tmp_path, channels):
     mask = noise(6, 8)
-    array = np.stack([mask] * 3 + [noise(6, 8)], -1)[..., :channels]
-    path = save(tmp_path / "a.png", Image.fromarray(array))
+    array = np.stack([mask] * 3 + [np.full_like(mask, 255)], -1)
+    path = save(tmp_path / "a.png", Image.fromarray(array[..., :channels]))
     np.testing.assert_array_equal(image_io.read_mask(path), mask)
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+def test_a_mask_in_the_alpha_channel_is_an_error(tmp_path, colours):
+    drawn = np.where(noise(6, 8) > 128, 255, 0).astype("uint8")
+    black = [np.zeros_like(drawn)] * colours
+    path = tmp_path / "a.png"
+    save(path, Image.fromarray(np.stack([*black, drawn], -1)))
+    with pytest.raises(ValueError, match=r"a\.png: a mask with an alpha"):
+        image_io.read_mask(path)
+    save(path, Image.fromarray(drawn))
+    np.testing.assert_array_equal(image_io.read_mask(path), drawn)
+
+
+def test_a_mask_that_is_drawn_on_nothing_has_its_colours(tmp_path):
+    drawn = np.where(noise(6, 8) > 128, 200, 0).astype("uint8")
+    alpha = np.where(drawn > 0, 255, 0).astype("uint8")
+    path = save(
+        tmp_path / "a.png", Image.fromarray(np.stack([drawn, alpha], -1))
+    )
+    np.testing.assert_array_equal(image_io.read_mask(path), drawn)
 
 
 def test_a_coloured_mask_is_an_error(tmp_path):
     image_io.write_image(tmp_path / "a.png", noise(6, 8, 3))
     with pytest.raises(ValueError, match=r"a\.png: .*3 channels that differ"):
         image_io.read_mask(tmp_path / "a.png")
+
+
+def test_a_one_hot_mask_is_an_error_whose_mend_works(tmp_path):
+    classes = noise(6, 8) % 3
+    one_hot = np.eye(3, dtype="float32")[classes]
+    image_io.write_image(tmp_path / "a.npy", one_hot)
+    mend = r"one-hot: save np\.argmax\(mask, axis=-1\)\.astype\('uint8'\)"
+    with pytest.raises(ValueError, match=mend):
+        image_io.read_mask(tmp_path / "a.npy")
+    mask = np.argmax(one_hot, axis=-1).astype("uint8")
+    image_io.write_image(tmp_path / "a.npy", mask)
+    found = image_io.read_mask(tmp_path / "a.npy")
+    np.testing.assert_array_equal(found, classes)
 
 
 def test_a_mask_of_16_bits_keeps_its_values(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keras_patching.data.image_formats import ImageHeader
 from keras_patching.data.image_io import list_images
 from keras_patching.data.point_labels import (
     check_points_inside,
@@ -31,11 +32,12 @@ def make_folder(path, names):
     return path
 
 
-def read_csv(folder, text):
+def read_csv(folder, text, **kwargs):
     """Read the points of `text`, as lists by image name."""
     data = text if isinstance(text, bytes) else text.encode()
-    (folder / "points.csv").write_bytes(data)
-    return as_lists(read_points_csv(folder / "points.csv", list_images(folder)))
+    path = folder / "points.csv"
+    path.write_bytes(data)
+    return as_lists(read_points_csv(path, list_images(folder), **kwargs))
 
 
 def read_json(folder, **texts):
@@ -130,7 +132,7 @@ def test_exact_duplicates_are_two_objects(folder):
 
 def test_places_follow_their_points(folder):
     label_file = folder / "points.csv"
-    label_file.write_text("image,x,y\na,5,2\n\na,1,1\na,4,2\n")
+    label_file.write_text("image,x,y\na,5,2\n\na,1,1\na,4,2\nb\n")
     (labels, _) = read_points_csv(label_file, list_images(folder)).values()
     assert labels.label_file == label_file
     assert labels.places == ("line 4", "line 5", "line 2")
@@ -157,12 +159,11 @@ def test_places_follow_their_points(folder):
         "a,1,2,,,,\nb,,,,,,\n",
         "a,1.0,2e0\nb\n",
         "a,1,2\rb\r",
-        "image,x,y\na,1,2\n",
-        "image,x,y\na.png,1,2\nb.png,,\n",
         "image,x,y\na,1,2\nb\n",
+        "image,x,y\na.png,1,2\nb.png,,\n",
         "IMAGE, X ,y,Label\na,1,2,cell\nb,,,none\n",
-        "id;,Y,score,x,image\n9,2,0.5,1,a\n",
-        "\ufeff\nimage,x,y\n\n,,\na,1,2\n",
+        "id;,Y,score,x,image\n9,2,0.5,1,a\n8,,,,b\n",
+        "\ufeff\nimage,x,y\n\n,,\na,1,2\nb",
     ],
 )
 def test_what_spreadsheets_write_is_accepted(folder, text):
@@ -207,14 +208,14 @@ def test_hidden_files_and_folders_are_no_labels(folder):
         ("a\nb\n..\\a.png,1,2\n", 3, "Leave out the folder."),
         ("a\nb\na;1;2\n", 3, "found the name 'a;1;2'.* by commas"),
         ("a,1,2\nb\na.png,3,4\n", 3, "found a.png again, after line 1"),
-        ("image,x,y\na,1,\n", 2, "found 1 coordinates"),
-        ("image,x,y\na,,1\n", 2, "found '' as coordinates"),
-        ("image,x,y\na,1,nan\n", 2, "found 'nan' as coordinates"),
-        ("image,x,y\nc,1,2\n", 2, "found the name 'c'"),
-        ("image,x,y\n,1,2\n", 2, "found the name ''"),
-        ("image,x,y\n../a.png,1,2\n", 2, "Leave out the folder."),
+        ("image,x,y\na,1,\nb\n", 2, "found 1 coordinates"),
+        ("image,x,y\na,,1\nb\n", 2, "found '' as coordinates"),
+        ("image,x,y\na,1,nan\nb\n", 2, "found 'nan' as coordinates"),
+        ("image,x,y\nc,1,2\na\nb\n", 2, "found the name 'c'"),
+        ("image,x,y\n,1,2\na\nb\n", 2, "found the name ''"),
+        ("image,x,y\n../a.png,1,2\na\nb\n", 2, "Leave out the folder."),
         ("image,x,y\na,1,2\nb,1,2\na,,\n", 4, "a.png again, after line 2"),
-        ("image,x,y\na,,\na,1,2\n", 3, "a.png again, after line 2"),
+        ("image,x,y\na,,\na,1,2\nb\n", 3, "a.png again, after line 2"),
     ],
 )
 def test_a_slip_in_a_row_names_file_and_line(folder, text, line, words):
@@ -227,11 +228,29 @@ def test_a_slip_in_a_row_names_file_and_line(folder, text, line, words):
     assert re.search(words, fault)
 
 
-def test_images_without_a_row_are_named_with_what_to_do(folder):
-    with pytest.raises(ValueError, match="lone name") as error:
-        read_csv(folder, "a,1,2\n")
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [("a,1,2\n", "b.png"), ("image,x,y\na,1,2\n", "b.png,,")],
+)
+def test_images_without_a_row_are_counted_with_all_ways_out(folder, text, row):
+    with pytest.raises(ValueError, match=r"Points(.|\n)*Expected") as error:
+        read_csv(folder, text)
     (fault,) = faults_of(error)
-    assert fault.startswith(f"{folder / 'points.csv'}: has no row for b.png.")
+    assert fault.startswith(
+        f"{folder / 'points.csv'}: has no row for 1 of 2 images: 'b.png'. If"
+    )
+    assert re.search('not labelled, pass unlabelled="skip"', fault)
+    assert re.search('no objects, add a row .* unlabelled="empty"', fault)
+    skipped = read_csv(folder, text, unlabelled="skip")
+    assert skipped == {"a.png": [[2, 1]]}
+    empty = {"a.png": [[2, 1]], "b.png": []}
+    assert read_csv(folder, text, unlabelled="empty") == empty
+    assert read_csv(folder, f"{text}{row}\n") == empty
+
+
+def test_what_is_unlabelled_must_be_said_in_a_known_word(folder):
+    with pytest.raises(ValueError, match="Received: unlabelled='drop'"):
+        read_csv(folder, "a,1,2\n", unlabelled="drop")
 
 
 def test_one_error_lists_all_slips_of_a_csv_file(folder):
@@ -251,6 +270,22 @@ def test_many_wrong_values_of_a_row_are_one_short_line(folder):
 def test_a_csv_file_without_rows_is_an_error(folder, text):
     with pytest.raises(ValueError, match=r"points\.csv: has no rows\. Expec"):
         read_csv(folder, text)
+
+
+@pytest.mark.parametrize("row", ["a,12,5,13,5", "a,1,2,", "a,1,2,,,,x"])
+def test_what_a_row_holds_more_than_its_header_is_an_error(folder, row):
+    text = f"image,x,y\nb\n{row}\n"
+    if row == "a,1,2,":
+        assert read_csv(folder, text)["a.png"] == [[2, 1]]
+        return
+    with pytest.raises(ValueError, match=r"line 3: found \d values below a h"):
+        read_csv(folder, text)
+
+
+@pytest.mark.parametrize("header", ["filename,x,y", "image,col,row", "name,n"])
+def test_a_header_of_other_columns_is_told_as_one(folder, header):
+    with pytest.raises(ValueError, match=rf"line 1: found the header {header}"):
+        read_csv(folder, f"{header}\na,1,2\nb,3,4\n")
 
 
 def test_a_header_that_names_a_column_twice_is_an_error(folder):
@@ -321,9 +356,25 @@ def test_json_that_is_not_utf_8_names_its_line(folder):
         read_json(folder)
 
 
-def test_an_image_without_json_is_named(folder):
-    with pytest.raises(ValueError, match=r"a\.png: has no a\.json beside it"):
+def test_images_without_json_are_counted_with_all_ways_out(folder):
+    with pytest.raises(ValueError, match="Points") as error:
         read_json(folder)
+    (fault,) = faults_of(error)
+    assert fault.startswith(
+        f"{folder}: has no JSON file for 1 of 2 images: 'a.png'. If they are"
+    )
+    images = list_images(folder)
+    skipped = read_points_json(images, unlabelled="skip")
+    assert as_lists(skipped) == {"b.png": []}
+    empty = read_points_json(images, unlabelled="empty")
+    assert as_lists(empty) == {"a.png": [], "b.png": []}
+    assert read_json(folder, a='{"x": {}, "y": {}}') == as_lists(empty)
+
+
+@pytest.mark.parametrize("unlabelled", ["error", "skip", "empty"])
+def test_a_folder_without_any_json_is_an_error(folder, unlabelled):
+    with pytest.raises(ValueError, match="has no JSON files beside its images"):
+        read_points_json(list_images(folder), unlabelled)
 
 
 def test_json_without_an_image_is_named(folder):
@@ -340,12 +391,16 @@ def test_one_error_lists_all_slips_of_all_json_files(folder):
 # Points outside
 
 
+def headers(images, size, rotated=False):
+    header = ImageHeader(size, 3, np.dtype("uint8"), rotated)
+    return dict.fromkeys(images.values(), header)
+
+
 def test_points_outside_name_their_place_and_the_size_of_the_image(folder):
     (folder / "points.csv").write_text("b,5,6,14,0,0,10.25\na,13.5,9.5,-1,0\n")
     images = list_images(folder)
     labels = read_points_csv(folder / "points.csv", images)
-    sizes = dict.fromkeys(images.values(), (10, 14))
-    faults = check_points_inside(labels, sizes)
+    faults = check_points_inside(labels, headers(images, (10, 14)))
     path = folder / "points.csv"
     assert faults == [
         f"{path}, line {line}: the point {point} lies outside {image}, whose "
@@ -365,5 +420,6 @@ def test_a_point_outside_in_json_is_named_by_its_key(folder):
     )
     images = list_images(folder)
     labels = read_points_json(images)
-    (fault,) = check_points_inside(labels, {images["a"]: (10, 14)})
+    a = {"a": images["a"]}
+    (fault,) = check_points_inside(labels, headers(a, (10, 14)))
     assert fault.startswith(f"{folder / 'a.json'}, key 'far': the point x=99")

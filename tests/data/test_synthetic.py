@@ -221,8 +221,8 @@ def test_a_data_set_of_seedlings_is_written_with_its_points(tmp_path):
     paths = image_io.list_images(images)
     assert list(paths) == ["seedlings_000", "seedlings_001", "seedlings_002"]
     labels = read_points_csv(images / "points.csv", paths)
-    sizes = dict.fromkeys(labels, (90, 120))
-    assert check_points_inside(labels, sizes) == []
+    headers = {path: image_io.read_header(path) for path in labels}
+    assert check_points_inside(labels, headers) == []
     image, points, _ = synthetic.seedling_field((90, 120), seed=(2, 1))
     read = labels[paths["seedlings_001"]].points
     ordered = points[np.lexsort(points.T[::-1])]

@@ -145,7 +145,9 @@ def test_located_points_can_be_loaded_as_labels(counter, dots, tmp_path):
     folder, places = dots
     out = tmp_path / "out"
     predict(counter, [folder], out)
-    labels = read_points_csv(out / "points.csv", list_images(folder))
+    labels = read_points_csv(
+        out / "points.csv", list_images(folder), unlabelled="empty"
+    )
     found = {path.stem: each.points.tolist() for path, each in labels.items()}
     assert found == {
         name: sorted(map(list, points)) for name, points in places.items()

@@ -1,11 +1,18 @@
 """The labels of object counting, as `data.patched_dataset.Labels`."""
 
 import functools
+import math
 
 import numpy as np
 
 from keras_patching.data.density_maps import density_map
-from keras_patching.data.image_io import decode_image
+from keras_patching.data.image_io import decode_label
+from keras_patching.data.label_summaries import (
+    doubt_corner,
+    doubt_counts,
+    doubt_density,
+    summarize_objects,
+)
 from keras_patching.data.pairing import pair_faults
 from keras_patching.data.patched_dataset import tile_source
 from keras_patching.data.point_labels import check_points_inside
@@ -32,12 +39,21 @@ class DrawnHeatmaps:
         return {"density_map_sigma": self.sigma}
 
     def faults(self, headers, cache):
-        sizes = {path: header.size for path, header in headers.items()}
-        return check_points_inside(self._labels, sizes)
+        return check_points_inside(self._labels, headers)
 
     def source(self, image, header, pixels):
         shards = functools.partial(self._shards, self._labels[image].points)
         return tile_source(image, header, pixels, shards)
+
+    def summarize(self, records, headers):
+        return summarize_objects([len(p.points) for p in self._labels.values()])
+
+    def doubts(self, records, headers):
+        points = [self._labels[path].points for path in headers]
+        sizes = [header.size for header in headers.values()]
+        return doubt_counts(list(map(len, points))) + doubt_corner(
+            points, sizes
+        )
 
     def _shards(self, points, grid):
         size = [int(length) for length in grid.image_size]
@@ -72,11 +88,15 @@ class ReadyHeatmaps:
         pairs: Pairs of paths, image and heatmap.
         folder: Folder of the heatmaps.
         unit: Objects per pixel that a value of 1 in the files stands for.
+            `None` is 1 for floats, and refuses integers.
     """
 
     def __init__(self, pairs, folder, unit):
         self.folder = folder
-        self.unit = check_positive(unit, "heatmap_unit")
+        self._takes_integers = unit is not None
+        self.unit = check_positive(
+            1.0 if unit is None else unit, "heatmap_unit"
+        )
         self._paths = dict(pairs)
 
     @property
@@ -84,7 +104,23 @@ class ReadyHeatmaps:
         return {"heatmap_unit": self.unit}
 
     def faults(self, headers, cache):
-        return pair_faults(self._paths.items(), headers, cache, "heatmap")
+        faults = pair_faults(self._paths.items(), headers, cache, "heatmap")
+        if faults or self._takes_integers:
+            return faults
+        integers = [
+            path
+            for path in self._paths.values()
+            if cache.header(path).dtype.kind in "iu"
+        ]
+        return _tell_integers(integers, cache)
+
+    def summarize(self, records, headers):
+        return summarize_objects(_sum_objects(records))
+
+    def doubts(self, records, headers):
+        total = sum(_sum_objects(records))
+        pixels = sum(math.prod(header.size) for header in headers.values())
+        return doubt_counts([total]) + doubt_density(total, pixels, self.unit)
 
     def source(self, image, header, pixels):
         shards = functools.partial(self._shards, self._paths[image])
@@ -143,21 +179,14 @@ def _draw(points, sigma, grid):
 
 
 def _cut(data, path, grid, unit):
-    heatmap = _as_heatmap(decode_image(data, path), path)
+    heatmap = _as_heatmap(decode_label(data, path, "heatmap"), path)
     return cut_patches(
         heatmap * np.float32(unit), grid.origins, grid.patch_size, pad_value=0
     )
 
 
-def _as_heatmap(image, path):
-    """Check that an image can be a heatmap; give it as float32 of rank 2."""
-    heatmap = image[..., 0]
-    if image.shape[2] > 1 and (image != image[..., :1]).any():
-        raise ValueError(
-            f"{path}: a heatmap must have one channel, or channels that are "
-            f"all equal. Found {image.shape[2]} channels that differ. Save it "
-            "as a grey image."
-        )
+def _as_heatmap(heatmap, path):
+    """Check that pixels can be a heatmap; give them as float32."""
     lowest = heatmap.min()
     if not (lowest >= 0 and heatmap.max() < np.inf):  # also for NaN
         raise ValueError(
@@ -166,6 +195,25 @@ def _as_heatmap(image, path):
             "not finite."
         )
     return heatmap.astype("float32")
+
+
+def _tell_integers(paths, cache):
+    """Say which units integers may have, in a list of one fault."""
+    if not paths:
+        return []
+    dtype = cache.header(paths[0]).dtype
+    highest = np.iinfo(dtype).max
+    return [
+        f"{paths[0]}: holds integers ({dtype}), as do {len(paths) - 1} more "
+        "heatmaps, and nothing says what they stand for. Pass heatmap_unit=1 "
+        "if they are objects per pixel, or objects per pixel of a value of 1: "
+        f"heatmap_unit=1 / {highest} if {highest} stands for one object per "
+        "pixel. The sum of a file times the unit is its number of objects."
+    ]
+
+
+def _sum_objects(records):
+    return [sum(r.shards["heatmaps"].facts["objects"]) for r in records]
 
 
 def _count_points(points):

@@ -6,12 +6,20 @@ objects per pixel. Heatmaps are drawn on the whole image and then cut, so the
 sum over all patches of an image is its number of objects.
 """
 
-import pathlib
-
+from keras_patching.data.faults import raise_faults
 from keras_patching.data.image_io import list_images
+from keras_patching.data.label_files import find_label_file
 from keras_patching.data.pairing import pair_by_stem
-from keras_patching.data.patched_dataset import load_patched_dataset
-from keras_patching.data.point_labels import read_points_csv, read_points_json
+from keras_patching.data.patched_dataset import (
+    load_patched_dataset,
+    read_headers,
+)
+from keras_patching.data.point_labels import (
+    EXPECTED_CSV,
+    check_points_inside,
+    read_points_csv,
+    read_points_json,
+)
 from keras_patching.models.counting.heatmap_labels import (
     DrawnHeatmaps,
     ReadyHeatmaps,
@@ -21,14 +29,21 @@ TASK = "counting"
 
 
 def load_heatmap_dataset_with_csv_from_directory(
-    dirname, label_file, patch_size, *, density_map_sigma=4.0, **kwargs
+    dirname,
+    label_file,
+    patch_size,
+    *,
+    density_map_sigma=4.0,
+    unlabelled="error",
+    **kwargs,
 ):
     """Load images and the points in a CSV file as patches with heatmaps.
 
     The file has a row per image, without a header:
     `name,x1,y1,x2,y2,...`, where a lone name is an image without objects. Or
     it has the header `image,x,y` (further columns are not read) and a row per
-    object. Points are in pixels; pixel `i` has its centre at `i`.
+    object, or with empty x and y for an image without. Points are in pixels;
+    pixel `i` has its centre at `i`.
 
     Images and heatmaps are cut into tiles without overlap, padded at the
     bottom and right with black, and saved in `<dirname>_patches`; a second
@@ -40,6 +55,10 @@ def load_heatmap_dataset_with_csv_from_directory(
         patch_size: `(height, width)` in pixels, or one integer.
         density_map_sigma: Standard deviation in pixels of the Gaussian that
             stands for an object.
+        unlabelled: What images in the folder are that the file does not name:
+            an `"error"`; not labelled, so left out, `"skip"`; or images
+            without objects, `"empty"`. So two files, one for training and one
+            for validation, share a folder by `"skip"`.
         **kwargs: `channels=3`, `value_range=(0, 255)`, `batch_size=32`,
             `shuffle=True`, `seed=None`, `validation_split=None`,
             `subset=None`, `groups=None`, `cache_dir=None`, `overwrite=False`,
@@ -61,12 +80,17 @@ def load_heatmap_dataset_with_csv_from_directory(
     >>> train = load_heatmap_dataset_with_csv_from_directory(
     ...     "cells", "points.csv", patch_size=128)
     """
-    labels = _read_labels(dirname, label_file)
+    labels = _read_labels(dirname, label_file, unlabelled)
     return _load_points(dirname, labels, patch_size, density_map_sigma, kwargs)
 
 
 def load_heatmap_dataset_with_json_files_from_directory(
-    dirname, patch_size, *, density_map_sigma=4.0, **kwargs
+    dirname,
+    patch_size,
+    *,
+    density_map_sigma=4.0,
+    unlabelled="error",
+    **kwargs,
 ):
     """Load images and a JSON file of points each as patches with heatmaps.
 
@@ -78,6 +102,7 @@ def load_heatmap_dataset_with_json_files_from_directory(
         patch_size: `(height, width)` in pixels, or one integer.
         density_map_sigma: As for
             `load_heatmap_dataset_with_csv_from_directory`, as are all others.
+        unlabelled: What images without a JSON file are, as there.
         **kwargs: As there.
 
     Returns:
@@ -91,12 +116,12 @@ def load_heatmap_dataset_with_json_files_from_directory(
     >>> train = load_heatmap_dataset_with_json_files_from_directory(
     ...     "cells", patch_size=128)
     """
-    labels = _read_labels(dirname)
+    labels = _read_labels(dirname, None, unlabelled)
     return _load_points(dirname, labels, patch_size, density_map_sigma, kwargs)
 
 
 def load_dataset_from_directory_with_segmentation_masks(
-    dirname, seg_dirname, patch_size, *, heatmap_unit=1.0, **kwargs
+    dirname, seg_dirname, patch_size, *, heatmap_unit=None, **kwargs
 ):
     """Load a folder of images and a folder of ready heatmaps as patches.
 
@@ -109,6 +134,8 @@ def load_dataset_from_directory_with_segmentation_masks(
         patch_size: `(height, width)` in pixels, or one integer.
         heatmap_unit: Objects per pixel that a value of 1 in the files stands
             for. The sum of a file times this is the number of its objects.
+            `None` is 1 for floats; integers need it, such as `1 / 255` for
+            8-bit images whose white is one object per pixel.
         **kwargs: As for `load_heatmap_dataset_with_csv_from_directory`.
 
     Returns:
@@ -134,13 +161,18 @@ def load_dataset_from_directory_with_segmentation_masks(
     )
 
 
-def read_points(dirname, label_file=None):
+def read_points(dirname, label_file=None, unlabelled="error"):
     """Read the points of a folder of images, to evaluate or draw them.
+
+    They are checked as the loaders check them; of images only the headers are
+    read.
 
     Args:
         dirname: Folder of images.
         label_file: CSV file in it, or its path; `None` reads the JSON file
             beside each image.
+        unlabelled: What images are that the labels do not name, as for
+            `load_heatmap_dataset_with_csv_from_directory`.
 
     Returns:
         Dict from the name of each image to float64 `(n, 2)`, `(y, x)` in
@@ -148,32 +180,39 @@ def read_points(dirname, label_file=None):
 
     Raises:
         FileNotFoundError: If something is missing.
-        ValueError: If labels cannot be used; lists them.
+        ValueError: If labels or headers of images cannot be used; lists them.
 
     Example:
     >>> points = read_points("cells", "points.csv")
     >>> points["slide_1.png"].shape
     (292, 2)
     """
-    labels = _read_labels(dirname, label_file)
+    labels, _ = _read_labels(dirname, label_file, unlabelled)
+    headers, faults = read_headers(labels)
+    faults += check_points_inside(labels, headers)
+    raise_faults(faults, "Points that cannot be used", "Correct the labels.")
     return {path.name: each.points for path, each in labels.items()}
 
 
-def _load_points(dirname, labels, patch_size, sigma, options):
+def _load_points(dirname, read, patch_size, sigma, options):
+    labels, left_out = read
     return load_patched_dataset(
         TASK,
         dirname,
         list(labels),
         DrawnHeatmaps(labels, sigma),
         patch_size,
+        left_out=left_out,
         **options,
     )
 
 
-def _read_labels(dirname, label_file=None):
-    """Read the `PointLabels` of each image."""
+def _read_labels(dirname, label_file, unlabelled):
+    """Read the `PointLabels` of each image; name the images left out."""
     images = list_images(dirname)
     if label_file is None:
-        return read_points_json(images)
-    inside = pathlib.Path(dirname) / label_file
-    return read_points_csv(inside if inside.exists() else label_file, images)
+        labels = read_points_json(images, unlabelled)
+    else:
+        path = find_label_file(label_file, dirname, EXPECTED_CSV)
+        labels = read_points_csv(path, images, unlabelled)
+    return labels, [i.name for i in images.values() if i not in labels]

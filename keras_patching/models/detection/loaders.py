@@ -5,12 +5,19 @@ files' dtype, and a dict of `boxes`, float32 `(batch, n, 4)` xyxy in pixels of
 the patch, and `labels`, int32 `(batch, n)`, both filled up with -1.
 """
 
-import pathlib
-
-from keras_patching.data.box_labels import read_boxes_json
+from keras_patching.data.box_labels import (
+    check_boxes_inside,
+    expected_json,
+    read_boxes_json,
+)
+from keras_patching.data.faults import raise_faults
 from keras_patching.data.image_io import list_images
+from keras_patching.data.label_files import find_label_file
 from keras_patching.data.loading import check_integer
-from keras_patching.data.patched_dataset import load_patched_dataset
+from keras_patching.data.patched_dataset import (
+    load_patched_dataset,
+    read_headers,
+)
 from keras_patching.geometry import as_pair
 from keras_patching.models.detection.yolo_labels import STORES, YoloLabels
 
@@ -25,6 +32,7 @@ def load_yolo_dataset_from_directory(
     grid_size=(7, 7),
     labels=("plant",),
     objects_key="plants",
+    unlabelled="error",
     store="patches",
     empty_patches=0,
     augment=True,
@@ -37,7 +45,8 @@ def load_yolo_dataset_from_directory(
     The label file is JSON: `{"<file or id>": {"width": w, "height": h,
     "file_name": ..., "plants": [{"all_points_x": [x1, x2], "all_points_y":
     [y1, y2]}, ...]}}`. The extent of a polygon is its box; `"label"` names the
-    class of an object where there are several.
+    class of an object where there are several. A file in the format of COCO
+    is read too, with the names of its categories as labels.
 
     Patches are planned by `YoloPatchSampler`: one for each cell of the grid
     that can see an object, then augmented ones with objects, then as many
@@ -51,6 +60,9 @@ def load_yolo_dataset_from_directory(
         grid_size: `(rows, cols)` of the detector's grid.
         labels: Names of the classes.
         objects_key: Key of the list of objects in the file.
+        unlabelled: What images in the folder are that the file does not name:
+            an `"error"`; not labelled, so left out, `"skip"`; or images
+            without objects, `"empty"`.
         store: `"patches"` saves every patch. `"windows"` saves each decoded
             image once and cuts on read, in a fraction of the space; batches
             are the same.
@@ -59,8 +71,8 @@ def load_yolo_dataset_from_directory(
             or brightened, or left as they are cut.
         seed: Integer that decides the plan, the split and orders. `None` plans
             and splits as 0 does, and draws orders anew.
-        verbose: Whether to print what is cut, the grid cells that no object
-            can be put into, and an overlap that suits the boxes.
+        verbose: Whether to print what is cut and found, the grid cells that
+            no object can be put into, and an overlap that suits the boxes.
         **kwargs: `channels=3`, `value_range=(0, 255)`, `batch_size=32`,
             `shuffle=True`, `validation_split=None`, `subset=None`,
             `groups=None`, `cache_dir=None`, `overwrite=False`,
@@ -99,7 +111,9 @@ def load_yolo_dataset_from_directory(
         "augment": augment,
         "store": store,
     }
-    found = read_labels(label_file, image_dir, labels, objects_key)
+    found, left_out = read_labels(
+        label_file, image_dir, labels, objects_key, unlabelled
+    )
     yolo_labels = YoloLabels(found, parameters)
     loaded = load_patched_dataset(
         TASK,
@@ -107,6 +121,7 @@ def load_yolo_dataset_from_directory(
         list(found),
         yolo_labels,
         patch_size,
+        left_out=left_out,
         seed=seed,
         verbose=verbose,
         **kwargs,
@@ -116,11 +131,20 @@ def load_yolo_dataset_from_directory(
     return loaded
 
 
-def read_boxes(label_file, image_dir, labels=("plant",), objects_key="plants"):
+def read_boxes(
+    label_file,
+    image_dir,
+    labels=("plant",),
+    objects_key="plants",
+    unlabelled="error",
+):
     """Read the boxes of a folder of images, to evaluate or draw them.
 
+    They are checked as the loader checks them; of images only the headers are
+    read.
+
     Args:
-        label_file, image_dir, labels, objects_key: As for
+        label_file, image_dir, labels, objects_key, unlabelled: As for
             `load_yolo_dataset_from_directory`.
 
     Returns:
@@ -129,22 +153,28 @@ def read_boxes(label_file, image_dir, labels=("plant",), objects_key="plants"):
 
     Raises:
         FileNotFoundError: If something is missing.
-        ValueError: If labels cannot be used; lists them.
+        ValueError: If labels or headers of images cannot be used; lists them.
 
     Example:
     >>> boxes = read_boxes("trays/labels.json", "trays/images")
     >>> boxes["tray_1.jpg"]["boxes"].shape
     (12, 4)
     """
-    found = read_labels(label_file, image_dir, labels, objects_key)
+    found, _ = read_labels(
+        label_file, image_dir, labels, objects_key, unlabelled
+    )
+    headers, faults = read_headers(found)
+    faults += check_boxes_inside(found, headers)
+    raise_faults(faults, "Boxes that cannot be used", "Correct the labels.")
     return {
         path.name: {"boxes": each.boxes, "labels": each.labels}
         for path, each in found.items()
     }
 
 
-def read_labels(label_file, image_dir, labels, objects_key):
-    """Read the `BoxLabels` of each image."""
-    inside = pathlib.Path(image_dir) / label_file
-    path = inside if inside.exists() else pathlib.Path(label_file)
-    return read_boxes_json(path, list_images(image_dir), labels, objects_key)
+def read_labels(label_file, image_dir, labels, objects_key, unlabelled):
+    """Read the `BoxLabels` of each image, and the names of those left out."""
+    images = list_images(image_dir)
+    path = find_label_file(label_file, image_dir, expected_json(objects_key))
+    found = read_boxes_json(path, images, labels, objects_key, unlabelled)
+    return found, [i.name for i in images.values() if i not in found]

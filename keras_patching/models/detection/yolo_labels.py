@@ -7,6 +7,11 @@ import numpy as np
 
 from keras_patching.data.box_labels import check_boxes_inside
 from keras_patching.data.image_io import decode_image
+from keras_patching.data.label_summaries import (
+    doubt_corner,
+    doubt_counts,
+    summarize_objects,
+)
 from keras_patching.data.planned_patches import (
     coverage,
     cut_planned,
@@ -41,8 +46,7 @@ class YoloLabels:
         self._bytes = dict.fromkeys(STORES, 0)
 
     def faults(self, headers, cache):
-        sizes = {path: header.size for path, header in headers.items()}
-        return check_boxes_inside(self._labels, sizes)
+        return check_boxes_inside(self._labels, headers)
 
     def source(self, image, header, pixels):
         boxes, labels = self._labels[image].boxes, self._labels[image].labels
@@ -69,6 +73,19 @@ class YoloLabels:
             stages=[patch.stage for patch in plan],
             augmentations=[patch.augmentation for patch in plan],
         )
+
+    def summarize(self, records, headers):
+        found = [each.labels for each in self._labels.values()]
+        names = self.parameters["labels"]
+        counts = np.bincount(np.concatenate(found), minlength=len(names))
+        return summarize_objects(
+            list(map(len, found)), dict(zip(names, counts, strict=True))
+        )
+
+    def doubts(self, records, headers):
+        boxes = [self._labels[path].boxes[:, ::-1] for path in headers]
+        sizes = [header.size for header in headers.values()]
+        return doubt_counts(list(map(len, boxes))) + doubt_corner(boxes, sizes)
 
     def describe(self):
         """Say what the patches cover, take and need, in lines of text."""

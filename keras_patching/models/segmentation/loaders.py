@@ -1,10 +1,15 @@
 """Loads folders of images and segmentation masks."""
 
 import functools
+import math
 
 import numpy as np
 
 from keras_patching.data.image_io import decode_mask
+from keras_patching.data.label_summaries import (
+    doubt_classes,
+    summarize_pixels,
+)
 from keras_patching.data.loading import check_integer, check_optional
 from keras_patching.data.pairing import pair_by_stem, pair_faults
 from keras_patching.data.patched_dataset import (
@@ -155,6 +160,29 @@ class _Masks:
     def source(self, image, header, pixels):
         shards = functools.partial(self._shards, self._paths[image])
         return tile_source(image, header, pixels, shards)
+
+    def summarize(self, records, headers):
+        return summarize_pixels(
+            len(records), *self._count_classes(records, headers)
+        )
+
+    def doubts(self, records, headers):
+        pixels, _ = self._count_classes(records, headers)
+        return doubt_classes(pixels, self.ignore_value)
+
+    def _count_classes(self, records, headers):
+        """Count the pixels of each class, and those without, padding apart."""
+        pixels = sum(
+            np.sum(record.shards["masks"].facts["pixels"], axis=0)
+            for record in records
+        )
+        inside = sum(math.prod(header.size) for header in headers.values())
+        if (self.ignore_value or 0) < self.num_classes:
+            cut = sum(math.prod(r.shards["masks"].shape) for r in records)
+            pixels[self.ignore_value or 0] -= cut - inside
+        if self.ignore_value is not None and self.ignore_value < len(pixels):
+            pixels[self.ignore_value] = 0
+        return pixels.tolist(), inside - int(pixels.sum())
 
     def _shards(self, path, grid):
         classes = (self.num_classes, self.ignore_value)

@@ -130,21 +130,61 @@ def test_augmentation_moves_image_and_heatmap_together(tmp_path):
         sequence.on_epoch_end()
 
 
+@pytest.fixture
+def heatmaps(folder):
+    (folder.parent / "heatmaps").mkdir()
+    return folder.parent / "heatmaps"
+
+
+def load_ready(folder, heatmaps, **kwargs):
+    return counting.load_dataset_from_directory_with_segmentation_masks(
+        folder, heatmaps, PATCH, **{"shuffle": False, "verbose": False} | kwargs
+    )
+
+
 @pytest.mark.parametrize(("suffix", "dtype"), [("png", "uint8"), ("npy", "f4")])
-def test_ready_heatmaps_are_read_in_their_unit(folder, suffix, dtype):
-    heatmaps = folder.parent / "heatmaps"
-    heatmaps.mkdir()
+def test_ready_heatmaps_are_read_in_their_unit(folder, heatmaps, suffix, dtype):
     rng = np.random.default_rng(1)
     arrays = {}
     for name, size in SIZES.items():
         arrays[name] = rng.integers(0, 255, size).astype(dtype)
         write_image(heatmaps / f"{name}.{suffix}", arrays[name])
-    sequence = counting.load_dataset_from_directory_with_segmentation_masks(
-        folder, heatmaps, PATCH, heatmap_unit=0.5, shuffle=False
-    )
-    _, found = all_of(sequence)
+    _, found = all_of(load_ready(folder, heatmaps, heatmap_unit=1e-4))
     expected = sum(array.sum(dtype="float64") for array in arrays.values())
-    np.testing.assert_allclose(found.sum(dtype="float64"), expected / 2)
+    np.testing.assert_allclose(
+        found.sum(dtype="float64"), expected * 1e-4, rtol=1e-5
+    )
+
+
+def test_integers_without_a_unit_are_refused_with_the_choice(folder, heatmaps):
+    for name, size in SIZES.items():
+        heatmap = np.zeros(size, "uint8")
+        heatmap[3, 4] = 51
+        write_image(heatmaps / f"{name}.png", heatmap)
+    with pytest.raises(ValueError, match=r"a\.png: holds integers") as error:
+        load_ready(folder, heatmaps)
+    assert "as do 2 more heatmaps" in str(error.value)
+    assert "heatmap_unit=1 / 255 if 255" in str(error.value)
+    assert "heatmap_unit=1 if they are objects" in str(error.value)
+    assert not (folder.parent / "images_patches").exists()
+    _, found = all_of(load_ready(folder, heatmaps, heatmap_unit=1 / 255))
+    np.testing.assert_allclose(found.sum(), 3 * 0.2, rtol=1e-5)
+
+
+def test_floats_without_a_unit_are_objects_per_pixel(folder, heatmaps):
+    for name, size in SIZES.items():
+        heatmap = np.zeros(size, "float32")
+        heatmap[3, 4] = 0.75
+        write_image(heatmaps / f"{name}.tif", heatmap)
+    _, found = all_of(load_ready(folder, heatmaps))
+    assert found.sum() == 2.25
+
+
+def test_more_objects_than_fit_into_the_pixels_are_warned_of(folder, heatmaps):
+    for name, size in SIZES.items():
+        write_image(heatmaps / f"{name}.npy", np.full(size, 200, "float32"))
+    with pytest.warns(UserWarning, match=r"hold 274,400 objects in 1,372 pix"):
+        load_ready(folder, heatmaps)
 
 
 @pytest.mark.parametrize(

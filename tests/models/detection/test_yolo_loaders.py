@@ -117,7 +117,9 @@ def test_images_of_which_none_has_objects_make_no_data_set(folder):
         (folder / f"images/{name}.png").unlink()
     with pytest.raises(ValueError, match="`empty_patches`"):
         load(folder)
-    assert load(folder, empty_patches=3, verbose=True).num_samples == 3
+    with pytest.warns(UserWarning, match="no object in any image"):
+        sequence = load(folder, empty_patches=3, verbose=True)
+    assert sequence.num_samples == 3
 
 
 def test_a_split_keeps_images_apart(folder):

@@ -182,7 +182,8 @@ def test_masks_of_another_folder_are_another_cache(folders, tmp_path):
 def make_folders_of_masks(folder):
     folder.mkdir()
     for index in range(5):
-        write_image(folder / f"{index}.png", np.ones((10, 14), np.uint8))
+        mask = np.resize(np.array([0, 1], np.uint8), (10, 14))
+        write_image(folder / f"{index}.png", mask)
     return folder
 
 
