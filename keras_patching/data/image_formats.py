@@ -18,31 +18,25 @@ from PIL import (
     BmpImagePlugin,
     Image,
     ImageFile,
-    JpegImagePlugin,
     PngImagePlugin,
-    TiffImagePlugin,
     WebPImagePlugin,
 )
 
+from keras_patching.data import jpeg_format, png_format
+
+# A pixel of more than four bytes counts as several.
 MAX_PIXELS = 2**30
+BYTES_OF_A_PIXEL = 4
 MAX_PIXELS_VARIABLE = "KERAS_PATCHING_MAX_IMAGE_PIXELS"
-
-
-class _Jpeg(JpegImagePlugin.JpegImageFile):
-    """A JPEG without its resolution, for which Pillow reads all of EXIF."""
-
-    def _read_dpi_from_exif(self):
-        pass
 
 
 # The classes themselves: `Image.open` would check a limit that is not ours,
 # and take the second picture in a phone's JPEG for an animation.
 _PILLOW_CLASSES = {
     "PNG": PngImagePlugin.PngImageFile,
-    "JPEG": _Jpeg,
+    "JPEG": jpeg_format.Picture,
     "BMP": BmpImagePlugin.BmpImageFile,
     "WebP": WebPImagePlugin.WebPImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
 }
 _MAGIC = {
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -135,24 +129,28 @@ def format_of(stream, path):
 def make_header(size, channels, dtype, orientation, path):
     """Make an `ImageHeader` of the stored size, if the limit allows it."""
     height, width = size
-    _check_pixels(height, width, path)
+    dtype = plain_dtype(dtype)
+    _check_pixels(height, width, channels * dtype.itemsize, path)
     rotated = orientation in (5, 6, 7, 8)
     size = (width, height) if rotated else (height, width)
-    return ImageHeader(size, channels, plain_dtype(dtype), rotated)
+    return ImageHeader(size, channels, dtype, rotated)
 
 
-def _check_pixels(height, width, path):
+def _check_pixels(height, width, pixel_bytes, path):
     text = os.environ.get(MAX_PIXELS_VARIABLE) or str(MAX_PIXELS)
     if not text.isdecimal():
         raise ImageFileError(
             f"The environment variable {MAX_PIXELS_VARIABLE} must be a whole "
             f"number of pixels. Received: {text!r}"
         )
-    if height * width > int(text):
+    pixels = height * width * max(1, -(-pixel_bytes // BYTES_OF_A_PIXEL))
+    if pixels > int(text):
+        counted = f" of {pixel_bytes} bytes, which count as {pixels}"
         raise ImageFileError(
-            f"{path}: has {height} x {width} = {height * width} pixels, more "
-            f"than the limit of {int(text)}. If the file is meant to be that "
-            f"large, set the environment variable {MAX_PIXELS_VARIABLE}."
+            f"{path}: has {height} x {width} = {height * width} pixels"
+            f"{counted if pixels > height * width else ''}, more than the "
+            f"limit of {int(text)}. If the file is meant to be that large, "
+            f"set the environment variable {MAX_PIXELS_VARIABLE}={pixels}."
         )
     if height * width == 0:
         raise ImageFileError(f"{path}: has no pixels, {height} x {width}.")
@@ -196,6 +194,7 @@ class _Override:
                 setattr(self.module, self.name, self.restored)
 
 
+# WebP alone is asked for Pillow's limit here, while its header is read.
 _no_pillow_limit = _Override(Image, "MAX_IMAGE_PIXELS", None)
 _no_half_images = _Override(ImageFile, "LOAD_TRUNCATED_IMAGES", False)
 
@@ -209,19 +208,36 @@ def pillow_pixels(stream, kind, path, raw):
     """Decode to `(h, w, c)`, and whether the last channel is alpha."""
     image = _open_pillow(stream, kind, path)
     dtype = _header_of(image, path).dtype
-    # Read before the load, which turns a TIFF and moves a PNG's metadata.
-    orientation = 1 if kind == "TIFF" else _orientation(image)
+    # Read before the load, which moves a PNG's metadata.
+    orientation = _orientation(image)
     with naming(path), _no_half_images:
-        image.load()
+        image = _load(image, stream.getvalue(), kind)
+        stored = image.mode
         if not raw:
             image = _as_seen(image)
         array = np.asarray(image)
-    if raw and image.mode == "L":
-        array = _unstretched(array, _bits(image, stream))
+        if kind == "PNG":
+            # Colours of a palette do not tell where nothing was stored.
+            last_row = array[-1] if image.mode == stored else None
+            png_format.check_rows(stream.getvalue(), last_row)
+    if raw and image.mode == "L" and kind == "PNG":
+        array = _unstretched(array, stream.getvalue()[24])
     array = array.astype(dtype, copy=False)
     if array.ndim == 2:
         array = array[..., None]
     return upright(array, orientation), image.mode[-1] in "Aa"
+
+
+def _load(image, data, kind):
+    """Decode all pixels, or raise."""
+    if kind == "JPEG":
+        return jpeg_format.load(data)
+    if kind == "PNG":
+        png_format.check_chunks(data)
+    if kind == "WebP" and len(data) < 8 + int.from_bytes(data[4:8], "little"):
+        raise ValueError("it has no end")
+    image.load()
+    return image
 
 
 def is_lossy(data, kind):
@@ -241,10 +257,10 @@ def _open_pillow(stream, kind, path):
     if kind == "PNG":
         _refuse_deep_png(stream.read(26), path)
         stream.seek(0)
-    with naming(path), _no_pillow_limit:
+    limit = _no_pillow_limit if kind == "WebP" else contextlib.nullcontext()
+    with naming(path), limit:
         image = _PILLOW_CLASSES[kind](stream)
-    # The pages of a TIFF were judged before, thumbnails left out.
-    frames = 1 if kind == "TIFF" else getattr(image, "n_frames", 1)
+    frames = getattr(image, "n_frames", 1)
     if frames > 1:
         raise ImageFileError(
             f"{path}: an animation of {frames} frames, expected one image. "
@@ -285,12 +301,6 @@ def _seen_mode(image):
 def _as_seen(image):
     mode = _seen_mode(image)
     return image if image.mode == mode else image.convert(mode)
-
-
-def _bits(image, stream):
-    if image.format == "TIFF":
-        return image.tag_v2.get(258, (8,))[0]
-    return stream.getvalue()[24] if image.format == "PNG" else 8
 
 
 def _unstretched(array, bits):
