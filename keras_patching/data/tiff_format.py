@@ -181,13 +181,20 @@ def _fault(page):
         return stored
     if samples not in (how.samples or (samples,)):
         return stored
-    if page.predictor != 1 and not how.predictors:
+    if page.predictor not in _predictors(how, page.dtype):
         return f"{stored} and the predictor {_name(page.predictor)}"
     if page.imagedepth > 1 or page.tiledepth > 1:
         return f"a TIFF of a depth of {page.imagedepth}"
     if not _has_meaning(page):
         return f"{stored} whose pixels are {_name(page.photometric)}"
     return None
+
+
+def _predictors(how, dtype):
+    """Differences of numbers, or of the bytes of floats, are undone."""
+    if not how.predictors:
+        return (1,)
+    return (1, 2, 3) if dtype.kind == "f" else (1, 2)
 
 
 def _has_meaning(page):

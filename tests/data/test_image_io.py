@@ -194,20 +194,6 @@ def test_compressed_tiff_is_read_exactly(tmp_path, mode, compression):
     assert image_io.read_header(path).dtype == array.dtype
 
 
-def test_a_tiff_that_would_lose_depth_is_an_error(tmp_path, monkeypatch):
-    path = tmp_path / "a.tif"
-    tifffile.imwrite(path, noise(8, 9, 3, dtype="uint16"), photometric="rgb")
-    data = path.read_bytes()
-    compression = struct.pack("<HHII", 259, 3, 1, 1)
-    assert data.count(compression) == 1
-    path.write_bytes(
-        data.replace(compression, struct.pack("<HHII", 259, 3, 1, 5))
-    )
-    assert image_io.read_header(path).dtype == np.uint16
-    with pytest.raises(ValueError, match=r"a\.tif: 3 channels of uint16.*LZW"):
-        image_io.read_image(path)
-
-
 # Channels
 
 
