@@ -53,7 +53,7 @@ def tell_turned(noun, swapped, image, header):
         )
     if swapped:
         return (
-            f" All {noun} of the image lie inside if x and y are swapped: "
-            "write x first, in columns, and then y, in rows."
+            f" With x and y swapped all {noun} of the image would lie inside: "
+            "if y is written first, write x, the column, before it."
         )
     return ""

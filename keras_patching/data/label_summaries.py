@@ -51,7 +51,7 @@ def summarize_pixels(images, pixels, unlabelled):
     """
     total = max(sum(pixels) + unlabelled, 1)
     each = [
-        f"class {index} {count / total:.3%}" if count else ""
+        f"class {index}: {count / total:.3%}" if count else ""
         for index, count in enumerate(pixels)
     ]
     found = _first([text for text in each if text]) or "no class"
