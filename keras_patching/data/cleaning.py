@@ -1,21 +1,25 @@
 """Removes what builds and crashes left behind in a cache."""
 
+import contextlib
 import dataclasses
-import json
+import os
 import pathlib
 import re
 import time
 
 from keras_patching.data.manifest import (
-    FORMAT,
     SHARD_FOLDER,
     ManifestError,
+    OutdatedManifestError,
+    check_shard_folder,
+    is_other_json,
     list_manifests,
     read_manifest,
 )
 from keras_patching.data.shards import TEMPORARY_SUFFIX
 
-_SHARD = re.compile(r".*-[0-9a-f]{8}\.[a-z]+\.npy", re.DOTALL)
+# With 8 digits those of older versions.
+_SHARD = re.compile(r".*-([0-9a-f]{8}|[0-9a-f]{32})\.[a-z_]+\.npy", re.DOTALL)
 _TEMPORARY = re.compile(r"\.[0-9]+-[0-9a-f]{16}" + re.escape(TEMPORARY_SUFFIX))
 
 
@@ -32,38 +36,51 @@ def clean(directory, min_age=3600.0):
 
     Args:
         directory: Folder of patch caches.
-        min_age: Seconds. Younger files stay, since a build may be running
-            that has not come to its manifest.
+        min_age: Seconds. Nothing is removed while something that no manifest
+            names is younger, since a build may be running that has not come to
+            its manifest.
 
     Returns:
         A `Cleaned`.
 
     Raises:
         FileNotFoundError: If there is no such folder.
-        ValueError: If it is not a folder of patch caches, or holds a manifest
-            that cannot be read, so that what it names is not known.
+        ValueError: If it is not a folder of patch caches, if its folder of
+            shards is a link, or if it holds a manifest that cannot be read, so
+            that what it names is not known.
     """
     directory = pathlib.Path(directory)
     named = _named_shards(directory)
-    candidates = [
-        path
-        for path in (directory / SHARD_FOLDER).glob("*")
-        if _SHARD.fullmatch(path.name) and path.name not in named
-    ]
-    candidates += [
-        path
+    found = {
+        path: status
         for folder in (directory, directory / SHARD_FOLDER)
-        for path in folder.glob(".*")
+        for path, status in _list_files(folder)
         if _TEMPORARY.fullmatch(path.name)
-    ]
-    removed, size = [], 0
-    for path in sorted(candidates):
-        stat = path.stat()
-        if time.time() - stat.st_mtime >= min_age:
+        or (
+            folder != directory
+            and _SHARD.fullmatch(path.name)
+            and path.name not in named
+        )
+    }
+    youngest = max((status.st_mtime for status in found.values()), default=0)
+    if time.time() - youngest < min_age:
+        return Cleaned([], 0)
+    removed = []
+    for path in sorted(found):
+        with contextlib.suppress(FileNotFoundError):  # by another `clean`
             path.unlink()
             removed.append(path)
-            size += stat.st_size
-    return Cleaned(removed, size)
+    return Cleaned(removed, sum(found[path].st_size for path in removed))
+
+
+def _list_files(folder):
+    """Give path and `os.stat_result` of each file; links are not followed."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                if not entry.is_dir(follow_symlinks=False):
+                    status = entry.stat(follow_symlinks=False)
+                    yield pathlib.Path(entry.path), status
 
 
 def _named_shards(directory):
@@ -76,8 +93,14 @@ def _named_shards(directory):
     for path in list_manifests(directory):
         try:
             readable.append(read_manifest(path))
+        except OutdatedManifestError as error:
+            raise ValueError(
+                f"{error} Nothing was removed. If you do not use it with that "
+                "version any more, remove this file and clean again, which "
+                "removes its patches too."
+            ) from error
         except ManifestError as error:
-            if not _is_other_json(path):
+            if not is_other_json(path):
                 raise ValueError(
                     f"{error} Nothing was removed, since the shards that it "
                     "names are not known. Call the loader that made it again, "
@@ -89,13 +112,5 @@ def _named_shards(directory):
             "removed. Pass the folder of a patch cache, such as "
             "images_patches."
         )
+    check_shard_folder(directory)
     return {shard.file for manifest in readable for shard in manifest.shards}
-
-
-def _is_other_json(path):
-    """Tell whether a file is good JSON that was never a manifest."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return False
-    return not isinstance(content, dict) or content.get("format") != FORMAT

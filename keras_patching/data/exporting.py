@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 
@@ -23,6 +24,9 @@ from keras_patching.data.patch_files import (
     write_points_csv,
     write_points_json,
 )
+
+# Begins the name of a folder that is filled before it is moved into place.
+_TEMPORARY = ".export-"
 
 
 def export_patches(path, directory, verbose=True):
@@ -187,11 +191,13 @@ def _new_directory(directory):
         Folder inside it, whose contents are moved up when the block ends.
     """
     directory = pathlib.Path(directory)
-    _check_empty(directory)
+    left = _check_empty(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        for each in left:
+            shutil.rmtree(each)
         with tempfile.TemporaryDirectory(
-            prefix=".export-", dir=directory
+            prefix=_TEMPORARY, dir=directory
         ) as temporary:
             yield pathlib.Path(temporary)
             for entry in sorted(pathlib.Path(temporary).iterdir()):
@@ -205,19 +211,34 @@ def _new_directory(directory):
 
 
 def _check_empty(directory):
+    """Refuse a folder that holds something.
+
+    Returns:
+        List of what exports that were killed left there.
+    """
     if not directory.exists():
-        return
+        return []
     if not directory.is_dir():
         raise ValueError(
             f"{directory}: is a file, expected a folder to export to."
         )
-    found = sorted(entry.name for entry in directory.iterdir())
+    left = [
+        entry
+        for entry in directory.iterdir()
+        if re.fullmatch(re.escape(_TEMPORARY) + r"\w{8}", entry.name)
+        and entry.is_dir()
+        and not entry.is_symlink()
+    ]
+    found = sorted(
+        entry.name for entry in directory.iterdir() if entry not in left
+    )
     if found:
         raise ValueError(
             f"{directory}: is not empty (it holds {', '.join(found[:3])}"
             f"{', ...' if len(found) > 3 else ''}), and nothing in it is "
             "overwritten. Pass a new folder, or empty this one."
         )
+    return left
 
 
 def _run(function, jobs, unit, verbose):

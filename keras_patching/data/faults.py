@@ -20,3 +20,14 @@ def raise_faults(faults, summary, remedy):
     if len(faults) > MAX_LISTED:
         lines.append(f"  ... and {len(faults) - MAX_LISTED} more.")
     raise ValueError("\n".join([f"{summary}:", *lines, remedy]))
+
+
+def tell_unreadable(path, error):
+    """Write the fault of a file that the system does not let us read.
+
+    Args:
+        path: Path of the file.
+        error: The `OSError`.
+    """
+    reason = error.strerror or error
+    return f"{path}: cannot be read ({reason}). Make it readable, or remove it."

@@ -23,6 +23,7 @@ from PIL import (
 )
 
 from keras_patching.data import jpeg_format, png_format
+from keras_patching.data.npy_files import read_npy_header
 
 # A pixel of more than four bytes counts as several.
 MAX_PIXELS = 2**30
@@ -348,12 +349,7 @@ def npy_pixels(stream, path, raw):
 
 def _npy_layout(stream, path):
     with naming(path):
-        version = np.lib.format.read_magic(stream)
-        read_array_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        shape, fortran, dtype = read_array_header(stream)
+        shape, fortran, dtype = read_npy_header(stream)
     if len(shape) not in (2, 3) or 0 in shape or dtype.kind not in "uifb":
         raise ImageFileError(
             f"{path}: expected a numeric array (height, width) or (height, "

@@ -18,6 +18,10 @@ import tifffile
 from keras_patching.data import image_formats, tiff_format
 from keras_patching.data.image_formats import ImageFileError, ImageHeader
 
+# Raise it with every change after which a file gives other values than before:
+# patches that were cut from what was read until then are not used any more.
+READER_VERSION = 1
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".npy")
 
 _PNG_HOLDS = {("uint8", 1), ("uint8", 3), ("uint8", 4), ("uint16", 1)}
@@ -87,12 +91,21 @@ def read_header(path) -> ImageHeader:
             declared limit, or a depth that cannot be read exactly.
     """
     with open(path, "rb") as stream:
-        kind = image_formats.format_of(stream, path)
-        if kind == "npy":
-            return image_formats.npy_header(stream, path)
-        if kind == "TIFF":
-            return tiff_format.tiff_header(stream, path)
-        return image_formats.pillow_header(stream, kind, path)
+        return _read_header(stream, path)
+
+
+def decode_header(data, path) -> ImageHeader:
+    """Read the header in the bytes of an image file. See `read_header`."""
+    return _read_header(io.BytesIO(data), path)
+
+
+def _read_header(stream, path):
+    kind = image_formats.format_of(stream, path)
+    if kind == "npy":
+        return image_formats.npy_header(stream, path)
+    if kind == "TIFF":
+        return tiff_format.tiff_header(stream, path)
+    return image_formats.pillow_header(stream, kind, path)
 
 
 def decode_image(data, path, channels=None):

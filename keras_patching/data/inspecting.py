@@ -6,12 +6,13 @@ import pathlib
 
 import numpy as np
 
-from keras_patching.data.manifest import list_manifests, load_cache
-from keras_patching.data.named_patches import (
-    open_shard,
-    patch_names,
-    read_patches,
+from keras_patching.data.manifest import (
+    SHARD_FOLDER,
+    list_manifests,
+    load_cache,
 )
+from keras_patching.data.named_patches import patch_names, read_patches
+from keras_patching.data.shards import read_shard
 
 # A patch has objects from half a one on, as for the foreground of a
 # `PatchingSequence`: what a Gaussian beyond the seam leaves here is none.
@@ -196,7 +197,7 @@ class CacheContents:
         if kind not in self.manifest.kinds:
             return None
         return [
-            np.asarray(open_shard(self.path, source.shards[kind]))
+            read_shard(self.path.parent / SHARD_FOLDER, source.shards[kind])
             for source in self.manifest.sources
         ]
 
@@ -281,8 +282,8 @@ def _tell_parameters(manifest):
 
 def _tell_labels(manifest):
     kinds = [kind for kind in manifest.kinds if kind not in _NO_LABELS]
-    kinds, folder = ", ".join(kinds), manifest.label_folder
-    return (f"{kinds} from {folder}" if folder else kinds) or "none"
+    kinds, path = ", ".join(kinds), manifest.label_path
+    return (f"{kinds} from {path}" if path else kinds) or "none"
 
 
 def _tell_stages(stages):

@@ -101,16 +101,16 @@ class SequenceOptions:
             for part, names in parts.items():
                 print(f"Using {len(names)} images for {part}.")
 
-    def open(self, manifest_path, parts):
+    def open(self, cache, parts):
         """Open the sequence of a cache, or two if `subset="both"`.
 
         Args:
-            manifest_path: Manifest of the cache.
+            cache: `BuiltCache`, or the path of a manifest.
             parts: What `split` gave.
         """
         sequences = [
             PatchingSequence(
-                manifest_path,
+                cache,
                 batch_size=self.batch_size,
                 seed=self.seed,
                 names=names,

@@ -1,7 +1,8 @@
 """Manifests: the JSON files that say what a complete cache consists of.
 
 A manifest is written last and in one step, so its presence is what "complete"
-means. One folder may hold the manifests of several caches, which share shards.
+means, and it ends in a hash of itself. One folder may hold the manifests of
+several caches, which share shards.
 """
 
 import contextlib
@@ -14,7 +15,8 @@ import pathlib
 import numpy as np
 
 from keras_patching.data.faults import raise_faults
-from keras_patching.data.image_io import ImageHeader
+from keras_patching.data.image_io import READER_VERSION, ImageHeader
+from keras_patching.data.manifest_checks import check_manifest
 from keras_patching.data.shards import (
     CacheWriteError,
     ShardError,
@@ -25,19 +27,25 @@ from keras_patching.data.shards import (
 )
 
 FORMAT = "keras_patching.patch_cache"
-VERSION = 1
+VERSION = 2
 SHARD_FOLDER = "shards"
 # Kinds of labels that are kept for people and other tools: not for batches.
 _NOT_FED = {"points", "objects"}
-# Kinds that hold one thing for the whole image instead of one per patch.
-_PER_IMAGE = {"windows", "objects"}
 # Clocks of file systems are coarse: a file that changed twice within their
 # granularity has one modification time.
 _CLOCK_SLACK_NS = 2 * 10**9
+_REMEDY = (
+    "Call the loader that made this cache on the original images again, "
+    "which rebuilds what is wrong, or copy the folder again."
+)
 
 
 class ManifestError(ValueError):
     """A file is not a manifest that this version reads."""
+
+
+class OutdatedManifestError(ManifestError):
+    """A manifest is whole, and of another version of this package."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,24 +65,26 @@ class FileRecord:
     header: tuple = ()
 
     @classmethod
-    def of(cls, data, stat):
-        """Make the record of a file from its bytes and `os.stat_result`."""
+    def of(cls, data, stat, header):
+        """Make the record of a file.
+
+        Args:
+            data: Its bytes.
+            stat: Its `os.stat_result`.
+            header: The `ImageHeader` in these bytes.
+        """
         return cls(
             size=stat.st_size,
             mtime_ns=stat.st_mtime_ns,
             ctime_ns=stat.st_ctime_ns,
             sha256=hashlib.sha256(data).hexdigest(),
+            header=(
+                *map(int, header.size),
+                int(header.channels),
+                np.dtype(header.dtype).name,
+                bool(header.rotated),
+            ),
         )
-
-    def with_header(self, header):
-        """Add an `ImageHeader` to the record."""
-        fields = (
-            *header.size,
-            header.channels,
-            np.dtype(header.dtype).name,
-            header.rotated,
-        )
-        return dataclasses.replace(self, header=fields)
 
     @property
     def image_header(self):
@@ -126,7 +136,8 @@ class Manifest:
         task: Name of the task.
         patch_size: `(height, width)` in pixels.
         parameters: JSON-able dict, what else decides the patches.
-        label_folder: Folder of the labels, relative to that of the images.
+        label_path: File or folder that the labels came from, relative to the
+            folder of the images.
         hashed_at_ns: Time before the first source was hashed.
         files: Dict from path, relative to the image folder, to `FileRecord`.
         sources: List of `SourceRecord`.
@@ -135,7 +146,7 @@ class Manifest:
     task: str
     patch_size: tuple[int, int]
     parameters: dict
-    label_folder: str
+    label_path: str
     hashed_at_ns: int
     files: dict[str, FileRecord]
     sources: list[SourceRecord]
@@ -164,44 +175,67 @@ class Manifest:
 
     @property
     def file_name(self):
-        """Name of the file; it hashes what decides the patches."""
+        """Name of the file; it hashes what decides the patches.
+
+        Labels of two files are two caches, and those of a file that has
+        changed take the place of what they were.
+        """
         key = digest(
-            [
-                VERSION,
-                self.task,
-                self.patch_size,
-                self.parameters,
-                self.label_folder,
-            ]
+            [self.task, self.patch_size, self.parameters, self.label_path]
         )
         height, width = self.patch_size
         return f"{self.task}-{height}x{width}-{key[:12]}.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class BuiltCache:
+    """A cache that was just built.
+
+    Another process may by now have written another manifest in its place.
+
+    Attributes:
+        path: `pathlib.Path` of its manifest.
+        manifest: The `Manifest` that was built.
+    """
+
+    path: pathlib.Path
+    manifest: Manifest
 
 
 def read_manifest(path):
     """Read a manifest.
 
     Raises:
-        ManifestError: If it is damaged, of another version, or something
-            else altogether.
+        OutdatedManifestError: If it is of another version.
+        ManifestError: If it is damaged, or something else altogether.
     """
     problem = f"{path}: not a manifest that this version can read"
     try:
-        content = json.loads(path.read_bytes())
-        is_ours = content["format"] == FORMAT
-        version = content["version"]
+        data = path.read_bytes()
+        content = json.loads(data)
+        version = content["format"], content["version"], content.get("readers")
     except OSError as error:
         raise ManifestError(f"{problem} ({error.strerror}).") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise ManifestError(f"{problem} ({_tell(error)}).") from error
-    if not is_ours or version != VERSION:
-        raise ManifestError(
-            f"{problem} (found format {content['format']!r} version "
-            f"{version!r}, expected {FORMAT!r} version {VERSION})."
+    if version == (FORMAT, 1, None) or (
+        _is_whole(data) and version != (FORMAT, VERSION, READER_VERSION)
+    ):
+        raise OutdatedManifestError(
+            f"{problem}: another version of keras_patching wrote it (format "
+            f"{version[1:]}, expected {(VERSION, READER_VERSION)})."
         )
+    if not _is_whole(data):
+        raise ManifestError(f"{problem}: it was changed after it was written.")
     try:
         return _parse(content)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+    ) as error:
         raise ManifestError(f"{problem} ({_tell(error)}).") from error
 
 
@@ -213,36 +247,24 @@ def _parse(content):
     fields = {
         name: value
         for name, value in content.items()
-        if name not in ("format", "version")
+        if name not in ("format", "version", "readers", "sha256")
     }
-    height, width = fields["patch_size"]
-    fields["patch_size"] = (height, width)
+    fields["patch_size"] = tuple(fields["patch_size"])
     fields["files"] = {
         path: FileRecord(**{**file, "header": tuple(file["header"])})
         for path, file in fields["files"].items()
     }
     fields["sources"] = [_parse_source(each) for each in fields["sources"]]
-    if not fields["sources"]:
-        raise ValueError("it lists no sources")
-    return Manifest(**fields)
+    manifest = Manifest(**fields)
+    check_manifest(manifest)
+    return manifest
 
 
 def _parse_source(fields):
     shards = {
         kind: ShardRecord(**shard) for kind, shard in fields["shards"].items()
     }
-    source = SourceRecord(**{**fields, "shards": shards})
-    lengths = {
-        shard.shape[0]
-        for kind, shard in shards.items()
-        if kind not in _PER_IMAGE
-    }
-    if lengths != {len(source.origins)}:
-        raise ValueError(
-            f"{source.name} has {len(source.origins)} origins and shards of "
-            f"{sorted(lengths)} patches"
-        )
-    return source
+    return SourceRecord(**{**fields, "shards": shards})
 
 
 def write_manifest(directory, manifest):
@@ -251,19 +273,54 @@ def write_manifest(directory, manifest):
     Raises:
         CacheWriteError: If it cannot be written.
     """
-    content = {"format": FORMAT, "version": VERSION, **vars(manifest)}
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "readers": READER_VERSION,
+        **vars(manifest),
+    }
     # Not `dataclasses.asdict`, which copies every number of every patch.
     text = json.dumps(content, separators=(",", ":"), default=vars)
-    write_atomically(directory / manifest.file_name, [text.encode()])
+    head = text.encode()[:-1]
+    path = directory / manifest.file_name
+    write_atomically(path, [head, _hash_entry(head)])
+
+
+def _hash_entry(head):
+    """Give the end of a manifest, from the bytes before it."""
+    return f',"sha256":"{hashlib.sha256(head).hexdigest()}"}}'.encode()
+
+
+def _is_whole(data):
+    """Tell whether the bytes of a manifest are those that were written."""
+    length = len(_hash_entry(b""))
+    return data[-length:] == _hash_entry(data[:-length])
 
 
 def list_manifests(directory):
-    """List the JSON files in a folder, sorted by name."""
-    return sorted(
-        path
-        for path in pathlib.Path(directory).glob("*.json")
-        if not path.name.startswith(".")
-    )
+    """List the JSON files in a folder, sorted by name.
+
+    Raises:
+        ValueError: If the folder cannot be read.
+    """
+    directory = pathlib.Path(directory)
+    try:
+        with os.scandir(directory) as entries:
+            names = sorted(
+                entry.name
+                for entry in entries
+                if entry.name.endswith(".json")
+                and not entry.name.startswith(".")
+                and entry.is_file()
+            )
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise ValueError(
+            f"{directory}: cannot be read ({error.strerror}). Make the folder "
+            "readable, or pass `cache_dir` to keep caches elsewhere."
+        ) from error
+    return [directory / name for name in names]
 
 
 def find_manifest(path):
@@ -277,11 +334,17 @@ def find_manifest(path):
         ValueError: If the folder holds several; lists them.
     """
     path = pathlib.Path(path)
-    if not path.exists():
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(
             f"{path}: no such file or folder. Expected the manifest of a "
             "patch cache, or its folder."
-        )
+        ) from error
+    except OSError as error:
+        raise ValueError(
+            f"{path}: cannot be read ({error.strerror}). Make it readable."
+        ) from error
     if not path.is_dir():
         return path
     found = list_manifests(path)
@@ -291,6 +354,8 @@ def find_manifest(path):
             "one with the loader of your task."
         )
     if len(found) > 1:
+        found = [each for each in found if not is_left_over(each)] or found[:1]
+    if len(found) > 1:
         names = ", ".join(each.name for each in found)
         raise ValueError(
             f"{path}: holds {len(found)} manifests: {names}. Pass the path of "
@@ -299,14 +364,38 @@ def find_manifest(path):
     return found[0]
 
 
+def is_left_over(path):
+    """Tell whether a JSON file is of another version, or never was a manifest.
+
+    A manifest that is damaged is neither.
+    """
+    try:
+        read_manifest(path)
+    except OutdatedManifestError:
+        return True
+    except ManifestError:
+        return is_other_json(path)
+    return False
+
+
+def is_other_json(path):
+    """Tell whether a file is good JSON that was never a manifest."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return not isinstance(content, dict) or content.get("format") != FORMAT
+
+
 def load_cache(path):
     """Read a manifest and check all its shards, never the sources.
 
-    A folder that was copied is hashed once; the manifest then takes the new
-    modification times, if it can be written.
+    A folder that was copied is hashed once; its shards then get the
+    modification times of the manifest, if that is allowed.
 
     Args:
-        path: A manifest, or a folder that holds only one.
+        path: A manifest, or a folder that holds only one. Or a `BuiltCache`,
+            which was checked when it was built.
 
     Returns:
         `pathlib.Path` of the manifest, and the `Manifest`.
@@ -316,29 +405,38 @@ def load_cache(path):
         ValueError: If the manifest or a shard is not what was written; names
             each file that is wrong.
     """
+    if isinstance(path, BuiltCache):
+        return path.path, path.manifest
     path = find_manifest(path)
-    remedy = (
-        "Call the loader that made this cache on the original images again, "
-        "which rebuilds what is wrong, or copy the folder again."
-    )
     try:
         manifest = read_manifest(path)
     except ManifestError as error:
-        raise ManifestError(f"{error} {remedy}") from error
-    checked, faults = [], []
-    for source in manifest.sources:
-        shards = {}
-        for kind, shard in source.shards.items():
-            try:
-                shards[kind] = verify_shard(path.parent / SHARD_FOLDER, shard)
-            except ShardError as error:
-                faults.append(str(error))
-        checked.append(dataclasses.replace(source, shards=shards))
-    raise_faults(faults, f"{path}: shards of this patch cache are bad", remedy)
-    if checked != manifest.sources:
-        manifest = dataclasses.replace(manifest, sources=checked)
-        refresh_manifest(path, manifest)
+        raise ManifestError(f"{error} {_REMEDY}") from error
+    check_shard_folder(path.parent)
+    faults = []
+    for shard in manifest.shards:
+        try:
+            verify_shard(path.parent / SHARD_FOLDER, shard)
+        except ShardError as error:
+            faults.append(str(error))
+    raise_faults(faults, f"{path}: shards of this patch cache are bad", _REMEDY)
     return path, manifest
+
+
+def check_shard_folder(directory):
+    """Refuse a cache whose folder of shards is a link to somewhere else.
+
+    Raises:
+        ValueError: Says what to do instead.
+    """
+    folder = pathlib.Path(directory) / SHARD_FOLDER
+    if folder.is_symlink():
+        raise ValueError(
+            f"{folder}: is a link, and shards are only read and removed where "
+            "their manifests are. Move the folder that it points to here. To "
+            f"keep a cache on another disk, link all of {directory}, or pass "
+            "`cache_dir`."
+        )
 
 
 def refresh_manifest(path, manifest):

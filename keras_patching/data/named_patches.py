@@ -5,7 +5,8 @@ import pathlib
 import numpy as np
 
 from keras_patching.data.manifest import SHARD_FOLDER
-from keras_patching.data.planned_patches import cut_planned
+from keras_patching.data.planned_patches import cut_planned, visible_window
+from keras_patching.data.shard_pool import ShardPool
 
 
 def patch_names(source):
@@ -39,28 +40,33 @@ def read_patches(path, manifest, source, rows=None):
         in pixels of the patch, and their "labels" `(n,)`.
     """
     shards = {
-        kind: open_shard(path, record) for kind, record in source.shards.items()
+        kind: ShardPool(path.parent / SHARD_FOLDER, [record])
+        for kind, record in source.shards.items()
+        if kind != "objects"  # of the whole image
     }
-    shards.pop("objects", None)  # of the whole image
     windows = shards.pop("windows", None)
     for row in range(len(source.origins)) if rows is None else rows:
-        patch = {kind: np.array(shard[row]) for kind, shard in shards.items()}
+        patch = {kind: _read(shard, row) for kind, shard in shards.items()}
         if windows is not None:
-            patch["images"] = _cut(windows[0], manifest, source, row)
+            patch["images"] = _cut(windows, manifest, source, row)
         yield _without_padding(patch)
 
 
-def open_shard(manifest_path, record):
-    """Map the array of a shard, patches first, without reading it."""
-    path = manifest_path.parent / SHARD_FOLDER / record.file
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+def _read(shard, row):
+    (record,) = shard.records
+    array = np.empty(record.shape[1:], record.dtype)
+    shard.read_patch(0, row, array.reshape(-1))
+    return array
 
 
-def _cut(image, manifest, source, row):
+def _cut(shard, manifest, source, row):
     """Cut a patch out of the whole image."""
+    (record,) = shard.records
+    size, origin = record.shape[1:3], source.origins[row]
+    visible = visible_window(size, origin, manifest.patch_size)
     (patch,) = cut_planned(
-        image,
-        [source.origins[row]],
+        shard.read_window(0, visible),
+        [(0, 0)],
         [source.augmentations[row]],
         manifest.patch_size,
         manifest.parameters["value_range"],

@@ -2,8 +2,8 @@
 
     field/images/
     field/images_patches/
-      shards/<stem>-<hash8>.images.npy         one per image: (n, h, w, c)
-      shards/<stem>-<hash8>.masks.npy          its labels, in the same order
+      shards/<stem>-<hash>.images.npy          one per image: (n, h, w, c)
+      shards/<stem>-<hash>.masks.npy           its labels, in the same order
       segmentation-128x128-1f0c9ab2d3e4.json   a manifest: one complete cache
 
 A shard's name hashes what it is made from, so shards never change and caches
@@ -22,25 +22,34 @@ import time
 
 import keras
 
-from keras_patching.data.faults import raise_faults
+from keras_patching.data.faults import raise_faults, tell_unreadable
 from keras_patching.data.image_io import read_header
 from keras_patching.data.manifest import (
     SHARD_FOLDER,
+    BuiltCache,
     Manifest,
     ManifestError,
     SourceRecord,
+    check_shard_folder,
     list_manifests,
     read_manifest,
     refresh_manifest,
     write_manifest,
 )
-from keras_patching.data.shard_builder import Job, build_shards
+from keras_patching.data.shard_builder import Job, build_shards, is_shard_of
 from keras_patching.data.shards import (
+    ShardError,
     digest,
     is_unchanged,
-    npy_bytes,
+    open_shard,
+    shard_bytes,
     shard_prefix,
 )
+
+# How often a build makes again what another program takes away from it.
+_ROUNDS = 3
+# Names of images that an error lists.
+_FEW = 3
 
 
 def patch_folder(dirname, cache_dir=None):
@@ -68,13 +77,13 @@ class PatchCache:
         task: Name of the task, a plain word: "segmentation".
         patch_size: `(height, width)` in pixels.
         parameters: JSON-able dict of what else decides the patches.
-        label_dirname: Folder of label files, for tasks that have one.
+        label_path: File or folder of the labels, for tasks that have one.
         cache_dir: Folder for caches; `None` puts them beside the images.
 
     Attributes:
         directory: Folder of the cache.
         path: Path of its manifest.
-        records: List of `SourceRecord`, once built.
+        built: `BuiltCache`, what `build` made; `None` before.
 
     Example:
     >>> cache = PatchCache("field/images", "segmentation", (128, 128), {})
@@ -88,7 +97,7 @@ class PatchCache:
         task,
         patch_size,
         parameters,
-        label_dirname=None,
+        label_path=None,
         cache_dir=None,
     ):
         self.dirname = pathlib.Path(os.path.abspath(dirname))
@@ -97,14 +106,13 @@ class PatchCache:
             task=task,
             patch_size=tuple(patch_size),
             parameters=parameters,
-            label_folder=(
-                "" if label_dirname is None else self._relative(label_dirname)
-            ),
+            label_path="" if label_path is None else self._relative(label_path),
             hashed_at_ns=0,
             files={},
             sources=[],
         )
         self.path = self.directory / self._empty.file_name
+        self.built = None
         self._remember()
 
     def _relative(self, path):
@@ -139,10 +147,13 @@ class PatchCache:
             ValueError: If it is not an image that can be read.
         """
         if path not in self._headers:
-            file = self._trusted(path)
-            self._headers[path] = (
-                read_header(path) if file is None else file.image_header
-            )
+            try:
+                file = self._trusted(path)
+                self._headers[path] = (
+                    read_header(path) if file is None else file.image_header
+                )
+            except OSError as error:
+                raise ValueError(tell_unreadable(path, error)) from error
         return self._headers[path]
 
     def _trusted(self, path):
@@ -177,6 +188,7 @@ class PatchCache:
                 for the next run.
         """
         started = time.time_ns()
+        check_shard_folder(self.directory)
         records = {
             source.name: None if overwrite else self._find(source)
             for source in sources
@@ -193,7 +205,19 @@ class PatchCache:
                 f"Cutting patches of {len(jobs)} images into {self.directory} "
                 f"({_readable(missing)} more on disk)."
             )
-        outcomes = _run(jobs, executor, verbose and (missing or overwrite))
+        show_progress = verbose and (missing or overwrite)
+        written = self._make(jobs, records, executor, show_progress)
+        manifest = self._save(sources, records, started, hashed=bool(jobs))
+        if jobs:
+            manifest = self._keep(manifest, sources, records, executor)
+        self.built = BuiltCache(self.path, manifest)
+        if verbose:
+            self._report(written, records)
+        return self.path
+
+    def _make(self, jobs, records, executor, show_progress=False):
+        """Make shards, note their records, and give the sources written."""
+        outcomes = _run(jobs, executor, show_progress)
         raise_faults(
             [fault for outcome in outcomes for fault in outcome.faults],
             f"{self.dirname}: files that cannot be used",
@@ -205,11 +229,38 @@ class PatchCache:
                 job.source, outcome.shards
             )
             self._trusted_files.update(outcome.files)
-        self.records = [records[source.name] for source in sources]
-        self._save(sources, records, started, hashed=bool(jobs))
-        if verbose:
-            self._report(jobs, outcomes, records)
-        return self.path
+        return [
+            job.source
+            for job, outcome in zip(jobs, outcomes, strict=True)
+            if outcome.written
+        ]
+
+    def _keep(self, manifest, sources, records, executor):
+        """Make again what was removed while the manifest did not name it.
+
+        `clean` may have taken it for something that a crash left.
+        """
+        for _ in range(_ROUNDS):
+            lost = [s for s in sources if self._is_lost(records[s.name])]
+            if not lost:
+                return manifest
+            jobs = [self._job(source, overwrite=False) for source in lost]
+            started = time.time_ns()
+            self._make(jobs, records, executor)
+            manifest = self._save(sources, records, started, hashed=True)
+        raise ValueError(
+            f"{self._shards}: shards are removed as soon as they are written. "
+            "Find out which program removes them, and call the loader again."
+        )
+
+    def _is_lost(self, record):
+        for shard in record.shards.values():
+            try:
+                file, _ = open_shard(self._shards, shard)
+            except ShardError:
+                return True
+            os.close(file)
+        return False
 
     def _find(self, source):
         """Give the record of a source that is as a manifest says, or None."""
@@ -221,7 +272,11 @@ class PatchCache:
                 return None
             name = plan.file_name(source.name, file.sha256 if file else None)
             record = known.get(name)
-            if record is None or not is_unchanged(self._shards, record):
+            if (
+                record is None
+                or not is_shard_of(plan, record)
+                or not is_unchanged(self._shards, record)
+            ):
                 return None
             shards[plan.kind] = record
         return _source_record(source, shards)
@@ -236,6 +291,7 @@ class PatchCache:
         return Job(
             directory=self.directory,
             source=source,
+            headers={path: self.header(path) for path in paths},
             trusted={path: f.sha256 for path, f in files.items() if f},
             known=self._known.get(shard_prefix(source.name), {}),
             overwrite=overwrite,
@@ -252,14 +308,15 @@ class PatchCache:
         if jobs and self._shards.is_dir():
             with os.scandir(self._shards) as entries:
                 for entry in entries:
-                    stem, _, kind = entry.name.rpartition("-")
+                    stem, _, rest = entry.name.rpartition("-")
+                    _, _, kind = rest.partition(".")
                     with contextlib.suppress(FileNotFoundError):
-                        present.add((stem, kind[8:], entry.stat().st_size))
+                        present.add((stem, kind, entry.stat().st_size))
         for job in jobs:
             stem = shard_prefix(job.source.name)
             for plan in job.source.shards:
-                size = npy_bytes(plan.shape, plan.dtype)
-                if (stem, f".{plan.kind}.npy", size) not in present:
+                size = shard_bytes(plan.shape, plan.dtype)
+                if (stem, f"{plan.kind}.npy", size) not in present:
                     yield size
 
     def _check_space(self, missing):
@@ -277,10 +334,9 @@ class PatchCache:
             )
 
     def _save(self, sources, records, started, hashed):
+        """Write the manifest where it says something new; give it."""
         files = {
-            self._relative(plan.path): self._trusted(plan.path).with_header(
-                self.header(plan.path)
-            )
+            self._relative(plan.path): self._trusted(plan.path)
             for source in sources
             for plan in source.shards
             if plan.path
@@ -292,17 +348,25 @@ class PatchCache:
             sources=[records[source.name] for source in sources],
         )
         old = self._manifest
-        if old is None or _contents(old) != _contents(manifest):
+        if old is None or not _says_the_same(old, manifest):
             write_manifest(self.directory, manifest)
-        elif hashed:
+        elif hashed and self._read() == old:
+            # Not over one that another process has written meanwhile, which
+            # may know of more images.
             refresh_manifest(self.path, manifest)
+        else:
+            return manifest
+        self._manifest = manifest
+        return manifest
 
-    def _report(self, jobs, outcomes, records):
-        written = [
-            job.source
-            for job, outcome in zip(jobs, outcomes, strict=True)
-            if outcome.written
-        ]
+    def _read(self):
+        """Read the manifest that lies there now, `None` without."""
+        try:
+            return read_manifest(self.path)
+        except ManifestError:
+            return None
+
+    def _report(self, written, records):
         total = sum(len(record.origins) for record in records.values())
         cut = sum(len(source.origins) for source in written)
         if written:
@@ -327,12 +391,11 @@ def _source_record(source, shards):
     )
 
 
-def _contents(manifest):
-    return [
-        (source.name, kind, shard.file, shard.sha256)
-        for source in manifest.sources
-        for kind, shard in source.shards.items()
-    ]
+def _says_the_same(old, new):
+    """Tell whether manifests differ at most in when sources were looked at."""
+    return new == dataclasses.replace(
+        old, files=new.files, hashed_at_ns=new.hashed_at_ns
+    )
 
 
 def _run(jobs, executor, show_progress):
@@ -343,17 +406,41 @@ def _run(jobs, executor, show_progress):
         workers = min(4, os.cpu_count() or 1)
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
             return _run(jobs, pool, show_progress)
-    futures = [executor.submit(build_shards, job) for job in jobs]
+    futures = []
     progress = keras.utils.Progbar(len(jobs), unit_name="image")
     try:
+        for job in jobs:
+            futures.append(executor.submit(build_shards, job))
         for future in concurrent.futures.as_completed(futures):
             future.result()
             if show_progress:
                 progress.add(1)
+    except (concurrent.futures.BrokenExecutor, MemoryError) as error:
+        raise ValueError(_tell_broken(jobs, futures, error)) from error
     finally:
         for future in futures:
             future.cancel()
     return [future.result() for future in futures]
+
+
+def _tell_broken(jobs, futures, error):
+    """Say at which images the workers ended, and what to do."""
+    done = [
+        f.done() and not f.cancelled() and not f.exception() for f in futures
+    ]
+    done += [False] * (len(jobs) - len(done))
+    left = [
+        job.source.name
+        for job, is_done in zip(jobs, done, strict=True)
+        if not is_done
+    ]
+    return (
+        f"{jobs[0].directory}: the workers ended ({type(error).__name__}), "
+        "most likely for lack of memory. Each holds one image and its patches. "
+        f"{len(left)} of {len(jobs)} images are not done, the next are "
+        f"{', '.join(left[:_FEW])}. Pass a new `executor` with fewer workers "
+        "and run again, which goes on from what is done."
+    )
 
 
 def _readable(size):

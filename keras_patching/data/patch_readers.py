@@ -14,8 +14,10 @@ from keras_patching.data.planned_patches import (
     cut_one,
     label_planned,
     plan_patches,
+    visible_window,
 )
 from keras_patching.data.shard_pool import ShardPool
+from keras_patching.data.shards import read_shard
 
 # Kinds of which patches have different numbers, and their name in a batch.
 PADDED_KINDS = {"boxes": "boxes", "box_labels": "labels"}
@@ -111,8 +113,8 @@ def _most(kind, manifest):
 
 def _read_objects(path, source):
     """Read float64 `(n, 5)` of an image: x1, y1, x2, y2, label."""
-    file = path.parent / SHARD_FOLDER / source.shards["objects"].file
-    objects = np.load(file, allow_pickle=False)[0]
+    record = source.shards["objects"]
+    objects = read_shard(path.parent / SHARD_FOLDER, record)[0]
     return objects[objects[:, 4] >= 0]
 
 
@@ -143,16 +145,9 @@ class StackedReader:
 
     def read(self, sources, rows):
         """Copy patches, one per pair of source and row, into one array."""
-        views = self._pool.views
-        try:  # one concatenation of rows takes the least time
-            patches = np.concatenate(
-                [views[s][r] for s, r in zip(sources, rows, strict=True)]
-            )
-        except KeyError:  # not all of these shards are mapped
-            size = math.prod(self._shape)
-            patches = np.empty((len(rows), size), self._dtype)
-            for target, s, r in zip(patches, sources, rows, strict=True):
-                self._pool.copy_patch(s, r, target)
+        patches = np.empty((len(rows), math.prod(self._shape)), self._dtype)
+        for target, s, r in zip(patches, sources, rows, strict=True):
+            self._pool.read_patch(s, r, target)
         return patches.reshape(-1, *self._shape)
 
 
@@ -176,7 +171,7 @@ class PaddedReader:
         for target, s, r in zip(labels, sources, rows, strict=True):
             shape = self._records[s].shape[1:]
             row = np.empty(math.prod(shape), self._dtype)
-            self._pool.copy_patch(s, r, row)
+            self._pool.read_patch(s, r, row)
             target[: shape[0]] = row.reshape(shape)
         return labels
 
@@ -237,10 +232,14 @@ class WindowReader:
         shape = (len(rows), *self._patch_size, first.shape[3])
         patches = np.empty(shape, first.dtype)
         for target, s, r in zip(patches, sources, rows, strict=True):
-            image = self._pool.array(s).reshape(self._records[s].shape[1:])
-            cut_one(
-                image,
+            visible = visible_window(
+                self._records[s].shape[1:3],
                 self._origins[s][r],
+                self._patch_size,
+            )
+            cut_one(
+                self._pool.read_window(s, visible),
+                (0, 0),
                 self._augmentations[s][r],
                 target,
                 self._value_range,

@@ -22,12 +22,13 @@ class Labels(Protocol):
     """The labels of a data set, as a task sees them.
 
     Attributes:
-        parameters: JSON-able dict of what decides the label patches.
-        folder: Folder of label files, or `None`.
+        parameters: JSON-able dict of what decides the label patches, and of
+            how labels are read.
+        path: File or folder that the labels are read from.
     """
 
     parameters: dict
-    folder: object
+    path: object
 
     def faults(self, headers, cache):
         """Check the labels before anything is written.
@@ -156,7 +157,7 @@ def load_patched_dataset(
             "value_range": pixels.value_range,
             **labels.parameters,
         },
-        label_dirname=labels.folder,
+        label_path=labels.path,
         cache_dir=cache_dir,
     )
     headers = _check(images, labels, pixels.channels, cache)
@@ -164,13 +165,14 @@ def load_patched_dataset(
         labels.source(image, header, pixels)
         for image, header in headers.items()
     ]
-    manifest = cache.build(sources, overwrite, executor, verbose)
-    loaded = options.open(manifest, parts)
+    cache.build(sources, overwrite, executor, verbose)
+    loaded = options.open(cache.built, parts)
+    records = cache.built.manifest.sources
     if verbose:
-        said = labels.summarize(cache.records, headers)
+        said = labels.summarize(records, headers)
         print(f"{said}{tell_left_out(left_out)}")
         options.report(parts)
-    for doubt in labels.doubts(cache.records, headers):
+    for doubt in labels.doubts(records, headers):
         warnings.warn(f"{dirname}: {doubt}", stacklevel=3)
     return loaded
 

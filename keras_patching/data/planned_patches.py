@@ -93,6 +93,23 @@ def cut_one(image, origin, augmentation, target, value_range):
         target[..., channel] = moved[..., channel]
 
 
+def visible_window(image_size, origin, patch_size):
+    """Give the part of a patch that lies in its image.
+
+    Args:
+        image_size: `(height, width)` in pixels.
+        origin: `(y, x)` of the patch, inside the image.
+        patch_size: `(height, width)` in pixels.
+
+    Returns:
+        `(y, x, height, width)` in pixels of the image.
+    """
+    y, x = origin
+    height = min(patch_size[0], image_size[0] - y)
+    width = min(patch_size[1], image_size[1] - x)
+    return y, x, height, width
+
+
 def label_planned(boxes, labels, plan, patch_size):
     """Give the boxes of each patch, clipped, augmented and padded.
 

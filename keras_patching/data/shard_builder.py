@@ -4,6 +4,7 @@ The bytes of a source file are read once: what was hashed is what is decoded,
 so a shard cannot claim another content than it was made from.
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -11,6 +12,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from keras_patching.data.faults import tell_unreadable
+from keras_patching.data.image_io import (
+    READER_VERSION,
+    ImageHeader,
+    decode_header,
+)
 from keras_patching.data.manifest import SHARD_FOLDER, VERSION, FileRecord
 from keras_patching.data.shards import (
     CacheWriteError,
@@ -51,7 +58,8 @@ class ShardPlan:
 
     def file_name(self, source_name, sha256):
         """Give the shard's name; `sha256` is that of the content of `path`."""
-        key = [VERSION, self.kind, self.parameters, sha256]
+        readers = None if self.path is None else READER_VERSION
+        key = [VERSION, readers, self.kind, self.parameters, sha256]
         return shard_name(source_name, self.kind, key)
 
 
@@ -81,6 +89,7 @@ class Job:
     Attributes:
         directory: Folder of the cache.
         source: The `Source`.
+        headers: Dict from path to the `ImageHeader` that was planned with.
         trusted: Dict from path to the sha256 of files that need no reading.
         known: Dict from file name to `ShardRecord` of what may be in place.
         overwrite: Whether to write what is in place again.
@@ -88,6 +97,7 @@ class Job:
 
     directory: pathlib.Path
     source: Source
+    headers: dict[pathlib.Path, ImageHeader]
     trusted: dict[pathlib.Path, str]
     known: dict[str, ShardRecord]
     overwrite: bool = False
@@ -98,7 +108,7 @@ class Outcome:
     """What a worker gives back.
 
     Attributes:
-        files: Dict from path to `FileRecord`, without header, of what it read.
+        files: Dict from path to `FileRecord` of what it read.
         shards: Dict from kind to `ShardRecord`.
         written: Number of shards that were written.
         faults: What is wrong with the files, a line each.
@@ -144,18 +154,18 @@ def build_shards(job):
 def _build_shard(job, plan, outcome):
     data, sha256 = None, job.trusted.get(plan.path)
     if plan.path is not None and sha256 is None:
-        data, sha256 = _read(plan.path, outcome)
+        data, sha256 = _read(plan.path, job, outcome)
     record = None if job.overwrite else _reuse(job, plan, sha256)
     if record is not None:
         return record
     if plan.path is not None and data is None:
-        data, sha256 = _read(plan.path, outcome)
+        data, sha256 = _read(plan.path, job, outcome)
     array = plan.make() if plan.path is None else plan.make(data)
     if array.shape != plan.shape or array.dtype != plan.dtype:
         raise ValueError(
-            f"{plan.path or job.source.name}: changed while it was read: "
-            f"found {array.shape} of {array.dtype}, expected {plan.shape} of "
-            f"{plan.dtype}. Run again."
+            f"{plan.path or job.source.name}: gave {array.shape} of "
+            f"{array.dtype}, expected {plan.shape} of {plan.dtype}. If it was "
+            "changed meanwhile, run again."
         )
     record = write_shard(_path(job, plan, sha256), array)
     outcome.written += 1
@@ -167,27 +177,40 @@ def _path(job, plan, sha256):
     return job.directory / SHARD_FOLDER / name
 
 
-def _read(path, outcome):
-    with open(path, "rb") as stream:
-        stat = os.fstat(stream.fileno())
-        data = stream.read()
-    outcome.files[path] = FileRecord.of(data, stat)
+def _read(path, job, outcome):
+    """Read a file, whose image must still be the one that was planned with."""
+    try:
+        with open(path, "rb") as stream:
+            status = os.fstat(stream.fileno())
+            data = stream.read()
+            after = os.fstat(stream.fileno())
+    except OSError as error:
+        raise ValueError(tell_unreadable(path, error)) from error
+    header = decode_header(data, path)
+    if header != job.headers[path] or _state(status) != _state(after):
+        raise ValueError(f"{path}: was changed while it was read. Run again.")
+    outcome.files[path] = FileRecord.of(data, status, header)
     return data, outcome.files[path].sha256
+
+
+def _state(status):
+    return status.st_size, status.st_mtime_ns
 
 
 def _reuse(job, plan, sha256):
     path = _path(job, plan, sha256)
     known = job.known.get(path.name)
-    if known is not None:
-        try:
+    if known is not None and is_shard_of(plan, known):
+        with contextlib.suppress(ShardError):
             return verify_shard(path.parent, known)
-        except ShardError:
-            return None
-    record = adopt_shard(path, plan.shape, plan.dtype)
-    if record is None or plan.facts is None:
-        return record
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return _with_facts(record, plan, array)
+    adopted = adopt_shard(path, plan.shape, plan.dtype)
+    return adopted and _with_facts(adopted[0], plan, adopted[1])
+
+
+def is_shard_of(plan, record):
+    """Tell whether a record describes the array of a `ShardPlan`."""
+    dtype = np.dtype(plan.dtype).name
+    return (record.shape, record.dtype) == (tuple(plan.shape), dtype)
 
 
 def _with_facts(record, plan, array):

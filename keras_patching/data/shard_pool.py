@@ -1,17 +1,22 @@
-"""Open shards: memory maps that threads share, a bounded number of them."""
+"""Open shards that threads share, a bounded number of them.
+
+They are read, not mapped: a map of a file that someone truncates ends the
+process without a word, and reading it is an error that can be told.
+"""
 
 import errno
 import math
-import mmap
+import os
 import threading
 import weakref
 
 import numpy as np
 
-from keras_patching.data.shards import ShardError
+from keras_patching.data.shards import open_shard, read_at, truncated
 
-# The second is far below the memory maps that Linux allows (65,530 a process).
 _FEW, _MANY = 512, 32768
+# Reading another piece of a file takes about as long as this many bytes more.
+_BYTES_OF_A_CALL = 4096
 
 
 def max_open_files():
@@ -30,22 +35,43 @@ def max_open_files():
     return min(soft // 2, _MANY)
 
 
+class _OpenShard:
+    """A shard that is open as long as anything holds this."""
+
+    def __init__(self, directory, record):
+        self._file = None
+        self._name = f"{directory}/{record.file}"
+        self._file, self._offset = open_shard(directory, record)
+
+    def read(self, place, target):
+        """Fill a flat array with what lies at a place, in bytes."""
+        try:
+            whole = read_at(self._file, self._offset + place, target)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._name) from error
+        if not whole:
+            raise truncated(self._name)
+
+    def __del__(self):
+        if self._file is not None:
+            os.close(self._file)
+
+
 class _OpenFiles:
-    """Counts the shards that all pools of this process keep mapped."""
+    """Counts the shards that all pools of this process keep open."""
 
     def __init__(self):
-        # A file is open as long as anything holds its map.
-        self._maps = weakref.WeakSet()
+        self._kept = weakref.WeakSet()
         self._pools = weakref.WeakSet()
         self._most = math.inf
         self.lock = threading.RLock()
 
     def left(self):
-        """Tell whether one more may be mapped and stay so."""
-        return len(self._maps) < min(max_open_files(), self._most)
+        """Tell whether one more may be opened and stay so."""
+        return len(self._kept) < min(max_open_files(), self._most)
 
-    def add(self, mapped):
-        self._maps.add(mapped)
+    def add(self, shard):
+        self._kept.add(shard)
 
     def join(self, pool):
         with self.lock:
@@ -56,12 +82,12 @@ class _OpenFiles:
         try:
             return function(*args)
         except OSError as error:
-            if error.errno != errno.EMFILE or not self._maps:
+            if error.errno != errno.EMFILE or not self._kept:
                 raise
         with self.lock:  # Others need files too, so keep fewer from now on.
-            self._most = len(self._maps) // 2
+            self._most = len(self._kept) // 2
             for pool in self._pools:
-                pool.views.clear()
+                pool.kept.clear()
         return function(*args)
 
 
@@ -69,76 +95,66 @@ _files = _OpenFiles()
 
 
 class ShardPool:
-    """Memory maps of shards, opened when first asked for.
+    """Shards, opened when first asked for.
 
-    Each map holds a file descriptor, of which a process has few. So only the
-    first shards that are asked for, by any sequence, are mapped, and stay
-    mapped while their sequence lives; patches of the others are read from their
-    file, which is faster than mapping it anew each time.
+    Each holds a file descriptor, of which a process has few. So only the first
+    shards that are asked for, by any sequence, stay open, while their sequence
+    lives; the others are opened for each reading.
 
     Args:
         directory: `pathlib.Path` of the folder of shards.
         records: List of `ShardRecord`.
 
     Attributes:
-        views: Dict from the index of a mapped shard to its array `(patches,
-            values)`. They are plain arrays of two axes: rows of an `np.memmap`,
-            and rows with more axes, take longer to copy.
+        kept: Dict from the index of a shard that stays open to it.
     """
 
     def __init__(self, directory, records):
         self.directory = directory
         self.records = records
-        self.views = {}
+        self.kept = {}
         _files.join(self)
 
-    def copy_patch(self, shard, row, target):
+    def read_patch(self, shard, row, target):
         """Copy patch `row` of a shard into a flat array of its dtype."""
-        view = self._view(shard)
-        if view is None:
-            _files.with_one(self._read, shard, row, target)
-        else:
-            target[:] = view[row]
+        self._open(shard).read(row * target.nbytes, target)
 
-    def array(self, shard):
-        """Give a shard as an array `(patches, values)`, without reading it."""
-        view = self._view(shard)
-        return _files.with_one(self._map, shard) if view is None else view
+    def read_window(self, shard, window):
+        """Copy a window out of the whole image that a shard holds.
 
-    def _view(self, shard):
-        """Give a shard that is mapped, or may stay so, else `None`."""
-        view = self.views.get(shard)
-        if view is None and _files.left():
-            with _files.lock:  # so that threads do not map more than that
-                view = self.views.get(shard)
-                if view is None and _files.left():
-                    view = _files.with_one(self._map, shard)
-                    self.views[shard] = view
-        return view
+        Args:
+            shard: Index of the shard.
+            window: `(y, x, height, width)` in pixels, inside the image.
 
-    def _map(self, shard):
-        record = self.records[shard]
-        with self._open(record) as stream:
-            content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-        _files.add(content)
-        rows = record.shape[0], math.prod(record.shape[1:])
-        return np.ndarray(
-            rows, record.dtype, buffer=content, offset=record.offset
+        Returns:
+            Array `(height, width, channels)`.
+        """
+        record, opened = self.records[shard], self._open(shard)
+        _, _, columns, channels = record.shape
+        y, x, height, width = window
+        pixel = channels * np.dtype(record.dtype).itemsize
+        if (columns - width) * pixel <= _BYTES_OF_A_CALL:
+            rows = np.empty((height, columns, channels), record.dtype)
+            opened.read(y * columns * pixel, rows.reshape(-1))
+            return rows[:, x : x + width]
+        pixels = np.empty((height, width, channels), record.dtype)
+        for row, target in enumerate(pixels.reshape(height, -1), y):
+            opened.read((row * columns + x) * pixel, target)
+        return pixels
+
+    def _open(self, shard):
+        """Give a shard that is open."""
+        opened = self.kept.get(shard)
+        if opened is not None:
+            return opened
+        opened = _files.with_one(
+            _OpenShard, self.directory, self.records[shard]
         )
-
-    def _read(self, shard, row, target):
-        record = self.records[shard]
-        with self._open(record) as stream:
-            stream.seek(record.offset + row * target.nbytes)
-            size = stream.readinto(target)
-        if size != target.nbytes:
-            raise ShardError(
-                f"{self.directory / record.file}: was truncated while it was "
-                "in use. Call the loader again, which rebuilds it."
-            )
-
-    def _open(self, record):
-        return open(f"{self.directory}/{record.file}", "rb", buffering=0)
+        with _files.lock:
+            if shard not in self.kept and _files.left():
+                self.kept[shard] = opened
+                _files.add(opened)
+        return opened
 
     def __getstate__(self):
         return self.directory, self.records

@@ -1,7 +1,7 @@
 """Exported files hold the patches exactly; nothing is overwritten."""
 
 import json
-import os
+import shutil
 
 import numpy as np
 import pytest
@@ -303,11 +303,27 @@ def test_a_folder_that_is_in_use_is_refused(tmp_path, export):
 
 
 def test_nothing_is_left_of_an_export_that_failed(tmp_path):
-    manifest = build(tmp_path)
-    shard = next(manifest.parent.glob("shards/a.b_1-*.masks.npy"))
-    stat = shard.stat()
-    shard.write_bytes(b"x" * stat.st_size)
-    os.utime(shard, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    with pytest.raises(ValueError, match=r"\w"):
+    build(tmp_path)
+    for folder in ("images", "masks"):
+        first = tmp_path / folder / "a.b_0.tif"
+        shutil.copyfile(first, first.with_name(f"{'x' * 250}.tif"))
+    manifest = build(tmp_path)  # names of its patches are too long for files
+    with pytest.raises(ValueError, match="nothing was exported"):
         exporting.export_patches(manifest, tmp_path / "out", verbose=False)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_a_killed_export_left_does_not_block_its_folder(tmp_path):
+    manifest = build(tmp_path)
+    left = tmp_path / "out" / ".export-abcd_123"
+    left.mkdir(parents=True)
+    (left / "half.png").write_text("half")
+    assert exporting.export_patches(manifest, tmp_path / "out", verbose=False)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "images",
+        "masks",
+    ]
+    (tmp_path / "out2").mkdir()
+    (tmp_path / "out2" / ".export-mine").write_text("kept")
+    with pytest.raises(ValueError, match="not empty"):
+        exporting.export_patches(manifest, tmp_path / "out2", verbose=False)

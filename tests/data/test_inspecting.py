@@ -107,7 +107,7 @@ def test_objects_are_counted_in_all_and_per_patch(tmp_path, arrays):
     assert facts["objects"] == "4"
     assert facts["per patch"] == "0 to 2, 0.3333 on average"
     assert facts["empty patches"] == "9 (75.0%)"
-    assert facts["labels"] == "heatmaps, points"
+    assert facts["labels"] == "heatmaps, points from points.csv"
     points = [contents.read_patch(index)["points"] for index in (0, 1, 2)]
     assert [each.tolist() for each in points] == [
         [[2, 1.5]],
@@ -179,7 +179,7 @@ def test_boxes_are_counted_in_images_patches_stages_and_classes(
     assert contents.class_boxes.shape == (len(labels), 3)
     assert contents.objects.sum() == contents.class_boxes.sum() == boxes
     facts = facts_of(contents)
-    assert facts["labels"] == "boxes"
+    assert facts["labels"] == "boxes from ../labels.json"
     assert facts["objects"] == f"3, which are {boxes} in patches"
     found = re.fullmatch(
         r"(\d+) \(grid (\d+), augmented 8, random (\d+)\)", facts["patches"]

@@ -292,10 +292,10 @@ def test_a_copied_folder_loads_alone_and_is_hashed_once(images, tmp_path):
     shutil.rmtree(images)
     copied_path, copied = load_cache(copy)
     assert copied.num_patches == 36
-    assert copied_path.read_bytes() != path.read_bytes()
-    before = copied_path.read_bytes()
-    load_cache(copy)
-    assert copied_path.read_bytes() == before
+    assert copied_path.read_bytes() == path.read_bytes()
+    # The times that the manifest knows are what spares the second look.
+    times = {p.name: p.stat().st_mtime_ns for p in copy.glob("shards/*")}
+    assert times == {s.file: s.mtime_ns for s in copied.shards}
 
 
 def lose_key(text):
@@ -323,7 +323,7 @@ def climb(text):
         lambda text: text[:-10],
         lambda text: "[]",
         lambda text: "{}",
-        lambda text: text.replace('"version":1', '"version":99'),
+        lambda text: text.replace('"version":2', '"version":99'),
         lambda text: text.replace("keras_patching.", "other."),
         lambda text: text.replace('"origins":[[0,0],', '"origins":[', 1),
         lose_key,

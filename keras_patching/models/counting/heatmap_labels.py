@@ -25,18 +25,23 @@ class DrawnHeatmaps:
 
     Args:
         labels: Dict from image path to `PointLabels`.
+        path: File that they were read from, or a pattern of such files.
         sigma: Standard deviation of the Gaussians in pixels.
+        unlabelled: What images without a label are, as the loaders take it.
     """
 
-    folder = None
-
-    def __init__(self, labels, sigma):
+    def __init__(self, labels, path, sigma, unlabelled):
+        self.path = path
+        self._unlabelled = unlabelled
         self.sigma = check_positive(sigma, "density_map_sigma")
         self._labels = labels
 
     @property
     def parameters(self):
-        return {"density_map_sigma": self.sigma}
+        return {
+            "density_map_sigma": self.sigma,
+            "unlabelled": self._unlabelled,
+        }
 
     def faults(self, headers, cache):
         return check_points_inside(self._labels, headers)
@@ -92,7 +97,7 @@ class ReadyHeatmaps:
     """
 
     def __init__(self, pairs, folder, unit):
-        self.folder = folder
+        self.path = folder
         self._takes_integers = unit is not None
         self.unit = check_positive(
             1.0 if unit is None else unit, "heatmap_unit"

@@ -6,6 +6,8 @@ objects per pixel. Heatmaps are drawn on the whole image and then cut, so the
 sum over all patches of an image is its number of objects.
 """
 
+import pathlib
+
 from keras_patching.data.faults import raise_faults
 from keras_patching.data.image_io import list_images
 from keras_patching.data.label_files import find_label_file
@@ -80,8 +82,8 @@ def load_heatmap_dataset_with_csv_from_directory(
     >>> train = load_heatmap_dataset_with_csv_from_directory(
     ...     "cells", "points.csv", patch_size=128)
     """
-    labels = _read_labels(dirname, label_file, unlabelled)
-    return _load_points(dirname, labels, patch_size, density_map_sigma, kwargs)
+    reading = dirname, label_file, unlabelled
+    return _load_points(*reading, patch_size, density_map_sigma, kwargs)
 
 
 def load_heatmap_dataset_with_json_files_from_directory(
@@ -116,8 +118,8 @@ def load_heatmap_dataset_with_json_files_from_directory(
     >>> train = load_heatmap_dataset_with_json_files_from_directory(
     ...     "cells", patch_size=128)
     """
-    labels = _read_labels(dirname, None, unlabelled)
-    return _load_points(dirname, labels, patch_size, density_map_sigma, kwargs)
+    reading = dirname, None, unlabelled
+    return _load_points(*reading, patch_size, density_map_sigma, kwargs)
 
 
 def load_dataset_from_directory_with_segmentation_masks(
@@ -187,20 +189,20 @@ def read_points(dirname, label_file=None, unlabelled="error"):
     >>> points["slide_1.png"].shape
     (292, 2)
     """
-    labels, _ = _read_labels(dirname, label_file, unlabelled)
+    labels, *_ = _read_labels(dirname, label_file, unlabelled)
     headers, faults = read_headers(labels)
     faults += check_points_inside(labels, headers)
     raise_faults(faults, "Points that cannot be used", "Correct the labels.")
     return {path.name: each.points for path, each in labels.items()}
 
 
-def _load_points(dirname, read, patch_size, sigma, options):
-    labels, left_out = read
+def _load_points(dirname, label_file, unlabelled, patch_size, sigma, options):
+    labels, path, left_out = _read_labels(dirname, label_file, unlabelled)
     return load_patched_dataset(
         TASK,
         dirname,
         list(labels),
-        DrawnHeatmaps(labels, sigma),
+        DrawnHeatmaps(labels, path, sigma, unlabelled),
         patch_size,
         left_out=left_out,
         **options,
@@ -208,11 +210,18 @@ def _load_points(dirname, read, patch_size, sigma, options):
 
 
 def _read_labels(dirname, label_file, unlabelled):
-    """Read the `PointLabels` of each image; name the images left out."""
+    """Read the `PointLabels` of each image.
+
+    Returns:
+        Dict of them, the path that they were read from, and the names of the
+        images left out.
+    """
     images = list_images(dirname)
     if label_file is None:
+        path = pathlib.Path(dirname) / "*.json"
         labels = read_points_json(images, unlabelled)
     else:
         path = find_label_file(label_file, dirname, EXPECTED_CSV)
         labels = read_points_csv(path, images, unlabelled)
-    return labels, [i.name for i in images.values() if i not in labels]
+    left_out = [i.name for i in images.values() if i not in labels]
+    return labels, path, left_out

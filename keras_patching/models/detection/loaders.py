@@ -105,16 +105,18 @@ def load_yolo_dataset_from_directory(
         )
     parameters = {
         "labels": list(labels),
+        "objects_key": objects_key,
+        "unlabelled": unlabelled,
         "grid_size": list(as_pair(grid_size, "grid_size")),
         "seed": 0 if seed is None else check_integer(seed, "seed", 0),
         "empty_patches": check_integer(empty_patches, "empty_patches", 0),
         "augment": augment,
         "store": store,
     }
-    found, left_out = read_labels(
+    found, path, left_out = read_labels(
         label_file, image_dir, labels, objects_key, unlabelled
     )
-    yolo_labels = YoloLabels(found, parameters)
+    yolo_labels = YoloLabels(found, path, parameters)
     loaded = load_patched_dataset(
         TASK,
         image_dir,
@@ -160,7 +162,7 @@ def read_boxes(
     >>> boxes["tray_1.jpg"]["boxes"].shape
     (12, 4)
     """
-    found, _ = read_labels(
+    found, *_ = read_labels(
         label_file, image_dir, labels, objects_key, unlabelled
     )
     headers, faults = read_headers(found)
@@ -173,8 +175,14 @@ def read_boxes(
 
 
 def read_labels(label_file, image_dir, labels, objects_key, unlabelled):
-    """Read the `BoxLabels` of each image, and the names of those left out."""
+    """Read the `BoxLabels` of each image.
+
+    Returns:
+        Dict of them, the path of the file, and the names of the images left
+        out.
+    """
     images = list_images(image_dir)
     path = find_label_file(label_file, image_dir, expected_json(objects_key))
     found = read_boxes_json(path, images, labels, objects_key, unlabelled)
-    return found, [i.name for i in images.values() if i not in found]
+    left_out = [i.name for i in images.values() if i not in found]
+    return found, path, left_out

@@ -33,13 +33,13 @@ class YoloLabels:
 
     Args:
         labels: Dict from image path to `BoxLabels`.
-        parameters: Dict of `labels`, `grid_size`, `seed`, `empty_patches`,
-            `augment` and `store`.
+        path: File that they were read from.
+        parameters: Dict of `labels`, `objects_key`, `grid_size`, `seed`,
+            `empty_patches`, `augment` and `store`.
     """
 
-    folder = None
-
-    def __init__(self, labels, parameters):
+    def __init__(self, labels, path, parameters):
+        self.path = path
         self.parameters = parameters
         self._labels = labels
         self._coverage = 0

@@ -142,7 +142,7 @@ class _Masks:
     """Segmentation masks, as `patched_dataset.Labels`."""
 
     def __init__(self, pairs, folder, num_classes, ignore_value):
-        self.folder = folder
+        self.path = folder
         self.num_classes = check_integer(num_classes, "num_classes", 2)
         self.ignore_value = check_optional(ignore_value, "ignore_value", 0)
         self._paths = dict(pairs)

@@ -1,0 +1,212 @@
+"""What a manifest must be before its shards are opened.
+
+A patch cache may come from anybody: numbers in its manifest must not decide
+which memory or which files are read or written.
+"""
+
+import math
+import pathlib
+import re
+
+import numpy as np
+
+# Kinds that hold one thing for the whole image instead of one per patch.
+PER_IMAGE = {"windows", "objects"}
+# Shape after the first axis, `None` where any length will do; "patch" stands
+# for height and width.
+_SHAPES = {
+    "images": ("patch", None),
+    "windows": (None, None, None),
+    "masks": ("patch",),
+    "heatmaps": ("patch",),
+    "boxes": (None, 4),
+    "box_labels": (None,),
+    "points": (None, 2),
+    "objects": (None, 5),
+}
+
+
+def check_manifest(manifest):
+    """Refuse a manifest with anything in it that no build writes.
+
+    Args:
+        manifest: A `Manifest` whose fields are as JSON gave them.
+
+    Raises:
+        ValueError: Says what is wrong.
+    """
+    task, patch_size = manifest.task, manifest.patch_size
+    _expect(_is_word(task), f"the task {task!r} is not a plain word")
+    _expect(
+        len(patch_size) == 2 and all(_is_count(n) and n for n in patch_size),
+        f"the patch size {patch_size!r} is not a pair of positive integers",
+    )
+    _expect(_is_count(manifest.hashed_at_ns), "`hashed_at_ns` is not a time")
+    _expect(isinstance(manifest.label_path, str), "`label_path` is not text")
+    _expect(isinstance(manifest.parameters, dict), "`parameters` is no dict")
+    _check_value_range(manifest.parameters.get("value_range", (0, 255)))
+    for path, file in manifest.files.items():
+        _check_file(path, file)
+    sources = manifest.sources
+    _expect(sources, "it lists no sources")
+    names = {source.name for source in sources}
+    _expect(len(names) == len(sources), "it lists a source twice")
+    kinds = list(sources[0].shards)
+    _expect(
+        kinds[:1] in (["images"], ["windows"]), "its first shards are no images"
+    )
+    for source in sources:
+        _expect(
+            is_plain_name(source.name),
+            f"the source {source.name!r} is not a plain file name",
+        )
+        _expect(
+            list(source.shards) == kinds,
+            f"{source.name} has other kinds of shards than {sources[0].name}",
+        )
+        _expect(
+            source.name in manifest.files,
+            f"{source.name} is not among the files",
+        )
+        size = manifest.files[source.name].header[:2]
+        _check_source(source, size, patch_size)
+
+
+def is_plain_name(name):
+    """Tell whether a name is that of a file, in whatever folder it is put."""
+    return (
+        isinstance(name, str)
+        and name not in ("", ".", "..")
+        and "\0" not in name
+        and pathlib.PurePath(name).name == name
+    )
+
+
+def _check_file(path, file):
+    header = file.header
+    _expect(isinstance(path, str), f"{path!r} is no path")
+    _expect(
+        _is_integer(file.size)
+        and _is_integer(file.mtime_ns)
+        and _is_integer(file.ctime_ns)
+        and isinstance(file.sha256, str)
+        and len(header) == 5
+        and all(_is_count(number) and number for number in header[:3])
+        and _is_plain_dtype(header[3])
+        and isinstance(header[4], bool),
+        f"what it says of the file {path} cannot be",
+    )
+
+
+def _check_source(source, image_size, patch_size):
+    count = len(source.origins)
+    origins = np.asarray(source.origins or np.empty((0, 2), int))
+    inside = (
+        origins.shape == (count, 2)
+        and origins.dtype.kind == "i"
+        and ((origins >= 0) & (origins < image_size)).all()
+    )
+    _expect(inside, f"origins of {source.name} do not lie in its image")
+    stages, augmentations = source.stages, source.augmentations
+    _expect(
+        isinstance(stages, list)
+        and len(stages) == count
+        and all(isinstance(stage, str) for stage in stages),
+        f"{source.name} does not have a stage for each of {count} patches",
+    )
+    _expect(
+        isinstance(augmentations, list)
+        and len(augmentations) in (0, count)
+        and all(
+            each is None or isinstance(each, dict) for each in augmentations
+        )
+        and ("windows" not in source.shards or len(augmentations) == count),
+        f"{source.name} does not have an augmentation for each patch",
+    )
+    for kind, shard in source.shards.items():
+        _check_shard(kind, shard, count, patch_size, source.name)
+    if "windows" in source.shards:
+        _expect(
+            source.shards["windows"].shape[1:3] == tuple(image_size),
+            f"the window of {source.name} is not of the size of its image",
+        )
+
+
+def _check_shard(kind, shard, count, patch_size, name):
+    what = f"what it says of the {kind} of {name} cannot be"
+    _expect(
+        _is_word(kind)
+        and is_plain_name(shard.file)
+        and _is_count(shard.bytes)
+        and _is_integer(shard.mtime_ns)
+        and isinstance(shard.sha256, str),
+        what,
+    )
+    _expect(
+        _is_plain_dtype(shard.dtype),
+        f"{what}: {shard.dtype!r} is not a dtype of plain numbers",
+    )
+    first = 1 if kind in PER_IMAGE else count
+    _expect(
+        all(map(_is_count, shard.shape))
+        and shard.shape[:1] == (first,)
+        and _fits(shard.shape[1:], kind, patch_size),
+        f"{what}: the shape {shard.shape} of {count} patches of {patch_size}",
+    )
+    _expect(isinstance(shard.facts, dict), what)
+    for fact, values in shard.facts.items():
+        array = np.asarray(values)
+        _expect(
+            isinstance(values, list)
+            and len(values) == count
+            and array.dtype.kind in "if"
+            and array.ndim <= 2,
+            f"{what}: {fact} are not numbers per patch",
+        )
+
+
+def _fits(shape, kind, patch_size):
+    if kind not in _SHAPES:
+        return True
+    expected = []
+    for length in _SHAPES[kind]:
+        expected += patch_size if length == "patch" else [length]
+    return len(shape) == len(expected) and all(
+        wanted in (None, found)
+        for wanted, found in zip(expected, shape, strict=True)
+    )
+
+
+def _check_value_range(pair):
+    _expect(
+        isinstance(pair, list | tuple)
+        and len(pair) == 2
+        and all(isinstance(number, int | float) for number in pair)
+        and all(map(math.isfinite, pair)),
+        f"the value range {pair!r} is not a pair of numbers",
+    )
+
+
+def _is_word(text):
+    return isinstance(text, str) and re.fullmatch(r"[A-Za-z]\w*", text, re.A)
+
+
+def _is_plain_dtype(name):
+    return (
+        isinstance(name, str)
+        and re.fullmatch(r"(u?int|float)[0-9]+", name)
+        and np.dtype(name).name == name
+    )
+
+
+def _is_integer(number):
+    return type(number) is int
+
+
+def _is_count(number):
+    return type(number) is int and number >= 0
+
+
+def _expect(condition, problem):
+    if not condition:
+        raise ValueError(problem)
