@@ -13,7 +13,7 @@ def check_share(value, name):
     """
     if not _is_number(value) or not 0 <= value <= 1:
         raise ValueError(
-            f"`{name}` must be a number from 0 to 1. Received: {name}={value!r}"
+            f"`{name}` must be from 0 to 1. Received: {name}={value!r}"
         )
     return float(value)
 

@@ -3,9 +3,10 @@
 Patches of 448x448 that share 64 pixels, boxes of 20 to 60 pixels. "Spread out"
 are boxes of one density over an image that grows with their number; "on
 objects" are the same, a hundred for each object, as a detector says them before
-suppression. `own_boxes` keeps those whose centre the patch owns;
-`suppress_in_image` is given all of them, as a harder case. Seconds are
-those of one core, without what other programs take of it; the best of many
+suppression. `place_boxes` tells whose centre the patch owns;
+`suppress_in_image` is given all of them, as a harder case; and `merge` does
+all of it, with the search for boxes of different patches that are one. Seconds
+are those of one core, without what other programs take of it; the best of many
 runs counts. The bars: 100,000 spread-out boxes take less than 1 s, and no more
 than `n log n` from one number of boxes to the next (a ratio of 1; 1.5 is
 allowed for memory that does not fit a cache).
@@ -20,7 +21,8 @@ import numpy as np
 
 from keras_patching.geometry import PatchGrid
 from keras_patching.models.detection.merging import (
-    own_boxes,
+    merge,
+    place_boxes,
     suppress_in_image,
 )
 
@@ -34,8 +36,8 @@ def main():
     parser.add_argument("--repeats", type=int, default=7)
     repeats = parser.parse_args().repeats
     print(
-        f"{'boxes':>12} {'number':>8} {'own':>8} {'suppress':>9} {'sum, s':>8} "
-        f"{'kept':>7} {'to n log n':>11}"
+        f"{'boxes':>12} {'number':>8} {'place':>8} {'suppress':>9} "
+        f"{'sum, s':>8} {'kept':>7} {'to n log n':>11} {'merge, s':>9}"
     )
     for name, copies in (("spread out", 1), ("on objects", 100)):
         before = None
@@ -49,12 +51,14 @@ def measure(name, count, copies, before, repeats):
     labels = np.zeros(count, int)
     origins = np.array(grid.origins)[rows * grid.cols + cols][:, [1, 0, 1, 0]]
     placed = boxes + origins
-    own = best(lambda: own_boxes(boxes, rows, cols, grid), repeats)
+    place = best(lambda: place_boxes(boxes, rows, cols, grid), repeats)
     suppress = best(
         lambda: suppress_in_image(placed, scores, labels, 0.5), repeats
     )
     kept = len(suppress_in_image(placed, scores, labels, 0.5))
-    elapsed = own + suppress
+    elapsed = place + suppress
+    detections = by_patch(grid, boxes, rows, cols, scores)
+    merged = best(lambda: merge(detections, grid), repeats)
     verdict = ratio = ""
     if before:
         growth = count * np.log(count) / (before[0] * np.log(before[0]))
@@ -65,8 +69,8 @@ def measure(name, count, copies, before, repeats):
     if copies == 1 and count == COUNTS[-1] and elapsed >= BAR_SECONDS:
         verdict = "MISSED"
     print(
-        f"{name:>12} {count:>8} {own:>8.4f} {suppress:>9.4f} {elapsed:>8.4f} "
-        f"{kept:>7} {ratio:>11}   {verdict}",
+        f"{name:>12} {count:>8} {place:>8.4f} {suppress:>9.4f} {elapsed:>8.4f} "
+        f"{kept:>7} {ratio:>11} {merged:>9.4f}   {verdict}",
         flush=True,
     )
     return elapsed
@@ -88,6 +92,25 @@ def draw(count, copies):
     if copies > 1:
         boxes = boxes + rng.normal(0, 2, boxes.shape)
     return grid, boxes, rows, cols, rng.random(count)
+
+
+def by_patch(grid, boxes, rows, cols, scores):
+    """Arrange boxes as a model gives them, the same number for each patch."""
+    patch = rows * grid.cols + cols
+    order = np.argsort(patch, kind="stable")
+    counts = np.bincount(patch, minlength=grid.num_patches)
+    slot = np.arange(len(order)) - (np.cumsum(counts) - counts)[patch[order]]
+    shape = grid.rows, grid.cols, counts.max()
+    place = patch[order] * counts.max() + slot
+    detections = {"boxes": np.zeros((np.prod(shape), 4))}
+    detections["scores"] = np.full(np.prod(shape), -1.0)
+    detections["boxes"][place] = boxes[order]
+    detections["scores"][place] = scores[order]
+    detections["labels"] = np.zeros(np.prod(shape), int)
+    return {
+        name: values.reshape(*shape, *values.shape[1:])
+        for name, values in detections.items()
+    }
 
 
 def best(function, repeats):

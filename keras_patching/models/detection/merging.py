@@ -2,7 +2,9 @@
 
 With an overlap, an object at a seam is seen by several patches. Each pixel of
 the image is owned by one of them, and so is each box: by the patch that owns
-the pixel of its centre. What is still found twice is suppressed afterwards.
+the pixel of its centre. But each patch places an object a little differently:
+two may own it, or none. So boxes that are one object are found before owners
+choose.
 
 Boxes are `x1, y1, x2, y2` in pixels; pixel `i` reaches from `i` to `i + 1`.
 """
@@ -11,14 +13,28 @@ import itertools
 
 import numpy as np
 
+from keras_patching._checks import check_distance, check_share
+from keras_patching.models.detection.seams import Seams
+
 METRICS = ("iou", "ios")
 
 # Pairs of boxes that are looked at together: some 150 MB.
 _MOST_PAIRS = 1_000_000
 
+# Pixels that two patches may place an object apart, where overlaps are small:
+# four standard deviations of 2 pixels of noise in both places.
+_LEAST_MARGIN = 12
+_ROUNDING = 1e-6
 
-def merge(detections, grid, iou_threshold=0.5, metric="iou", margin=0.0):
+
+def merge(detections, grid, iou_threshold=0.5, metric="iou", margin=None):
     """Make one list of boxes of what was found in the patches of an image.
+
+    What one patch says twice is suppressed first. Then boxes of different
+    patches that are one object are found, see `seams`, and one is kept: that
+    of the patch that owns it, or the better one where two do. An object that
+    no patch owns, since each places it on the other's side of the border, is
+    kept as well. At last all boxes are suppressed once more.
 
     Args:
         detections: Dict of numpy arrays, for the patches of one image:
@@ -27,7 +43,8 @@ def merge(detections, grid, iou_threshold=0.5, metric="iou", margin=0.0):
             0 marks padding.
         grid: `PatchGrid` of the image.
         iou_threshold, metric: See `suppress_in_image`.
-        margin: See `own_boxes`.
+        margin: How many pixels apart two patches may place one object. `None`
+            is an eighth of the overlap, and at least 12.
 
     Returns:
         Dict of `"boxes"`, float32 `(m, 4)` in pixels of the image and inside
@@ -47,26 +64,44 @@ def merge(detections, grid, iou_threshold=0.5, metric="iou", margin=0.0):
     >>> merge({"boxes": boxes, "scores": ones, "labels": ones}, grid)["boxes"]
     array([[44.,  8., 54., 20.]], dtype=float32)
     """
+    found = _found(detections, grid)
+    of_patch = found["labels"] * grid.num_patches + found["patches"]
+    for labels in (of_patch, None):
+        if labels is None:
+            found = _take(found, _one_of_each(found, grid, margin))
+            labels = found["labels"]
+        kept = suppress_in_image(
+            found["boxes"], found["scores"], labels, iou_threshold, metric
+        )
+        found = _take(found, kept)
+    return {
+        "boxes": found["boxes"].astype("float32"),
+        "scores": found["scores"].astype("float32"),
+        "labels": found["labels"].astype("int32"),
+    }
+
+
+def _found(detections, grid):
+    """Give what lies in the image as a dict of arrays, one row per box."""
     scores = np.asarray(detections["scores"])
     _check_patches(scores.shape, grid)
-    found = np.flatnonzero(scores >= 0)
-    rows, cols, _ = np.unravel_index(found, scores.shape)
-    boxes, owned = own_boxes(
-        np.reshape(detections["boxes"], (-1, 4))[found],
-        rows,
-        cols,
-        grid,
-        margin,
+    index = np.flatnonzero(scores >= 0)
+    rows, cols, _ = np.unravel_index(index, scores.shape)
+    boxes, outside = place_boxes(
+        np.reshape(detections["boxes"], (-1, 4))[index], rows, cols, grid
     )
-    owned = found[owned]
-    scores = scores.ravel()[owned]
-    labels = np.asarray(detections["labels"]).ravel()[owned]
-    kept = suppress_in_image(boxes, scores, labels, iou_threshold, metric)
-    return {
-        "boxes": boxes[kept].astype("float32"),
-        "scores": scores[kept].astype("float32"),
-        "labels": labels[kept].astype("int32"),
+    found = {
+        "boxes": boxes,
+        "outside": outside,
+        "patches": rows * grid.cols + cols,
+        "scores": scores.ravel()[index],
+        "labels": np.asarray(detections["labels"]).ravel()[index].astype(int),
     }
+    return _take(found, np.isfinite(outside).all(axis=1))
+
+
+def _take(found, rows):
+    return {name: values[rows] for name, values in found.items()}
 
 
 def _check_patches(shape, grid):
@@ -77,50 +112,44 @@ def _check_patches(shape, grid):
         )
 
 
-def own_boxes(boxes, rows, cols, grid, margin=0.0):
-    """Keep of the boxes of each patch those that the patch owns.
+def place_boxes(boxes, rows, cols, grid):
+    """Move boxes from their patches to the image.
 
     A patch owns a box when it owns the pixel of its centre. Owners are those
     of `PatchAxis.border`, as when outputs are stitched: in the zone that two
     patches share the border is in the middle, and at the edges of the image it
     is the edge. So with an overlap larger than the objects, the owner has seen
-    the whole object, and what others saw of it is dropped.
+    the whole object.
 
     Args:
         boxes: Array `(n, 4)` of x1, y1, x2, y2 in pixels of their patch.
         rows, cols: Integer arrays `(n,)`: the patch of each box in the grid.
         grid: `PatchGrid` of the image.
-        margin: Pixels beyond its border where a patch still keeps a box. Two
-            patches may place the same object a little to either side of the
-            border, so that neither owns it, or both. A margin keeps it twice
-            instead of not at all, and leaves the rest to `suppress_in_image`.
 
     Returns:
-        `(boxes, kept)`: float64 `(m, 4)` of x1, y1, x2, y2 in pixels of the
-        image, clipped to it, and an integer array `(m,)`: which boxes these
-        are, in the same order. None has its centre in the padding beyond the
-        image, none is without area.
+        `(boxes, outside)`: float64 `(n, 4)` of x1, y1, x2, y2 in pixels of the
+        image, clipped to it; and float64 `(n, 2)` of (y, x): how far the
+        centre lies from what the patch owns. It is 0 where the patch owns it,
+        and infinite where nothing of the box lies in the image.
     """
     boxes = np.asarray(boxes, "float64").reshape(-1, 4)
-    lefts, keep_x = _place(boxes[:, 0::2], cols, grid.x_axis, margin)
-    tops, keep_y = _place(boxes[:, 1::2], rows, grid.y_axis, margin)
-    kept = np.flatnonzero(keep_x & keep_y)
-    placed = np.stack([lefts, tops], axis=-1)[kept]
-    return placed.reshape(-1, 4), kept
+    xs, outside_x = _place(boxes[:, 0::2], cols, grid.x_axis)
+    ys, outside_y = _place(boxes[:, 1::2], rows, grid.y_axis)
+    placed = np.stack([xs, ys], axis=-1).reshape(-1, 4)
+    return placed, np.stack([outside_y, outside_x], axis=-1)
 
 
-def _place(ends, index, axis, margin):
+def _place(ends, index, axis):
     """Move intervals along an axis from their patches to the image.
 
     Args:
         ends: Array `(n, 2)`, first and last end in pixels of the patch.
         index: Integer array `(n,)`: the number of the patch along the axis.
         axis: `PatchAxis`.
-        margin: Pixels around what a patch owns.
 
     Returns:
-        `(ends, keep)`: the intervals, clipped to the image, and a bool array
-        `(n,)` that is true where the patch owns it and anything is left.
+        `(ends, outside)`: the intervals, clipped to the image, and an array
+        `(n,)`: how far their centres are from what the patch owns.
     """
     patches = range(axis.count)
     origins = np.array([axis.origin(i) for i in patches])
@@ -128,13 +157,92 @@ def _place(ends, index, axis, margin):
     index = np.asarray(index, int)
     ends = ends + origins[index][:, None]
     centres = ends.mean(axis=1)
-    low, high = borders[index] - margin, borders[index + 1] + margin
+    low, high = borders[index], borders[index + 1]
+    outside = np.maximum(low - centres, 0)
+    # The border itself is the first pixel of the next patch.
+    beyond = np.maximum(centres - high, np.finfo(float).tiny)
+    outside = np.where(centres >= high, beyond, outside)
     clipped = np.clip(ends, 0, axis.length)
-    return clipped, (
-        (np.maximum(low, 0) <= centres)
-        & (centres < np.minimum(high, axis.length))
-        & (clipped[:, 0] < clipped[:, 1])
+    is_left = clipped[:, 0] < clipped[:, 1]
+    return clipped, np.where(is_left, outside, np.inf)
+
+
+def _one_of_each(found, grid, margin):
+    """Choose one box of each object that several patches have found.
+
+    Args:
+        found: Dict of arrays, as of `_found`, each patch's suppressed.
+        grid, margin: As for `merge`.
+
+    Returns:
+        Integer array: which boxes are kept.
+    """
+    margin = _margins(grid, margin)
+    owned = (found["outside"] == 0).all(axis=1)
+    extents = _extents(grid)
+    seams = Seams(
+        found["boxes"],
+        found["labels"],
+        found["patches"],
+        owned,
+        extents,
+        margin,
     )
+    for one, other in _pairs_within(found["boxes"], margin):
+        seams.add(one, other)
+    one, other = seams.pairs()
+    has_same, has_owner, group_has_owner = seams.describe(one, other)
+    near = (found["outside"] <= margin).all(axis=1)
+    # Of what its own edge cuts, a patch that does not own it tells little.
+    cut = _is_cut(found["boxes"], extents[found["patches"]], grid)
+    lost = np.where(
+        cut,
+        has_same & ~group_has_owner & ~seams.covered,
+        ~has_owner & (has_same | ~seams.covered),
+    )
+    candidate = owned | (near & lost)
+    order = np.lexsort((-found["scores"], ~owned, ~candidate))
+    rank = np.empty(len(order), int)
+    rank[order] = np.arange(len(order))
+    both = candidate[one] & candidate[other]
+    one, other = rank[one[both]], rank[other[both]]
+    keep = _drop_worse(
+        len(order), np.minimum(one, other), np.maximum(one, other)
+    )
+    return order[keep & candidate[order]]
+
+
+def _margins(grid, margin):
+    """Return how far apart patches may place an object, `(y, x)`."""
+    if margin is None:
+        return np.maximum(np.divide(grid.overlap, 8), _LEAST_MARGIN)
+    return np.full(2, check_distance(margin, "margin"))
+
+
+def _extents(grid):
+    """Return what each patch sees, `(patches, 4)` of x1, y1, x2, y2."""
+    low = np.array(grid.origins, "float64")[:, ::-1]
+    return np.hstack([low, low + grid.patch_size[::-1]])
+
+
+def _is_cut(boxes, extents, grid):
+    """Tell which boxes reach to an edge of their patch inside the image."""
+    height, width = grid.image_size
+    cut = (boxes[:, :2] < extents[:, :2] + 1) & (extents[:, :2] > 0)
+    cut |= (boxes[:, 2:] > extents[:, 2:] - 1) & (
+        extents[:, 2:] < (width, height)
+    )
+    return cut.any(axis=1)
+
+
+def _pairs_within(boxes, margin):
+    """Yield index arrays of boxes whose sides may be so close, in chunks."""
+    if not len(boxes):
+        return
+    grown = boxes + np.array([-1, -1, 1, 1]) * np.tile(margin[::-1] / 2, 2)
+    classes = np.zeros(len(boxes), int)
+    grown[:, 2:] += _ROUNDING
+    yield from _Neighbours(grown, classes, grown, classes).chunks()
 
 
 def suppress_in_image(boxes, scores, labels, iou_threshold, metric="iou"):
@@ -172,11 +280,7 @@ def suppress_in_image(boxes, scores, labels, iou_threshold, metric="iou"):
         raise ValueError(
             f"`metric` must be one of {METRICS}. Received: metric={metric!r}"
         )
-    if not 0 <= iou_threshold <= 1:
-        raise ValueError(
-            "`iou_threshold` must be from 0 to 1. "
-            f"Received: iou_threshold={iou_threshold}"
-        )
+    iou_threshold = check_share(iou_threshold, "iou_threshold")
     order = np.argsort(-np.asarray(scores, "float64"), kind="stable")
     boxes = np.asarray(boxes, "float64").reshape(-1, 4)[order]
     classes = np.unique(np.asarray(labels), return_inverse=True)[1][order]

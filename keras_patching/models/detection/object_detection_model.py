@@ -201,22 +201,28 @@ class ObjectDetectionModel(TaskModel):
         score_threshold=0.3,
         iou_threshold=0.5,
         metric="iou",
+        margin=None,
     ):
         """Make one list of boxes per image of the predictions of its patches.
 
         With overlap, a box belongs to the patch whose core holds its centre,
-        so that a box which a seam cuts is not counted twice. Without, a
-        detector sees objects on a seam in parts, which nothing mends: the
-        first time, a warning says so.
+        so that a box which a seam cuts is not counted twice. Patches place an
+        object a little differently; their boxes of one object are found first,
+        so that it is counted once, whichever side of a border each puts it to.
+        Without overlap, a detector sees objects on a seam in parts, which
+        nothing mends: the first time, a warning says so.
 
         Args:
             raw: What `predict` gave, `(batch, rows, cols, *patch output)`.
             image_size: `(height, width)` of the images in pixels.
-            score_threshold: Lowest score of a box.
+            score_threshold: Lowest score of a box, from 0 to 1.
             iou_threshold: Of two boxes of a class that overlap by more, the
-                better one is kept.
+                better one is kept; from 0 to 1.
             metric: What they overlap by: "iou", intersection over union, or
                 "ios", intersection over the smaller one.
+            margin: How many pixels apart two patches may place the sides of
+                one object, which may also lie so far from the patch that keeps
+                it. `None` is an eighth of the overlap, and at least 12.
 
         Returns:
             List per image of dicts: `boxes` float32 `(n, 4)`, xyxy in pixels
@@ -240,6 +246,7 @@ class ObjectDetectionModel(TaskModel):
                 grid,
                 iou_threshold,
                 metric,
+                margin,
             )
             for index in range(batch)
         ]
