@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_patching.data.brightness import brighten
+
 _BRIGHTNESS = 0.25
 
 
@@ -9,8 +11,9 @@ def augment_batch(images, labels, rng, value_range=(0, 255)):
     """Flip, quarter-turn and brighten each patch at random.
 
     Patches that are not square are flipped but not quarter-turned. Brightness
-    is scaled by 0.75 to 1.25 from black, so that black padding stays black,
-    and clipped to the value range; labels keep their values.
+    is scaled from black by up to a quarter of the spread of the patch's own
+    values, see `brightness.brighten`, so that black padding stays black and
+    nothing else becomes it; labels keep their values.
 
     Args:
         images: Array `(batch, height, width, channels)`.
@@ -25,11 +28,11 @@ def augment_batch(images, labels, rng, value_range=(0, 255)):
     square = images.shape[1] == images.shape[2]
     turns = rng.integers(4 if square else 1, size=size)
     flips = rng.integers(2, size=(size, 2)).astype(bool)
-    factors = rng.uniform(1 - _BRIGHTNESS, 1 + _BRIGHTNESS, size=size)
-    return (
-        _brighten(_move(images, turns, flips), factors, value_range),
-        _move(labels, turns, flips),
-    )
+    shares = rng.uniform(-_BRIGHTNESS, _BRIGHTNESS, size=size)
+    moved = _move(images, turns, flips)
+    for patch, share in zip(moved, shares, strict=True):
+        patch[...] = brighten(patch, share, value_range)
+    return moved, _move(labels, turns, flips)
 
 
 def _move(batch, turns, flips):
@@ -39,18 +42,3 @@ def _move(batch, turns, flips):
     ):
         target[...] = np.flip(np.rot90(patch, turn), np.flatnonzero(axes))
     return moved
-
-
-def _brighten(images, factors, value_range):
-    black, white = value_range
-    # float32 holds every integer of 16 bits, and stays float32 if it is that.
-    dtype = np.result_type(images.dtype, np.float32)
-    factors = factors.astype(dtype).reshape(-1, *[1] * (images.ndim - 1))
-    bright = images.astype(dtype)
-    bright -= dtype.type(black)
-    bright *= factors
-    bright += dtype.type(black)
-    np.clip(bright, black, white, out=bright)
-    if images.dtype.kind in "ui":
-        np.rint(bright, out=bright)
-    return bright.astype(images.dtype)

@@ -4,12 +4,13 @@ An augmentation is `None` or a dict of one entry, as `YoloPatchSampler` plans:
 
 - `{"turns": 1}`: quarter turns as in `numpy.rot90`, 1 to 3;
 - `{"flip": "horizontal"}`: left and right change sides, or `"vertical"`;
-- `{"brightness": -52}`: levels of 255 that are added to each value.
+- `{"brightness": -0.3}`: brighter, or darker if below 0, by that share of the
+  spread of the patch's own values; see `brightness.brighten`.
 """
 
-import math
-
 import numpy as np
+
+from keras_patching.data.brightness import MOST, brighten
 
 
 def augment_pixels(patch, augmentation, value_range=(0, 255), inside_size=None):
@@ -19,11 +20,12 @@ def augment_pixels(patch, augmentation, value_range=(0, 255), inside_size=None):
         patch: Array `(height, width, ...)` of any real dtype, with values in
             `value_range`.
         augmentation: See above.
-        value_range: `(black, white)`. Brightness is scaled to it from levels
-            of 255, rounded for integers, and clipped to it.
+        value_range: `(black, white)`. Brightness is scaled from black,
+            rounded for integers, and clipped to it.
         inside_size: `(height, width)` of the part of the patch that lies in
-            the image, from the top-left corner. The rest is padding, which
-            brightness leaves as it is. `None` means all.
+            the image, from the top-left corner. The rest is padding, whose
+            values do not count and which brightness leaves as it is. `None`
+            means all.
 
     Returns:
         Array of the same dtype. A quarter turn swaps height and width. May be
@@ -46,8 +48,8 @@ def augment_pixels(patch, augmentation, value_range=(0, 255), inside_size=None):
             return patch[:, ::-1]
         case {"flip": "vertical"}:
             return patch[::-1]
-        case {"brightness": levels}:
-            return _brighten(patch, levels, value_range, inside_size)
+        case {"brightness": share} if abs(share) <= MOST:
+            return _brighten(patch, share, value_range, inside_size)
     raise _unknown(augmentation)
 
 
@@ -94,37 +96,17 @@ def _turn_boxes(boxes, turns, height, width):
     return boxes
 
 
-def _brighten(patch, levels, value_range, inside_size):
-    black, white = value_range
-    shift = levels / 255 * (white - black)
+def _brighten(patch, share, value_range, inside_size):
     rows, cols = inside_size or patch.shape[:2]
     bright = patch.copy()
     inside = bright[:rows, :cols]
-    if patch.dtype.kind in "ui":
-        _shift_integers(inside, round(shift), black, white)
-    else:
-        inside += shift
-        np.clip(inside, black, white, out=inside)
+    inside[...] = brighten(inside, share, value_range)
     return bright
-
-
-def _shift_integers(pixels, shift, black, white):
-    """Add and clip in place, without leaving the dtype: narrow is fast."""
-    limits = np.iinfo(pixels.dtype)
-    black = max(math.ceil(black), limits.min)
-    white = min(math.floor(white), limits.max)
-    size = min(abs(shift), white - black)
-    if shift > 0:
-        np.minimum(pixels, white - size, out=pixels)
-        pixels += size
-    else:
-        np.maximum(pixels, black + size, out=pixels)
-        pixels -= size
 
 
 def _unknown(augmentation):
     return ValueError(
         "`augmentation` must be None, or a dict with one of turns (1 to 3), "
-        "flip (horizontal or vertical) and brightness (levels of 255). "
+        f"flip (horizontal or vertical) and brightness (-{MOST} to {MOST}). "
         f"Received: augmentation={augmentation!r}"
     )

@@ -18,7 +18,11 @@ import numpy as np
 
 from keras_patching.geometry import as_pair
 
-_BRIGHTNESS = range(40, 76)  # levels of 255
+# What a plan holds; another number where the same draws mean other patches.
+PLAN_VERSION = 2
+
+# Shares of the spread of the patch's own values.
+_BRIGHTNESS = tuple(percent / 100 for percent in range(20, 41))
 _NAMED_CELLS = 20
 
 
@@ -51,8 +55,8 @@ class YoloPatchSampler:
     2. `"augmented"`: as many patches as the grid has cells, each at a random
        origin that contains the centre of an object drawn at random. Each is
        either turned by 90, 180 or 270 degrees (only 180 if the patch is not
-       square), or flipped, or made brighter or darker by 40 to 75 levels of
-       255; each of the three is as likely as the others.
+       square), or flipped, or made brighter or darker by 20% to 40% of the
+       spread of its own values; each of the three is as likely as the others.
     3. `"random"`: as many again as both, at uniform origins. An image without
        objects gets `empty_patches` of these, and no others.
 
@@ -315,7 +319,7 @@ def _draw_augmentations(count, square, rng):
     kinds = (
         ("turns", (1, 2, 3) if square else (2,)),
         ("flip", ("horizontal", "vertical")),
-        ("brightness", (*_BRIGHTNESS, *(-level for level in _BRIGHTNESS))),
+        ("brightness", (*_BRIGHTNESS, *(-share for share in _BRIGHTNESS))),
     )
     sizes = np.array([len(values) for _, values in kinds])
     drawn = rng.integers(len(kinds), size=count)

@@ -70,3 +70,21 @@ def test_the_batch_itself_is_left_alone():
     augment_batch(images, labels, np.random.default_rng(0))
     np.testing.assert_array_equal(images, before[0])
     np.testing.assert_array_equal(labels, before[1])
+
+
+def test_dim_images_stay_to_be_seen_and_move_by_their_spread():
+    rng = np.random.default_rng(0)
+    images = rng.integers(1000, 1040, (50, 8, 8, 1)).astype("uint16")
+    labels = np.zeros((50, 8, 8), "uint8")
+    moved, _ = augment_batch(images, labels, rng, (0, 65535))
+    change = moved.mean(axis=(1, 2, 3)) - images.mean(axis=(1, 2, 3))
+    assert 5 < np.abs(change).max() <= 0.25 * 40
+    dim = (images - 999).astype("uint8")
+    moved, _ = augment_batch(dim, labels, rng, (0, 255))
+    assert (moved > 0).all()
+
+
+def test_images_of_one_value_keep_it():
+    images, labels = np.full((9, 8, 8, 3), 7, "uint8"), np.zeros((9, 8, 8))
+    moved, _ = augment_batch(images, labels, np.random.default_rng(0))
+    np.testing.assert_array_equal(moved, images)

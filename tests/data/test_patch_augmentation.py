@@ -116,38 +116,96 @@ def test_boxes_of_a_whole_plan_enclose_the_objects_painted_in_the_image(
     assert seen > 100
 
 
-@pytest.mark.parametrize("level", [40, 75, -40, -75])
-@pytest.mark.parametrize(
-    ("dtype", "value_range"),
-    [
-        ("uint8", (0, 255)),
-        ("uint8", (10, 200)),
-        ("uint8", (0, 65535)),
-        ("uint16", (0, 65535)),
-        ("uint16", (0, 4095)),
-        ("int16", (-1000, 3000)),
-        ("float32", (0, 1)),
-        ("float32", (-1, 1)),
-        ("float64", (0, 255)),
-        ("float32", (np.float64(0), np.float64(1))),
-    ],
-)
-def test_brightness_shifts_scales_rounds_and_clips(dtype, value_range, level):
+RANGES = [
+    ("uint8", (0, 255)),
+    ("uint8", (10, 200)),
+    ("uint8", (0, 65535)),
+    ("uint16", (0, 65535)),
+    ("uint16", (0, 4095)),
+    ("int16", (-1000, 3000)),
+    ("float32", (0, 1)),
+    ("float32", (-1, 1)),
+    ("float64", (0, 255)),
+    ("float32", (np.float64(0), np.float64(1))),
+]
+
+
+@pytest.mark.parametrize("share", [0.2, 0.4, -0.2, -0.4])
+@pytest.mark.parametrize(("dtype", "value_range"), RANGES)
+def test_brightness_scales_from_black_rounds_and_clips(
+    dtype, value_range, share
+):
     black, white = value_range
     rng = np.random.default_rng(0)
     patch = rng.uniform(black, white, (20, 20, 3))
     if np.dtype(dtype).kind in "ui":
         patch = np.clip(patch.round(), None, np.iinfo(dtype).max)
     patch = patch.astype(dtype)
-    bright = augment_pixels(patch, {"brightness": level}, value_range)
+    bright = augment_pixels(patch, {"brightness": share}, value_range)
     assert bright.dtype == patch.dtype
-    expected = patch.astype(float) + level / 255 * (white - black)
+    low, high = np.percentile(patch, (1, 99))
+    factor = 1 + share * (high - low) / (high - black)
+    expected = (patch - float(black)) * factor + black
+    step = 0
     if np.dtype(dtype).kind in "ui":
-        expected = np.minimum(expected.round(), np.iinfo(dtype).max)
+        step = 1
+        white = min(white, np.iinfo(dtype).max)
     expected = np.clip(expected, black, white)
-    np.testing.assert_allclose(bright, expected, atol=1e-6)
+    np.testing.assert_allclose(bright, expected, rtol=1e-4, atol=step or 1e-6)
     assert bright.min() >= black
     assert bright.max() <= white
+    assert (bright[patch > black] > black).all()
+
+
+def dim_image(dtype, scale):
+    """Spots on a noisy background, in the lowest part of a range."""
+    rng = np.random.default_rng(0)
+    image = rng.uniform(3, 9, (40, 40, 1))
+    image[10:20, 10:20] += 12
+    return (image * scale).astype(dtype)
+
+
+@pytest.mark.parametrize("share", [0.4, 0.2, -0.2, -0.4])
+@pytest.mark.parametrize(
+    ("dtype", "scale", "value_range"),
+    [
+        ("uint8", 1, (0, 255)),
+        ("uint16", 20, (0, 65535)),
+        ("float32", 1e-4, (0, 1)),
+    ],
+)
+def test_objects_of_a_dim_image_stay_to_be_seen(
+    dtype, scale, value_range, share
+):
+    image = dim_image(dtype, scale)
+    image[0, 0] = value_range[1]  # a hot pixel
+    bright = augment_pixels(image, {"brightness": share}, value_range)
+    spot, around = (
+        (each[12:18, 12:18].mean(), each[22:].mean())
+        for each in (image, bright)
+    )
+    contrast = (around[0] - around[1]) / (spot[0] - spot[1])
+    assert 0.5 < contrast < 1.5
+    assert np.sign(around[0] - spot[0]) == np.sign(share)
+    spread = np.subtract(*np.percentile(image, (99, 1)))
+    assert 0.1 * spread < abs(around[0] - spot[0]) < 0.5 * spread
+    assert (bright[image > 0] > 0).all()
+
+
+@pytest.mark.parametrize("value", [0, 1, 100, 255])
+@pytest.mark.parametrize("share", [0.4, -0.4])
+def test_an_image_of_one_value_stays_as_it_is(value, share):
+    patch = np.full((6, 5, 3), value, np.uint8)
+    bright = augment_pixels(patch, {"brightness": share})
+    np.testing.assert_array_equal(bright, patch)
+
+
+@pytest.mark.parametrize("share", [0.4, -0.4])
+def test_values_above_a_pedestal_move_by_their_spread_not_their_height(share):
+    rng = np.random.default_rng(0)
+    patch = rng.integers(30_000, 30_100, (40, 40, 1)).astype("uint16")
+    bright = augment_pixels(patch, {"brightness": share}, (0, 65535))
+    assert 20 < abs(bright.astype(int) - patch).mean() < 45
 
 
 def test_brightening_by_nothing_changes_nothing():
@@ -157,11 +215,13 @@ def test_brightening_by_nothing_changes_nothing():
 
 
 def test_brightness_leaves_padding_black():
-    patch = np.full((6, 5, 3), 20, np.uint8)
-    patch[4:] = 0
-    patch[:, 3:] = 0
-    bright = augment_pixels(patch, {"brightness": 50}, inside_size=(4, 3))
-    assert (bright[:4, :3] == 70).all()
+    patch = np.zeros((6, 5, 3), np.uint8)
+    patch[:4, :3] = np.array([80, 100])[np.indices((4, 3)).sum(0) % 2][
+        ..., None
+    ]
+    share = {"brightness": -0.4}
+    bright = augment_pixels(patch, share, inside_size=(4, 3))
+    assert set(bright[:4, :3].flat) == {74, 92}  # by a spread of 20, not 100
     assert (bright[4:] == 0).all()
     assert (bright[:, 3:] == 0).all()
 
@@ -174,7 +234,7 @@ def test_padding_moves_with_the_pixels():
     assert (turned[:, :3] > 0).all()
 
 
-@pytest.mark.parametrize("augmentation", [*MOVES, {"brightness": 60}])
+@pytest.mark.parametrize("augmentation", [*MOVES, {"brightness": 0.3}])
 def test_patch_and_boxes_themselves_stay_as_they_are(augmentation):
     patch, boxes = numbered_pixels(5, 5), np.array([[1.0, 1, 2, 3]])
     before = patch.copy(), boxes.copy()
@@ -185,21 +245,22 @@ def test_patch_and_boxes_themselves_stay_as_they_are(augmentation):
     np.testing.assert_array_equal(boxes, before[1])
 
 
-@pytest.mark.parametrize("augmentation", [None, {"brightness": 60}])
+@pytest.mark.parametrize("augmentation", [None, {"brightness": 0.3}])
 def test_what_moves_no_pixels_moves_no_boxes(augmentation):
     boxes = np.array([[1.0, 1, 2, 3]])
     moved = augment_boxes(boxes, augmentation, (5, 5))
     np.testing.assert_array_equal(moved, boxes)
 
 
-@pytest.mark.parametrize("augmentation", [*MOVES, {"brightness": 60}])
+@pytest.mark.parametrize("augmentation", [*MOVES, {"brightness": 0.3}])
 def test_no_boxes_stay_no_boxes(augmentation):
     moved = augment_boxes(np.zeros((0, 4)), augmentation, (5, 5))
     assert moved.shape == (0, 4)
 
 
 @pytest.mark.parametrize(
-    "augmentation", [{"flip": "diagonal"}, {"blur": 3}, {}, "turns"]
+    "augmentation",
+    [{"flip": "diagonal"}, {"blur": 3}, {}, "turns"],
 )
 def test_an_unknown_augmentation_is_refused(augmentation):
     message = "Received: augmentation="
@@ -207,3 +268,8 @@ def test_an_unknown_augmentation_is_refused(augmentation):
         augment_pixels(numbered_pixels(2, 2), augmentation)
     with pytest.raises(ValueError, match=message):
         augment_boxes(np.zeros((1, 4)), augmentation, (2, 2))
+
+
+def test_levels_of_an_older_plan_are_refused():
+    with pytest.raises(ValueError, match=r"-0\.4 to 0\.4.*-52"):
+        augment_pixels(numbered_pixels(2, 2), {"brightness": -52})

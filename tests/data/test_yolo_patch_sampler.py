@@ -251,8 +251,9 @@ def test_all_augmentations_are_drawn_and_can_be_saved_as_json():
     for kind in ("turns", "flip", "brightness"):
         assert kinds.count(kind) / len(kinds) == pytest.approx(1 / 3, abs=0.05)
     drawn = {entry for a in augmented for entry in a.items()}
-    levels = {level for kind, level in drawn if kind == "brightness"}
-    assert levels == {*range(40, 76), *range(-75, -39)}
+    shares = {share for kind, share in drawn if kind == "brightness"}
+    expected = {percent / 100 for percent in range(20, 41)}
+    assert shares == expected | {-share for share in expected}
     assert {entry for entry in drawn if entry[0] != "brightness"} == {
         *(("turns", turns) for turns in (1, 2, 3)),
         *(("flip", side) for side in ("horizontal", "vertical")),

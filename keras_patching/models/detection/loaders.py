@@ -18,6 +18,7 @@ from keras_patching.data.patched_dataset import (
     load_patched_dataset,
     read_headers,
 )
+from keras_patching.data.yolo_patch_sampler import PLAN_VERSION
 from keras_patching.geometry import as_pair
 from keras_patching.models.detection.yolo_labels import STORES, YoloLabels
 
@@ -112,6 +113,7 @@ def load_yolo_dataset_from_directory(
         "empty_patches": check_integer(empty_patches, "empty_patches", 0),
         "augment": augment,
         "store": store,
+        "plan": PLAN_VERSION,
     }
     found, path, left_out = read_labels(
         label_file, image_dir, labels, objects_key, unlabelled
