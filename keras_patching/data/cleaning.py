@@ -50,6 +50,11 @@ def clean(directory, min_age=3600.0):
             that what it names is not known.
     """
     directory = pathlib.Path(directory)
+    with _told(directory):
+        return _clean(directory, min_age)
+
+
+def _clean(directory, min_age):
     named = _named_shards(directory)
     found = {
         path: status
@@ -71,6 +76,19 @@ def clean(directory, min_age=3600.0):
             path.unlink()
             removed.append(path)
     return Cleaned(removed, sum(found[path].st_size for path in removed))
+
+
+@contextlib.contextmanager
+def _told(directory):
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(
+            f"{directory}: cannot be cleaned ({error}). Make it and what it "
+            "holds readable and writable, and clean again."
+        ) from error
 
 
 def _list_files(folder):

@@ -1,5 +1,7 @@
 """Faults of a data set: collected first, then told in one error."""
 
+import contextlib
+
 MAX_LISTED = 20
 
 
@@ -22,12 +24,23 @@ def raise_faults(faults, summary, remedy):
     raise ValueError("\n".join([f"{summary}:", *lines, remedy]))
 
 
-def tell_unreadable(path, error):
-    """Write the fault of a file that the system does not let us read.
+@contextlib.contextmanager
+def readable(path):
+    """Turn what the system says of a file that may not be read into a fault.
 
     Args:
-        path: Path of the file.
-        error: The `OSError`.
+        path: Path of the file or folder that the block reads.
+
+    Raises:
+        FileNotFoundError: As the block raised it.
+        ValueError: For any other `OSError`; names the path.
     """
-    reason = error.strerror or error
-    return f"{path}: cannot be read ({reason}). Make it readable, or remove it."
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(
+            f"{path}: cannot be read ({error.strerror or error}). Make it "
+            "readable, or remove it."
+        ) from error

@@ -16,6 +16,7 @@ import numpy as np
 import tifffile
 
 from keras_patching.data import image_formats, tiff_format
+from keras_patching.data.faults import readable
 from keras_patching.data.image_formats import ImageFileError, ImageHeader
 
 # Raise it with every change after which a file gives other values than before:
@@ -49,7 +50,7 @@ def list_images(directory) -> dict[str, pathlib.Path]:
         raise FileNotFoundError(
             f"{directory}: no such folder. Expected a folder of images."
         )
-    with os.scandir(directory) as entries:
+    with readable(directory), os.scandir(directory) as entries:
         names = sorted(
             entry.name
             for entry in entries

@@ -10,6 +10,7 @@ import json
 import pathlib
 import reprlib
 
+from keras_patching.data.faults import readable
 from keras_patching.data.label_forms import tell_json_form, tell_text_form
 
 UNLABELLED = ("error", "skip", "empty")
@@ -98,7 +99,8 @@ def read_text(path):
     Raises:
         ValueError: It is not UTF-8; names the line.
     """
-    data = path.read_bytes()
+    with readable(path):
+        data = path.read_bytes()
     if data.startswith(b"PK\x03\x04"):
         raise ValueError(
             f"{path}: is a workbook of a spreadsheet, or a zip archive. Save "

@@ -14,7 +14,7 @@ import pathlib
 
 import numpy as np
 
-from keras_patching.data.faults import raise_faults
+from keras_patching.data.faults import raise_faults, readable
 from keras_patching.data.image_io import READER_VERSION, ImageHeader
 from keras_patching.data.manifest_checks import check_manifest
 from keras_patching.data.shards import (
@@ -304,22 +304,16 @@ def list_manifests(directory):
         ValueError: If the folder cannot be read.
     """
     directory = pathlib.Path(directory)
-    try:
-        with os.scandir(directory) as entries:
-            names = sorted(
-                entry.name
-                for entry in entries
-                if entry.name.endswith(".json")
-                and not entry.name.startswith(".")
-                and entry.is_file()
-            )
-    except (FileNotFoundError, NotADirectoryError):
+    if not os.path.isdir(directory):
         return []
-    except OSError as error:
-        raise ValueError(
-            f"{directory}: cannot be read ({error.strerror}). Make the folder "
-            "readable, or pass `cache_dir` to keep caches elsewhere."
-        ) from error
+    with readable(directory), os.scandir(directory) as entries:
+        names = sorted(
+            entry.name
+            for entry in entries
+            if entry.name.endswith(".json")
+            and not entry.name.startswith(".")
+            and entry.is_file()
+        )
     return [directory / name for name in names]
 
 
@@ -335,15 +329,12 @@ def find_manifest(path):
     """
     path = pathlib.Path(path)
     try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError) as error:
+        with readable(path):
+            path.stat()
+    except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{path}: no such file or folder. Expected the manifest of a "
             "patch cache, or its folder."
-        ) from error
-    except OSError as error:
-        raise ValueError(
-            f"{path}: cannot be read ({error.strerror}). Make it readable."
         ) from error
     if not path.is_dir():
         return path
@@ -430,7 +421,7 @@ def check_shard_folder(directory):
         ValueError: Says what to do instead.
     """
     folder = pathlib.Path(directory) / SHARD_FOLDER
-    if folder.is_symlink():
+    if os.path.islink(folder):
         raise ValueError(
             f"{folder}: is a link, and shards are only read and removed where "
             "their manifests are. Move the folder that it points to here. To "

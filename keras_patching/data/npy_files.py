@@ -6,13 +6,12 @@ facts may differ between its versions.
 """
 
 import re
-import struct
 
 import numpy as np
 
 _MAGIC = b"\x93NUMPY"
-# Format of the header's length, per version.
-_LENGTHS = {(1, 0): "<H", (2, 0): "<I", (3, 0): "<I"}
+# Bytes of the header's length, per version.
+_LENGTHS = {(1, 0): 2, (2, 0): 4, (3, 0): 4}
 _MAX_LENGTH = 10_000  # as in NumPy
 _ALIGNMENT = 64
 _ENTRY = re.compile(
@@ -40,7 +39,7 @@ def npy_header(shape, dtype):
     start = len(_MAGIC) + 4
     length = -(-(start + len(text) + 1) // _ALIGNMENT) * _ALIGNMENT - start
     line = text.ljust(length - 1) + "\n"
-    return _MAGIC + bytes((1, 0)) + struct.pack("<H", length) + line.encode()
+    return _MAGIC + bytes((1, 0)) + length.to_bytes(2, "little") + line.encode()
 
 
 def read_npy_header(stream):
@@ -58,12 +57,11 @@ def read_npy_header(stream):
     magic, version = stream.read(len(_MAGIC)), tuple(stream.read(2))
     if magic != _MAGIC or version not in _LENGTHS:
         raise ValueError("not an npy file of version 1, 2 or 3")
-    size = struct.calcsize(_LENGTHS[version])
-    (length,) = struct.unpack(_LENGTHS[version], stream.read(size))
+    length = int.from_bytes(stream.read(_LENGTHS[version]), "little")
     if length > _MAX_LENGTH:
         raise ValueError(f"its header has {length} bytes")
     text = stream.read(length)
-    if len(text) < length:
+    if len(text) < length or not text:
         raise ValueError("it ends within its header")
     fields = _parse(text.decode("latin1").strip())
     shape = tuple(int(number) for number in re.findall(r"\d+", fields["shape"]))

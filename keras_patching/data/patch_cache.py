@@ -22,7 +22,7 @@ import time
 
 import keras
 
-from keras_patching.data.faults import raise_faults, tell_unreadable
+from keras_patching.data.faults import raise_faults, readable
 from keras_patching.data.image_io import read_header
 from keras_patching.data.manifest import (
     SHARD_FOLDER,
@@ -147,13 +147,11 @@ class PatchCache:
             ValueError: If it is not an image that can be read.
         """
         if path not in self._headers:
-            try:
+            with readable(path):
                 file = self._trusted(path)
                 self._headers[path] = (
                     read_header(path) if file is None else file.image_header
                 )
-            except OSError as error:
-                raise ValueError(tell_unreadable(path, error)) from error
         return self._headers[path]
 
     def _trusted(self, path):
@@ -305,13 +303,12 @@ class PatchCache:
         killed is not refused for the space that its own shards take.
         """
         present = set()
-        if jobs and self._shards.is_dir():
-            with os.scandir(self._shards) as entries:
-                for entry in entries:
-                    stem, _, rest = entry.name.rpartition("-")
-                    _, _, kind = rest.partition(".")
-                    with contextlib.suppress(FileNotFoundError):
-                        present.add((stem, kind, entry.stat().st_size))
+        with contextlib.suppress(OSError), os.scandir(self._shards) as entries:
+            for entry in entries if jobs else ():
+                stem, _, rest = entry.name.rpartition("-")
+                _, _, kind = rest.partition(".")
+                with contextlib.suppress(FileNotFoundError):
+                    present.add((stem, kind, entry.stat().st_size))
         for job in jobs:
             stem = shard_prefix(job.source.name)
             for plan in job.source.shards:
@@ -323,7 +320,7 @@ class PatchCache:
         if not missing:
             return
         folders = [self.directory, *self.directory.parents]
-        existing = next(folder for folder in folders if folder.exists())
+        existing = next(folder for folder in folders if os.path.exists(folder))
         free = shutil.disk_usage(existing).free
         if missing > free:
             raise ValueError(

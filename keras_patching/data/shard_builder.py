@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_patching.data.faults import tell_unreadable
+from keras_patching.data.faults import readable
 from keras_patching.data.image_io import (
     READER_VERSION,
     ImageHeader,
@@ -179,13 +179,10 @@ def _path(job, plan, sha256):
 
 def _read(path, job, outcome):
     """Read a file, whose image must still be the one that was planned with."""
-    try:
-        with open(path, "rb") as stream:
-            status = os.fstat(stream.fileno())
-            data = stream.read()
-            after = os.fstat(stream.fileno())
-    except OSError as error:
-        raise ValueError(tell_unreadable(path, error)) from error
+    with readable(path), open(path, "rb") as stream:
+        status = os.fstat(stream.fileno())
+        data = stream.read()
+        after = os.fstat(stream.fileno())
     header = decode_header(data, path)
     if header != job.headers[path] or _state(status) != _state(after):
         raise ValueError(f"{path}: was changed while it was read. Run again.")
