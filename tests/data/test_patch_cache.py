@@ -1,6 +1,7 @@
 """The cache, with tiles of images and, for labels, numbers without files."""
 
 import concurrent.futures
+import dataclasses
 import functools
 import json
 import multiprocessing
@@ -31,6 +32,11 @@ PATCH = (8, 8)
 
 
 def build(dirname, patch=PATCH, sigma=1.0, slow=0.0, cache_dir=None, **options):
+    cache, sources = plan(dirname, patch, sigma, slow, cache_dir)
+    return cache.build(sources, **{"verbose": False, **options})
+
+
+def plan(dirname, patch=PATCH, sigma=1.0, slow=0.0, cache_dir=None):
     cache = PatchCache(
         dirname, "toy", patch, {"sigma": sigma}, cache_dir=cache_dir
     )
@@ -38,7 +44,7 @@ def build(dirname, patch=PATCH, sigma=1.0, slow=0.0, cache_dir=None, **options):
         plan_source(path, cache, patch, sigma, slow)
         for path in list_images(dirname).values()
     ]
-    return cache.build(sources, **{"verbose": False, **options})
+    return cache, sources
 
 
 def plan_source(path, cache, patch, sigma, slow):
@@ -65,6 +71,20 @@ def plan_source(path, cache, patch, sigma, slow):
 def make_slowly(data, make, seconds):
     time.sleep(seconds)
     return make(data)
+
+
+def make_after(data, make, action):
+    """Make a shard after something else has happened."""
+    action()
+    return make(data)
+
+
+def with_images_made_after(source, action):
+    """Let something happen before the image shard of a source is made."""
+    images, *others = source.shards
+    make = functools.partial(make_after, make=images.make, action=action)
+    images = dataclasses.replace(images, make=make)
+    return dataclasses.replace(source, shards=(images, *others))
 
 
 def sum_patches(array):
@@ -207,6 +227,25 @@ def test_a_change_that_keeps_size_and_mtime_is_noticed(images):
     )
 
 
+@pytest.mark.parametrize("size", [(12, 20), (20, 12), (24, 40)])
+def test_an_image_that_is_replaced_during_a_build(images, size):
+    """As `rsync -t` and `mv` do: between the look at it and its reading."""
+    cache, sources = plan(images)
+    write(images / "3.png", seed=99, size=size)
+    if size == (12, 20):  # it is the new image that was cut
+        path = cache.build(sources, verbose=False)
+    else:
+        with pytest.raises(ValueError, match=r"3\.png: was changed") as error:
+            cache.build(sources, verbose=False)
+        assert "Run again" in str(error.value)
+        path = build(images)
+    np.testing.assert_array_equal(
+        read_shard(path, "3.png", "images")[0],
+        read_image(images / "3.png")[:8, :8],
+    )
+    assert load_cache(path)[1].files["3.png"].header[:2] == size
+
+
 @pytest.mark.parametrize(
     ("size", "mtime", "ctime", "hashed_at", "trusted"),
     [
@@ -225,6 +264,39 @@ def test_files_are_trusted_by_size_times_and_age(
     fields = dict(st_size=size, st_mtime_ns=mtime, st_ctime_ns=ctime)
     stat = type("Stat", (), fields)
     assert record.is_trusted(stat, hashed_at) == trusted
+
+
+def test_a_builder_that_is_late_keeps_what_another_added(images):
+    build(images)
+    os.utime(images / "0.png")
+    late, sources = plan(images)  # it is to look at one image again
+    write(images / "new.png", seed=7)
+    path = build(images)
+    late.build(sources, verbose=False)
+    assert len(late.built.manifest.sources) == 6
+    assert len(load_cache(path)[1].sources) == 7
+
+
+def test_what_was_built_is_given_whatever_another_builder_writes(images):
+    """Two builders with one name of labels, whose content has changed."""
+    (cache, sources), (other, changed) = plan(images), plan(images)
+    values = np.full((6, 2), 9, "float32")
+    plans = [
+        (images, dataclasses.replace(labels, parameters=9, make=values.copy))
+        for images, labels in (source.shards for source in changed)
+    ]
+    changed = [
+        dataclasses.replace(source, shards=shards)
+        for source, shards in zip(changed, plans, strict=True)
+    ]
+    path = cache.build(sources, verbose=False)
+    assert other.build(changed, verbose=False) == path
+    for each, expected in ((cache, 1), (other, 9)):
+        _, manifest = load_cache(each.built)
+        record = manifest.sources[0].shards["labels"]
+        found = np.load(path.parent / "shards" / record.file)
+        assert (found == expected).all()
+    assert load_cache(path)[1] == other.built.manifest
 
 
 def test_added_and_removed_images_change_the_manifest_only_for_them(images):
@@ -387,6 +459,31 @@ def test_undecodable_files_are_told_together_and_others_are_kept(images):
     assert kept.keys() == before.keys()
 
 
+def out_of_memory():
+    raise MemoryError
+
+
+def test_an_image_that_needs_too_much_memory_is_named(images):
+    cache, sources = plan(images)
+    sources[2] = with_images_made_after(sources[2], out_of_memory)
+    with pytest.raises(ValueError, match=r"2\.png: needs more memory") as error:
+        cache.build(sources, verbose=False)
+    assert "fewer workers" in str(error.value)
+    assert len(shards_of(images)) == 11
+
+
+def test_workers_that_were_killed_are_told(images):
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, context) as executor:
+        os.kill(executor.submit(os.getpid).result(), signal.SIGKILL)
+        with pytest.raises(ValueError, match="lack of memory") as error:
+            build(images, executor=executor)
+    assert "6 of 6 images are not done, the next are 0.png" in str(error.value)
+    # As the message says.
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        assert build(images, executor=executor)
+
+
 def test_many_faults_are_counted(images):
     for index in range(25):
         write(images / f"x{index}.png", index)
@@ -545,6 +642,58 @@ def test_clean_removes_only_what_no_manifest_names(images):
     assert cleaned.bytes == size + 8
     assert (shards / "notes.txt").exists()
     assert load_cache(path)
+
+
+def make_old(folder):
+    for path in folder.glob("shards/*"):
+        os.utime(path, (10**9, 10**9))
+
+
+def test_clean_removes_nothing_while_something_young_is_not_named(images):
+    path = build(images)
+    old = path.parent / "shards" / f"old-{'0' * 32}.images.npy"
+    young = path.parent / "shards" / f"young-{'0' * 32}.box_labels.npy"
+    for each in (old, young):
+        each.write_text("left")
+    make_old(path.parent)
+    os.utime(young)
+    assert clean(path.parent).paths == []
+    make_old(path.parent)
+    assert clean(path.parent).paths == [old, young]
+
+
+def test_a_build_makes_again_what_clean_took_for_left(images):
+    """As in a first build that takes longer than the age that is young."""
+    build(images, sigma=2.0)
+    cache, sources = plan(images, patch=(4, 4))
+    removed = []
+
+    def clean_up():
+        make_old(cache.directory)
+        removed.extend(clean(cache.directory).paths)
+
+    sources[-1] = with_images_made_after(sources[-1], clean_up)
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        path = cache.build(sources, executor=executor, verbose=False)
+    assert len(removed) == 10
+    assert load_cache(path)[1] == cache.built.manifest
+    for source in sources:
+        np.testing.assert_array_equal(
+            read_shard(path, source.name, "images")[0],
+            read_image(images / source.name)[:4, :4],
+        )
+
+
+def test_clean_leaves_folders_and_follows_no_links(images, tmp_path):
+    path = build(images)
+    mine = tmp_path / "mine.npy"
+    mine.write_text("mine")
+    shards = path.parent / "shards"
+    (shards / f"link-{'0' * 32}.images.npy").symlink_to(mine)
+    (shards / f"folder-{'0' * 32}.images.npy").mkdir()
+    (cleaned,) = clean(path.parent, min_age=0).paths
+    assert cleaned.name.startswith("link-")
+    assert mine.read_text() == "mine"
 
 
 def test_clean_keeps_shards_of_every_manifest(images):

@@ -75,6 +75,37 @@ def test_csv_and_json_share_the_patches_of_the_same_points(folder):
     assert len(shards) == 9  # images, heatmaps and points of three images
 
 
+def test_labels_of_two_files_are_two_caches(folder):
+    text = (folder / "points.csv").read_text()
+    (folder / "other.csv").write_text("a,1,1\nb\nc\n")
+    (folder / "deeper").mkdir()
+    (folder / "deeper" / "points.csv").write_text("a,1,1,2,2\nb\nc\n")
+    names = ("points.csv", "other.csv", folder / "deeper" / "points.csv")
+    sequences = [load_named(folder, name) for name in names]
+    assert len({sequence.manifest for sequence in sequences}) == 3
+    for sequence, count in zip(sequences, (7, 1, 2), strict=True):
+        for each in (sequence, kp.PatchingSequence(sequence.manifest)):
+            np.testing.assert_allclose(all_of(each)[1].sum(), count, rtol=1e-5)
+    # Labels that change in their file take the place of what they were.
+    (folder / "points.csv").write_text(text.replace("39", "38"))
+    assert load_csv(folder).manifest == sequences[0].manifest
+
+
+def load_named(folder, label_file):
+    return kp.load_heatmap_dataset_with_csv_from_directory(
+        folder, label_file, PATCH, shuffle=False, verbose=False
+    )
+
+
+def test_what_images_without_a_label_are_makes_another_cache(folder):
+    (folder / "points.csv").write_text("image,x,y\na,1,1\nb,2,2\n")
+    skipped = load_csv(folder, unlabelled="skip")
+    empty = load_csv(folder, unlabelled="empty")
+    for sequence, count in ((skipped, 2), (empty, 3)):
+        again = kp.PatchingSequence(sequence.manifest)
+        assert len(again.image_names) == count
+
+
 def test_another_sigma_leaves_the_image_shards_alone(folder):
     def written():
         directory = load_csv(folder, density_map_sigma=sigma).directory

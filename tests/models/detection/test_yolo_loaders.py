@@ -90,6 +90,20 @@ def test_a_second_call_finds_the_patches_and_says_what_they_cover(
     assert "95% of the boxes" in printed
 
 
+def test_objects_of_two_keys_are_two_caches(folder):
+    path = folder / "labels.json"
+    entries = json.loads(path.read_text())
+    for entry in entries.values():
+        entry["weeds"] = entry["plants"][:1]
+    path.write_text(json.dumps(entries))
+    plants, weeds = load(folder), load(folder, objects_key="weeds")
+    assert plants.manifest != weeds.manifest
+    for sequence in (plants, weeds):
+        again = kp.PatchingSequence(sequence.manifest, shuffle=False)
+        np.testing.assert_array_equal(all_of(again)[0], all_of(sequence)[0])
+    assert plants.num_samples > weeds.num_samples
+
+
 def test_one_more_image_leaves_the_shards_of_the_others_alone(folder):
     before = set(load(folder).directory.glob("shards/*"))
     write_image(folder / "images/d.png", np.zeros((40, 40, 3), "uint8"))
