@@ -6,22 +6,27 @@ import sys
 from importlib.util import find_spec
 
 import keras
+import pytest
 
 BACKEND = keras.backend.backend()
 
 
-def run(code, home, **environment):
+def run(code, home, check=True, **environment):
+    return run_python("-c", code, home=home, check=check, **environment)
+
+
+def run_python(*arguments, home, check=True, **environment):
     env = {
         name: value
         for name, value in os.environ.items()
         if name not in ("KERAS_BACKEND", "KERAS_HOME")
     }
     return subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, *arguments],
         env={**env, "HOME": str(home), **environment},
         capture_output=True,
         text=True,
-        check=True,
+        check=check,
     )
 
 
@@ -44,6 +49,12 @@ def test_a_configured_backend_that_is_not_installed_is_replaced(tmp_path):
     assert done.stdout.split()[-1] == "jax"
 
 
+def test_a_configuration_that_names_none_is_replaced(tmp_path):
+    (tmp_path / "keras.json").write_text('{"backend": null}')
+    done = run(PRINT_BACKEND, tmp_path, KERAS_HOME=str(tmp_path))
+    assert done.stdout.split()[-1] == "jax"
+
+
 def test_a_configured_backend_that_works_stays(tmp_path):
     (tmp_path / "keras.json").write_text(f'{{"backend": "{BACKEND}"}}')
     done = run(PRINT_BACKEND, tmp_path, KERAS_HOME=str(tmp_path))
@@ -61,3 +72,68 @@ def test_keras_imported_before_stays(tmp_path):
     code = "import keras; " + PRINT_BACKEND
     done = run(code, tmp_path, KERAS_BACKEND=BACKEND)
     assert done.stdout.split()[-1] == BACKEND
+
+
+MISSING = next(
+    name
+    for name in ("tensorflow", "torch", "openvino")
+    if find_spec(name) is None
+)
+
+
+@pytest.mark.parametrize("backend", [MISSING, "jaxx"])
+def test_a_backend_that_is_set_and_missing_is_told_in_a_sentence(
+    backend, tmp_path
+):
+    done = run(PRINT_BACKEND, tmp_path, check=False, KERAS_BACKEND=backend)
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"ImportError: KERAS_BACKEND is {backend!r}, which")
+    # What the sentence says helps.
+    advice = "export KERAS_BACKEND=jax"
+    assert advice in last
+    assert run(PRINT_BACKEND, tmp_path, KERAS_BACKEND="jax").stdout == "jax\n"
+
+
+def run_command(*arguments, home, backend):
+    return run_python(
+        *("-m", "keras_patching", *arguments),
+        home=home,
+        check=False,
+        KERAS_BACKEND=backend,
+    )
+
+
+def test_a_command_tells_of_the_missing_backend_without_a_traceback(tmp_path):
+    done = run_command("inspect", "none", home=tmp_path, backend=MISSING)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(
+        f"keras-patching: error: KERAS_BACKEND is '{MISSING}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "word"),
+    [
+        (["--version"], 0, "keras-patching"),
+        (["predict", "--help"], 0, "usage: "),
+        (["predict", "model.keras"], 2, "usage: "),
+    ],
+)
+def test_what_needs_no_backend_loads_none(arguments, status, word, tmp_path):
+    done = run_command(*arguments, home=tmp_path, backend=MISSING)
+    assert done.returncode == status
+    assert word in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_command_imports_keras_when_it_runs_one(tmp_path):
+    done = run_python(
+        *("-X", "importtime", "-m", "keras_patching", "--version"),
+        home=tmp_path,
+    )
+    imported = {
+        line.split("|")[-1].strip() for line in done.stderr.splitlines()
+    }
+    assert "keras_patching.cli" in imported
+    assert not {"keras", "numpy", "jax"} & imported

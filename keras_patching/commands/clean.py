@@ -25,7 +25,11 @@ def add(commands):
         help="keep younger files, since a build may be running that has not "
         "named them yet (default: %(default)s, an hour)",
     )
-    parser.set_defaults(run=_run)
+    parser.set_defaults(
+        run=_run,
+        go_on="Run the same command again to remove the rest; no cache needs "
+        "what was removed.",
+    )
 
 
 def _run(options):

@@ -46,7 +46,11 @@ def add(commands):
         help="how often to go through all patches; more is better and slower "
         "(default: by the task, less than three minutes on two cores)",
     )
-    parser.set_defaults(run=_run)
+    parser.set_defaults(
+        run=_run,
+        go_on="Run the same command again: patches that are cut already are "
+        "kept, and training begins anew.",
+    )
 
 
 def _run(options):

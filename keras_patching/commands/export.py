@@ -32,7 +32,10 @@ def add(commands):
         help="copy the cache instead, with nothing that it does not need; "
         "PatchingSequence(DIRECTORY) loads it (default: write files)",
     )
-    parser.set_defaults(run=_run)
+    parser.set_defaults(
+        run=_run,
+        go_on="Nothing was exported: run the same command again.",
+    )
 
 
 def _run(options):

@@ -84,23 +84,25 @@ def add(commands):
         action="store_true",
         help="cut everything again, also what has not changed",
     )
-    parser.set_defaults(run=_run)
+    parser.set_defaults(
+        run=_run,
+        go_on="Run the same command again to go on: images that are cut "
+        "already are kept.",
+    )
 
 
 def _run(options):
-    import keras_patching
+    from keras_patching.models.segmentation import loaders
 
-    sequence = (
-        keras_patching.load_dataset_from_directory_with_segmentation_masks(
-            options.dirname,
-            options.seg_dirname,
-            options.patch_size,
-            num_classes=options.num_classes,
-            ignore_value=options.ignore_value,
-            channels=options.channels,
-            value_range=options.value_range,
-            cache_dir=options.cache_dir,
-            overwrite=options.overwrite,
-        )
+    sequence = loaders.load_dataset_from_directory_with_segmentation_masks(
+        options.dirname,
+        options.seg_dirname,
+        options.patch_size,
+        num_classes=options.num_classes,
+        ignore_value=options.ignore_value,
+        channels=options.channels,
+        value_range=options.value_range,
+        cache_dir=options.cache_dir,
+        overwrite=options.overwrite,
     )
     print(f"To train on them: PatchingSequence({str(sequence.manifest)!r})")

@@ -29,7 +29,8 @@ def add(commands):
             "those of each class, and seconds (which for the first image of a "
             "size include compiling). "
             "Images that fail are reported at the end, with exit status 1; "
-            "the others are done."
+            "the others are done. When it was stopped, or when images have "
+            "failed, the same command goes on with what is not done."
         ),
     )
     parser.add_argument(
@@ -69,12 +70,19 @@ def add(commands):
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace results that are there already (default: refuse)",
+        help="predict all images again, and replace results that are there "
+        "already (default: go on where the same prediction was stopped, "
+        "refuse to replace anything else)",
     )
-    parser.set_defaults(run=_run)
+    parser.set_defaults(
+        run=_run,
+        go_on="Run the same command again to go on: images that are predicted "
+        "already are kept.",
+    )
 
 
 def _run(options):
+    from keras_patching.data.printing import say
     from keras_patching.inference import file_prediction
 
     model = file_prediction.load_model(options.model)
@@ -85,8 +93,9 @@ def _run(options):
         model, options.images, options.out, options.overwrite, **chosen
     )
     total = len(done.rows) + len(done.faults)
-    print(
-        f"Predicted {len(done.rows)} of {total} images; the results are in "
-        f"{options.out}."
+    before = f", {done.num_before} of them before" if done.num_before else ""
+    say(
+        f"Predicted {len(done.rows)} of {total} images{before}; the results "
+        f"are in {options.out}."
     )
     fail_for_each(done.faults, f"of {total} images failed")

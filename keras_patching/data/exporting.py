@@ -9,8 +9,6 @@ import re
 import shutil
 import tempfile
 
-import keras
-
 from keras_patching.data.manifest import (
     SHARD_FOLDER,
     load_cache,
@@ -24,6 +22,7 @@ from keras_patching.data.patch_files import (
     write_points_csv,
     write_points_json,
 )
+from keras_patching.data.printing import Progress
 
 # Begins the name of a folder that is filled before it is moved into place.
 _TEMPORARY = ".export-"
@@ -202,6 +201,8 @@ def _new_directory(directory):
             yield pathlib.Path(temporary)
             for entry in sorted(pathlib.Path(temporary).iterdir()):
                 os.replace(entry, directory / entry.name)
+    except BrokenPipeError:  # Of what is printed.
+        raise
     except OSError as error:
         raise ValueError(
             f"{directory}: nothing was exported, since writing failed "
@@ -248,9 +249,7 @@ def _run(function, jobs, unit, verbose):
         List of what it returned, in the order of the jobs.
     """
     workers = min(4, os.cpu_count() or 1)
-    progress = keras.utils.Progbar(
-        len(jobs), unit_name=unit, verbose=int(verbose)
-    )
+    progress = Progress(len(jobs), unit, verbose)
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(function, *job) for job in jobs]
         try:

@@ -9,6 +9,7 @@ from keras_patching.data.patching_sequence import (
     PatchingSequence,
     check_feeding,
 )
+from keras_patching.data.printing import say
 from keras_patching.data.sampling import check_sampling
 from keras_patching.data.splits import split_names
 
@@ -99,7 +100,7 @@ class SequenceOptions:
         """Print the split as Keras does, if there is one."""
         if self.subset is not None:
             for part, names in parts.items():
-                print(f"Using {len(names)} images for {part}.")
+                say(f"Using {len(names)} images for {part}.")
 
     def open(self, cache, parts):
         """Open the sequence of a cache, or two if `subset="both"`.

@@ -20,8 +20,6 @@ import pathlib
 import shutil
 import time
 
-import keras
-
 from keras_patching.data.faults import raise_faults, readable
 from keras_patching.data.image_io import read_header
 from keras_patching.data.manifest import (
@@ -36,6 +34,7 @@ from keras_patching.data.manifest import (
     refresh_manifest,
     write_manifest,
 )
+from keras_patching.data.printing import Progress, say
 from keras_patching.data.shard_builder import Job, build_shards, is_shard_of
 from keras_patching.data.shards import (
     ShardError,
@@ -199,7 +198,7 @@ class PatchCache:
         missing = sum(self._missing_bytes(jobs))
         self._check_space(missing)
         if verbose and (missing or (jobs and overwrite)):
-            print(
+            say(
                 f"Cutting patches of {len(jobs)} images into {self.directory} "
                 f"({_readable(missing)} more on disk)."
             )
@@ -367,12 +366,12 @@ class PatchCache:
         total = sum(len(record.origins) for record in records.values())
         cut = sum(len(source.origins) for source in written)
         if written:
-            print(
+            say(
                 f"Cut {cut} patches of {len(written)} images; {total} patches "
                 f"of {len(records)} images are now in {self.directory}."
             )
         else:
-            print(
+            say(
                 f"Found {total} cached patches of {len(records)} images in "
                 f"{self.directory}."
             )
@@ -404,14 +403,13 @@ def _run(jobs, executor, show_progress):
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
             return _run(jobs, pool, show_progress)
     futures = []
-    progress = keras.utils.Progbar(len(jobs), unit_name="image")
+    progress = Progress(len(jobs), "image", show_progress)
     try:
         for job in jobs:
             futures.append(executor.submit(build_shards, job))
         for future in concurrent.futures.as_completed(futures):
             future.result()
-            if show_progress:
-                progress.add(1)
+            progress.add(1)
     except (concurrent.futures.BrokenExecutor, MemoryError) as error:
         raise ValueError(_tell_broken(jobs, futures, error)) from error
     finally:

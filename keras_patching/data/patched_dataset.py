@@ -13,6 +13,7 @@ from keras_patching.data.loading import (
     check_optional,
 )
 from keras_patching.data.patch_cache import PatchCache
+from keras_patching.data.printing import say
 from keras_patching.data.shard_builder import Source
 from keras_patching.data.tiling import check_same_kind, plan_image_shard
 from keras_patching.geometry import PatchGrid, as_pair
@@ -170,7 +171,7 @@ def load_patched_dataset(
     records = cache.built.manifest.sources
     if verbose:
         said = labels.summarize(records, headers)
-        print(f"{said}{tell_left_out(left_out)}")
+        say(f"{said}{tell_left_out(left_out)}")
         options.report(parts)
     for doubt in labels.doubts(records, headers):
         warnings.warn(f"{dirname}: {doubt}", stacklevel=3)

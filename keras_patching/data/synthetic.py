@@ -13,10 +13,10 @@ import csv
 import json
 import pathlib
 
-import keras
 import numpy as np
 
 from keras_patching.data import image_io, plant_drawing, seedling_drawing
+from keras_patching.data.printing import Progress
 
 _GRASS = (12, 36)  # of seedling fields: shortest and longest, in pixels
 
@@ -80,9 +80,7 @@ def write_plant_field(
     masks = pathlib.Path(directory) / "masks"
     images.mkdir(parents=True, exist_ok=True)
     masks.mkdir(parents=True, exist_ok=True)
-    progress = keras.utils.Progbar(
-        num_images, verbose=int(verbose), unit_name="image"
-    )
+    progress = Progress(num_images, "image", verbose)
     for index in range(num_images):
         image, mask = plant_field(size, seed=(seed, index))
         image_io.write_image(images / f"field_{index:03d}.jpg", image)
@@ -183,9 +181,7 @@ def write_seedling_field(
     """
     images = pathlib.Path(directory) / "images"
     images.mkdir(parents=True, exist_ok=True)
-    progress = keras.utils.Progbar(
-        num_images, verbose=int(verbose), unit_name="image"
-    )
+    progress = Progress(num_images, "image", verbose)
     rows, entries = [], {}
     for index in range(num_images):
         name = f"seedlings_{index:03d}"

@@ -7,6 +7,7 @@ import keras
 
 from keras_patching import __version__
 from keras_patching.data.image_io import write_image
+from keras_patching.data.printing import Progress, is_interactive, say
 
 _LEARNING_RATE = 0.003
 
@@ -38,7 +39,7 @@ def claim(out, task):
 
 def print_setup():
     """Print versions, backend and device."""
-    print(
+    say(
         f"keras_patching {__version__}, Keras {keras.__version__}\n"
         f"Backend {keras.backend.backend()}, device {_device()}, "
         f"{os.cpu_count()} CPU cores"
@@ -55,14 +56,14 @@ def _device():
 
 def print_step(title, *calls):
     """Print what is done next, and the calls that it stands for."""
-    print(f"\n{title}")
+    say(f"\n{title}")
     for call in calls:
-        print(f"  {call}")
+        say(f"  {call}")
 
 
 def with_progress(images):
     """Yield from a list, and show how far it is read."""
-    progress = keras.utils.Progbar(len(images), unit_name="image")
+    progress = Progress(len(images), "image")
     for image in images:
         yield image
         progress.add(1)
@@ -91,7 +92,13 @@ def train(model, sequence, epochs, callbacks=None):
     )
     steps = len(sequence) * epochs
     model.compile(keras.optimizers.Adam(_learning_rate(steps)))
-    model.fit(sequence, epochs=epochs, callbacks=[*callbacks.values()])
+    model.fit(
+        sequence,
+        epochs=epochs,
+        callbacks=[*callbacks.values()],
+        # A line an epoch, where Keras's bar cannot be drawn.
+        verbose=1 if is_interactive() else 2,
+    )
 
 
 def _learning_rate(steps):
@@ -137,6 +144,6 @@ def save(model, directory):
 def print_end(pictures, model, seconds):
     """Print where everything is, and what it took."""
     for picture in pictures:
-        print(f"Picture  {picture}")
-    print(f"Model    {model}")
-    print(f"Took {seconds:.0f} seconds.")
+        say(f"Picture  {picture}")
+    say(f"Model    {model}")
+    say(f"Took {seconds:.0f} seconds.")

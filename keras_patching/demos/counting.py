@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_patching.data import synthetic
 from keras_patching.data.image_io import read_image
+from keras_patching.data.printing import say
 from keras_patching.demos import console
 from keras_patching.metrics import count_errors, localization_scores
 from keras_patching.models.counting.heatmap_object_counting_model import (
@@ -182,15 +183,15 @@ def _score_mean(train_counts, truths):
 
 def _print_scores(scores, truths, tolerance):
     total = sum(len(truth) for truth in truths)
-    print(
+    say(
         f"\nCounts of {len(truths)} whole held-out images, {total} seedlings, "
         f"and F1 of their\nplaces within {tolerance:g} pixels (1 is perfect)\n"
         f"{'':25}error per image  relative    F1"
     )
     for key, score in scores.items():
         f1 = f"{score['f1']:.3f}" if "f1" in score else "-"
-        print(
+        say(
             f"  {_NAMES[key]:23}{score['count_mae']:15.1f}"
             f"{score['count_relative_error']:10.1%}{f1:>6}"
         )
-    print()
+    say()

@@ -8,6 +8,7 @@ import numpy as np
 from keras_patching.callbacks import ResamplePatches
 from keras_patching.data import synthetic
 from keras_patching.data.image_io import read_image
+from keras_patching.data.printing import say
 from keras_patching.demos import console
 from keras_patching.metrics import average_precision
 from keras_patching.models.detection.anchors import fit_anchors
@@ -190,7 +191,7 @@ def _threshold(path):
 
 def _print_scores(scores, truths):
     total = sum(len(truth["boxes"]) for truth in truths)
-    print(
+    say(
         f"\nAverage precision (AP@0.5) of the boxes of {total} seedlings in "
         f"{len(truths)} whole\nheld-out images (1 is perfect)\n"
         f"  model                  {scores['model']:.3f}\n"

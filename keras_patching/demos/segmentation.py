@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_patching.data import synthetic
 from keras_patching.data.image_io import read_image, read_mask
+from keras_patching.data.printing import say
 from keras_patching.demos import console
 from keras_patching.models.segmentation.semantic_segmentation_model import (
     SemanticSegmentationModel,
@@ -157,7 +158,7 @@ def _iou(truths, predictions):
 
 
 def _print_scores(scores, num_images):
-    print(
+    say(
         f"\nIoU of the plants in {num_images} whole held-out images "
         "(1 is perfect)\n"
         f"  model                  {scores['model']:.3f}\n"

@@ -3,6 +3,7 @@
 import pathlib
 
 from keras_patching.data.image_io import read_image
+from keras_patching.data.printing import say
 from keras_patching.data.whole_files import write_whole_image
 from keras_patching.inference.model_file import load_model_file
 from keras_patching.inference.tiling_verification import (
@@ -36,7 +37,7 @@ def verify_file(
         raise FileNotFoundError(f"{image_path}: no such image file.")
     model = load_model_file(model_path)
     image = _read(image_path, model)
-    print(f"{image_path}: {image.shape[0]} x {image.shape[1]} pixels")
+    say(f"{image_path}: {image.shape[0]} x {image.shape[1]} pixels")
     _print_row(_HEADINGS)
     for predictor, report in compare_overlaps(
         model, image, overlaps, patch_size
@@ -59,7 +60,7 @@ def verify_file(
             name = f"overlap-{overlap.replace(', ', '-').replace(' ', '')}.png"
             path = pathlib.Path(directory) / name
             write_whole_image(path, report.picture(value_range=value_range))
-            print(f"Picture  {path}")
+            say(f"Picture  {path}")
 
 
 def _read(path, model):
@@ -75,7 +76,7 @@ def _lengths(pair):
 
 
 def _print_row(cells):
-    print(
+    say(
         "".join(
             f"{cell:>{width}}"
             for cell, width in zip(cells, _WIDTHS, strict=True)

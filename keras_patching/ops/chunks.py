@@ -66,6 +66,8 @@ def _is_on_cpu():
         import torch
 
         return not torch.cuda.is_available()
+    if keras.backend.backend() in ("numpy", "openvino"):
+        return True  # They have no `keras.distribution`.
     devices = keras.distribution.list_devices()
     return all(device.startswith("cpu") for device in devices)
 

@@ -7,12 +7,12 @@ import pathlib
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import keras
 import numpy as np
 import pytest
+from named_pipes import when_read
 
 from keras_patching import SemanticSegmentationModel
 from keras_patching.data.image_io import read_image, read_mask, write_image
@@ -136,7 +136,6 @@ def test_an_image_that_has_changed_is_predicted_again(model, folder, stopped):
     before = times(stopped)
     stat = (folder / "b.png").stat()
     write_noise(folder / "b.png", 7)
-    # Of the same time and, being a TIFF without compression, the same size.
     os.utime(folder / "b.png", ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert predict(model, [folder], stopped).num_before == 2
     assert is_right(stopped, folder / "b.png")
@@ -215,18 +214,6 @@ def pipe(folder):
     """A file whose reading waits until something is written to it."""
     os.mkfifo(folder / "pipe.png")
     return folder / "pipe.png"
-
-
-def when_read(pipe, function):
-    """Call a function when a file begins to be read, in another thread."""
-
-    def wait():
-        with open(pipe, "wb"):
-            function()
-
-    thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
-    return thread
 
 
 def test_rows_are_kept_as_they_come_and_a_kill_costs_nothing(

@@ -18,6 +18,7 @@ from keras_patching.data.patched_dataset import (
     load_patched_dataset,
     read_headers,
 )
+from keras_patching.data.printing import say
 from keras_patching.data.yolo_patch_sampler import PLAN_VERSION
 from keras_patching.geometry import as_pair
 from keras_patching.models.detection.yolo_labels import STORES, YoloLabels
@@ -131,7 +132,7 @@ def load_yolo_dataset_from_directory(
         **kwargs,
     )
     if verbose:
-        print(yolo_labels.describe())
+        say(yolo_labels.describe())
     return loaded
 
 
