@@ -26,6 +26,7 @@ from keras_patching.data.label_files import (
 from keras_patching.data.label_forms import is_coco
 from keras_patching.data.label_places import (
     are_fractions,
+    leave,
     tell_fractions,
     tell_turned,
 )
@@ -177,9 +178,12 @@ def check_boxes_inside(labels, headers):
             )
             faults.append(f"{label.label_file}, {label.places[0]}: {fault}")
             continue
-        outside = _leave(label.boxes, (height, width))
-        swapped = not _leave(label.boxes, (width, height)).any()
+        outside = leave(label.boxes, (height, width))
+        swapped = not leave(label.boxes, (width, height)).any()
         hint = tell_turned("boxes", swapped, image, header)
+        if _look_like_corners(label):
+            hint += " COCO gives a box as x, y, width and height: these may be"
+            hint += " two corners."
         for index in np.flatnonzero(outside):
             faults.append(
                 f"{label.label_file}, {label.places[index]}: the box "
@@ -191,10 +195,11 @@ def check_boxes_inside(labels, headers):
     return faults
 
 
-def _leave(boxes, size):
-    height, width = size
-    far = boxes[:, 2:] > (width, height)
-    return (far | (boxes[:, :2] < 0)).any(axis=1)
+def _look_like_corners(label):
+    """Tell whether the sizes of boxes of COCO look like second corners."""
+    first, second = label.boxes[:, :2], label.boxes[:, 2:]
+    is_coco = label.entry.startswith('["images"]')
+    return is_coco and (second - first > first).all()
 
 
 def _show_box(box):

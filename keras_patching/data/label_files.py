@@ -11,7 +11,11 @@ import pathlib
 import reprlib
 
 from keras_patching.data.faults import readable
-from keras_patching.data.label_forms import tell_json_form, tell_text_form
+from keras_patching.data.label_forms import (
+    tell_folder_form,
+    tell_json_form,
+    tell_text_form,
+)
 
 UNLABELLED = ("error", "skip", "empty")
 
@@ -47,7 +51,8 @@ def find_label_file(label_file, dirname, expected):
     for path in found:
         if path.is_dir():
             raise ValueError(
-                f"{path}: is a folder, expected one label file. {expected}"
+                f"{path}: is a folder, expected one label file. "
+                f"{tell_folder_form(path)}{expected}"
             )
     if len(found) == 2 and not (
         inside.samefile(given) or filecmp.cmp(inside, given, shallow=False)

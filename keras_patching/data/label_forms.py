@@ -75,3 +75,17 @@ def _tell_list(content):
 
 def _fields(content):
     return dict(content) if isinstance(content, tuple) else {}
+
+
+def tell_folder_form(folder):
+    """Name a well-known form of labels that is many files in a folder.
+
+    Returns:
+        A sentence that ends in a space, or an empty text.
+    """
+    suffixes = {path.suffix.lower() for path in folder.iterdir()}
+    if ".xml" in suffixes:
+        return "It holds XML, as of Pascal VOC or CVAT. "
+    if ".txt" in suffixes:
+        return "It holds text files, as of YOLO. "
+    return ""

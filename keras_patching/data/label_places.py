@@ -57,3 +57,81 @@ def tell_turned(noun, swapped, image, header):
             "if y is written first, write x, the column, before it."
         )
     return ""
+
+
+def check_true_points(points, size, name):
+    """Refuse points of an evaluation that cannot be of their image.
+
+    Args:
+        points: Array `(n, 2)` of `(y, x)` in pixels.
+        size: `(height, width)` of the image.
+        name: What they are, for messages: "targets[3]".
+
+    Raises:
+        ValueError: If some lie outside, or all are fractions.
+    """
+    points = np.asarray(points, "float64").reshape(-1, 2)
+    fractions = are_fractions(points)
+    if are_inside(points, size).all() and not fractions:
+        return
+    hint = ""
+    if fractions:
+        hint = " They are fractions: multiply y by the height, x by the width."
+    elif are_inside(points, size[::-1]).all():
+        hint = " With y and x swapped all would lie inside: give (y, x)."
+    raise ValueError(
+        f"`{name}` must be points (y, x) in pixels inside of their image, "
+        f"whose size (height, width) is {tuple(size)}.{hint} "
+        f"Received: {_tell_range(points, ('y', 'x'))}"
+    )
+
+
+def check_true_boxes(boxes, size, name):
+    """Refuse boxes of an evaluation that cannot be of their image.
+
+    They may reach beyond its edge.
+
+    Args:
+        boxes: Array `(n, 4)` of x1, y1, x2, y2 in pixels.
+        size, name: As for `check_true_points`.
+
+    Raises:
+        ValueError: If some have no area in the image, or all are fractions.
+    """
+    boxes = np.asarray(boxes, "float64").reshape(-1, 4)
+    height, width = size
+    inside = np.clip(boxes, 0, (width, height, width, height))
+    fractions = are_fractions(boxes)
+    if (inside[:, :2] < inside[:, 2:]).all() and not fractions:
+        return
+    hint = ""
+    if fractions:
+        hint = " They are fractions: multiply x by the width, y by the height."
+    elif (boxes[:, :2] >= boxes[:, 2:]).any():
+        hint = " The second corner comes before the first: it may be a size."
+    elif not leave(boxes, size[::-1]).any():
+        hint = " With x and y swapped all would lie inside: give x first."
+    raise ValueError(
+        f"`{name}` must be boxes (x1, y1, x2, y2) in pixels that have an area "
+        f"in their image, whose size (height, width) is {tuple(size)}.{hint} "
+        f"Received: {_tell_range(boxes, ('x1', 'y1', 'x2', 'y2'))}"
+    )
+
+
+def _tell_range(places, names):
+    columns = zip(names, places.min(axis=0), places.max(axis=0), strict=True)
+    return ", ".join(
+        f"{name} {low:g} to {high:g}" for name, low, high in columns
+    )
+
+
+def are_inside(points, size):
+    """Tell of each point `(y, x)` whether it lies in an image."""
+    return ((points >= 0) & (points < size)).all(axis=1)
+
+
+def leave(boxes, size):
+    """Tell of each box (xyxy) whether it leaves an image."""
+    height, width = size
+    far = boxes[:, 2:] > (width, height)
+    return (far | (boxes[:, :2] < 0)).any(axis=1)

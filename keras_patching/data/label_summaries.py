@@ -136,6 +136,17 @@ def doubt_classes(pixels, ignore_value):
     ]
 
 
+def tell_turned_images(headers):
+    """Say how many images are turned, with a space before."""
+    turned = sum(header.rotated for header in headers.values())
+    if not turned:
+        return ""
+    return (
+        f" {_number(turned, 'image')} turned by 90 degrees, as the EXIF "
+        "orientation says: labels must be of what is shown."
+    )
+
+
 def tell_left_out(names):
     """Say which images are left out, with a space before."""
     if not names:

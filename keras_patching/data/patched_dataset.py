@@ -6,7 +6,10 @@ from typing import Protocol
 
 from keras_patching.data.faults import raise_faults
 from keras_patching.data.image_io import read_header
-from keras_patching.data.label_summaries import tell_left_out
+from keras_patching.data.label_summaries import (
+    tell_left_out,
+    tell_turned_images,
+)
 from keras_patching.data.loading import (
     SequenceOptions,
     as_value_range,
@@ -171,7 +174,8 @@ def load_patched_dataset(
     records = cache.built.manifest.sources
     if verbose:
         said = labels.summarize(records, headers)
-        say(f"{said}{tell_left_out(left_out)}")
+        turned = tell_turned_images(headers)
+        say(f"{said}{tell_left_out(left_out)}{turned}")
         options.report(parts)
     for doubt in labels.doubts(records, headers):
         warnings.warn(f"{dirname}: {doubt}", stacklevel=3)

@@ -25,9 +25,14 @@ from keras_patching.data.label_files import (
     tell_unlabelled,
     to_dict,
 )
-from keras_patching.data.label_forms import is_coco, tell_text_form
+from keras_patching.data.label_forms import (
+    is_coco,
+    tell_folder_form,
+    tell_text_form,
+)
 from keras_patching.data.label_places import (
     are_fractions,
+    are_inside,
     tell_fractions,
     tell_turned,
 )
@@ -165,7 +170,8 @@ def read_points_json(images, unlabelled="error"):
     ]
     if not paths:
         raise ValueError(
-            f"{folder}: has no JSON files beside its images. {EXPECTED_JSON}"
+            f"{folder}: has no JSON files beside its images. "
+            f"{tell_folder_form(folder)}{EXPECTED_JSON}"
         )
     names, files, faults = ImageNames(images), {}, []
     for path in paths:
@@ -226,8 +232,8 @@ def check_points_inside(labels, headers):
                 f"{tell_fractions(f'x={x:.15g}, y={y:.15g}', image, size)}"
             )
             continue
-        inside = _are_inside(label.points, size)
-        swapped = _are_inside(label.points, size[::-1]).all()
+        inside = are_inside(label.points, size)
+        swapped = are_inside(label.points, size[::-1]).all()
         hint = tell_turned("points", swapped, image, header)
         for index in np.flatnonzero(~inside):
             y, x = label.points[index]
@@ -238,10 +244,6 @@ def check_points_inside(labels, headers):
             )
             hint = ""
     return faults
-
-
-def _are_inside(points, size):
-    return ((points >= 0) & (points < size)).all(axis=1)
 
 
 def _to_labels(path, found):

@@ -547,6 +547,22 @@ def test_a_swapped_size_hints_at_what_may_have_swapped_it(folder):
     assert re.search("swapped: .* width and height .* EXIF orientation", fault)
 
 
+def test_corners_in_the_place_of_sizes_of_coco_are_told(folder):
+    content = {
+        "images": [
+            {"id": i, "file_name": f"{n}.png"} for i, n in enumerate("ab")
+        ],
+        "categories": [{"id": 1, "name": "plant"}],
+        "annotations": [
+            {"image_id": 0, "category_id": 1, "bbox": [3, 2, 13, 9]},
+            {"image_id": 0, "category_id": 1, "bbox": [3, 2, 9, 8]},
+        ],
+    }
+    (fault,) = check(folder, content, 10, 14)
+    assert fault.startswith('["annotations"][0]: the box x=3 to 16, y=2 to 11 ')
+    assert "x, y, width and height: these may be two corners" in fault
+
+
 # Real labels
 
 

@@ -64,6 +64,19 @@ def test_a_folder_is_no_label_file(folder):
         find("labels")
 
 
+@pytest.mark.parametrize(
+    ("name", "words"), [("a.txt", "as of YOLO"), ("a.xml", "as of Pascal VOC")]
+)
+def test_labels_of_many_files_are_told(folder, name, words):
+    (folder / "labels").mkdir()
+    (folder / "labels" / name).touch()
+    with pytest.raises(ValueError, match=f"is a folder, .*{words}"):
+        find("labels")
+    (folder / name).touch()
+    with pytest.raises(ValueError, match=f"no JSON files beside .*{words}"):
+        read_points_json(list_images(folder))
+
+
 # What it is
 
 POLYGON = {"shape_attributes": {"name": "polygon"}}

@@ -3,8 +3,10 @@
 import json
 import warnings
 
+import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 import keras_patching as kp
 from keras_patching.data.image_io import write_image
@@ -61,6 +63,30 @@ def test_objects_and_images_left_out_are_counted(folder, capsys):
     load_points(folder, TEXT, unlabelled="empty")
     printed = capsys.readouterr().out.splitlines()
     assert "Labels of 5 images: 3 objects; 3 images have none." in printed
+
+
+def test_images_that_are_shown_turned_are_counted(folder, capsys):
+    exif = Image.Exif()
+    exif[274] = 6
+    (folder / "e.png").unlink()
+    Image.new("RGB", SIZE[::-1]).save(folder / "e.jpg", exif=exif)
+    load_points(folder, f"{TEXT}d\ne,35,55\n")
+    assert (
+        "4 objects; 2 images have none. 1 image turned by 90 degrees, as the "
+        "EXIF orientation says" in capsys.readouterr().out
+    )
+
+
+def test_a_model_hands_on_what_is_done_with_unlabelled_images(folder):
+    (folder / "points.csv").write_text(TEXT)
+    net = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Conv2D(1, 1)]
+    )
+    model = kp.HeatmapObjectCountingModel(net, patch_size=32)
+    train = model.load_heatmap_dataset_with_csv_from_directory(
+        folder, "points.csv", unlabelled="skip", verbose=False
+    )
+    assert train.image_names == ["a.png", "b.png", "c.png"]
 
 
 def test_boxes_are_counted_once_and_per_class(folder, capsys):

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_patching._checks import check_distance, check_share
+from keras_patching.data.label_places import check_true_points
 from keras_patching.metrics import count_errors, localization_scores
 from keras_patching.models.counting import loaders
 from keras_patching.models.counting.density_map_loss import DensityMapLoss
@@ -256,10 +257,16 @@ class HeatmapObjectCountingModel(TaskModel):
             Dict of floats: `count_mae` and `count_relative_error` as of
             `metrics.count_errors`, `precision`, `recall` and `f1` as of
             `metrics.localization_scores`.
+
+        Raises:
+            ValueError: If points lie outside of their image, as those in
+                `(x, y)` do, or are fractions of it.
         """
         counts, places = [], []
-        for image in images:
+        for index, image in enumerate(images):
             image = self.read_image(image)
+            for points in targets[index : index + 1]:
+                check_true_points(points, image.shape[:2], f"targets[{index}]")
             heatmaps = self.predict(image[None], verbose=0)
             counts.append(self.decode_predictions(heatmaps)[0])
             places.append(self.locate(heatmaps)[0][0])

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_patching.data.label_places import check_true_boxes
 from keras_patching.geometry import PatchGrid, as_pair
 from keras_patching.metrics import COCO_IOU_THRESHOLDS, average_precision
 from keras_patching.models.detection import loaders
@@ -317,10 +318,17 @@ class ObjectDetectionModel(TaskModel):
         Returns:
             Dict of floats: `ap50` and `ap50_95`, as of
             `metrics.average_precision`.
+
+        Raises:
+            ValueError: If boxes have no area in their image, as swapped ones
+                or sizes may have, or are fractions of it.
         """
         merged = []
-        for image in images:
+        for index, image in enumerate(images):
             image = self.read_image(image)
+            for target in targets[index : index + 1]:
+                name = f"targets[{index}]['boxes']"
+                check_true_boxes(target["boxes"], image.shape[:2], name)
             raw = self.predict(image[None], verbose=0)
             # Average precision wants the poor ones too.
             merged += self.merge_predictions(

@@ -97,6 +97,9 @@ def test_merged_detections_of_whole_images_find_the_objects(trained):
     )
     scores = trained.evaluate_full_images(images, truths)
     assert scores["ap50"] >= 0.9
+    height_first = [{"boxes": np.array([[141, 0, 149, 9]]), "labels": [0]}] * 8
+    with pytest.raises(ValueError, match=r"targets\[0\].* swapped"):
+        trained.evaluate_full_images(images, height_first)
 
 
 def test_boxes_of_patches_are_where_the_merged_ones_come_from(trained):
