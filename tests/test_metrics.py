@@ -31,6 +31,8 @@ def most_hits(points, true_points, tolerance):
     )
 
 
+# Of so few places many may lie near the others' mirror images.
+@pytest.mark.filterwarnings("ignore:With y and x of the true points swapped")
 @settings(max_examples=60)
 @given(st.lists(st.tuples(places, places), min_size=1, max_size=3))
 def test_as_many_points_are_matched_as_can_be(images):
@@ -70,6 +72,39 @@ def test_places_that_cannot_be_compared_are_refused(
 def test_a_tolerance_of_0_is_the_same_place():
     points, truth = [[[1, 2], [5, 6]]], [[[1, 2], [5, 7]]]
     assert localization_scores(points, truth, tolerance=0)["recall"] == 0.5
+
+
+def test_true_points_with_swapped_axes_are_warned_of():
+    truth = np.random.default_rng(0).uniform(0, 99, (2, 6, 2))
+    with pytest.warns(UserWarning, match="12 of 12 are hits, and . as they"):
+        scores = localization_scores(truth, truth[:, :, ::-1], tolerance=2)
+    assert scores["f1"] < 0.2
+    assert localization_scores(truth, truth + 1, tolerance=2)["f1"] == 1
+    far = localization_scores(truth, truth + 30, tolerance=2)  # no warning
+    assert far["f1"] < 0.5
+
+
+@pytest.mark.parametrize(
+    ("habit", "change"),
+    [
+        ("y1, x1, y2, x2", lambda b: b[:, [1, 0, 3, 2]]),
+        (
+            "x, y, width, height",
+            lambda b: np.hstack([b[:, :2], b[:, 2:] - b[:, :2]]),
+        ),
+    ],
+)
+def test_true_boxes_of_another_habit_are_warned_of(habit, change):
+    corners = np.random.default_rng(0).uniform(25, 40, (8, 2))
+    boxes = np.hstack([corners, corners + np.array([100, 45])])
+    labels = np.zeros(8, int)
+    found = [{"boxes": boxes, "scores": labels + 0.5, "labels": labels}]
+    other = [{"boxes": change(boxes), "labels": labels}]
+    with pytest.warns(UserWarning, match=f"would be 1.00 if .* {habit}: they"):
+        scores = average_precision(found, other)
+    assert scores["ap50"] < 0.1
+    right = [{"boxes": boxes, "labels": labels}]
+    assert average_precision(found, right)["ap50"] == 1
 
 
 def test_a_count_that_is_not_a_number_is_refused():

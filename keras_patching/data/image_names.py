@@ -6,6 +6,8 @@ import pathlib
 import re
 import unicodedata
 
+from keras_patching.data.printing import printable
+
 # What archives from other systems leave in names that are not UTF-8.
 _LEGACY_ENCODINGS = ("cp1252", "cp850")
 
@@ -56,7 +58,7 @@ class ImageNames:
         fault = f"found the name {name!r}, expected an image in {folder}."
         *folders, last = re.split(r"[/\\]", name)
         image, remedy = self._guess(last)
-        there = "" if image is None else f" There is {_printable(image.name)}"
+        there = "" if image is None else f" There is {printable(image.name)}"
         if folders:
             return f"{fault}{there and f'{there}.'} Leave out the folder."
         if image is not None:
@@ -115,7 +117,3 @@ def _fold(name):
 def _legacy_bytes(name):
     encoded = {name.encode(each, "ignore") for each in _LEGACY_ENCODINGS}
     return sorted(encoded - {b"", name.encode("ascii", "ignore")})
-
-
-def _printable(name):
-    return name.encode("utf-8", "backslashreplace").decode()

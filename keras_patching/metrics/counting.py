@@ -1,5 +1,7 @@
 """Scores of counts and places of objects, as functions of numpy arrays."""
 
+import warnings
+
 import numpy as np
 
 from keras_patching._checks import check_distance
@@ -47,6 +49,10 @@ def count_errors(counts, true_counts):
     }
 
 
+# Fewer true points may lie near found ones by chance.
+_ENOUGH = 5
+
+
 def localization_scores(points, true_points, tolerance):
     """Compare the places of objects.
 
@@ -61,7 +67,8 @@ def localization_scores(points, true_points, tolerance):
     Returns:
         Dict of floats over all images: `precision`, hits per found point;
         `recall`, hits per true point; and `f1`, their harmonic mean. What has
-        nothing to be measured on is 0.
+            nothing to be measured on is 0. A warning says so if far more would
+        be hits with y and x of the true points swapped.
 
     Raises:
         ValueError: If the images are not as many, points are not pairs of
@@ -77,13 +84,20 @@ def localization_scores(points, true_points, tolerance):
             "Scoring needs points of as many images. "
             f"Received: {len(points)} and {len(true_points)}"
         )
-    hits = found = true = 0
+    hits = swapped_hits = found = true = 0
     for index, pair in enumerate(zip(points, true_points, strict=True)):
         ours = _as_points(pair[0], f"points[{index}]")
         theirs = _as_points(pair[1], f"true_points[{index}]")
         hits += _count_hits(ours, theirs, tolerance)
+        swapped_hits += _count_hits(ours, theirs[:, ::-1], tolerance)
         found += len(ours)
         true += len(theirs)
+    if true >= _ENOUGH and swapped_hits >= max(4 * hits + 1, true / 2):
+        warnings.warn(
+            f"With y and x of the true points swapped {swapped_hits} of {true} "
+            f"are hits, and {hits} as they are: points must be (y, x).",
+            stacklevel=2,
+        )
     return {
         "precision": hits / max(found, 1),
         "recall": hits / max(true, 1),

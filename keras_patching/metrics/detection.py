@@ -1,5 +1,7 @@
 """Scores of boxes, as a function of numpy arrays."""
 
+import warnings
+
 import numpy as np
 
 from keras_patching._checks import check_share
@@ -10,6 +12,16 @@ _RECALLS = np.linspace(0, 1, 101)
 
 # Overlaps that are held at once, of detections with true boxes.
 _MOST_OVERLAPS = 1_000_000
+
+# Scores of at most this may be those of true boxes of another habit, if one of
+# at least that is theirs; fewer of them may fit by chance.
+_POOR, _GOOD, _ENOUGH = 0.1, 0.5, 5
+_HABITS = {
+    "y1, x1, y2, x2": lambda boxes: boxes[:, [1, 0, 3, 2]],
+    "x, y, width, height": lambda boxes: np.hstack(
+        [boxes[:, :2], boxes[:, :2] + boxes[:, 2:]]
+    ),
+}
 
 
 def average_precision(
@@ -42,7 +54,8 @@ def average_precision(
     Returns:
         Dict of floats: `ap50` for the threshold 0.5, and so on; with several
         thresholds, also their mean, `ap50_95` for the first and the last. Not
-        a number where there is nothing in the truth.
+        a number where there is nothing in the truth. A warning says so if
+        true boxes with swapped axes, or as a corner and a size, would fit.
 
     Raises:
         ValueError: If the images are not as many, or their scores, labels and
@@ -68,6 +81,13 @@ def average_precision(
     thresholds = np.array(
         [check_share(each, "iou_thresholds") for each in iou_thresholds]
     )
+    scores = _score(detections, truths, thresholds, max_detections)
+    _warn_of_habits(scores, detections, truths, thresholds[:1], max_detections)
+    return _named(scores, thresholds)
+
+
+def _score(detections, truths, thresholds, max_detections):
+    """Return the mean over classes of the average precision, `(t,)`."""
     classes = np.unique([label for t in truths for label in t["labels"]])
     per_class = [
         _precision_of_class(
@@ -79,7 +99,25 @@ def average_precision(
     ]
     if not per_class:
         per_class.append(np.full(len(thresholds), np.nan))
-    return _named(np.mean(per_class, axis=0), thresholds)
+    return np.mean(per_class, axis=0)
+
+
+def _warn_of_habits(scores, detections, truths, thresholds, max_detections):
+    """Warn where true boxes of another habit would fit far better."""
+    num_true = sum(len(truth["boxes"]) for truth in truths)
+    if num_true < _ENOUGH or scores[0] > _POOR:
+        return
+    for habit, change in _HABITS.items():
+        changed = [{**t, "boxes": change(t["boxes"])} for t in truths]
+        better = _score(detections, changed, thresholds, max_detections)[0]
+        if better > _GOOD:
+            warnings.warn(
+                f"The score of {scores[0]:.2f} would be {better:.2f} if the "
+                f"true boxes were {habit}: they must be x1, y1, x2, y2 in "
+                "pixels.",
+                stacklevel=3,
+            )
+            return
 
 
 def _named(values, thresholds):

@@ -65,5 +65,5 @@ def test_an_image_whose_name_is_not_utf_8_is_told(tmp_path):
         pytest.skip("the file system takes UTF-8 names only")
     image = tmp_path / os.fsdecode(os.path.basename(path))
     fault = ImageNames({image.stem: image}).tell_unknown("Grün.png", "row")
-    assert r"There is Gr\udcfcn.png: its name is not UTF-8: rename it" in fault
+    assert r"There is Gr\xfcn.png: its name is not UTF-8: rename it" in fault
     fault.encode()  # so that it can be printed
