@@ -13,6 +13,7 @@ from keras_patching import (
     ObjectDetectionModel,
     PatchedModel,
     SemanticSegmentationModel,
+    read_boxes,
 )
 from keras_patching.data.image_io import (
     list_images,
@@ -262,6 +263,11 @@ def test_boxes_are_written_in_the_format_of_coco(trays, tmp_path):
         "two, far.png",
         "weak.png",
     ]
+    read = read_boxes(
+        tmp_path / "out/coco.json", trays, labels=detector().labels
+    )
+    assert [len(each["boxes"]) for each in read.values()] == [0, 2, 1]
+    assert read["two, far.png"]["boxes"][1].tolist() == [12, 11, 16, 13]
     with pytest.raises(ValueError, match=r"coco\.json"):
         predict(detector(), [trays / "weak.png"], tmp_path / "out")
 
