@@ -227,7 +227,7 @@ def _tell_colours(colours, noun):
     some = pixels[:: len(pixels) // 100_000 + 1]  # finding all takes seconds
     count = len(np.unique(some, axis=0))
     return (
-        f"Found {count} colours or more: save the class id of each as a grey or "
+        f"Found {count} or more colours: save the id of each as a grey or "
         "palette PNG or TIFF."
     )
 
