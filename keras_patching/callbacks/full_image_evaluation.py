@@ -1,6 +1,13 @@
 """Evaluates whole images at the end of an epoch."""
 
+import os
+
 import keras
+
+from keras_patching.data.whole_images import (
+    list_whole_images,
+    pair_whole_images,
+)
 
 
 class FullImageEvaluation(keras.callbacks.Callback):
@@ -16,17 +23,21 @@ class FullImageEvaluation(keras.callbacks.Callback):
     such as `EarlyStopping` and `ModelCheckpoint`.
 
     Args:
-        images: Whole images: an array, or a list of arrays or paths, which
-            may be of different sizes.
+        images: Whole images: a folder, a list of paths or of arrays, which may
+            be of different sizes, or an array.
         targets: Their targets, as `evaluate_full_images` takes them: masks
-            `(height, width)` or their paths for segmentation; for counting
-            arrays `(n, 2)` of points `(y, x)` in pixels; for detection dicts
-            of `boxes` `(n, 4)`, xyxy in pixels, and `labels` `(n,)`.
+            `(height, width)`, their paths or their folder for segmentation;
+            for counting arrays `(n, 2)` of points `(y, x)` in pixels; for
+            detection dicts of `boxes` `(n, 4)`, xyxy in pixels, and `labels`
+            `(n,)`. A list in the order of the images, or a dict from their
+            names, as `read_points` and `read_boxes` give it.
         every: Evaluate after the first epoch and after every so many. In
             between, the last scores are repeated: others find them.
 
     Raises:
-        ValueError: If images and targets are not as many, or there are none.
+        FileNotFoundError: If there is no such folder.
+        ValueError: If images and targets do not pair, or there are none; and
+            before a training, if targets cannot be those of the images.
 
     Example:
 
@@ -44,17 +55,23 @@ class FullImageEvaluation(keras.callbacks.Callback):
 
     def __init__(self, images, targets, every=1):
         super().__init__()
-        if len(images) != len(targets) or len(images) == 0:
-            raise ValueError(
-                "`images` and `targets` must be as many, and at least one. "
-                f"Received: {len(images)} images, {len(targets)} targets"
-            )
+        if isinstance(targets, (str, os.PathLike)):
+            images = list_whole_images(images)  # The model reads its targets.
+        else:
+            pairs = pair_whole_images(images, targets, "targets")
+            images, targets = (list(each) for each in zip(*pairs, strict=True))
         if every < 1:
             raise ValueError(f"`every` must be at least 1. Received: {every}")
         self.images = images
         self.targets = targets
         self.every = every
         self._scores = {}
+
+    def set_model(self, model):
+        super().set_model(model)
+        if hasattr(model, "pair_full_images"):
+            # What is wrong with them is said before a training, not after it.
+            model.pair_full_images(self.images, self.targets)
 
     def on_train_begin(self, logs=None):
         self._scores = {}

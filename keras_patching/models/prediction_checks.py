@@ -20,7 +20,7 @@ def check_predictions(predictions, shape, made_by):
         ValueError: If the rank or a length is another, or values are no
             finite numbers.
     """
-    array = _as_numpy(predictions)
+    array = as_numpy(predictions)
     expected = "(" + ", ".join(map(str, shape)) + ")"
     lengths = zip(array.shape, shape, strict=False)
     if len(array.shape) != len(shape) or any(
@@ -64,7 +64,12 @@ def check_finite(array, made_by):
     )
 
 
-def _as_numpy(predictions):
+def as_numpy(predictions):
+    """Return an array or a tensor as a numpy array.
+
+    Raises:
+        ValueError: If it is neither.
+    """
     if isinstance(predictions, np.ndarray):
         return predictions
     if isinstance(predictions, (str, dict)) or predictions is None:

@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 from keras_patching.data.image_io import read_image
+from keras_patching.data.whole_images import describe_target, pair_whole_images
 from keras_patching.models.patched_model import PatchedModel
 
 
@@ -66,6 +67,43 @@ class TaskModel(PatchedModel):
             _check_range(array, image, self.value_range)
             return array
         return np.asarray(image)
+
+    # What is true of an image, for messages; and whether files may hold it.
+    truth = "targets"
+    truth_may_be_files = False
+
+    def pair_full_images(self, images, targets):
+        """Pair whole images with what is true of each, and check it.
+
+        Args:
+            images: Folder, list of paths, or arrays, as of
+                `evaluate_full_images`.
+            targets: As of `evaluate_full_images`.
+
+        Returns:
+            List of pairs of an image, array or path, and its checked target.
+
+        Raises:
+            ValueError: If they do not pair, or a target cannot be one of its
+                image.
+        """
+        pairs = pair_whole_images(
+            images, targets, self.truth, self.truth_may_be_files
+        )
+        return [
+            (image, self.check_full_target(target, *describe_target(image, i)))
+            for i, (image, target) in enumerate(pairs)
+        ]
+
+    def check_full_target(self, target, name, image_size):
+        """Return what is true of an image, or refuse what cannot be.
+
+        Args:
+            target: One of the targets of `evaluate_full_images`.
+            name: What it is called in messages.
+            image_size: Its `(height, width)` in pixels.
+        """
+        return target
 
     def loader_arguments(self):
         """Return the arguments that loaders take from their model.

@@ -10,6 +10,7 @@ from keras_patching import (
     SemanticSegmentationModel,
 )
 from keras_patching.callbacks import FullImageEvaluation
+from keras_patching.data.image_io import write_image
 
 
 @pytest.fixture
@@ -127,3 +128,60 @@ def test_detection_is_scored_on_boxes(data):
 def test_impossible_arguments_are_refused(images, targets, every):
     with pytest.raises(ValueError, match="Received"):
         FullImageEvaluation(images, targets, every)
+
+
+def write_folders(tmp_path, data):
+    for name, arrays in zip(
+        ("images", "masks"), full_images(data), strict=True
+    ):
+        (tmp_path / name).mkdir()
+        for stem, array in zip("ab", arrays, strict=True):
+            write_image(tmp_path / name / f"{stem}.png", array)
+    return tmp_path / "images", tmp_path / "masks"
+
+
+def test_folders_and_paths_are_scored_as_arrays_are(model, data, tmp_path):
+    images, masks = write_folders(tmp_path, data)
+    expected = model.evaluate_full_images(*full_images(data))
+    paths = [masks / "b.png", masks / "a.png"]
+    for given in (
+        (images, masks),
+        (str(images), str(masks)),
+        ([images / "b.png", images / "a.png"], masks),
+        ([images / "b.png", images / "a.png"], paths),
+        (images, {"a.png": masks / "a.png", "b.png": masks / "b.png"}),
+    ):
+        callback = FullImageEvaluation(*given)
+        callback.set_model(model)
+        logs = {}
+        callback.on_epoch_end(0, logs)
+        assert logs["val_full_mean_iou"] == pytest.approx(expected["mean_iou"])
+
+
+def test_what_does_not_pair_is_said_before_a_training(model, data, tmp_path):
+    images, masks = write_folders(tmp_path, data)
+    (masks / "b.png").unlink()
+    before = model.get_weights()
+    for given, message in (
+        ((images, masks), r"b\.png: has no mask"),
+        ((images, images / "nothing"), "no such folder"),
+        ((images, full_images(data)[1][::-1]), "as high and wide"),
+    ):
+        callback = FullImageEvaluation(*given)
+        with pytest.raises((ValueError, FileNotFoundError), match=message):
+            model.fit(*data, verbose=0, callbacks=[callback])
+    for kept, was in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(kept, was)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((16, 16, 3)), r"pass one image as \[image\]"),
+        ("nothing", "no such folder"),
+        (__file__, r"For one file pass \["),
+    ],
+)
+def test_images_that_are_none_are_refused(images, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        FullImageEvaluation(images, [np.zeros((16, 16))] * 16)

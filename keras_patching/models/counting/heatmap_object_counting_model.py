@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_patching._checks import check_distance, check_share
-from keras_patching.data.label_places import check_true_points
+from keras_patching.data.whole_images import as_true_points
 from keras_patching.metrics import count_errors, localization_scores
 from keras_patching.models.counting import loaders
 from keras_patching.models.counting.density_map_loss import DensityMapLoss
@@ -247,9 +247,10 @@ class HeatmapObjectCountingModel(TaskModel):
 
         Args:
             images: Images of shape `(height, width, channels)`, of any sizes:
-                an array, a list of arrays, or a list of paths.
-            targets: Their points, arrays `(n, 2)` of `(y, x)` in pixels, as
-                `read_points` gives them.
+                a folder, a list of paths, a list of arrays, or an array.
+            targets: Their points, arrays `(n, 2)` of `(y, x)` in pixels, in
+                the order of the images; or a dict from their names, as
+                `read_points` gives it.
             tolerance: How far a found point may be from a true one, in pixels;
                 `None` is twice `density_map_sigma`, 0 the same place.
 
@@ -259,24 +260,30 @@ class HeatmapObjectCountingModel(TaskModel):
             `metrics.localization_scores`.
 
         Raises:
-            ValueError: If points lie outside of their image, as those in
-                `(x, y)` do, or are fractions of it.
+            ValueError: If images and points do not pair, points lie outside of
+                their image, or `tolerance` is negative.
         """
+        if tolerance is None:
+            tolerance = 2 * self.density_map_sigma
+        tolerance = check_distance(tolerance, "tolerance")
+        pairs = self.pair_full_images(images, targets)
+        targets = [points for _, points in pairs]
         counts, places = [], []
-        for index, image in enumerate(images):
+        for image, _ in pairs:
             image = self.read_image(image)
-            for points in targets[index : index + 1]:
-                check_true_points(points, image.shape[:2], f"targets[{index}]")
             heatmaps = self.predict(image[None], verbose=0)
             counts.append(self.decode_predictions(heatmaps)[0])
             places.append(self.locate(heatmaps)[0][0])
         true_counts = [len(points) for points in targets]
-        if tolerance is None:
-            tolerance = 2 * self.density_map_sigma
         return {
             **count_errors(counts, true_counts),
             **localization_scores(places, targets, tolerance),
         }
+
+    truth = "points"
+
+    def check_full_target(self, target, name, image_size):
+        return as_true_points(target, name, image_size)
 
     def get_config(self):
         return {

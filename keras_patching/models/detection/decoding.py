@@ -15,6 +15,7 @@ from keras_patching.ops.yolo import decode_boxes, to_xyxy
 
 PARTS = ("boxes", "scores", "labels")
 _PATCHES_PER_CHUNK = 16
+_ROUNDING = 0.01  # of narrow floats
 
 
 def decode_in_chunks(decode, outputs):
@@ -28,18 +29,59 @@ def decode_in_chunks(decode, outputs):
     Returns:
         Dict of numpy arrays as of `decode`, `(patches, ...)`. Where `k` is not
         the same in all chunks, they are filled up with -1.
+
+    Raises:
+        ValueError: If `decode` gives something else.
     """
     count = len(keras.tree.flatten(outputs)[0])
     chunks = []
     for start in range(0, count, _PATCHES_PER_CHUNK):
         found = decode(_take(outputs, start, count))
+        _check_parts(found)
         chunks.append(
             {name: ops.convert_to_numpy(found[name]) for name in PARTS}
         )
+        _check_decoded(chunks[-1])
     return {
         name: _concatenate([chunk[name] for chunk in chunks])[:count]
         for name in PARTS
     }
+
+
+def _check_parts(found):
+    if not isinstance(found, dict) or not set(PARTS) <= set(found):
+        received = (
+            f"keys {sorted(found)}"
+            if isinstance(found, dict)
+            else f"a {type(found).__name__}"
+        )
+        raise ValueError(
+            "A `prediction_decoder` must give a dict of boxes, scores and "
+            f"labels. Received: {received}"
+        )
+
+
+def _check_decoded(found):
+    shapes = [found[name].shape for name in PARTS]
+    boxes, scores, labels = shapes
+    if not (
+        len(scores) == 2
+        and scores[0] == _PATCHES_PER_CHUNK
+        and boxes == (*scores, 4)
+        and labels == scores
+    ):
+        raise ValueError(
+            "A `prediction_decoder` must give boxes (n, k, 4), scores (n, k) "
+            f"and labels (n, k) for n patches, here {_PATCHES_PER_CHUNK}. "
+            f"Received: shapes {shapes}"
+        )
+    highest = found["scores"].max(initial=0)
+    if highest > 1 + _ROUNDING:
+        raise ValueError(
+            "A `prediction_decoder` must give scores from 0 to 1, and -1 for "
+            "padding; these look like logits, which `keras.ops.sigmoid` or "
+            f"`softmax` makes scores of. Received: a score of {highest:g}"
+        )
 
 
 def _take(outputs, start, count):

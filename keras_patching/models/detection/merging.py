@@ -276,11 +276,7 @@ def suppress_in_image(boxes, scores, labels, iou_threshold, metric="iou"):
     >>> suppress_in_image(boxes, [0.6, 0.9, 0.1], [0, 0, 0], 0.5)
     array([1, 2])
     """
-    if metric not in METRICS:
-        raise ValueError(
-            f"`metric` must be one of {METRICS}. Received: metric={metric!r}"
-        )
-    iou_threshold = check_share(iou_threshold, "iou_threshold")
+    check_overlap_rule(iou_threshold, metric)
     order = np.argsort(-np.asarray(scores, "float64"), kind="stable")
     boxes = np.asarray(boxes, "float64").reshape(-1, 4)[order]
     classes = np.unique(np.asarray(labels), return_inverse=True)[1][order]
@@ -289,6 +285,19 @@ def suppress_in_image(boxes, scores, labels, iou_threshold, metric="iou"):
         return _overlap(boxes, others, metric) > iou_threshold
 
     return order[_best_of_each(boxes, classes, is_same)]
+
+
+def check_overlap_rule(iou_threshold, metric):
+    """Refuse what `suppress_in_image` cannot go by.
+
+    Raises:
+        ValueError: If the threshold or the metric is none.
+    """
+    if metric not in METRICS:
+        raise ValueError(
+            f"`metric` must be one of {METRICS}. Received: metric={metric!r}"
+        )
+    check_share(iou_threshold, "iou_threshold")
 
 
 def _overlap(boxes, others, metric):

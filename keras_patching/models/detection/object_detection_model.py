@@ -7,7 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_patching.data.label_places import check_true_boxes
+from keras_patching._checks import check_distance, check_share
+from keras_patching.data.whole_images import as_true_boxes
 from keras_patching.geometry import PatchGrid, as_pair
 from keras_patching.metrics import COCO_IOU_THRESHOLDS, average_precision
 from keras_patching.models.detection import loaders
@@ -16,9 +17,14 @@ from keras_patching.models.detection.decoding import (
     decode_in_chunks,
     decode_yolo,
 )
-from keras_patching.models.detection.merging import merge
+from keras_patching.models.detection.merging import check_overlap_rule, merge
 from keras_patching.models.detection.yolo_loss import YoloLoss
 from keras_patching.models.detection.yolo_net import yolo_net
+from keras_patching.models.prediction_checks import (
+    as_numpy,
+    check_finite,
+    check_predictions,
+)
 from keras_patching.models.task_model import TaskModel, check_images
 from keras_patching.ops.boxes import suppress
 from keras_patching.ops.yolo import assign, decode_boxes
@@ -168,9 +174,9 @@ class ObjectDetectionModel(TaskModel):
 
         Args:
             raw: What `predict` gave, `(batch, rows, cols, *patch output)`.
-            score_threshold: Lowest score of a box.
+            score_threshold: Lowest score of a box, from 0 to 1.
             iou_threshold: Of two boxes of a class in a patch that overlap by
-                more, the better one is kept.
+                more, the better one is kept; from 0 to 1.
             image_size: `(height, width)` of the images, which the origins of
                 overlapping patches depend on. Not needed without overlap.
 
@@ -179,20 +185,27 @@ class ObjectDetectionModel(TaskModel):
             `boxes` float32 `(n, 4)`, xyxy in pixels of the patch, `scores`
             float32 `(n,)`, `labels` int32 `(n,)`, indices into `labels`, best
             first; and `origin`, `(y, x)` of the patch in the image.
+
+        Raises:
+            ValueError: If `raw` is not what this model predicts for images of
+                that size, or holds NaN; or a threshold is not as above.
         """
+        score_threshold = check_share(score_threshold, "score_threshold")
+        iou_threshold = check_share(iou_threshold, "iou_threshold")
+        raw = self._check_raw(raw)
         batch, rows, cols = _grid_shape(raw)
         grid = self._grid(image_size, rows, cols)
         kept = decode_in_chunks(
             lambda outputs: _suppress(self._decode(outputs), iou_threshold),
             _fold(raw),
         )
+        size = rows * cols
+        origins = grid.origins * batch
         patches = []
-        for index in range(batch * rows * cols):
+        for index, origin in enumerate(origins):
             keep = kept["scores"][index] >= score_threshold
             patch = {name: values[index][keep] for name, values in kept.items()}
-            origin = grid.origins[index % (rows * cols)]
             patches.append({**patch, "origin": tuple(origin)})
-        size = rows * cols
         return [patches[i * size : (i + 1) * size] for i in range(batch)]
 
     def merge_predictions(
@@ -229,8 +242,23 @@ class ObjectDetectionModel(TaskModel):
             List per image of dicts: `boxes` float32 `(n, 4)`, xyxy in pixels
             of the image and inside of it, `scores` float32 `(n,)`, `labels`
             int32 `(n,)`, best first.
+
+        Raises:
+            ValueError: If `raw` is not what this model predicts for images of
+                that size, or holds NaN; or another argument is not as above.
         """
+        score_threshold = check_share(score_threshold, "score_threshold")
+        check_overlap_rule(iou_threshold, metric)
+        if margin is not None:
+            margin = check_distance(margin, "margin")
+        raw = self._check_raw(raw)
         batch, rows, cols = _grid_shape(raw)
+        if image_size is None:
+            raise ValueError(
+                "Boxes are placed in an image of a size: pass that of the "
+                "images that were predicted, as `image_size=image.shape[:2]`. "
+                "Received: image_size=None"
+            )
         grid = self._grid(image_size, rows, cols)
         self._warn_of_seams(grid)
         found = {
@@ -252,9 +280,41 @@ class ObjectDetectionModel(TaskModel):
             for index in range(batch)
         ]
 
+    def _check_raw(self, raw):
+        """Return what `predict` gave as numpy, if it is of this model."""
+        made_by = "`predict` of this model"
+        patch_shape = self._patch_output_shape()
+        if patch_shape is not None:
+            shape = "batch", "rows", "cols", *patch_shape
+            return check_predictions(raw, shape, made_by)
+        raw = keras.tree.map_structure(as_numpy, raw)
+        outputs = keras.tree.flatten(raw)
+        leading = {output.shape[:3] for output in outputs}
+        if len(leading) != 1 or len(*leading) != 3:
+            raise ValueError(
+                "Predictions must be of shape (batch, rows, cols, *output of "
+                f"the patch model), what {made_by} gives. Received: shapes "
+                f"{[output.shape for output in outputs]}"
+            )
+        for output in outputs:
+            check_finite(output, made_by)
+        return raw
+
+    def _patch_output_shape(self):
+        """Give the shape of the output for a patch, if it is known."""
+        shape = getattr(self.patch_model, "output_shape", None)
+        known = isinstance(shape, tuple) and not isinstance(shape[0], tuple)
+        if self.prediction_decoder is None:
+            if known and None not in shape[3:]:
+                return *self.grid_size, *shape[3:]
+            values = len(self.anchors) * (5 + len(self.labels))
+            return *self.grid_size, values
+        return shape[1:] if known else None
+
     def _grid(self, image_size, rows, cols):
         """Give the `PatchGrid` that predictions of so many patches are of."""
         height, width = self.require_patch_size()
+        image_size = _as_image_size(image_size)
         overlap = self.predictor.overlap
         if image_size is None:
             if any(overlap) and rows * cols > 1:
@@ -264,15 +324,21 @@ class ObjectDetectionModel(TaskModel):
                     f"Received: image_size=None, overlap={overlap}"
                 )
             image_size = rows * height, cols * width
-        grid = PatchGrid(
-            image_size, (height, width), overlap, self.predictor.multiple_of
-        )
+        how = (height, width), overlap, self.predictor.multiple_of
+        grid = PatchGrid(image_size, *how)
         if (grid.rows, grid.cols) != (rows, cols):
+            turned = PatchGrid(image_size[::-1], *how)
+            hint = (
+                " It is (height, width), and (width, height) would fit."
+                if (turned.rows, turned.cols) == (rows, cols)
+                else ""
+            )
             raise ValueError(
-                f"Images of {tuple(image_size)} have {grid.rows} x {grid.cols} "
+                f"Images of {image_size} have {grid.rows} x {grid.cols} "
                 f"patches, and the predictions are of {rows} x {cols}. Pass "
-                "the size of the images that were predicted. "
-                f"Received: image_size={image_size}"
+                "the size of the images that were predicted, and the model as "
+                f"it was.{hint} Received: image_size={image_size}, "
+                f"patch_size={(height, width)}, overlap={overlap}"
             )
         return grid
 
@@ -310,9 +376,10 @@ class ObjectDetectionModel(TaskModel):
 
         Args:
             images: Images of shape `(height, width, channels)`, of any sizes:
-                an array, a list of arrays, or a list of paths.
+                a folder, a list of paths, a list of arrays, or an array.
             targets: Per image a dict of `boxes` `(n, 4)`, xyxy in pixels, and
-                `labels` `(n,)`, as `read_boxes` gives them.
+                `labels` `(n,)`, in the order of the images; or a dict of these
+                from their names, as `read_boxes` gives it.
             iou_threshold, metric: As for `merge_predictions`.
 
         Returns:
@@ -320,15 +387,15 @@ class ObjectDetectionModel(TaskModel):
             `metrics.average_precision`.
 
         Raises:
-            ValueError: If boxes have no area in their image, as swapped ones
-                or sizes may have, or are fractions of it.
+            ValueError: If images and boxes do not pair, boxes lie outside of
+                their image, or labels are not those of the model.
         """
+        check_overlap_rule(iou_threshold, metric)
+        pairs = self.pair_full_images(images, targets)
+        targets = [truth for _, truth in pairs]
         merged = []
-        for index, image in enumerate(images):
+        for image, _ in pairs:
             image = self.read_image(image)
-            for target in targets[index : index + 1]:
-                name = f"targets[{index}]['boxes']"
-                check_true_boxes(target["boxes"], image.shape[:2], name)
             raw = self.predict(image[None], verbose=0)
             # Average precision wants the poor ones too.
             merged += self.merge_predictions(
@@ -336,6 +403,11 @@ class ObjectDetectionModel(TaskModel):
             )
         scores = average_precision(merged, targets, COCO_IOU_THRESHOLDS)
         return {name: scores[name] for name in ("ap50", "ap50_95")}
+
+    truth = "boxes"
+
+    def check_full_target(self, target, name, image_size):
+        return as_true_boxes(target, name, image_size, len(self.labels))
 
     def set_tiling(self, **tiling):
         """Set how images are cut, at any time; as `PatchedModel.set_tiling`."""
@@ -375,6 +447,20 @@ def _check_tiling(overlap=0, predict_patch_size=None, shrink=False, **kwargs):
         )
 
 
+def _as_image_size(image_size):
+    if image_size is None:
+        return None
+    if not isinstance(image_size, int):
+        image_size = tuple(image_size)
+    height, width = as_pair(image_size, "image_size")
+    if min(height, width) < 1:
+        raise ValueError(
+            "`image_size` must be (height, width) of at least one pixel each. "
+            f"Received: image_size={image_size}"
+        )
+    return height, width
+
+
 def _suppress(found, iou_threshold):
     """Keep the best boxes of each patch, of an output of `_decode`."""
     return suppress(
@@ -385,9 +471,9 @@ def _suppress(found, iou_threshold):
 
 
 def _fold(raw):
-    """Fold rows and columns of a prediction into the batch, as numpy."""
+    """Fold rows and columns of a prediction into the batch."""
     return keras.tree.map_structure(
-        lambda output: ops.convert_to_numpy(output).reshape(
+        lambda output: output.reshape(
             math.prod(output.shape[:3]), *output.shape[3:]
         ),
         raw,

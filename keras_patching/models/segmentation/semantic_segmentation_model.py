@@ -5,7 +5,7 @@ import os
 import keras
 import numpy as np
 
-from keras_patching.data.image_io import read_mask
+from keras_patching.data.image_io import read_header, read_mask
 from keras_patching.models.prediction_checks import check_predictions
 from keras_patching.models.segmentation import loaders
 from keras_patching.models.segmentation.segmentation_loss import (
@@ -205,32 +205,45 @@ class SemanticSegmentationModel(TaskModel):
 
         Args:
             images: Images of shape `(height, width, channels)`, of any sizes:
-                an array, a list of arrays, or a list of paths.
+                a folder, a list of paths, a list of arrays, or an array.
             targets: Their masks of shape `(height, width)`, class ids or for
-                two classes 0 and 255, or paths.
+                two classes 0 and 255, or paths, in the order of the images; or
+                the folder of masks, paired by name without suffix; or a dict
+                from the names of the images.
 
         Returns:
             Dict of floats: `mean_iou` over the classes that occur, and
             `iou_<class>` of each; pixels of `ignore_value` do not count.
 
         Raises:
-            ValueError: If a mask is of another size than its image, or holds
-                other values.
+            ValueError: If images and masks do not pair, or a mask is of
+                another size than its image, or holds other values.
         """
         confusion = np.zeros((self.num_classes, self.num_classes), "int64")
-        for image, target in zip(images, targets, strict=True):
+        for image, target in self.pair_full_images(images, targets):
             image, target = self.read_image(image), self.read_target(target)
-            if target.shape != image.shape[:2]:
-                raise ValueError(
-                    "A mask must be as high and wide as its image. Received: "
-                    f"image of shape {image.shape}, mask of {target.shape}"
-                )
             mask = self.decode_predictions(self.predict(image[None], verbose=0))
             confusion += _confusion(
                 target, mask[0], self.num_classes, self.ignore_value
             )
         iou = _iou_per_class(confusion)
         return {"mean_iou": float(np.mean(list(iou.values()))), **iou}
+
+    truth = "masks"
+    truth_may_be_files = True
+
+    def check_full_target(self, target, name, image_size):
+        if isinstance(target, (str, os.PathLike)):
+            size = tuple(read_header(target).size)
+        else:
+            target = self.read_target(target)
+            size = target.shape
+        if size != tuple(image_size):
+            raise ValueError(
+                f"`{name}`: a mask must be as high and wide as its image. "
+                f"Received: image of {tuple(image_size)}, mask of {size}"
+            )
+        return target
 
     def read_target(self, target):
         """Return a mask as class ids, read where it is the path of a file."""

@@ -77,6 +77,41 @@ def test_whole_images_are_counted_and_objects_located(trained):
     np.testing.assert_allclose(counts, heatmaps.sum(axis=(1, 2, 3)), rtol=1e-4)
 
 
+def test_a_folder_is_scored_with_points_as_they_are_read(trained, tmp_path):
+    write_dots(tmp_path, num_images=2)
+    points = kp.models.counting.read_points(tmp_path, "points.csv")
+    scores = trained.evaluate_full_images(tmp_path, points)
+    paths = [tmp_path / "1.png", tmp_path / "0.png"]
+    assert trained.evaluate_full_images(paths, points) == scores
+    in_order = [points["1.png"], points["0.png"]]
+    assert trained.evaluate_full_images(paths, in_order) == scores
+    with pytest.raises(ValueError, match=r"1\.png: has points and is not am"):
+        trained.evaluate_full_images(paths[1:], points)
+    with pytest.raises(ValueError, match=r"1\.png: has no points"):
+        trained.evaluate_full_images(paths, {"0.png": points["0.png"]})
+    with pytest.raises(ValueError, match="as `read_points` gives"):
+        trained.evaluate_full_images(tmp_path, "points.csv")
+    with pytest.raises(ValueError, match="list of targets"):
+        trained.evaluate_full_images([np.zeros((9, 9, 3))], points)
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        ([[5, 60]], r"swapped all would lie inside: give \(y, x\)"),
+        ([[5, 600]], r"inside of their image.*\(64, 40\)"),
+        ([[0.2, 0.3], [0.9, 0.1]], "fractions"),
+        ([[5, 6, 7, 8]], r"\(n, 2\)"),
+        ([[np.nan, 3]], "finite"),
+    ],
+)
+def test_points_that_are_not_of_the_image_are_refused(points, message):
+    model = kp.HeatmapObjectCountingModel(small_net(), patch_size=16)
+    with pytest.raises(ValueError, match=message) as error:
+        model.evaluate_full_images([np.zeros((64, 40, 3), "uint8")], [points])
+    assert "`targets[0]`" in str(error.value)
+
+
 def test_full_image_evaluation_reports_the_counts(trained):
     image, points = dots((40, 50), 7)
     callback = kp.callbacks.FullImageEvaluation([image], [points])

@@ -261,6 +261,148 @@ def test_overlapping_patches_need_the_size_of_the_image():
         model.merge_predictions(raw, (400, 300))
 
 
+def tiny_model(**kwargs):
+    """A detector of one convolution: cells of 8, one anchor, one class."""
+    net = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.AveragePooling2D(8),
+            keras.layers.Conv2D(6, 1),
+        ]
+    )
+    return kp.ObjectDetectionModel(
+        net, 2, ((9, 9),), patch_size=16, **{"overlap": 8, **kwargs}
+    )
+
+
+RAW = np.zeros((1, 4, 3, 2, 2, 6), "float32")
+SIZE = (40, 32)
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (RAW[0], r"predictions\[None\].*\(4, 3, 2, 2, 6\)"),
+        (RAW[..., :5], r"\(batch, rows, cols, 2, 2, 6\)"),
+        (np.zeros((1, 4, 3, 4, 4, 6)), r"\(batch, rows, cols, 2, 2, 6\)"),
+        (np.full_like(RAW, np.nan), "are NaN"),
+        ([RAW, RAW[:, :2]], "one size"),
+        (None, "a NoneType"),
+    ],
+)
+def test_what_the_model_does_not_predict_is_refused(raw, message):
+    model = tiny_model()
+    for use in (model.decode_predictions, model.merge_predictions):
+        with pytest.raises(ValueError, match=message):
+            use(raw, image_size=SIZE)
+
+
+@pytest.mark.parametrize(
+    ("image_size", "message"),
+    [
+        ((32, 40), r"\(width, height\) would fit"),
+        ((40.0, 32), "`image_size` must be"),
+        ((40, 32, 3), "`image_size` must be"),
+        ((0, 32), "at least one pixel"),
+        ((400, 300), "size of the images that were predicted"),
+    ],
+)
+def test_sizes_that_are_not_of_these_predictions_are_refused(
+    image_size, message
+):
+    model = tiny_model()
+    for use in (model.decode_predictions, model.merge_predictions):
+        with pytest.raises(ValueError, match=message):
+            use(RAW, image_size=image_size)
+
+
+def test_merging_needs_the_size_of_the_image_without_overlap_too():
+    with pytest.raises(ValueError, match=r"image\.shape\[:2\]"):
+        tiny_model(overlap=0).merge_predictions(RAW, None)
+    patches = tiny_model(overlap=0).decode_predictions(RAW)
+    assert [len(patches), len(patches[0])] == [1, 12]
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "only_merging"),
+    [
+        ({"score_threshold": 30}, False),
+        ({"score_threshold": None}, False),
+        ({"iou_threshold": -0.1}, False),
+        ({"iou_threshold": np.nan}, False),
+        ({"metric": "giou"}, True),
+        ({"margin": -1}, True),
+    ],
+)
+def test_thresholds_that_mean_nothing_are_refused(kwargs, only_merging):
+    model, (name,) = tiny_model(), kwargs
+    uses = [model.merge_predictions]
+    uses += [] if only_merging else [model.decode_predictions]
+    for use in uses:
+        with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}="):
+            use(RAW, image_size=SIZE, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda found: {**found, "scores": 9 * found["scores"]}, "logits"),
+        (lambda found: {**found, "scores": found["scores"][0]}, r"\(n, k\)"),
+        (lambda found: {"boxes": found["boxes"]}, "boxes, scores and labels"),
+        (lambda found: found["boxes"], "Received: a "),
+    ],
+)
+def test_a_decoder_that_gives_something_else_is_told_so(change, message):
+    model = blob_model(
+        prediction_decoder=lambda outputs: change(bright_blobs(outputs))
+    )
+    image = np.full((1, PATCH, PATCH, 1), 200, "uint8")
+    raw = model.predict(image, verbose=0)
+    with pytest.raises(ValueError, match=message):
+        model.merge_predictions(raw, (PATCH, PATCH))
+
+
+def test_boxes_that_are_not_of_the_image_are_refused_before_predicting():
+    model, image = tiny_model(), np.zeros((40, 20, 3), "uint8")
+    truth = {"boxes": [[2, 30, 9, 38]], "labels": [0]}
+    model.evaluate_full_images([image], [truth])
+    for change, message in (
+        ({"boxes": [[30, 2, 38, 9]]}, "With x and y swapped"),
+        ({"boxes": [[2, 30, 7, 8]]}, "it may be a size"),
+        ({"boxes": [[0.1, 0.2, 0.4, 0.5]]}, "fractions"),
+        ({"labels": [1]}, "from 0 to 0"),
+        ({"labels": [0, 0]}, "1 boxes, 2 labels"),
+    ):
+        with pytest.raises(ValueError, match=message) as error:
+            model.evaluate_full_images([image], [{**truth, **change}])
+        assert "`targets[0]`" in str(error.value)
+    with pytest.raises(ValueError, match="1 images, 2 targets"):
+        model.evaluate_full_images([image], [truth, truth])
+    with pytest.raises(ValueError, match=r"pass \[targets\]"):
+        model.evaluate_full_images([image], truth)
+
+
+def test_boxes_are_scored_as_read_boxes_gives_them(tmp_path):
+    write_scenes(tmp_path, count=2)
+    boxes = kp.models.detection.loaders.read_boxes(
+        "../labels.json", tmp_path / "images", LABELS
+    )
+    net = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.AveragePooling2D(8),
+            keras.layers.Conv2D(7, 1),
+        ]
+    )
+    model = kp.ObjectDetectionModel(
+        net, 2, ((9, 9),), LABELS, patch_size=16, overlap=8
+    )
+    scores = model.evaluate_full_images(tmp_path / "images", boxes)
+    assert set(scores) == {"ap50", "ap50_95"}
+    with pytest.raises(ValueError, match="as `read_boxes` gives"):
+        model.evaluate_full_images(tmp_path / "images", "labels.json")
+
+
 def test_a_patch_model_of_another_output_is_refused():
     net = yolo_net((2, 2), 1, 1, filters=(8, 8))
     with pytest.raises(ValueError, match="for each of 2 anchors"):
