@@ -57,13 +57,20 @@ class ImageNames:
         folder = self._images[0].parent
         fault = f"found the name {name!r}, expected an image in {folder}."
         *folders, last = re.split(r"[/\\]", name)
-        image, remedy = self._guess(last)
-        there = "" if image is None else f" There is {printable(image.name)}"
         if folders:
-            return f"{fault}{there and f'{there}.'} Leave out the folder."
-        if image is not None:
-            return f"{fault}{there}: {remedy}."
+            image, _ = self._guess(last)
+            there = f" There is {printable(image.name)}." if image else ""
+            return f"{fault}{there} Leave out the folder."
+        if hint := self.hint(name):
+            return f"{fault}{hint}"
         return f"{fault} Correct the name, add the image, or remove the {noun}."
+
+    def hint(self, name):
+        """Say which image may be meant, with a space before, if any."""
+        image, remedy = self._guess(name)
+        if image is None:
+            return ""
+        return f" There is {printable(image.name)}: {remedy}."
 
     def _guess(self, name):
         """Give the image that may be meant, and what is to be done."""

@@ -89,6 +89,25 @@ def doubt_corner(coordinates, sizes):
     ]
 
 
+def doubt_duplicates(objects):
+    """Say so if many objects are exactly the same as another.
+
+    Args:
+        objects: List of arrays `(n, k)` per image, of places and classes.
+
+    Returns:
+        List of one sentence, or an empty one.
+    """
+    total = sum(map(len, objects))
+    same = total - sum(len(np.unique(each, axis=0)) for each in objects)
+    if same < max(_ENOUGH, total / 4):
+        return []
+    return [
+        f"{same:,} of {total:,} objects are exactly where another is, and "
+        "count twice. Check that the labels are not there twice."
+    ]
+
+
 def doubt_counts(counts):
     """Say so if there are no objects at all."""
     if sum(counts):

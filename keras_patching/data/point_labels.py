@@ -178,8 +178,8 @@ def read_points_json(images, unlabelled="error"):
         image = names.find_stem(path.stem)
         if image is None:
             faults.append(
-                f"{path}: has no image beside it. Add it, or move this file "
-                "away."
+                f"{path}: has no image beside it.{names.hint(path.stem)} "
+                "Rename it, add the image, or move this file away."
             )
         elif image in files:
             faults.append(

@@ -207,6 +207,14 @@ def test_labels_without_any_object_are_warned_of(folder):
         load_points(folder, "a\nb\nc\nd\ne\n", verbose=False)
 
 
+def test_labels_that_are_there_twice_are_warned_of(folder):
+    rows = [f"a,{i},{i}\n" for i in range(30)]
+    text = "".join(["image,x,y\nb\nc\nd\ne\na,59,39\n", *rows, *rows[:20]])
+    with pytest.warns(UserWarning, match="20 of 51 objects are exactly where"):
+        load_points(folder, text, verbose=False)
+    load_points(folder, text[: -len("".join(rows[10:20]))], verbose=False)
+
+
 @pytest.mark.parametrize("factor", [1, 0.5])
 def test_places_on_a_smaller_copy_are_warned_of(folder, factor):
     rng = np.random.default_rng(0)

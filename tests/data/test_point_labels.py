@@ -371,6 +371,19 @@ def test_images_without_json_are_counted_with_all_ways_out(folder):
     assert read_json(folder, a='{"x": {}, "y": {}}') == as_lists(empty)
 
 
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("A.json", "upper and lower case"), ("a.png.json", "the suffix")],
+)
+def test_json_that_may_be_of_an_image_is_told_so(folder, name, remedy):
+    (folder / name).write_text('{"x": {}, "y": {}}')
+    if (folder / "a.json").exists():
+        pytest.skip("the file system has one case only")
+    words = rf"{name}: .* There is a\.png: correct {remedy}\. Rename it"
+    with pytest.raises(ValueError, match=words):
+        read_points_json(list_images(folder), "skip")
+
+
 @pytest.mark.parametrize("unlabelled", ["error", "skip", "empty"])
 def test_a_folder_without_any_json_is_an_error(folder, unlabelled):
     with pytest.raises(ValueError, match="has no JSON files beside its images"):

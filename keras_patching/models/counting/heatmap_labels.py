@@ -11,6 +11,7 @@ from keras_patching.data.label_summaries import (
     doubt_corner,
     doubt_counts,
     doubt_density,
+    doubt_duplicates,
     summarize_objects,
 )
 from keras_patching.data.pairing import pair_faults
@@ -56,8 +57,10 @@ class DrawnHeatmaps:
     def doubts(self, records, headers):
         points = [self._labels[path].points for path in headers]
         sizes = [header.size for header in headers.values()]
-        return doubt_counts(list(map(len, points))) + doubt_corner(
-            points, sizes
+        return (
+            doubt_counts(list(map(len, points)))
+            + doubt_corner(points, sizes)
+            + doubt_duplicates(points)
         )
 
     def _shards(self, points, grid):

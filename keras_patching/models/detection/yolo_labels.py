@@ -10,6 +10,7 @@ from keras_patching.data.image_io import decode_image
 from keras_patching.data.label_summaries import (
     doubt_corner,
     doubt_counts,
+    doubt_duplicates,
     summarize_objects,
 )
 from keras_patching.data.planned_patches import (
@@ -85,7 +86,15 @@ class YoloLabels:
     def doubts(self, records, headers):
         boxes = [self._labels[path].boxes[:, ::-1] for path in headers]
         sizes = [header.size for header in headers.values()]
-        return doubt_counts(list(map(len, boxes))) + doubt_corner(boxes, sizes)
+        objects = [
+            np.column_stack([each.boxes, each.labels])
+            for each in self._labels.values()
+        ]
+        return (
+            doubt_counts(list(map(len, boxes)))
+            + doubt_corner(boxes, sizes)
+            + doubt_duplicates(objects)
+        )
 
     def describe(self):
         """Say what the patches cover, take and need, in lines of text."""
