@@ -74,7 +74,7 @@ def _run(options):
             _short_warnings(),
             _printed(not options.quiet),
         ):
-            choose_backend(verbose=not options.quiet)
+            choose_backend(verbose=False)
             options.run(options)
     except _Terminated:
         _complain(f"ended by SIGTERM. {options.go_on}")
@@ -157,6 +157,8 @@ def _tell(error):
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
     if isinstance(error, MemoryError):
         return f"not enough memory ({text or 'no more is known'})."
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}."
     if isinstance(error, (ValueError, OSError, ImportError)) and text:
         return text
     return (

@@ -59,7 +59,11 @@ def shards(folders):
         ["patch", "images", "masks", "--patch-size", "8.5"],
         ["patch", "images", "masks", "--patch-size", "8", "8", "8"],
         ["patch", "images", "masks", "--patch-size", "8", "--channels", "0"],
+        ["patch", "i", "m", "--patch-size", "8", "--value-range", "nan", "1"],
+        ["demo", "--seed", "4294967296"],
         ["clean"],
+        ["clean", "patches", "--min-age", "-5"],
+        ["clean", "patches", "--min-age", "nan"],
     ],
 )
 def test_wrong_usage_exits_with_2(arguments, capsys):

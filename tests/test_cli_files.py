@@ -103,6 +103,20 @@ def test_inspect_names_a_picture_that_it_cannot_write(cache, tmp_path, capsys):
     assert [path.name for path in tmp_path.glob("*.xyz")] == []
 
 
+def test_a_folder_is_no_picture_and_a_file_no_folder(
+    cache, model, field, capsys
+):
+    assert run("inspect", cache, "--out", field) == 1
+    assert f"error: {field}: is a folder, expected" in capsys.readouterr().err
+    images, file = field / "images", field / "images" / "0.png"
+    before = file.read_bytes()
+    assert run("predict", model, images, "--out", file) == 1
+    assert f"error: {file}: is a file, expected" in capsys.readouterr().err
+    assert run("predict", model, images, "--out", file / "found") == 1
+    assert "one of its folders is a file" in capsys.readouterr().err
+    assert file.read_bytes() == before
+
+
 def test_inspect_of_several_caches_shows_the_good_ones(cache, field, capsys):
     masks = str(field / "masks")
     run("patch", field / "images", masks, "--patch-size", "4")

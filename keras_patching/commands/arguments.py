@@ -1,17 +1,21 @@
 """What arguments of several commands have in common."""
 
 import argparse
+import math
 import sys
 
 
-def integer_from(minimum):
-    """Return a type of integers that are not smaller."""
+def integer_from(minimum, maximum=math.inf):
+    """Return a type of integers that are not smaller and not larger."""
+    expected = f"an integer of at least {minimum}"
+    if maximum < math.inf:
+        expected = f"an integer from {minimum} to {maximum}"
 
     def parse(text):
         value = int(text)
-        if value < minimum:
+        if not minimum <= value <= maximum:
             raise argparse.ArgumentTypeError(
-                f"expected an integer of at least {minimum}, received {text}"
+                f"expected {expected}, received {text}"
             )
         return value
 
@@ -30,6 +34,30 @@ def fraction(text):
 
 
 fraction.__name__ = "number"  # argparse: "invalid number value: 'x'"
+
+
+def finite(text):
+    """Parse a number that is not infinite."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a number, received {text}")
+    return value
+
+
+finite.__name__ = "number"
+
+
+def seconds(text):
+    """Parse a number from 0."""
+    value = finite(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(
+            f"expected a number from 0, received {text}"
+        )
+    return value
+
+
+seconds.__name__ = "number"
 
 
 def overlap_value(text):

@@ -1,5 +1,7 @@
 """`keras-patching clean`."""
 
+from keras_patching.commands.arguments import seconds
+
 
 def add(commands):
     """Add the command to the subparsers of `argparse`."""
@@ -19,7 +21,7 @@ def add(commands):
     )
     parser.add_argument(
         "--min-age",
-        type=float,
+        type=seconds,
         default=3600,
         metavar="SECONDS",
         help="keep younger files, since a build may be running that has not "

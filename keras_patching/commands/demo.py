@@ -33,7 +33,7 @@ def add(commands):
     )
     parser.add_argument(
         "--seed",
-        type=integer_from(0),
+        type=integer_from(0, 2**32 - 1),  # what `keras.utils` takes
         default=0,
         metavar="N",
         help="which field to draw, how to split it and where to start "

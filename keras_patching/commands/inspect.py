@@ -39,4 +39,4 @@ def _run(options):
         sheet = visualization.stacked(*sheets)
         whole_files.write_whole_image(options.out, sheet)
         print(f"Picture  {options.out}")
-    fail_for_each(faults, "caches cannot be used")
+    fail_for_each(faults, "of the caches cannot be used")

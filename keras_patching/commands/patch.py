@@ -3,6 +3,7 @@
 from keras_patching.commands.arguments import (
     OneOrTwo,
     channels_value,
+    finite,
     integer_from,
 )
 
@@ -67,7 +68,7 @@ def add(commands):
     )
     parser.add_argument(
         "--value-range",
-        type=float,
+        type=finite,
         nargs=2,
         default=(0, 255),
         metavar=("LOW", "HIGH"),

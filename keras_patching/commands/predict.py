@@ -94,8 +94,6 @@ def _run(options):
     )
     total = len(done.rows) + len(done.faults)
     before = f", {done.num_before} of them before" if done.num_before else ""
-    say(
-        f"Predicted {len(done.rows)} of {total} images{before}; the results "
-        f"are in {options.out}."
-    )
+    where = f"; the results are in {options.out}" if done.rows else ""
+    say(f"Predicted {len(done.rows)} of {total} images{before}{where}.")
     fail_for_each(done.faults, f"of {total} images failed")

@@ -31,6 +31,10 @@ def whole_file(path):
     ...     temporary.write_text(text)
     """
     path = pathlib.Path(path)
+    if path.is_dir():
+        raise OutputError(
+            f"{path}: is a folder, expected the name of a file to write."
+        )
     name = f".{os.getpid()}-{secrets.token_hex(8)}.tmp{path.suffix}"
     temporary = path.with_name(name)
     try:
@@ -48,6 +52,11 @@ def writing_errors(path):
     """Turn errors of writing a file into an `OutputError` that names it."""
     try:
         yield
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OutputError(
+            f"{path}: cannot be written, since one of its folders is a file. "
+            "Write to another folder."
+        ) from error
     except OSError as error:
         raise OutputError(
             f"{path}: cannot be written ({error.strerror}). Free some space, "

@@ -182,6 +182,8 @@ def predict_files(
     model.require_patch_size()
     images = find_images(paths)
     directory = pathlib.Path(directory)
+    if directory.exists() and not directory.is_dir():
+        raise OutputError(f"{directory}: is a file, expected a folder.")
     _check_no_image_is_replaced(images, report, directory)
     journal = PredictionJournal(directory, _digest(model), options)
     if overwrite:
@@ -299,7 +301,8 @@ def _report_of(model, name):
     tasks = ", ".join(task.__name__ for task in REPORTS)
     raise ValueError(
         f"{name}: is a {type(model).__name__}, whose predictions cannot be "
-        f"written to files. Expected one of: {tasks}."
+        f"written to files. Expected one of: {tasks}. Make one of them with "
+        "`patch_model=` this model, set its patch size, and save it."
     )
 
 

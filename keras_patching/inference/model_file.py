@@ -1,6 +1,7 @@
 """Loads a saved model, with errors that say what is wrong with the file."""
 
 import os
+import zipfile
 
 import keras
 
@@ -16,22 +17,43 @@ def load_model_file(path):
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be loaded.
+        ValueError: If it is something else, or cannot be loaded; names a
+            layer that Keras does not know.
     """
     if not os.path.exists(path):
         raise FileNotFoundError(
             f"{path}: no such file. Expected a model that was saved with "
             "`model.save('NAME.keras')`."
         )
+    if os.path.isdir(path):
+        raise ValueError(
+            f"{path}: is a folder, such as `model.export` makes, and cannot be "
+            "loaded again. Expected a file that was saved with "
+            "`model.save('NAME.keras')`."
+        )
+    if str(path).endswith(".keras") and not zipfile.is_zipfile(path):
+        raise ValueError(
+            f"{path}: cannot be loaded as a Keras model: it is none, or only a "
+            "part of one. Save it again with `model.save('NAME.keras')`, or "
+            "copy it again."
+        )
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras raises what its parts raise.
         raise ValueError(
-            f"{path}: cannot be loaded as a Keras model ({tell(error)}). "
-            "Expected a file that was saved with `model.save('NAME.keras')`. "
-            "If it has layers of your own, import them in Python and call the "
-            "functions of `keras_patching.inference`."
+            f"{path}: cannot be loaded as a Keras model "
+            f"({tell(_innermost(error))}). Expected a file that was saved with "
+            "`model.save('NAME.keras')`. If it has layers of your own, import "
+            "them in Python, and call `keras_patching.inference.load_model` "
+            "and `predict_files` there."
         ) from error
+
+
+def _innermost(error):
+    """Give the error that others were raised from."""
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
+    return error
 
 
 def tell(error):
