@@ -9,6 +9,10 @@ import numpy as np
 
 from keras_patching.data.image_io import read_image, read_mask
 from keras_patching.data.whole_files import write_whole_image
+from keras_patching.data.whole_images import (
+    list_whole_images,
+    pair_whole_images,
+)
 from keras_patching.visualization import (
     box_legend,
     class_legend,
@@ -37,26 +41,24 @@ class PredictionGallery(keras.callbacks.Callback):
     smallest to its largest value. Pictures of the same names are replaced.
 
     Args:
-        images: Whole images `(height, width, channels)`: an array, or a list
-            of arrays or paths, which may be of different sizes.
-        targets: What is true, to be shown between image and prediction: masks
-            `(height, width)` or their paths, where pixels of the model's
-            `ignore_value` stay without colour; for counting arrays `(n, 2)` of
-            points `(y, x)` in pixels; for detection dicts of `boxes` `(n, 4)`,
-            xyxy in pixels, and `labels` `(n,)`.
+        images: Whole images, as for `FullImageEvaluation`.
+        targets: What is true, as for `FullImageEvaluation`, to be shown
+            between image and prediction; pixels of the model's `ignore_value`
+            stay without colour. `None` shows predictions alone.
         directory: Folder to write to; made if missing.
         every: Draw after the first epoch and after every so many.
 
     Raises:
-        ValueError: If there are no images, targets are not as many, `every`
-            is below 1, a picture cannot be written, or the model has several
-            outputs.
+        FileNotFoundError: If there is no such folder.
+        ValueError: If there are no images, images and targets do not pair,
+            `every` is below 1, a picture cannot be written, or the model has
+            several outputs.
 
     Example:
 
     ```python
     gallery = keras_patching.callbacks.PredictionGallery(
-        ["field/images/new.jpg"], directory="gallery", every=5
+        "field/new", directory="gallery", every=5
     )
     model.fit(train, epochs=20, callbacks=[gallery])
     ```
@@ -64,33 +66,34 @@ class PredictionGallery(keras.callbacks.Callback):
 
     def __init__(self, images, targets=None, directory="gallery", every=1):
         super().__init__()
-        if len(images) == 0:
-            raise ValueError("There must be at least one image. Received: 0")
-        if targets is not None and len(targets) != len(images):
-            raise ValueError(
-                "`targets` must be as many as `images`. "
-                f"Received: {len(images)} images, {len(targets)} targets"
-            )
         if every < 1:
             raise ValueError(f"`every` must be at least 1. Received: {every}")
         self.images = images
+        self.targets = targets
         self.directory = pathlib.Path(directory)
         self.every = every
-        self.targets = targets
+        self._pairs = _pairs(images, targets)
+
+    def set_model(self, model):
+        super().set_model(model)
+        if self.targets is not None and hasattr(model, "pair_full_images"):
+            # What is wrong with them is said before a training, not after it.
+            self._pairs = model.pair_full_images(self.images, self.targets)
 
     def on_epoch_end(self, epoch, logs=None):
         number = epoch + 1
         if number != 1 and number % self.every:
             return
-        targets = self.targets
-        if targets is None:
-            targets = [None] * len(self.images)
-        for index, (image, target) in enumerate(
-            zip(self.images, targets, strict=True)
-        ):
+        for index, (image, target) in enumerate(self._pairs):
             picture = _draw(self.model, image, target)
             name = f"epoch_{number:03}_{index}.png"
             write_whole_image(self.directory / name, picture)
+
+
+def _pairs(images, targets):
+    if targets is None:
+        return [(image, None) for image in list_whole_images(images)]
+    return pair_whole_images(images, targets, "targets", folder=True)
 
 
 def _draw(model, image, target):

@@ -87,15 +87,19 @@ def test_targets_are_shown_between_image_and_prediction(data, tmp_path):
     np.testing.assert_array_equal(wide[-9:, 20:36], images[1])  # unlabelled
 
 
-def test_paths_are_read(data, tmp_path):
+def test_paths_and_folders_are_read(data, tmp_path):
     (image, _), (mask, _) = full_images(data)
     paths = tmp_path / "image.png", tmp_path / "mask.png"
     for path, array in zip(paths, (image, mask), strict=True):
         write_image(path, array)
+    for kind, path in zip(("images", "masks"), paths, strict=True):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / "one.png").write_bytes(path.read_bytes())
     model = make_model()
     for folder, args in (
         ("a", ([image], [mask])),
         ("b", ([paths[0]], [str(paths[1])])),
+        ("c", (tmp_path / "images", str(tmp_path / "masks"))),
     ):
         model.set_weights([np.ones(w.shape) for w in model.get_weights()])
         fit(
@@ -104,10 +108,11 @@ def test_paths_are_read(data, tmp_path):
             1,
             PredictionGallery(*args, tmp_path / folder),
         )
-    np.testing.assert_array_equal(
-        read_image(tmp_path / "a" / "epoch_001_0.png"),
-        read_image(tmp_path / "b" / "epoch_001_0.png"),
-    )
+    pictures = [
+        read_image(tmp_path / folder / "epoch_001_0.png") for folder in "abc"
+    ]
+    np.testing.assert_array_equal(pictures[1], pictures[0])
+    np.testing.assert_array_equal(pictures[2], pictures[0])
 
 
 def test_training_goes_on_with_the_weights_it_had(data, tmp_path):
@@ -227,13 +232,13 @@ def test_models_of_several_outputs_are_refused(tmp_path):
 def test_targets_that_are_no_points_are_refused(tmp_path):
     image = np.zeros((16, 16, 3), "uint8")
     gallery = PredictionGallery([image], [image[..., 0]], tmp_path)
-    with pytest.raises(ValueError, match=r"\(n, 2\).* Received: shape="):
+    with pytest.raises(ValueError, match=r"\(n, 2\).* Received: shape "):
         draw(make_counting_model(), gallery)
 
 
 @pytest.mark.parametrize(
     ("images", "every", "targets"),
-    [([], 1, None), ([1], 0, None), ([1], 1, [])],
+    [([], 1, None), (["a.png"], 0, None), (["a.png"], 1, [])],
 )
 def test_impossible_arguments_are_refused(images, every, targets, tmp_path):
     with pytest.raises(ValueError, match="Received"):

@@ -284,7 +284,9 @@ class ObjectDetectionModel(TaskModel):
         """Return what `predict` gave as numpy, if it is of this model."""
         made_by = "`predict` of this model"
         patch_shape = self._patch_output_shape()
-        if patch_shape is not None:
+        # Keras tells no shape of a dict of one output from that of an array.
+        is_structure = isinstance(raw, (dict, list, tuple))
+        if patch_shape is not None and not is_structure:
             shape = "batch", "rows", "cols", *patch_shape
             return check_predictions(raw, shape, made_by)
         raw = keras.tree.map_structure(as_numpy, raw)
