@@ -37,7 +37,8 @@ _XYXY = [1, 0, 3, 2]  # of boxes as y1, x1, y2, x2
 _EXPECTED = (
     'Expected {{"a.png": {{{key}: [{{"all_points_x": [x1, x2], "all_points_y": '
     "[y1, y2]}}, ...]}}, ...}}, where an entry may name its image by "
-    '"file_name" instead, and {key}: [] if it holds no objects.'
+    '"file_name" instead, and {key}: [] if it holds no objects; or a file of '
+    "COCO."
 )
 
 
@@ -125,7 +126,11 @@ def read_boxes_json(
     by_image = {entry.image: entry for entry in entries}
     missing = [image for image in images.values() if image not in by_image]
     if unlabelled == "error" and (entries or not faults):
-        remedy = f"add an entry with {quote(objects_key)}: [] for each"
+        remedy = (
+            'add an item to "images" for each'
+            if is_coco(content)
+            else f"add an entry with {quote(objects_key)}: [] for each"
+        )
         faults += [
             f"{path}: {fault}"
             for fault in tell_unlabelled(missing, images, "entry", remedy)

@@ -84,6 +84,16 @@ def test_a_slip_names_file_and_place(
         read(tmp_path, content)
 
 
+def test_an_image_without_objects_is_an_item_of_images(tmp_path, content):
+    item = content["images"].pop(0)
+    with pytest.raises(
+        ValueError, match=r'b\.png.* add an item to "images" fo'
+    ):
+        read(tmp_path, content)
+    content["images"].append(item)
+    assert len(read(tmp_path, content)["b.png"].boxes) == 0
+
+
 def test_categories_must_be_there(tmp_path, content):
     del content["categories"]
     with pytest.raises(ValueError, match=r'\["categories"\]: found None'):
