@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 
 from keras_patching.data.manifest import SHARD_FOLDER
-from keras_patching.data.planned_patches import cut_planned, visible_window
+from keras_patching.data.planned_patches import complete_patch, visible_window
 from keras_patching.data.shard_pool import ShardPool
 
 
@@ -62,13 +62,15 @@ def _read(shard, row):
 def _cut(shard, manifest, source, row):
     """Cut a patch out of the whole image."""
     (record,) = shard.records
-    size, origin = record.shape[1:3], source.origins[row]
-    visible = visible_window(size, origin, manifest.patch_size)
-    (patch,) = cut_planned(
-        shard.read_window(0, visible),
-        [(0, 0)],
-        [source.augmentations[row]],
-        manifest.patch_size,
+    patch = np.empty((*manifest.patch_size, record.shape[3]), record.dtype)
+    y, x, height, width = visible_window(
+        record.shape[1:3], source.origins[row], manifest.patch_size
+    )
+    shard.read_window(0, (y, x), patch[:height, :width])
+    complete_patch(
+        patch,
+        (height, width),
+        source.augmentations[row],
         manifest.parameters["value_range"],
     )
     return patch

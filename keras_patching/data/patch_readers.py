@@ -11,7 +11,7 @@ import numpy as np
 from keras_patching.data.manifest import SHARD_FOLDER
 from keras_patching.data.planned_patches import (
     NO_OBJECT,
-    cut_one,
+    complete_patch,
     label_planned,
     plan_patches,
     visible_window,
@@ -232,16 +232,16 @@ class WindowReader:
         shape = (len(rows), *self._patch_size, first.shape[3])
         patches = np.empty(shape, first.dtype)
         for target, s, r in zip(patches, sources, rows, strict=True):
-            visible = visible_window(
+            y, x, height, width = visible_window(
                 self._records[s].shape[1:3],
                 self._origins[s][r],
                 self._patch_size,
             )
-            cut_one(
-                self._pool.read_window(s, visible),
-                (0, 0),
-                self._augmentations[s][r],
+            self._pool.read_window(s, (y, x), target[:height, :width])
+            complete_patch(
                 target,
+                (height, width),
+                self._augmentations[s][r],
                 self._value_range,
             )
         return patches

@@ -8,7 +8,6 @@ from keras_patching.data.patch_augmentation import (
     augment_boxes,
     augment_pixels,
 )
-from keras_patching.data.tiling import cut_patch
 from keras_patching.data.yolo_patch_sampler import (
     YoloPatchSampler,
     boxes_in_patch,
@@ -78,19 +77,33 @@ def cut_planned(image, origins, augmentations, patch_size, value_range):
 
 def cut_one(image, origin, augmentation, target, value_range):
     """Cut and augment one patch into `target`; see `cut_planned`."""
-    black, _ = value_range
-    if not augmentation:
-        cut_patch(image, origin, target, black)
-        return
-    patch = np.empty_like(target)
-    cut_patch(image, origin, patch, black)
-    inside = np.minimum(np.subtract(image.shape[:2], origin), patch.shape[:2])
-    moved = augment_pixels(
-        patch, augmentation, value_range, tuple(inside.tolist())
+    y, x, height, width = visible_window(
+        image.shape[:2], origin, target.shape[:2]
     )
-    # Pixels of a turned view lie apart: a channel at a time is quicker.
-    for channel in range(target.shape[2]):
-        target[..., channel] = moved[..., channel]
+    target[:height, :width] = image[y : y + height, x : x + width]
+    complete_patch(target, (height, width), augmentation, value_range)
+
+
+def complete_patch(patch, inside_size, augmentation, value_range):
+    """Pad and augment, in place, a patch that has its pixels of the image.
+
+    Args:
+        patch: Array `(height, width, channels)`.
+        inside_size: `(height, width)` of the part, from its top-left corner,
+            that lies in the image.
+        augmentation: What is done to it, as in `PlannedPatch`.
+        value_range: `(black, white)`; what lies beyond the image is black.
+    """
+    (rows, cols), (black, _) = inside_size, value_range
+    patch[rows:] = black
+    patch[:rows, cols:] = black
+    if augmentation:
+        moved = augment_pixels(
+            patch.copy(), augmentation, value_range, inside_size
+        )
+        # Pixels of a turned view lie apart: a channel at a time is quicker.
+        for channel in range(patch.shape[2]):
+            patch[..., channel] = moved[..., channel]
 
 
 def visible_window(image_size, origin, patch_size):

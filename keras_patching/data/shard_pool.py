@@ -16,7 +16,9 @@ from keras_patching.data.shards import open_shard, read_at, truncated
 
 _FEW, _MANY = 512, 32768
 # Reading another piece of a file takes about as long as this many bytes more.
-_BYTES_OF_A_CALL = 4096
+_BYTES_OF_A_CALL = 8192
+# What stays in the cache of a processor until it is copied from there.
+_BYTES_AT_ONCE = 2**18
 
 
 def max_open_files():
@@ -44,13 +46,19 @@ class _OpenShard:
         self._file, self._offset = open_shard(directory, record)
 
     def read(self, place, target):
-        """Fill a flat array with what lies at a place, in bytes."""
+        """Fill a contiguous array with what lies at a place, in bytes."""
+        self.read_rows(place, 0, (target,))
+
+    def read_rows(self, place, step, rows):
+        """Fill each of some arrays with what lies a step after the last."""
+        offset = self._offset + place
         try:
-            whole = read_at(self._file, self._offset + place, target)
+            for row in rows:
+                if not read_at(self._file, offset, row):
+                    raise truncated(self._name)
+                offset += step
         except OSError as error:
             raise OSError(error.errno, error.strerror, self._name) from error
-        if not whole:
-            raise truncated(self._name)
 
     def __del__(self):
         if self._file is not None:
@@ -117,30 +125,32 @@ class ShardPool:
 
     def read_patch(self, shard, row, target):
         """Copy patch `row` of a shard into a flat array of its dtype."""
-        self._open(shard).read(row * target.nbytes, target)
+        opened = self.kept.get(shard) or self._open(shard)
+        opened.read(row * target.nbytes, target)
 
-    def read_window(self, shard, window):
+    def read_window(self, shard, origin, target):
         """Copy a window out of the whole image that a shard holds.
 
         Args:
             shard: Index of the shard.
-            window: `(y, x, height, width)` in pixels, inside the image.
-
-        Returns:
-            Array `(height, width, channels)`.
+            origin: `(y, x)` of the window, which lies inside of the image.
+            target: Array `(height, width, channels)` to copy into, its rows
+                contiguous.
         """
-        record, opened = self.records[shard], self._open(shard)
-        _, _, columns, channels = record.shape
-        y, x, height, width = window
-        pixel = channels * np.dtype(record.dtype).itemsize
-        if (columns - width) * pixel <= _BYTES_OF_A_CALL:
-            rows = np.empty((height, columns, channels), record.dtype)
-            opened.read(y * columns * pixel, rows.reshape(-1))
-            return rows[:, x : x + width]
-        pixels = np.empty((height, width, channels), record.dtype)
-        for row, target in enumerate(pixels.reshape(height, -1), y):
-            opened.read((row * columns + x) * pixel, target)
-        return pixels
+        opened = self._open(shard)
+        _, _, columns, channels = self.records[shard].shape
+        (y, x), (height, width) = origin, target.shape[:2]
+        pixel = channels * target.itemsize
+        if (columns - width) * pixel > _BYTES_OF_A_CALL:
+            place = (y * columns + x) * pixel
+            opened.read_rows(place, columns * pixel, target)
+            return
+        step = max(_BYTES_AT_ONCE // (columns * pixel), 1)
+        buffer = np.empty((step, columns, channels), target.dtype)
+        for top in range(0, height, step):
+            rows = buffer[: height - top]
+            opened.read((y + top) * columns * pixel, rows.reshape(-1))
+            target[top : top + step] = rows[:, x : x + width]
 
     def _open(self, shard):
         """Give a shard that is open."""

@@ -215,21 +215,22 @@ def _open_file(path):
 
 
 def read_at(file, offset, target):
-    """Fill a flat array with what lies at a place of a file.
+    """Fill a contiguous array with what lies at a place of a file.
 
     Any number of threads may read from one descriptor.
 
     Returns:
         Whether the file was long enough.
     """
-    done = _read_into(file, [target], offset)
-    while 0 < done < target.nbytes:  # the system reads at most 2 GB at once
-        rest = target.view("uint8")[done:]
-        more = _read_into(file, [rest], offset + done)
+    size = target.nbytes
+    done = _read_into(file, (target,), offset)
+    while 0 < done < size:  # the system reads at most 2 GB at once
+        rest = target.reshape(-1).view("uint8")[done:]
+        more = _read_into(file, (rest,), offset + done)
         if not more:
             break
         done += more
-    return done == target.nbytes
+    return done == size
 
 
 def _seek_and_read(file, buffers, offset):
@@ -237,7 +238,8 @@ def _seek_and_read(file, buffers, offset):
     with _seeking:
         os.lseek(file, offset, os.SEEK_SET)
         content = os.read(file, target.nbytes)
-    target.view("uint8")[: len(content)] = np.frombuffer(content, "uint8")
+    data = target.reshape(-1).view("uint8")
+    data[: len(content)] = np.frombuffer(content, "uint8")
     return len(content)
 
 
