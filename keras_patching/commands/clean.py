@@ -24,8 +24,8 @@ def add(commands):
         type=seconds,
         default=3600,
         metavar="SECONDS",
-        help="keep younger files, since a build may be running that has not "
-        "named them yet (default: %(default)s, an hour)",
+        help="remove nothing while a file that no cache names is younger, "
+        "since a build may be running (default: %(default)s, an hour)",
     )
     parser.set_defaults(
         run=_run,

@@ -23,6 +23,7 @@ from keras_patching.data.patch_files import (
     write_points_json,
 )
 from keras_patching.data.printing import Progress
+from keras_patching.data.whole_files import flush
 
 # Begins the name of a folder that is filled before it is moved into place.
 _TEMPORARY = ".export-"
@@ -106,9 +107,16 @@ def export_copy(path, directory, verbose=True):
             (path.parent / SHARD_FOLDER / file, target / SHARD_FOLDER / file)
             for file in sorted({shard.file for shard in manifest.shards})
         ]
-        _run(shutil.copy2, jobs, "file", verbose)
+        _run(_copy, jobs, "file", verbose)
         write_manifest(target, manifest)
     return pathlib.Path(directory) / manifest.file_name
+
+
+def _copy(source, target):
+    """Copy a shard with its times, by which the copy is known."""
+    shutil.copyfile(source, target)
+    flush(target)
+    shutil.copystat(source, target)
 
 
 # Kinds of arrays that are written as image files, in folders of these names.

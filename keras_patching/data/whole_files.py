@@ -41,10 +41,17 @@ def whole_file(path):
         with writing_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
+            flush(temporary)
             os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def flush(path):
+    """Wait until a file is on the disk, so that it survives a power failure."""
+    with open(path, "r+b") as stream:
+        os.fsync(stream.fileno())
 
 
 @contextlib.contextmanager
