@@ -12,7 +12,7 @@ class ResamplePatches(keras.callbacks.Callback):
 
     What is drawn depends on the number of the epoch alone. So a training that
     is resumed, with `initial_epoch`, goes on with the draws that it would have
-    had.
+    had, and one `fit` after the other goes on with new ones.
 
     Args:
         sequence: `PatchingSequence` of detection, made with
@@ -43,5 +43,6 @@ class ResamplePatches(keras.callbacks.Callback):
         self.every = every
 
     def on_epoch_begin(self, epoch, logs=None):
-        # Keras calls it while no worker reads the sequence.
-        self.sequence.redraw(epoch // self.every)
+        # Keras calls it while nothing reads the sequence. A second `fit` counts
+        # its epochs from 0, the sequence goes on.
+        self.sequence.redraw(max(epoch, self.sequence.epoch) // self.every)

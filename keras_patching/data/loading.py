@@ -116,7 +116,6 @@ class SequenceOptions:
                 seed=self.seed,
                 names=names,
                 dtype=self.dtype,
-                drop_remainder=self.drop_remainder,
                 **(self._for_training() if part == "training" else _AS_IT_IS),
             )
             for part, names in parts.items()
@@ -130,6 +129,7 @@ class SequenceOptions:
             "foreground_fraction": self.foreground_fraction,
             "foreground_classes": self.foreground_classes,
             "keep_empty": self.keep_empty,
+            "drop_remainder": self.drop_remainder,
         }
 
 

@@ -1,5 +1,7 @@
 """Feeds the patches of a cache to Keras."""
 
+import contextlib
+import operator
 import os
 import random
 
@@ -13,6 +15,7 @@ from keras_patching.data.patch_readers import (
     open_readers,
     open_redrawn,
 )
+from keras_patching.data.read_ahead import ReadAhead
 from keras_patching.data.sampling import EpochSampler, check_sampling
 
 
@@ -26,6 +29,13 @@ class PatchingSequence(keras.utils.PyDataset):
     batch depends on the seed, the epoch and its index only, whatever the
     number of workers.
 
+    The models of this package train on batches in this order, and in the epoch
+    that `fit` is in: `initial_epoch=5` goes on with what epoch 5 would have
+    seen. `evaluate` and `predict` leave the epoch as it is. Other Keras models
+    see each patch once in each pass too, but mix the batches of an epoch
+    (pass `shuffle=False` to their `fit`: the sequence shuffles itself, and
+    what comes next is read ahead), start at `epoch`, and count each pass.
+
     Manifest and shards are checked when the sequence is made, so that nothing
     fails in the middle of a training.
 
@@ -33,7 +43,6 @@ class PatchingSequence(keras.utils.PyDataset):
         path: The manifest of a cache, or a folder that holds only one.
         batch_size: Number of patches per batch.
         shuffle: Whether to draw a new order of all patches for each epoch.
-            (`fit` also shuffles the order of batches.)
         seed: Integer that decides orders and augmentations. `None` draws one,
             which `keras.utils.set_random_seed` makes repeatable.
         names: Images to take patches of, as in `image_names`; `None` is all.
@@ -54,9 +63,12 @@ class PatchingSequence(keras.utils.PyDataset):
             epoch sees, others in the next.
         drop_remainder: Whether to leave out the last batch if it is smaller
             than `batch_size`; each batch size is compiled on its own.
-        workers: Number of threads that load batches ahead.
-        **kwargs: `use_multiprocessing`, `max_queue_size` of
-            `keras.utils.PyDataset`.
+        workers: Number of threads that read batches ahead in `fit`,
+            `evaluate` and `predict`; 0 reads none ahead. It can be set later,
+            and is 1 when asked for: Keras itself takes one batch after the
+            other, since its own threads skip and repeat batches.
+        **kwargs: `max_queue_size` of `keras.utils.PyDataset`: how many batches
+            are read ahead at most.
 
     Attributes:
         manifest: `pathlib.Path` of the manifest.
@@ -66,7 +78,7 @@ class PatchingSequence(keras.utils.PyDataset):
         image_names: Names of the images, relative to their folder.
         num_samples: Number of patches per epoch.
         seed: The seed that is used.
-        epoch: Number of epochs that have come to their end.
+        epoch: Number of epochs that have come to their end. It can be set.
 
     Raises:
         FileNotFoundError: If there is no manifest.
@@ -95,10 +107,11 @@ class PatchingSequence(keras.utils.PyDataset):
         workers=4,
         **kwargs,
     ):
-        super().__init__(workers=workers, **kwargs)
+        _check_multiprocessing(kwargs.pop("use_multiprocessing", False))
+        super().__init__(**kwargs)
+        self.workers = workers
         check_feeding(batch_size, seed, dtype, augment)
         check_sampling(foreground_fraction, foreground_classes, keep_empty)
-        _check_multiprocessing(self.use_multiprocessing)
         self.manifest, manifest = load_cache(path)
         self.directory = self.manifest.parent
         self.task = manifest.task
@@ -112,8 +125,8 @@ class PatchingSequence(keras.utils.PyDataset):
         self.augment = augment
         self.drop_remainder = bool(drop_remainder)
         self._value_range = manifest.parameters.get("value_range", (0, 255))
-        self._within_epoch = False
         self._order = None
+        self._start_anew()
         sources = _select(manifest.sources, names, self.manifest)
         self._sampler = EpochSampler(
             _has_foreground(
@@ -143,6 +156,43 @@ class PatchingSequence(keras.utils.PyDataset):
         self._contents, self._sources = manifest, sources
         self._draw = 0
         self._readers = open_readers(self.manifest, manifest, sources)
+
+    def _start_anew(self):
+        """Forget the pass that is going on, as in a copy."""
+        self._ahead = ReadAhead()
+        self._led = False
+        self._asked = None
+
+    def __getstate__(self):
+        passing = ("_ahead", "_led", "_asked")
+        return {k: v for k, v in self.__dict__.items() if k not in passing}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._start_anew()
+
+    @property
+    def workers(self):
+        """1: Keras is to start no threads of its own."""
+        return 1
+
+    @workers.setter
+    def workers(self, value):
+        if not _is_integer(value) or value < 0:
+            raise ValueError(
+                "`workers` must be an integer that is not negative. "
+                f"Received: workers={value!r}"
+            )
+        self._num_readers = int(value)
+
+    @property
+    def use_multiprocessing(self):
+        """`False`: threads read as fast."""
+        return False
+
+    @use_multiprocessing.setter
+    def use_multiprocessing(self, value):
+        _check_multiprocessing(value)
 
     def check_redraw(self):
         """Refuse a cache that no other patches can be drawn from.
@@ -175,6 +225,7 @@ class PatchingSequence(keras.utils.PyDataset):
                 self.manifest, self._contents, self._sources, number
             )
             self._draw = number
+            self._ahead.stop()
 
     def __len__(self):
         if self.drop_remainder:
@@ -183,13 +234,20 @@ class PatchingSequence(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         """Give batch `index` of the current epoch."""
+        index = operator.index(index)
         if not 0 <= index < len(self):
             raise IndexError(f"There is no batch {index} in {len(self)}.")
+        if self._asked is not None:
+            self._asked.add(index)
+        return self._ahead.take(self._load, self, index)
+
+    def _load(self, index):
+        """Read batch `index` of the current epoch."""
         epoch = self.epoch
         start = index * self.batch_size
         batch = self._read(epoch, slice(start, start + self.batch_size))
         if self.augment is True:
-            rng = np.random.default_rng((self.seed, epoch, int(index)))
+            rng = np.random.default_rng((self.seed, epoch, index))
             batch = augment_batch(*batch, rng, self._value_range)
         elif self.augment:
             batch = self.augment(*batch)
@@ -211,27 +269,55 @@ class PatchingSequence(keras.utils.PyDataset):
     def _at(self, epoch):
         """Give shard and row of each patch, in the order of an epoch."""
         # One assignment: other threads see the old order or the new one.
-        order = self._order
-        if order is None or order[0] != epoch:
+        order, key = self._order, (self.seed, epoch, self.shuffle)
+        if order is None or order[0] != key:
             rng = np.random.default_rng((self.seed, epoch))
             samples = self._sampler.draw(rng, self.shuffle)
             places = self._shard_of[samples], self._row_of[samples]
-            self._order = order = epoch, places
+            self._order = order = key, places
         return order[1]
 
-    # Keras starts its workers before `on_epoch_begin`, may begin and end once
-    # more than there are epochs, and some backends end twice. So the epoch
-    # advances where one ends that was begun, when no worker is running.
+    @contextlib.contextmanager
+    def led(self):
+        """Leave `epoch` to a model, which knows it better than hooks do.
+
+        When it ends, however it ends, no thread reads ahead.
+        """
+        before, self._led = self._led, True
+        try:
+            yield
+        finally:
+            self._led = before
+            self._ahead.stop()
+
+    # Keras begins and ends an epoch too when it builds a model from the first
+    # batch, may end one twice, and ends many in a pass with `steps_per_epoch`.
+    # So an epoch counts where each batch was asked for since it was begun, and
+    # where somebody begins and ends it by hand.
 
     def on_epoch_begin(self):
         """Note that an epoch was begun; Keras calls it."""
-        self._within_epoch = True
+        self._ahead.start(self._num_readers)
+        if self._asked is None and not self._led:
+            self._asked = set()
 
     def on_epoch_end(self):
-        """Go on to the order of the next epoch; Keras calls it."""
-        if self._within_epoch:
-            self._within_epoch = False
+        """Go on to the next epoch if this is over; Keras calls it."""
+        self._ahead.stop()
+        asked = self._asked
+        if self._led or asked is None:
+            return
+        if not asked or len(asked) >= len(self) // data_shards():
+            self._asked = None
             self.epoch += 1
+
+
+def data_shards():
+    """Number of processes that Keras (from 3.16) deals batches out to."""
+    distribution = keras.distribution.distribution()
+    if getattr(distribution, "auto_shard_dataset", False):
+        return getattr(distribution, "num_data_shards", 1)
+    return 1
 
 
 def check_feeding(batch_size, seed, dtype, augment):
@@ -265,10 +351,10 @@ def _is_integer(value):
 
 
 def _check_multiprocessing(use_multiprocessing):
-    if use_multiprocessing and keras.backend.backend() == "jax":
+    if use_multiprocessing:
         raise ValueError(
-            "Processes that are forked from one that runs JAX can hang. Use "
-            "threads, which load patches as fast: workers=4. "
+            "Keras's processes skip and repeat batches, and with JAX they can "
+            "hang. Use threads, which load patches as fast: workers=4. "
             f"Received: use_multiprocessing={use_multiprocessing}"
         )
 

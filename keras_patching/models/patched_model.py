@@ -1,11 +1,13 @@
 """The Keras model that trains on patches and predicts whole images."""
 
 import contextlib
+import inspect
 
 import keras
 
 from keras_patching.geometry import as_pair, as_patch_size
 from keras_patching.layers.patched_predictor import PatchedPredictor
+from keras_patching.models.feeding import feeding, feeding_training
 from keras_patching.models.patch_model_check import check_patch_model
 
 # Arguments that are the predictor's own.
@@ -231,15 +233,16 @@ class PatchedModel(keras.Model):
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Train on patches; arguments as for `keras.Model.fit`."""
+        arguments = _by_name(super().fit, x, y, *args, **kwargs)
         self._check_input(x)
         self.check_targets(y)
-        validation_data = kwargs.get("validation_data")
+        validation_data = arguments.get("validation_data")
         if isinstance(validation_data, (list, tuple)):
             self._check_input(validation_data[0])
         elif validation_data is not None:
             self._check_input(validation_data)
-        with weights_kept(self):
-            return super().fit(x, y, *args, **kwargs)
+        with weights_kept(self), feeding_training(arguments) as arguments:
+            return super().fit(**arguments)
 
     def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
         """Evaluate on patches or images; as `keras.Model.evaluate`.
@@ -249,7 +252,7 @@ class PatchedModel(keras.Model):
         self._check_input(x)
         self.check_targets(y)
         batch_size = self._batch_size(x, batch_size)
-        with weights_kept(self):
+        with weights_kept(self), feeding(x) as (x,):
             return super().evaluate(x, y, batch_size, *args, **kwargs)
 
     def predict(self, x, batch_size=None, *args, **kwargs):
@@ -271,7 +274,7 @@ class PatchedModel(keras.Model):
         """
         self._check_input(x)
         batch_size = self._batch_size(x, batch_size)
-        with weights_kept(self):
+        with weights_kept(self), feeding(x) as (x,):
             return super().predict(x, batch_size, *args, **kwargs)
 
     def predict_on_batch(self, x):
@@ -346,6 +349,11 @@ class PatchedModel(keras.Model):
             batch_size = 32 if is_patch else 1
         _check_divisible(count, batch_size)
         return batch_size
+
+
+def _by_name(function, *args, **kwargs):
+    """Name the arguments of a call."""
+    return inspect.signature(function).bind(*args, **kwargs).arguments
 
 
 def _check_numbers(images, name):

@@ -1,0 +1,116 @@
+"""How the models of this package train on a `PatchingSequence`."""
+
+import contextlib
+import math
+
+import keras
+
+from keras_patching.data.patching_sequence import (
+    PatchingSequence,
+    data_shards,
+)
+
+
+class Feed(keras.utils.PyDataset):
+    """What Keras sees of a `PatchingSequence`, until it is closed.
+
+    Tensorflow never lets go of a data set, and so of its open files.
+
+    Args:
+        sequence: The `PatchingSequence`.
+    """
+
+    def __init__(self, sequence):
+        super().__init__()
+        self._sequence = sequence
+
+    def __len__(self):
+        return len(self._sequence)
+
+    def __getitem__(self, index):
+        return self._sequence[index]
+
+    def on_epoch_begin(self):
+        self._sequence.on_epoch_begin()
+
+    def on_epoch_end(self):
+        self._sequence.on_epoch_end()
+
+    def close(self):
+        self._sequence = ()
+
+
+@contextlib.contextmanager
+def feeding(*data):
+    """Give what Keras is to see of data: a `Feed` of a `PatchingSequence`.
+
+    Args:
+        *data: Data of `fit`, `evaluate` or `predict`.
+    """
+    with contextlib.ExitStack() as stack:
+        yield [_feed(x, stack) for x in data]
+
+
+def _feed(x, stack):
+    if not isinstance(x, PatchingSequence):
+        return x
+    stack.enter_context(x.led())
+    return stack.enter_context(contextlib.closing(Feed(x)))
+
+
+@contextlib.contextmanager
+def feeding_training(arguments):
+    """Give what Keras is to see of the arguments of `fit`.
+
+    Args:
+        arguments: Dict of the arguments of `keras.Model.fit`.
+    """
+    x, validation_data = arguments["x"], arguments.get("validation_data")
+    if isinstance(x, PatchingSequence):
+        # The sequence shuffles itself: Keras would mix its batches again.
+        arguments = {**arguments, "shuffle": False}
+        callbacks = arguments.get("callbacks")
+        arguments["callbacks"] = _first(FollowEpochs(x), callbacks)
+    with feeding(x, validation_data) as (x, validation_data):
+        yield {**arguments, "x": x, "validation_data": validation_data}
+
+
+def _first(callback, callbacks):
+    """Put a callback before those that are passed to `fit`."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks.append(callback)
+        return callbacks
+    return [callback, *keras.tree.flatten(callbacks or [])]
+
+
+class FollowEpochs(keras.callbacks.Callback):
+    """Sets the epoch of a sequence to that of `fit`.
+
+    A `fit` that starts at epoch 0 goes on where the sequence is; one that goes
+    on with an earlier training (`initial_epoch`, `BackupAndRestore`) starts at
+    its own first epoch. Where `steps_per_epoch` spreads one pass over many
+    epochs, the sequence counts passes.
+    """
+
+    def __init__(self, sequence):
+        super().__init__()
+        self.sequence = sequence
+        self._first = None
+
+    def on_train_begin(self, logs=None):
+        self._first = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._first is None:
+            self._first = epoch
+            self._start = epoch or self.sequence.epoch
+        self.sequence.epoch = self._passes_before(epoch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.sequence.epoch = self._passes_before(epoch + 1)
+
+    def _passes_before(self, epoch):
+        num_batches = max(len(self.sequence) // data_shards(), 1)
+        steps = (self.params or {}).get("steps") or num_batches
+        epochs_per_pass = math.ceil(num_batches / steps)
+        return self._start + (epoch - self._first) // epochs_per_pass
