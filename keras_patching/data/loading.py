@@ -27,7 +27,7 @@ class SequenceOptions:
         batch_size, shuffle, seed, augment, dtype, drop_remainder: As in
             `PatchingSequence`, as are foreground_fraction, foreground_classes
             and keep_empty. Validation sees every patch once, in order, as it
-            is.
+            is, also with `drop_remainder`.
         validation_split: Fraction of the images for validation, or `None`.
         subset: "training", "validation" or "both" with a `validation_split`,
             else `None`.

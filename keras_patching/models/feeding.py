@@ -67,20 +67,15 @@ def feeding_training(arguments):
     """
     x, validation_data = arguments["x"], arguments.get("validation_data")
     if isinstance(x, PatchingSequence):
-        # The sequence shuffles itself: Keras would mix its batches again.
-        arguments = {**arguments, "shuffle": False}
-        callbacks = arguments.get("callbacks")
-        arguments["callbacks"] = _first(FollowEpochs(x), callbacks)
+        callbacks = keras.tree.flatten(arguments.get("callbacks") or [])
+        arguments = {
+            **arguments,
+            "callbacks": [FollowEpochs(x), *callbacks],
+            # The sequence shuffles itself: Keras would mix its batches again.
+            "shuffle": False,
+        }
     with feeding(x, validation_data) as (x, validation_data):
         yield {**arguments, "x": x, "validation_data": validation_data}
-
-
-def _first(callback, callbacks):
-    """Put a callback before those that are passed to `fit`."""
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks.append(callback)
-        return callbacks
-    return [callback, *keras.tree.flatten(callbacks or [])]
 
 
 class FollowEpochs(keras.callbacks.Callback):

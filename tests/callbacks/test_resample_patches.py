@@ -112,6 +112,13 @@ def test_a_resumed_training_goes_on_with_its_draws(manifest):
     assert seen - first == batches_of_draws(manifest, [2, 3]) - first
 
 
+def test_a_second_training_goes_on_with_its_draws(manifest):
+    sequence = open_sequence(manifest)
+    sequence.epoch = 3  # as after a `fit` of three epochs
+    ResamplePatches(sequence).on_epoch_begin(0)
+    assert set(batches(sequence)) == batches_of_draws(manifest, [3])
+
+
 def test_impossible_arguments_are_refused(manifest):
     with pytest.raises(ValueError, match="Received: 0"):
         ResamplePatches(open_sequence(manifest), every=0)

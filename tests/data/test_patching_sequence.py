@@ -1,9 +1,12 @@
 import concurrent.futures
 import contextlib
+import copy
 import gc
 import os
 import pathlib
 import pickle
+import threading
+import time
 
 import keras
 import numpy as np
@@ -135,8 +138,12 @@ def test_no_seed_draws_one_that_keras_can_fix(manifest):
 
 
 def test_the_epoch_advances_once_for_each_one_that_was_begun(manifest):
-    sequence = PatchingSequence(manifest, seed=0)
+    sequence = PatchingSequence(manifest, 9, seed=0)
     first = ids(sequence).tolist()
+    sequence.on_epoch_end()
+    assert sequence.epoch == 0
+    sequence.on_epoch_begin()
+    sequence[0]  # as Keras does to build a model
     sequence.on_epoch_end()
     assert sequence.epoch == 0
     sequence.on_epoch_begin()
@@ -191,30 +198,127 @@ def test_a_function_augments_batches(manifest):
     assert labels[0, 0, 0] == 1
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-def test_fit_meets_each_patch_once_per_epoch(manifest, workers):
-    met = []
+def pass_of(sequence, indices=None):
+    """Batches as Keras takes them, slowly, in a pass that it does not end."""
+    sequence.on_epoch_begin()
+    for index in range(len(sequence)) if indices is None else indices:
+        yield sequence[index]
+        time.sleep(0.01)
+
+
+def test_batches_are_read_ahead_by_threads_but_not_too_many(manifest):
+    read = []
 
     def note(images, labels):
-        met.extend(images[:, 0, 0, 0].tolist())
-        return images.astype("float32"), labels[..., None]
+        read.append(threading.current_thread() is threading.main_thread())
+        return images, labels
 
     sequence = PatchingSequence(
-        manifest, batch_size=7, seed=0, workers=workers, augment=note
+        manifest, 1, augment=note, workers=2, max_queue_size=5
     )
-    model = keras.Sequential(
-        [keras.Input((4, 4, 3)), keras.layers.Conv2D(1, 1)]
-    )
-    model.compile("sgd", "mse")
-    model.evaluate(sequence, verbose=0)
-    del met[:]
-    before = sequence.epoch
-    model.fit(sequence, epochs=2, verbose=0)
-    assert sequence.epoch >= before + 2
-    # Some backends look at the first batches before the training.
-    assert sorted(met[-28:]) == list(range(1, 29))
-    assert sorted(met[-56:-28]) == list(range(1, 29))
-    assert met[-28:] != met[-56:-28]
+    sequence.on_epoch_end()
+    for taken, _ in enumerate(pass_of(sequence), 1):
+        assert taken <= len(read) <= taken + 5
+    assert sorted(read) == [False] * 27 + [True]
+    del read[:]
+    sequence.workers = 0
+    list(pass_of(sequence))
+    assert read == [True] * 28
+
+
+@pytest.mark.parametrize(
+    "indices",
+    [
+        [1, 3, 5, 7, 9],  # as one of two processes
+        [0, 1, 2, 0, 1, 2, 3],
+        [5, 2, 2, 2, 8, 9, 10, 3, 0, 1, 27],
+        range(27, -1, -1),
+    ],
+)
+def test_batches_may_be_asked_for_in_any_order(manifest, indices):
+    expected = list(PatchingSequence(manifest, batch_size=1, seed=3))
+    sequence = PatchingSequence(manifest, batch_size=1, seed=3)
+    for index, (images, labels) in zip(
+        indices, pass_of(sequence, indices), strict=True
+    ):
+        np.testing.assert_array_equal(images, expected[index][0])
+        np.testing.assert_array_equal(labels, expected[index][1])
+
+
+def test_what_is_changed_in_a_pass_holds_from_the_next_batch_on(manifest):
+    sequence = PatchingSequence(manifest, batch_size=1, seed=0)
+    batches = pass_of(sequence)
+    for _ in range(4):
+        next(batches)
+    sequence.epoch = 1
+    expected = PatchingSequence(manifest, batch_size=1, seed=0)
+    expected.epoch = 1
+    np.testing.assert_array_equal(next(batches)[0], expected[4][0])
+
+
+def test_a_batch_that_cannot_be_read_is_an_error_where_it_is_taken(manifest):
+    def fail(images, labels):
+        if 5 in images:
+            raise ZeroDivisionError
+        return images, labels
+
+    sequence = PatchingSequence(manifest, 1, shuffle=False, augment=fail)
+    batches = pass_of(sequence)
+    for _ in range(4):
+        next(batches)
+    for attempt in (lambda: next(batches), lambda: sequence[4]):
+        with pytest.raises(ZeroDivisionError):
+            attempt()
+    assert sequence[5][0][0, 0, 0, 0] == 6
+
+
+def test_threads_end_with_the_pass_or_with_the_sequence(manifest):
+    before = set(threading.enumerate())  # of sequences that are not freed yet
+
+    def new_threads():
+        return set(threading.enumerate()) - before
+
+    sequence = PatchingSequence(manifest, batch_size=1)
+    batches = pass_of(sequence)
+    next(batches)
+    assert new_threads()
+    sequence.on_epoch_end()
+    assert not new_threads()
+    batches = pass_of(sequence)
+    next(batches)
+    threads = new_threads()
+    assert threads
+    del batches, sequence
+    gc.collect()
+    for thread in threads:
+        thread.join(10)
+    assert not new_threads()
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_has_passes_of_its_own(manifest, copied):
+    sequence = PatchingSequence(manifest, batch_size=1, shuffle=False)
+    batches = pass_of(sequence)
+    for _ in range(3):
+        next(batches)
+    other = copied(sequence)
+    other.augment = lambda images, labels: (images + 100, labels)
+    for index, (images, _) in enumerate(pass_of(other)):
+        assert images[0, 0, 0, 0] == index + 101
+        if index < 20:
+            assert next(batches)[0][0, 0, 0, 0] == index + 4
+
+
+def test_keras_starts_no_workers(manifest):
+    sequence = PatchingSequence(manifest, workers=3)
+    sequence.workers = 8
+    assert sequence.workers == 1
+    with pytest.raises(ValueError, match="workers='many'"):
+        sequence.workers = "many"
+    with pytest.raises(ValueError, match="use_multiprocessing=True"):
+        PatchingSequence(manifest, use_multiprocessing=True)
+    with pytest.raises(ValueError, match="use_multiprocessing=True"):
+        sequence.use_multiprocessing = True
 
 
 def test_threads_read_the_same_patches(manifest, monkeypatch):
@@ -316,12 +420,6 @@ def test_a_bad_shard_fails_when_the_sequence_is_made(tmp_path):
 def test_there_is_no_batch_beyond_the_last(manifest):
     with pytest.raises(IndexError):
         PatchingSequence(manifest)[1]
-
-
-@pytest.mark.skipif(keras.backend.backend() != "jax", reason="a fault of jax")
-def test_processes_are_refused_with_jax(manifest):
-    with pytest.raises(ValueError, match="use_multiprocessing=True"):
-        PatchingSequence(manifest, use_multiprocessing=True)
 
 
 @pytest.mark.parametrize(

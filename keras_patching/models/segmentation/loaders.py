@@ -90,7 +90,8 @@ def load_dataset_from_directory_with_segmentation_masks(
         keep_empty: Fraction of the training patches without a wanted class
             that an epoch sees, others in the next.
         dtype: Dtype of the images in a batch; `None` keeps that of the files.
-        drop_remainder: Whether to leave out a last batch that is smaller.
+        drop_remainder: Whether to leave out a last batch that is smaller, in
+            training; validation sees every patch.
         verbose: Whether to print what is cut and found.
 
     Returns:

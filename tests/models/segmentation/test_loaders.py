@@ -103,6 +103,15 @@ def test_the_manifest_counts_pixels_of_each_class(folders):
     assert counted.tolist() == [(mask == i).sum() for i in range(3)]
 
 
+def test_only_training_drops_a_remainder(folders):
+    options = dict(validation_split=0.4, batch_size=3, drop_remainder=True)
+    training, validation = load_quietly(folders, subset="both", **options)
+    assert [len(masks) for _, masks in training] == [3] * 4
+    assert [len(masks) for _, masks in validation] == [3, 3, 2]
+    alone = load_quietly(folders, subset="validation", **options)
+    assert len(alone) == 3
+
+
 def test_a_split_is_made_over_images(folders):
     train, val = load_quietly(
         folders, validation_split=0.4, subset="both", augment=True
