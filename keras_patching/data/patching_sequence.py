@@ -266,6 +266,26 @@ class PatchingSequence(keras.utils.PyDataset):
             return images, labels[0]
         return images, dict(zip(PADDED_KINDS.values(), labels, strict=True))
 
+    def labels_of_boxes(self):
+        """Read boxes and labels of all patches of this epoch, no images.
+
+        Returns:
+            Dict of `boxes` and `labels`, as in a batch of all patches.
+
+        Raises:
+            ValueError: If the data set has no boxes.
+        """
+        if not set(PADDED_KINDS) <= set(self._readers):
+            raise ValueError(
+                f"{self.manifest}: a data set without boxes. Load one with "
+                "`load_yolo_dataset_from_directory`."
+            )
+        places = [each.tolist() for each in self._at(self.epoch)]
+        return {
+            name: self._readers[kind].read(*places)
+            for kind, name in PADDED_KINDS.items()
+        }
+
     def _at(self, epoch):
         """Give shard and row of each patch, in the order of an epoch."""
         # One assignment: other threads see the old order or the new one.

@@ -60,6 +60,9 @@ def assign(boxes, labels, anchors, grid_size, patch_size):
     shape overlaps the box most, among those that no other object in the cell
     has taken; who fits an anchor best comes first.
 
+    Memory grows with the objects and with the slots, a slot being an anchor of
+    a cell, not with both multiplied.
+
     Args:
         boxes: Tensor `(batch, n, 4)`, xyxy in pixels of the patch, padded
             with -1.
@@ -73,63 +76,142 @@ def assign(boxes, labels, anchors, grid_size, patch_size):
         height in cells, 1 where there is an object (else all is 0), and its
         label; and float32 `(batch,)`, how many objects found no anchor.
     """
+    targets, is_assigned = assign_each(
+        boxes, labels, anchors, grid_size, patch_size
+    )
+    is_object = ops.cast(labels >= 0, "float32")
+    return targets, ops.sum(is_object - is_assigned, axis=1)
+
+
+def assign_each(boxes, labels, anchors, grid_size, patch_size):
+    """As `assign`, but tell of each object whether it found an anchor.
+
+    Returns:
+        The targets, and float32 `(batch, n)`, 1 for objects that found one.
+    """
     rows, cols = grid_size
     num_anchors = len(anchors)
     slots = rows * cols * num_anchors
-    boxes = ops.cast(boxes, "float32")
-    cell = _cell_size(grid_size, patch_size)
-    size = (boxes[..., 2:] - boxes[..., :2]) / cell
-    centre = (boxes[..., 2:] + boxes[..., :2]) / (2 * cell)
+    boxes = in_cells(boxes, grid_size, patch_size)
+    centre, size = boxes[..., :2], boxes[..., 2:]
     column = ops.clip(ops.floor(centre[..., 0]), 0, cols - 1)
     row = ops.clip(ops.floor(centre[..., 1]), 0, rows - 1)
+    patch = ops.arange(ops.shape(boxes)[0], dtype="int32")[:, None]
+    # Slots are numbered over all patches.
     first_slot = ops.cast((row * cols + column) * num_anchors, "int32")
+    first_slot = first_slot + patch * slots
+    number = ops.shape(boxes)[0] * slots
     fits = _overlap_of_shapes(size, _in_cells(anchors, grid_size, patch_size))
 
     waiting = ops.cast(labels >= 0, "float32")
-    batch = ops.cast(ops.zeros_like(first_slot[:, :1]), "float32")
-    taken = batch + ops.zeros((1, slots), "float32")
-    chosen = ops.zeros((1, 1, slots), "float32")
-    choices = first_slot[..., None] + ops.arange(num_anchors, dtype="int32")
-    for _ in range(num_anchors):  # each round, one object wins what it wants
-        is_taken = _gather(taken, choices)
-        best = ops.argmax(fits - 2 * is_taken, axis=-1)[..., None]
-        best = ops.cast(best, "int32")
-        is_free = ops.take_along_axis(is_taken, best, axis=-1)[..., 0] < 0.5
-        fit = ops.take_along_axis(fits, best, axis=-1)[..., 0]
-        wants = ops.one_hot(first_slot + best[..., 0], slots, dtype="float32")
-        wants = wants * (waiting * ops.cast(is_free, "float32"))[..., None]
-        wins = wants * _is_first_best(wants, fit)
-        chosen = chosen + wins
-        taken = taken + ops.sum(wins, axis=1)
-        waiting = waiting * (1 - ops.sum(wins, axis=-1))
+    is_assigned = ops.zeros_like(waiting)
+    # Of no object: as many as slots, of a number that only the graph knows.
+    taken = _sum_per_slot(is_assigned, first_slot, number)
+    targets = _sum_per_slot(
+        ops.zeros_like(boxes[..., :1]) + ops.zeros((6,)), first_slot, number
+    )
     values = ops.concatenate(
         [
-            centre,
-            size,
+            boxes,
             ops.ones_like(size[..., :1]),
             ops.cast(labels, "float32")[..., None],
         ],
         axis=-1,
     )
-    targets = ops.matmul(ops.transpose(chosen, (0, 2, 1)), values)
+    choices = first_slot[..., None] + ops.arange(num_anchors, dtype="int32")
+    for _ in range(num_anchors):  # each round, one object wins what it wants
+        is_taken = ops.take(taken, choices, axis=0)
+        best = ops.argmax(fits - 2 * is_taken, axis=-1)[..., None]
+        best = ops.cast(best, "int32")
+        is_free = ops.take_along_axis(is_taken, best, axis=-1)[..., 0] < 0.5
+        fit = ops.take_along_axis(fits, best, axis=-1)[..., 0]
+        slot = first_slot + best[..., 0]
+        wants = waiting * ops.cast(is_free, "float32")
+        wins = _is_first_best(wants, fit, slot, number)
+        targets = targets + _sum_per_slot(
+            values * wins[..., None], slot, number
+        )
+        taken = taken + _sum_per_slot(wins, slot, number)
+        waiting = waiting - wins
+        is_assigned = is_assigned + wins
     targets = ops.reshape(targets, (-1, rows, cols, num_anchors, 6))
-    return targets, ops.sum(waiting, axis=1)
+    return targets, is_assigned
 
 
-def _is_first_best(wants, fit):
+def _is_first_best(wants, fit, slot, number):
     """Tell who fits best of those that want a slot, the first of equals."""
-    score = wants * (1 + fit)[..., None]
-    best = ops.max(score, axis=1, keepdims=True)
-    is_best = ops.cast(ops.logical_and(score >= best, best > 0), "float32")
-    is_first = ops.cumsum(is_best, axis=1) < 1.5
+    score = wants * (1 + fit)
+    is_best = score >= _highest_per_slot(score, slot, number)
+    is_best = wants * ops.cast(is_best, "float32")
+    count = slot.shape[1]
+    earliness = is_best * ops.arange(count, 0, -1, dtype="float32")
+    is_first = earliness >= _highest_per_slot(earliness, slot, number)
     return is_best * ops.cast(is_first, "float32")
 
 
-def _gather(taken, choices):
-    """Look up slots `(batch, n, anchors)` in `(batch, slots)`."""
-    flat = ops.reshape(choices, (-1, choices.shape[1] * choices.shape[2]))
-    found = ops.take_along_axis(taken, flat, axis=1)
-    return ops.reshape(found, (-1, *choices.shape[1:]))
+def _highest_per_slot(values, slot, number):
+    """Give for each object the highest of all that want its slot."""
+    highest = ops.segment_max(
+        ops.reshape(values, (-1,)), ops.reshape(slot, (-1,)), number
+    )
+    return ops.take(highest, slot, axis=0)
+
+
+def _sum_per_slot(values, slot, number):
+    values = ops.reshape(values, (-1, *values.shape[2:]))
+    return ops.segment_sum(values, ops.reshape(slot, (-1,)), number)
+
+
+def in_cells(boxes, grid_size, patch_size):
+    """Turn boxes xyxy in pixels into centres and sizes in cells.
+
+    Args:
+        boxes: Tensor `(..., 4)`, xyxy in pixels of the patch.
+        grid_size: `(rows, cols)`.
+        patch_size: `(height, width)` in pixels.
+
+    Returns:
+        float32 `(..., 4)`: centre x, centre y, width, height.
+    """
+    boxes = ops.cast(boxes, "float32")
+    cell = _cell_size(grid_size, patch_size)
+    return ops.concatenate(
+        [
+            (boxes[..., 2:] + boxes[..., :2]) / (2 * cell),
+            (boxes[..., 2:] - boxes[..., :2]) / cell,
+        ],
+        axis=-1,
+    )
+
+
+def highest_overlap(boxes, true_boxes, counts):
+    """Find the highest intersection over union of boxes with true ones.
+
+    Args:
+        boxes: Tensor `(batch, slots, 4)`: centre x, centre y, width, height.
+        true_boxes: Tensor `(batch, n, 4)`, likewise.
+        counts: float32 `(batch, n)`: 1 for those that count, else 0.
+
+    Returns:
+        float32 `(batch, slots)`, 0 where none counts.
+    """
+    boxes, true_boxes, counts = (
+        ops.convert_to_tensor(each) for each in (boxes, true_boxes, counts)
+    )
+    low, high = _corners(boxes[:, :, None])
+    true_low, true_high = _corners(true_boxes[:, None])
+    shared = ops.minimum(high, true_high) - ops.maximum(low, true_low)
+    shared = ops.prod(ops.maximum(shared, 0.0), axis=-1)
+    area, true_area = (ops.prod(b[..., 2:4], -1) for b in (boxes, true_boxes))
+    both = area[:, :, None] + true_area[:, None] - shared
+    # Padding may be without area, as may be what does not count.
+    overlap = shared / ops.maximum(both, 1e-9)
+    return ops.max(overlap * counts[:, None], axis=-1)
+
+
+def _corners(boxes):
+    half = boxes[..., 2:4] / 2
+    return boxes[..., :2] - half, boxes[..., :2] + half
 
 
 def _overlap_of_shapes(size, anchors):

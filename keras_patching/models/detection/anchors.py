@@ -9,7 +9,8 @@ def fit_anchors(sequence, k=5, seed=0):
     """Find the box shapes that fit the boxes of a data set best.
 
     k-means with 1 - intersection over union as the distance (Redmon and
-    Farhadi 2017, https://arxiv.org/abs/1612.08242, section 2).
+    Farhadi 2017, https://arxiv.org/abs/1612.08242, section 2). Only labels are
+    read, no images.
 
     Args:
         sequence: `PatchingSequence` of detection.
@@ -20,7 +21,8 @@ def fit_anchors(sequence, k=5, seed=0):
         Tuple of `k` pairs `(height, width)` in pixels, smallest area first.
 
     Raises:
-        ValueError: If there are fewer boxes than anchors.
+        ValueError: If there are fewer boxes than anchors, or the data set is
+            not one of boxes.
 
     Example:
     >>> anchors = fit_anchors(train, k=3)
@@ -47,12 +49,9 @@ def fit_anchors(sequence, k=5, seed=0):
 
 def _sizes(sequence):
     """Give `(height, width)` of all boxes of an epoch, float64 `(n, 2)`."""
-    sizes = []
-    for index in range(len(sequence)):
-        _, targets = sequence[index]
-        boxes = targets["boxes"][targets["labels"] >= 0].astype("float64")
-        sizes.append(boxes[:, [3, 2]] - boxes[:, [1, 0]])
-    return np.concatenate(sizes)
+    targets = sequence.labels_of_boxes()
+    boxes = targets["boxes"][targets["labels"] >= 0].astype("float64")
+    return boxes[:, [3, 2]] - boxes[:, [1, 0]]
 
 
 def _overlap(sizes, anchors):

@@ -27,7 +27,12 @@ from keras_patching.models.prediction_checks import (
 )
 from keras_patching.models.task_model import TaskModel, check_images
 from keras_patching.ops.boxes import suppress
-from keras_patching.ops.yolo import assign, decode_boxes
+from keras_patching.ops.yolo import (
+    assign_each,
+    decode_boxes,
+    highest_overlap,
+    in_cells,
+)
 
 _ANCHORS = ((157, 159), (133, 103), (89, 91), (65, 64), (101, 142))
 _MAX_BOXES_PER_PATCH = 100
@@ -143,19 +148,28 @@ class ObjectDetectionModel(TaskModel):
         if not isinstance(self.loss, YoloLoss):
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         raw = self._by_anchor(self.predictor.fold_grid(y_pred))
-        targets, _ = self._assign(y)
+        targets, is_assigned = self._assign(y)
         decoded = decode_boxes(raw, self.anchors, self.patch_size)
+        found = ops.reshape(
+            ops.stop_gradient(decoded[..., :4]),
+            (-1, math.prod(decoded.shape[1:4]), 4),
+        )
+        true_boxes = in_cells(y["boxes"], self.grid_size, self.patch_size)
+        nearest = highest_overlap(found, true_boxes, is_assigned)
+        nearest = ops.reshape(nearest, (-1, *decoded.shape[1:4], 1))
+        targets = ops.concatenate([targets, nearest], axis=-1)
         return keras.Model.compute_loss(
             self, x, targets, decoded, sample_weight, training
         )
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         if isinstance(self.loss, YoloLoss):
-            self._unassigned.update_state(self._assign(y)[1])
+            is_object = ops.cast(y["labels"] >= 0, "float32")
+            self._unassigned.update_state(is_object - self._assign(y)[1])
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def _assign(self, y):
-        return assign(
+        return assign_each(
             y["boxes"],
             y["labels"],
             self.anchors,

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_patching.ops.yolo import highest_overlap
+
 
 @keras.saving.register_keras_serializable(package="keras_patching")
 class YoloLoss(keras.losses.Loss):
@@ -27,7 +29,9 @@ class YoloLoss(keras.losses.Loss):
         **kwargs: Arguments of `keras.losses.Loss`.
 
     Call arguments:
-        y_true: `(batch, rows, cols, anchors, 6)`, as of `ops.yolo.assign`.
+        y_true: `(batch, rows, cols, anchors, 6)`, as of `ops.yolo.assign`. Or
+            with a seventh value, the highest overlap of each prediction with a
+            true box, which is else found among all predictions and all slots.
         y_pred: `(batch, rows, cols, anchors, 5 + classes)`, as of
             `ops.yolo.decode_boxes`.
 
@@ -58,15 +62,18 @@ class YoloLoss(keras.losses.Loss):
     def call(self, y_true, y_pred):
         channels = y_pred.shape[-1]
         slots = y_pred.shape[1] * y_pred.shape[2] * y_pred.shape[3]
-        y_true = ops.reshape(ops.cast(y_true, "float32"), (-1, slots, 6))
+        slots_per_row = slots // y_pred.shape[1]
+        y_true = ops.cast(y_true, "float32")
+        y_true = ops.reshape(y_true, (-1, slots, y_true.shape[-1]))
         y_pred = ops.cast(y_pred, "float32")
         y_pred = ops.reshape(y_pred, (-1, slots, channels))
         is_object = y_true[..., 4]
-        overlap = ops.stop_gradient(_overlaps(y_pred, y_true))
-        reached = is_object * ops.sum(
-            overlap * ops.eye(slots, dtype="float32"), axis=-1
-        )
-        nearest = ops.max(overlap * is_object[:, None], axis=-1)
+        boxes = ops.stop_gradient(y_pred[..., :4])
+        reached = is_object * _overlap(boxes, y_true)
+        if y_true.shape[-1] > 6:
+            nearest = y_true[..., 6]
+        else:
+            nearest = _nearest(boxes, y_true, slots_per_row)
         logit = y_pred[..., 4]
         punished = ops.cast(nearest <= self.ignore_threshold, "float32")
         is_empty = (1 - is_object) * punished
@@ -104,19 +111,30 @@ def _cross_entropy(target, logits):
 
 def _class_error(y_true, y_pred):
     logits = y_pred[..., 5:]
-    label = ops.cast(y_true[..., 5], "int32")
+    # Of a number of classes, also where a backend probes with ones.
+    label = ops.clip(y_true[..., 5], 0, logits.shape[-1] - 1)
+    label = ops.cast(label, "int32")
     is_label = ops.one_hot(label, logits.shape[-1], dtype="float32")
     return -ops.sum(is_label * ops.log_softmax(logits, axis=-1), axis=-1)
 
 
-def _overlaps(y_pred, y_true):
-    """Intersection over union of all predictions with all true boxes."""
-    low = ops.maximum(_low(y_pred)[:, :, None], _low(y_true)[:, None])
-    high = ops.minimum(_high(y_pred)[:, :, None], _high(y_true)[:, None])
+def _nearest(boxes, y_true, step):
+    """Give the highest overlap with all slots, so many of them at a time."""
+    nearest = 0.0
+    for start in range(0, boxes.shape[1], step):
+        true = y_true[:, start : start + step]
+        overlap = highest_overlap(boxes, true[..., :4], true[..., 4])
+        nearest = ops.maximum(nearest, overlap)
+    return nearest
+
+
+def _overlap(boxes, true_boxes):
+    """Intersection over union of each box with the one of the same slot."""
+    low = ops.maximum(_low(boxes), _low(true_boxes))
+    high = ops.minimum(_high(boxes), _high(true_boxes))
     shared = ops.prod(ops.maximum(high - low, 0.0), axis=-1)
-    areas = [ops.prod(boxes[..., 2:4], axis=-1) for boxes in (y_pred, y_true)]
-    both = areas[0][:, :, None] + areas[1][:, None]
-    return shared / (both - shared)
+    area, true_area = (ops.prod(b[..., 2:4], -1) for b in (boxes, true_boxes))
+    return shared / (area + true_area - shared)
 
 
 def _low(boxes):

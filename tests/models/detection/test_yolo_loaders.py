@@ -194,6 +194,16 @@ def test_anchors_fit_the_boxes(folder):
         kp.fit_anchors(sequence, k=10**6)
 
 
+def test_anchors_are_fitted_without_reading_an_image(folder):
+    sequence = load(folder, batch_size=3)
+    expected = kp.fit_anchors(sequence, k=2)
+    shards = [*(folder / "images_patches/shards").glob("*.images.npy")]
+    assert shards
+    for shard in shards:
+        shard.unlink()
+    assert kp.fit_anchors(sequence, k=2) == expected
+
+
 @pytest.mark.parametrize(
     "options", [{"store": "zip"}, {"augment": len}, {"seed": -1}]
 )
