@@ -5,6 +5,7 @@ import pytest
 from keras import ops
 
 from keras_patching.models.detection.yolo_loss import YoloLoss
+from keras_patching.ops.compiling import compiled_on_jax
 from keras_patching.ops.yolo import (
     assign_each,
     decode_boxes,
@@ -13,6 +14,10 @@ from keras_patching.ops.yolo import (
 )
 
 PATCH, GRID, ANCHORS = (48, 64), (3, 4), ((10, 20), (30, 12), (25, 25))
+
+SHAPES = "anchors", "grid_size", "patch_size"
+assign_each = compiled_on_jax(*SHAPES)(assign_each)
+decode_boxes = compiled_on_jax("anchors", "patch_size")(decode_boxes)
 
 
 def reference_iou(a, b):
@@ -73,7 +78,7 @@ def test_the_loss_is_that_of_comparing_every_pair(seed, padded):
     expected = [
         reference_loss(*one) for one in zip(targets, decoded, strict=True)
     ]
-    loss = YoloLoss(reduction=None)
+    loss = compiled_on_jax()(YoloLoss(reduction=None).call)
     found = ops.convert_to_numpy(loss(targets, decoded))
     np.testing.assert_allclose(found, expected, rtol=1e-4)
     nearest = highest_overlap(
