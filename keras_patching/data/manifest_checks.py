@@ -69,7 +69,7 @@ def check_manifest(manifest):
             f"{source.name} is not among the files",
         )
         size = manifest.files[source.name].header[:2]
-        _check_source(source, size, patch_size)
+        _check_source(source, size, patch_size, manifest.parameters)
 
 
 def is_plain_name(name):
@@ -98,7 +98,7 @@ def _check_file(path, file):
     )
 
 
-def _check_source(source, image_size, patch_size):
+def _check_source(source, image_size, patch_size, parameters):
     count = len(source.origins)
     origins = np.asarray(source.origins or np.empty((0, 2), int))
     inside = (
@@ -126,6 +126,8 @@ def _check_source(source, image_size, patch_size):
     for kind, shard in source.shards.items():
         _check_shard(kind, shard, count, patch_size, source.name)
     if "windows" in source.shards:
+        # What lies beyond the image is black.
+        _expect("value_range" in parameters, "it has no value range")
         _expect(
             source.shards["windows"].shape[1:3] == tuple(image_size),
             f"the window of {source.name} is not of the size of its image",

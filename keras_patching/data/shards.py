@@ -26,6 +26,8 @@ TEMPORARY_SUFFIX = ".tmp"
 _TRAILER = b"kp-shard"
 _TRAILER_BYTES = len(_TRAILER) + hashlib.sha256().digest_size
 _BUFFER_BYTES = 2**20
+# `clean` may be told to remove temporary files however young they are.
+_ATTEMPTS = 3
 # A link could show what lies outside of the cache; a pipe would block.
 _FLAGS = (
     os.O_RDONLY
@@ -140,6 +142,21 @@ def write_atomically(path, chunks):
         CacheWriteError: If the disk is full or the folder not writable. The
             file is then what it was before.
     """
+    try:
+        for _ in range(_ATTEMPTS - 1):
+            with contextlib.suppress(FileNotFoundError):
+                return _write(path, chunks)
+        return _write(path, chunks)
+    except OSError as error:
+        raise CacheWriteError(
+            f"{path.parent}: cannot write {path.name} ({error.strerror}). "
+            "What was cached before is still valid, and the next run goes on "
+            "from what this one finished. Free some space or make the folder "
+            "writable, or pass `cache_dir` to keep the cache elsewhere."
+        ) from error
+
+
+def _write(path, chunks):
     name = f".{os.getpid()}-{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
     temporary = path.with_name(name)
     try:
@@ -151,13 +168,6 @@ def write_atomically(path, chunks):
             os.fsync(stream.fileno())
         status = temporary.stat()
         os.replace(temporary, path)
-    except OSError as error:
-        raise CacheWriteError(
-            f"{path.parent}: cannot write {path.name} ({error.strerror}). "
-            "What was cached before is still valid, and the next run goes on "
-            "from what this one finished. Free some space or make the folder "
-            "writable, or pass `cache_dir` to keep the cache elsewhere."
-        ) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()

@@ -143,6 +143,7 @@ CRAFTED = {
     "facts lost": lambda f: shard(f, "boxes")["facts"]["objects"].pop(),
     "patch size": lambda f: f.update(patch_size=[0, 16]),
     "patch sizes": lambda f: f.update(patch_size=[16, 16, 16]),
+    "no value range": lambda f: f["parameters"].pop("value_range"),
     "value range": lambda f: f["parameters"].update(value_range=["a", 1]),
     "header": lambda f: f["files"]["a.png"].update(header=[20, 2600, 3]),
     "sizes": lambda f: f["files"]["a.png"]["header"].__setitem__(0, 40),
