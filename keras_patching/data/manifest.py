@@ -347,12 +347,20 @@ def find_manifest(path):
     if len(found) > 1:
         found = [each for each in found if not is_left_over(each)] or found[:1]
     if len(found) > 1:
-        names = ", ".join(each.name for each in found)
+        names = ", ".join(map(_tell_labels, found))
         raise ValueError(
             f"{path}: holds {len(found)} manifests: {names}. Pass the path of "
             "the one that you want."
         )
     return found[0]
+
+
+def _tell_labels(path):
+    """Name a manifest, and what its labels came from."""
+    with contextlib.suppress(ManifestError):
+        if labels := read_manifest(path).label_path:
+            return f"{path.name} (labels of {labels})"
+    return path.name
 
 
 def is_left_over(path):

@@ -86,6 +86,9 @@ def test_labels_of_two_files_are_two_caches(folder):
     for sequence, count in zip(sequences, (7, 1, 2), strict=True):
         for each in (sequence, kp.PatchingSequence(sequence.manifest)):
             np.testing.assert_allclose(all_of(each)[1].sum(), count, rtol=1e-5)
+    with pytest.raises(ValueError, match="holds 3 manifests") as error:
+        kp.PatchingSequence(sequences[0].directory)
+    assert "(labels of deeper/points.csv)" in str(error.value)
     # Labels that change in their file take the place of what they were.
     (folder / "points.csv").write_text(text.replace("39", "38"))
     assert load_csv(folder).manifest == sequences[0].manifest
