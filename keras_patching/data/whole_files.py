@@ -3,9 +3,12 @@
 import contextlib
 import os
 import pathlib
+import re
 import secrets
 
 from keras_patching.data.image_io import write_image
+
+_TEMPORARY = re.compile(r"\.([0-9]+)-[0-9a-f]{16}\.tmp(\.|$)")
 
 
 class OutputError(ValueError):
@@ -52,6 +55,31 @@ def flush(path):
     """Wait until a file is on the disk, so that it survives a power failure."""
     with open(path, "r+b") as stream:
         os.fsync(stream.fileno())
+
+
+def remove_unfinished(directory):
+    """Remove what processes that were killed have left of `whole_file`.
+
+    Args:
+        directory: `pathlib.Path` of a folder, which need not exist.
+    """
+    for path in directory.glob(".*"):
+        found = _TEMPORARY.match(path.name)
+        if found and not _is_running(int(found[1])):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _is_running(process_id):
+    if os.name != "posix":
+        return True  # Not known.
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True  # Of another user.
+    return True
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ from keras_patching.data.image_io import list_images
 from keras_patching.data.printing import Progress, printable, say
 from keras_patching.data.whole_files import (
     OutputError,
+    remove_unfinished,
     whole_file,
     write_whole_image,
     writing_errors,
@@ -218,6 +219,8 @@ def predict_files(
         tables.write()
     if not faults:
         journal.remove()
+    for folder in "", *report.OUTPUTS:
+        remove_unfinished(directory / folder)
     return FilePredictions(*tables.content(), faults, num_before)
 
 

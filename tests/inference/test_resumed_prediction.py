@@ -232,10 +232,13 @@ def test_rows_are_kept_as_they_come_and_a_kill_costs_nothing(
     assert images_of(out) == ["a.png", "b.png"]
     pipe.unlink()
     write_noise(pipe, 5)
+    half = out / "masks" / f".{process.pid}-{'0' * 16}.tmp.png"
+    half.write_bytes(b"what a kill may leave")
     done = predict(model, images, out)
     assert done.num_before == 2
     assert images_of(out) == ["a.png", "b.png", "pipe.png", "d.png"]
     assert all(is_right(out, image) for image in images)
+    assert [path for path in out.rglob(".*")] == []
 
 
 # Names of files that are not UTF-8
