@@ -8,6 +8,8 @@ from importlib.util import find_spec
 import keras
 import pytest
 
+from keras_patching._backend import choose_backend
+
 BACKEND = keras.backend.backend()
 
 
@@ -49,10 +51,16 @@ def test_a_configured_backend_that_is_not_installed_is_replaced(tmp_path):
     assert done.stdout.split()[-1] == "jax"
 
 
-def test_a_configuration_that_names_none_is_replaced(tmp_path):
-    (tmp_path / "keras.json").write_text('{"backend": null}')
-    done = run(PRINT_BACKEND, tmp_path, KERAS_HOME=str(tmp_path))
-    assert done.stdout.split()[-1] == "jax"
+@pytest.mark.parametrize("backend", ["null", "5", '"os"', '"a.b"'])
+def test_a_configuration_that_names_none_is_replaced(
+    backend, tmp_path, monkeypatch
+):
+    (tmp_path / "keras.json").write_text(f'{{"backend": {backend}}}')
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("KERAS_BACKEND", "")
+    monkeypatch.delitem(sys.modules, "keras")
+    choose_backend(verbose=False)
+    assert os.environ["KERAS_BACKEND"] == "jax"
 
 
 def test_a_configured_backend_that_works_stays(tmp_path):
@@ -88,10 +96,7 @@ def test_a_backend_that_is_set_and_missing_is_told_in_a_sentence(
     done = run(PRINT_BACKEND, tmp_path, check=False, KERAS_BACKEND=backend)
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"ImportError: KERAS_BACKEND is {backend!r}, which")
-    # What the sentence says helps.
-    advice = "export KERAS_BACKEND=jax"
-    assert advice in last
-    assert run(PRINT_BACKEND, tmp_path, KERAS_BACKEND="jax").stdout == "jax\n"
+    assert "export KERAS_BACKEND=jax" in last
 
 
 def run_command(*arguments, home, backend):
