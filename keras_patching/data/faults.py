@@ -5,6 +5,32 @@ import contextlib
 MAX_LISTED = 20
 
 
+class ImageFileError(ValueError):
+    """An image file that cannot be read exactly; the message names it."""
+
+
+class Fault(str):
+    """A line whose kind may have a `remedy` for all faults of a data set."""
+
+    remedy = None
+
+
+def fault_of(error):
+    """Give the line, or `Fault`, that stands for an error of a file.
+
+    Args:
+        error: A `ValueError` or `OSError`.
+
+    Returns:
+        A string that names the file.
+    """
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return _unreadable(error.filename, error)
+    if error.args and isinstance(error.args[0], str):
+        return error.args[0]
+    return str(error)
+
+
 def raise_faults(faults, summary, remedy):
     """Raise one error that lists all faults, if there are any.
 
@@ -21,7 +47,13 @@ def raise_faults(faults, summary, remedy):
     lines = [f"  {fault}" for fault in faults[:MAX_LISTED]]
     if len(faults) > MAX_LISTED:
         lines.append(f"  ... and {len(faults) - MAX_LISTED} more.")
-    raise ValueError("\n".join([f"{summary}:", *lines, remedy]))
+    kinds = dict.fromkeys(type(each) for each in faults)
+    remedies = [
+        kind.remedy([each for each in faults if type(each) is kind])
+        for kind in kinds
+        if getattr(kind, "remedy", None)
+    ]
+    raise ValueError("\n".join([f"{summary}:", *lines, *remedies, remedy]))
 
 
 @contextlib.contextmanager
@@ -40,7 +72,9 @@ def readable(path):
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise ValueError(
-            f"{path}: cannot be read ({error.strerror or error}). Make it "
-            "readable, or remove it."
-        ) from error
+        raise ValueError(_unreadable(path, error)) from error
+
+
+def _unreadable(path, error):
+    reason = error.strerror or error
+    return f"{path}: cannot be read ({reason}). Make it readable, or remove it."

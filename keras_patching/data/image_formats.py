@@ -23,6 +23,8 @@ from PIL import (
 )
 
 from keras_patching.data import jpeg_format, png_format
+from keras_patching.data.decoding_memory import room_for
+from keras_patching.data.faults import ImageFileError
 from keras_patching.data.npy_files import read_npy_header
 
 # A pixel of more than four bytes counts as several.
@@ -49,6 +51,7 @@ _MAGIC = {
     b"MM\0+": "TIFF",
     b"\x93NUMPY": "npy",
 }
+_POINTER = b"version https://git-lfs"
 _SEEN_MODES = {"1": "L", "P": "RGB", "PA": "RGBA", "La": "LA", "RGBa": "RGBA"}
 _SEEN_MODES |= dict.fromkeys(("RGBX", "CMYK", "YCbCr"), "RGB")
 _CHANNELS_AND_DTYPE = {
@@ -89,10 +92,6 @@ class ImageHeader:
     rotated: bool = False
 
 
-class ImageFileError(ValueError):
-    """An image file that cannot be read exactly; the message names it."""
-
-
 @contextlib.contextmanager
 def naming(path):
     """Turn whatever a decoder raises into an error that names the file."""
@@ -119,6 +118,11 @@ def format_of(stream, path):
     if not head:
         raise ImageFileError(
             f"{path}: is empty (0 bytes). Replace or remove it."
+        )
+    if stream.read(len(_POINTER)) == _POINTER:
+        raise ImageFileError(
+            f"{path}: a pointer of Git LFS to an image that is not here. Fetch "
+            "it with `git lfs pull`."
         )
     raise ImageFileError(
         f"{path}: not an image that can be read. Found a file that starts "
@@ -208,10 +212,11 @@ def pillow_header(stream, kind, path):
 def pillow_pixels(stream, kind, path, raw):
     """Decode to `(h, w, c)`, and whether the last channel is alpha."""
     image = _open_pillow(stream, kind, path)
-    dtype = _header_of(image, path).dtype
+    header = _header_of(image, path)
+    dtype = header.dtype
     # Read before the load, which moves a PNG's metadata.
     orientation = _orientation(image)
-    with naming(path), _no_half_images:
+    with naming(path), room_for(header, path), _no_half_images:
         image = _load(image, stream.getvalue(), kind)
         stored = image.mode
         if not raw:

@@ -1,6 +1,8 @@
 """Pairs of an image and a label image: masks, ready heatmaps."""
 
-from keras_patching.data.faults import raise_faults
+import unicodedata
+
+from keras_patching.data.faults import fault_of, raise_faults
 from keras_patching.data.image_io import list_images
 
 _LOSSY_SUFFIXES = (".jpg", ".jpeg")
@@ -21,7 +23,8 @@ def pair_by_stem(dirname, label_dirname, noun):
         FileNotFoundError: If a folder is missing.
         ValueError: If an image or a label lacks the other; lists them.
     """
-    images, labels = list_images(dirname), list_images(label_dirname)
+    images = _by_composed_stem(dirname)
+    labels = _by_composed_stem(label_dirname)
     faults = [
         f"{images[stem]}: has no {noun} in {label_dirname}."
         for stem in images.keys() - labels.keys()
@@ -35,6 +38,14 @@ def pair_by_stem(dirname, label_dirname, noun):
         "Add what is missing, or remove or rename the others.",
     )
     return [(path, labels[stem]) for stem, path in images.items()]
+
+
+def _by_composed_stem(dirname):
+    """Key files so that both spellings of a name in Unicode are one."""
+    return {
+        unicodedata.normalize("NFC", stem): path
+        for stem, path in list_images(dirname).items()
+    }
 
 
 def pair_faults(pairs, headers, cache, noun):
@@ -55,7 +66,7 @@ def pair_faults(pairs, headers, cache, noun):
             _check_lossless(label, noun)
             found = cache.header(label)
         except (ValueError, OSError) as error:
-            faults.append(str(error))
+            faults.append(fault_of(error))
             continue
         if image in headers:
             faults += _size_faults(image, headers[image], label, found)

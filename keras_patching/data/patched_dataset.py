@@ -4,7 +4,7 @@ import dataclasses
 import warnings
 from typing import Protocol
 
-from keras_patching.data.faults import raise_faults
+from keras_patching.data.faults import fault_of, raise_faults
 from keras_patching.data.image_io import read_header
 from keras_patching.data.label_summaries import (
     tell_left_out,
@@ -19,6 +19,7 @@ from keras_patching.data.patch_cache import PatchCache
 from keras_patching.data.printing import say
 from keras_patching.data.shard_builder import Source
 from keras_patching.data.tiling import check_same_kind, plan_image_shard
+from keras_patching.data.value_range import check_brightness
 from keras_patching.geometry import PatchGrid, as_pair
 
 
@@ -165,6 +166,7 @@ def load_patched_dataset(
         cache_dir=cache_dir,
     )
     headers = _check(images, labels, pixels.channels, cache)
+    check_brightness(headers, pixels.value_range, pixels.channels)
     sources = [
         labels.source(image, header, pixels)
         for image, header in headers.items()
@@ -198,7 +200,7 @@ def read_headers(images, read=read_header):
         try:
             headers[image] = read(image)
         except (ValueError, OSError) as error:
-            faults.append(str(error))
+            faults.append(fault_of(error))
     return headers, faults
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_patching.data.faults import readable
+from keras_patching.data.faults import fault_of, readable
 from keras_patching.data.image_io import (
     READER_VERSION,
     ImageHeader,
@@ -142,7 +142,7 @@ def build_shards(job):
         except CacheWriteError:
             raise
         except (ValueError, OSError) as error:
-            outcome.faults.append(str(error))
+            outcome.faults.append(fault_of(error))
         except MemoryError:
             outcome.faults.append(
                 f"{plan.path or job.source.name}: needs more memory than there "

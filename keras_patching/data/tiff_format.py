@@ -14,6 +14,8 @@ import tifffile
 from PIL import Image
 
 from keras_patching.data import image_formats
+from keras_patching.data.decoding_memory import room_for
+from keras_patching.data.faults import ImageFileError
 from keras_patching.data.tiff_directory import read_directories
 from keras_patching.data.tiff_segments import (
     COMPRESSIONS,
@@ -67,7 +69,8 @@ def tiff_pixels(stream, path, raw):
         if raw:
             _refuse_uncertain_mask(page, path)
         alpha = bool(page.extrasamples) and page.extrasamples[-1] in _ALPHA
-        array = _stored(stream.getvalue(), found, path)
+        with room_for(header, path):
+            array = _stored(stream.getvalue(), found, path)
         array = _as_seen(_channels_last(array, found.axes), page, raw)
         array = array.astype(header.dtype, copy=False)
         return image_formats.upright(array, _orientation(page)), alpha
@@ -139,7 +142,7 @@ def _find_series(tiff, found, layouts, path):
 
 
 def _several(pages, axes, shape, path):
-    return image_formats.ImageFileError(
+    return ImageFileError(
         f"{path}: a TIFF of {pages} pages (axes {axes} with shape {shape}), "
         "expected one image. Save each image as a file of its own, and "
         "channels interleaved: with tifffile, photometric='minisblack' and "
@@ -151,7 +154,7 @@ def _refuse_lost_tags(page, directory, path):
     """Raise where tifffile goes on with a default, such as 1 bit a pixel."""
     lost = (directory.tags & _LAYOUT_TAGS) - set(page.tags.keys())
     if lost:
-        raise image_formats.ImageFileError(
+        raise ImageFileError(
             f"{path}: truncated or damaged, the tags {sorted(lost)} cannot be "
             "read. Replace or remove it."
         )
@@ -161,7 +164,7 @@ def _check_page(page, path):
     """Refuse what is not read, by the names of its tags."""
     fault = _fault(page)
     if fault:
-        raise image_formats.ImageFileError(
+        raise ImageFileError(
             f"{path}: {fault}, which cannot be read exactly. Save it as TIFF "
             "of grey or RGB with deflate or without compression (with GDAL: "
             "gdal_translate -co COMPRESS=DEFLATE)."
@@ -238,13 +241,13 @@ def _orientation(page):
 
 def _refuse_uncertain_mask(page, path):
     if COMPRESSIONS[int(page.compression)].lossy:
-        raise image_formats.ImageFileError(
+        raise ImageFileError(
             f"{path}: a mask with the lossy compression "
             f"{_name(page.compression)}, whose class ids are not exact. Save "
             "the original mask with deflate or as PNG."
         )
     if page.photometric == _WHITE_IS_ZERO:
-        raise image_formats.ImageFileError(
+        raise ImageFileError(
             f"{path}: a mask in which 0 is shown white, so that it is open "
             "which value is the background. Save it with black as zero (in "
             "ImageJ: Image > Lookup Tables > Grays)."
@@ -259,7 +262,7 @@ def _stored(data, found, path):
         planes = [read_segments(data, found.page, page) for page in found.pages]
     except (ImportError, NotImplementedError) as error:
         name = COMPRESSIONS[int(found.page.compression)].name
-        raise image_formats.ImageFileError(
+        raise ImageFileError(
             f"{path}: {found.page.bitspersample} bits with the compression "
             f"{name} are read with {INSTALL}. Install it, or save the image "
             "with deflate or without compression."

@@ -4,8 +4,8 @@ import functools
 
 import numpy as np
 
-from keras_patching.data.image_io import decode_image
 from keras_patching.data.shard_builder import ShardPlan
+from keras_patching.data.value_range import decode_in_range
 
 
 def cut_patches(image, origins, patch_size, pad_value):
@@ -71,35 +71,8 @@ def plan_image_shard(path, header, grid, channels, value_range):
 
 
 def _cut_image(data, path, grid, channels, value_range):
-    image = decode_image(data, path, channels)
-    check_value_range(image, path, value_range)
+    image = decode_in_range(data, path, channels, value_range)
     return cut_patches(image, grid.origins, grid.patch_size, value_range[0])
-
-
-def check_value_range(image, path, value_range):
-    """Refuse an image with values outside `value_range`.
-
-    Raises:
-        ValueError: Says the range that would be right.
-    """
-    black, white = value_range
-    lowest, highest = image.min(), image.max()
-    fits = black <= lowest and highest <= white  # false for NaN
-    if fits and np.array(black).astype(image.dtype) == black:
-        return
-    if not (np.isfinite(lowest) and np.isfinite(highest)):
-        raise ValueError(
-            f"{path}: has pixels that are not finite numbers. Replace them."
-        )
-    right = (
-        (0, np.iinfo(image.dtype).max)
-        if image.dtype.kind == "u"
-        else (lowest.item(), highest.item())
-    )
-    raise ValueError(
-        f"{path}: {image.dtype} values from {lowest} to {highest} do not fit "
-        f"the range from {black:g} to {white:g}. Pass value_range={right}."
-    )
 
 
 def check_same_kind(headers, channels):

@@ -274,7 +274,10 @@ def find_images(paths):
         paths = [paths]
     by_stem = {}
     for path in map(pathlib.Path, paths):
-        files = list_images(path).values() if path.is_dir() else [path]
+        files = [path]
+        if path.is_dir():
+            # A link that leads nowhere is a fault of its own image.
+            files = list_images(path, broken="list").values()
         for file in files:
             same = by_stem.setdefault(file.stem, {})
             same.setdefault(os.path.abspath(file), file)

@@ -2,9 +2,10 @@
 
 import os
 
+import keras
 import numpy as np
 
-from keras_patching.data.image_io import read_image
+from keras_patching.data.value_range import check_array, read_in_range
 from keras_patching.data.whole_images import describe_target, pair_whole_images
 from keras_patching.models.patched_model import PatchedModel
 
@@ -63,9 +64,7 @@ class TaskModel(PatchedModel):
     def read_image(self, image):
         """Return an image as an array, read where it is the path of a file."""
         if isinstance(image, (str, os.PathLike)):
-            array = read_image(image, self.image_channels)
-            _check_range(array, image, self.value_range)
-            return array
+            return read_in_range(image, self.image_channels, self.value_range)
         return np.asarray(image)
 
     # What is true of an image, for messages; and whether files may hold it.
@@ -105,6 +104,12 @@ class TaskModel(PatchedModel):
         """
         return target
 
+    def _check_input(self, x):
+        super()._check_input(x)
+        if hasattr(x, "shape"):
+            images = keras.ops.convert_to_numpy(x)
+            check_array(images, self.value_range, f"'{self.name}'")
+
     def loader_arguments(self):
         """Return the arguments that loaders take from their model.
 
@@ -141,15 +146,4 @@ def check_images(patch_model, channels, value_range):
         raise ValueError(
             "The default patch model needs a number of `channels`: pass it, "
             "or a `patch_model` of your own. Received: channels=None"
-        )
-
-
-def _check_range(image, path, value_range):
-    black, white = value_range
-    lowest, highest = image.min(), image.max()
-    if not (black <= lowest and highest <= white):  # also for NaN
-        raise ValueError(
-            f"{path}: {image.dtype} values from {lowest} to {highest}, and the "
-            f"model takes values from {black:g} to {white:g}. Convert the "
-            "image to that range, as those that it was trained on."
         )

@@ -6,7 +6,6 @@ import math
 import numpy as np
 
 from keras_patching.data.box_labels import check_boxes_inside
-from keras_patching.data.image_io import decode_image
 from keras_patching.data.label_summaries import (
     doubt_corner,
     doubt_counts,
@@ -21,7 +20,7 @@ from keras_patching.data.planned_patches import (
 )
 from keras_patching.data.shard_builder import ShardPlan, Source
 from keras_patching.data.shards import npy_bytes
-from keras_patching.data.tiling import check_value_range
+from keras_patching.data.value_range import decode_in_range
 from keras_patching.data.yolo_patch_sampler import describe_coverage
 
 STORES = ("patches", "windows")
@@ -206,9 +205,7 @@ def _objects_plan(boxes, labels):
 
 
 def _decode(data, path, pixels):
-    image = decode_image(data, path, pixels.channels)
-    check_value_range(image, path, pixels.value_range)
-    return image
+    return decode_in_range(data, path, pixels.channels, pixels.value_range)
 
 
 def _decode_one(data, path, pixels):
