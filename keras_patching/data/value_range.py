@@ -117,9 +117,12 @@ def read_in_range(path, channels, value_range):
         (fault,) = error.args
         if not isinstance(fault, RangeFault):
             raise
+        black, white = value_range
+        wanted = _told(fitting_range(fault.lowest, fault.highest))
         raise ValueError(
-            f"{fault} Convert the image to that range, as those that the model "
-            f"was trained on. {RangeFault.remedy([fault])}"
+            f"{fault} The model takes values from {black:g} to {white:g}: "
+            "convert the image to that range, as those that it was trained "
+            f"on, or make a model with {wanted}."
         ) from None
     return image
 
