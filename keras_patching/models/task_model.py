@@ -107,8 +107,9 @@ class TaskModel(PatchedModel):
     def _check_input(self, x):
         super()._check_input(x)
         if hasattr(x, "shape"):
-            images = keras.ops.convert_to_numpy(x)
-            check_array(images, self.value_range, f"'{self.name}'")
+            if not isinstance(x, np.ndarray):
+                x = keras.ops.convert_to_numpy(x)
+            check_array(x, self.value_range, f"'{self.name}'")
 
     def loader_arguments(self):
         """Return the arguments that loaders take from their model.
