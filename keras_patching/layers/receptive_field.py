@@ -5,11 +5,10 @@ import functools
 import math
 
 import keras
-import numpy as np
 
 from keras_patching.geometry import round_up
 from keras_patching.layers.receptive_field_rules import (
-    check_constant,
+    check_constants,
     describe,
     find_rule,
     missing_rule,
@@ -244,19 +243,12 @@ def _functional_call():
 
 def _check_call(node, fields):
     """Refuse what the arguments of a call change."""
-    if node.arguments.kwargs.get("training"):
+    arguments = node.arguments
+    if arguments.kwargs.get("training"):
         raise unbounded(node.operation, "is called with training=True")
-    for value in (*node.arguments.args, *node.arguments.kwargs.values()):
-        leaves = keras.tree.flatten(value)
-        if any(isinstance(leaf, keras.KerasTensor) for leaf in leaves):
-            # Of a list of tensors to merge, one may be a constant.
-            arrays = [leaf for leaf in leaves if isinstance(leaf, np.ndarray)]
-        elif isinstance(node.operation, keras.layers.Layer):
-            arrays = []
-        else:
-            arrays = [value]
-        for array in arrays:
-            check_constant(node.operation, fields[0], array)
+    check_constants(
+        node.operation, fields[0], (*arguments.args, arguments.kwargs)
+    )
 
 
 def _check_outputs(patch_model, fields):

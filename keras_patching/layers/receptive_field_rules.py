@@ -2,10 +2,12 @@
 
 A rule is a function `rule(layer, fields) -> field`: it takes the layer and the
 `SpatialField` of each of its inputs, and returns that of its output. A layer
-without a rule is an error; nothing is guessed.
+without a rule is an error; nothing is guessed. What a layer combines its inputs
+with, and is no input itself, is a constant, and must be the same everywhere.
 """
 
 import functools
+import numbers
 
 import keras
 import numpy as np
@@ -33,6 +35,23 @@ _UNBOUNDED = {
     keras.layers.Resizing: "resizes to a fixed size",
 }
 
+# What a subclass may override without computing anything else.
+_HARMLESS_OVERRIDES = {
+    *("__init__", "get_config", "from_config", "compute_mask"),
+    *("compute_output_shape", "compute_output_spec"),
+    # What Python and Keras write into every class.
+    *("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__"),
+    *("__annotations__", "__firstlineno__", "__static_attributes__"),
+    *("__parameters__", "__orig_bases__", "__abstractmethods__", "_abc_impl"),
+    *("_api_export_path", "_api_export_symbol_id"),
+}
+
+# Arguments of layers and operations that are combined with each pixel.
+_NUMBERS = (
+    *("alpha", "initial", "max_value", "negative_slope", "threshold"),
+    *("x_max", "x_min"),
+)
+
 # Activations that look along the last axis.
 _ALONG_CHANNELS = ("glu", "log_softmax", "softmax", "sparsemax")
 
@@ -49,7 +68,8 @@ _INTERPOLATION_RADIUS = {
 def register_rule(*layer_classes):
     """Decorator: register a function as the rule of some classes of layers.
 
-    The rule also serves subclasses that do not override `call`.
+    The rule also serves subclasses that override nothing that computes
+    (`__init__`, `get_config` and the shape of the output are no matter).
 
     Args:
         *layer_classes: Classes of layers, models or `keras.Operation`s.
@@ -96,10 +116,14 @@ def find_rule(layer):
 
 def _computes_like(layer_class, base):
     """Whether a subclass overrides nothing that a rule is derived from."""
-    return all(
-        getattr(layer_class, method, None) is getattr(base, method, None)
-        for method in ("call", "convolution_op")
-    )
+    mro = layer_class.__mro__
+    overridden = {
+        name
+        for subclass in mro[: mro.index(base)]
+        for name in vars(subclass)
+        if hasattr(base, name)
+    }
+    return overridden <= _HARMLESS_OVERRIDES
 
 
 def missing_rule(layer):
@@ -147,6 +171,7 @@ def _single(layer, fields):
             f"is {data_format}, but the patch model is {field.data_format}",
         )
     _check_activation(layer, field)
+    _check_own_constants(layer, field)
     return field
 
 
@@ -177,18 +202,106 @@ def _check_axes(layer, field, axes):
         raise unbounded(layer, "looks along height or width")
 
 
-def check_constant(layer, field, value):
-    """Refuse an array that is not the same in every row and column.
+def check_constants(layer, field, arguments):
+    """Refuse arguments of a call that are not the same for every pixel.
 
     Args:
-        layer: Layer or operation that combines it with a tensor.
-        field: `SpatialField` of that tensor.
-        value: Number, or array that broadcasts to the tensor.
+        layer: Layer or operation that was called.
+        field: `SpatialField` of its input.
+        arguments: Structure of what it was called with. What is symbolic is
+            an input; all else is a constant: a number, or what broadcasts to
+            the input, be it an array, nested lists, a tensor of a backend or
+            a variable.
     """
-    shape = (1, 1, 1, 1, *np.shape(value))[-4:]
-    spatial = {1, 2, 3} - {field.channel_axis}
-    if any(shape[axis] != 1 for axis in spatial):
-        raise unbounded(layer, "has a number for each row or column")
+    for value in _constants(arguments):
+        shape = _shape_of(layer, value)
+        if isinstance(layer, keras.layers.Layer):
+            _check_rank(layer, shape)
+        _check_constant(layer, field, shape)
+
+
+def _constants(value):
+    """Yield what is not symbolic in the arguments of a call."""
+    if isinstance(value, keras.KerasTensor):
+        return
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    elif not _holds_symbols(value):
+        yield value
+        return
+    for each in value:
+        yield from _constants(each)
+
+
+def _holds_symbols(value):
+    return any(
+        isinstance(leaf, keras.KerasTensor)
+        for leaf in keras.tree.flatten(value)
+    )
+
+
+def _check_rank(layer, shape):
+    """Refuse what layers, unlike operations, may align with the batch."""
+    if set(shape) - {1} and len(shape) != 4:
+        raise refusal(
+            layer,
+            f"is given a constant of shape {shape} (one number for each "
+            "channel is of shape (1, 1, 1, channels))",
+        )
+
+
+def _check_constant(layer, field, shape):
+    """Refuse a constant of a shape that is not the same for every pixel."""
+    if len(shape) > 4:
+        raise refusal(layer, f"is given a constant of shape {shape}")
+    batch, *sizes = (1,) * (4 - len(shape)) + shape
+    if batch != 1:
+        raise unbounded(
+            layer, f"has a number for each image of a batch, of shape {shape}"
+        )
+    del sizes[field.channel_axis - 1]
+    if sizes != [1, 1]:
+        raise unbounded(
+            layer, f"has a number for each row or column, of shape {shape}"
+        )
+
+
+def _shape_of(layer, value):
+    """Tell the shape of a constant; that of what is no number is ()."""
+    if value is None or isinstance(value, (bool, str, numbers.Number)):
+        return ()
+    try:
+        # Anything else of no shape, and ragged lists, may hold whatever.
+        return tuple(value.shape if hasattr(value, "shape") else _shape(value))
+    except (TypeError, ValueError) as error:
+        raise refusal(
+            layer, f"is given a {type(value).__name__} of no known shape"
+        ) from error
+
+
+def _shape(value):
+    if not isinstance(value, (list, tuple)):
+        raise TypeError
+    return np.shape(value)
+
+
+def _check_own_constants(layer, field):
+    """Refuse what a layer was made with, if it differs from pixel to pixel.
+
+    Kernels are not combined with pixels one by one, and what has one axis is
+    along the channels, as each rule checks of the layer.
+    """
+    for name, value in vars(layer).items():
+        is_array = _is_array(value) and "kernel" not in name
+        if name in _NUMBERS or (is_array and len(value.shape) > 1):
+            _check_constant(layer, field, _shape_of(layer, value))
+
+
+def _is_array(value):
+    shape = getattr(value, "shape", None)
+    # Layers hold what asks for shapes, too, and modules that tell them.
+    is_question = callable(shape) or isinstance(value, keras.InputSpec)
+    return shape is not None and not is_question
 
 
 @register_rule(
@@ -279,22 +392,23 @@ def _dense(layer, fields):
 
 @register_rule(keras.layers.PReLU)
 def _prelu(layer, fields):
-    field = _single(layer, fields)
-    if {1, 2, 3} - {field.channel_axis} - set(layer.shared_axes or ()):
+    spatial = {1, 2, 3} - {fields[0].channel_axis}
+    if spatial - set(layer.shared_axes or ()):
         raise unbounded(
             layer,
             "has weights for each row or column (shared_axes=[1, 2] has not)",
         )
-    return field
+    return _single(layer, fields)
 
 
 @register_rule(keras.layers.Rescaling)
 def _rescaling(layer, fields):
     field = _single(layer, fields)
-    for value in map(np.asarray, (layer.scale, layer.offset)):
-        if value.ndim and keras.config.image_data_format() == "channels_first":
-            value = value.reshape(value.shape + (1,) * (3 - value.ndim))
-        check_constant(layer, field, value)
+    scale, offset = (_shape_of(layer, n) for n in (layer.scale, layer.offset))
+    if scale and keras.config.image_data_format() == "channels_first":
+        scale += (1,) * (3 - len(scale))
+    _check_constant(layer, field, scale)
+    _check_constant(layer, field, offset)
     return field
 
 
@@ -307,6 +421,7 @@ def _rescaling(layer, fields):
     keras.layers.Subtract,
 )
 def _merge(layer, fields):
+    _check_own_constants(layer, fields[0])
     for field in fields[1:]:
         if not field.fits(fields[0]):
             raise refusal(layer, "merges tensors of different sizes")
