@@ -22,9 +22,9 @@ class PatchRun:
     A strip is a row of patches that are stitched, as wide as the image.
 
     Args:
-        run: Takes patches `(n, height, width, channels)`, and `pure=True` in
-            a loop. Returns outputs, and for each its scale, or None if it is
-            not stitched.
+        run: Takes patches `(n, height, width, channels)`, and in a loop the
+            values of the patch model's variables. Returns outputs, and for
+            each its scale, or None if it is not stitched.
         grid: `PatchGrid` of the images.
         blend, pad_value, data_format: As for `PatchedPredictor`.
 
@@ -54,12 +54,13 @@ class PatchRun:
         outputs, self.scales = self._run(patches)
         return self._join_rows(self._join_columns(outputs), images)
 
-    def row_by_row(self, images, chunk_size):
+    def row_by_row(self, images, chunk_size, values):
         """Stitch one row after the other, so that few patches exist at once.
 
         Args:
             images: Tensor of shape `(batch, height, width, channels)`.
             chunk_size: Most patches in a forward pass.
+            values: What `run` takes in a loop.
 
         Returns:
             Outputs, as `PatchedPredictor` describes them.
@@ -69,7 +70,7 @@ class PatchRun:
         indices = ops.arange(rows, dtype="int32")
 
         def make_strip(index):
-            return self._make_strip(padded, index, chunk_size)
+            return self._make_strip(padded, index, chunk_size, values)
 
         if keras.backend.backend() == "jax" and self._blend == "crop":
             strips = _trace(make_strip, indices[0])
@@ -81,7 +82,7 @@ class PatchRun:
 
         return self._join_rows(ops.map(make_one, indices), images)
 
-    def _make_strip(self, padded, index, chunk_size):
+    def _make_strip(self, padded, index, chunk_size, values):
         """Run a row of patches, counted over all images, in chunks."""
         grid = self._grid
 
@@ -92,7 +93,7 @@ class PatchRun:
                 index // grid.rows + 0 * cols,
                 index % grid.rows * grid.cols + cols,
             )
-            outputs, self.scales = self._run(patches, pure=True)
+            outputs, self.scales = self._run(patches, values)
             return outputs
 
         return self._join_columns(map_chunks(run_chunk, grid.cols, chunk_size))

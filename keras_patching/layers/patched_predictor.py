@@ -405,7 +405,12 @@ class PatchedPredictor(keras.layers.Wrapper):
         if training or self.patch_batch_size is None:
             outputs = run.at_once(images)
         else:
-            outputs = run.row_by_row(images, self._chunk_size(grid))
+            # They are read before the loop, where they have a known shape.
+            values = [
+                (each, ops.reshape(each.value, each.shape))
+                for each in self.layer.variables
+            ]
+            outputs = run.row_by_row(images, self._chunk_size(grid), values)
         self._scales = run.scales
         return outputs
 
@@ -439,8 +444,12 @@ class PatchedPredictor(keras.layers.Wrapper):
             outputs,
         )
 
-    def _run(self, patches, pure=False):
+    def _run(self, patches, values=None):
         """Run the patch model on `(n, height, width, channels)`.
+
+        Args:
+            patches: Tensor.
+            values: In a loop, pairs of variables and what they hold.
 
         Returns:
             Its outputs, and their scales: None where one is not stitched.
@@ -448,7 +457,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         if not keras.backend.is_float_dtype(patches.dtype):
             patches = ops.cast(patches, keras.config.floatx())
         outputs = self._call_layer(
-            from_channels_last(patches, self.data_format), pure
+            from_channels_last(patches, self.data_format), values
         )
         # Asked again outside of the trace, a patch model may not answer.
         return outputs, self._find_scales(patches, outputs)
@@ -464,15 +473,14 @@ class PatchedPredictor(keras.layers.Wrapper):
             for output in keras.tree.flatten(outputs)
         )
 
-    def _call_layer(self, patches, pure):
-        if not pure:
+    def _call_layer(self, patches, values):
+        if values is None:
             return self.layer(patches)
         # What changes inside of a loop must not leave it: seeds, so that all
         # chunks draw from one where a patch model draws at inference, and
         # losses that layers add. Called like any layer, the patch model
         # learns that this is no training.
-        variables = self.layer.variables
-        with keras.StatelessScope([(each, each.value) for each in variables]):
+        with keras.StatelessScope(values):
             return self.layer(patches)
 
     def _chunk_size(self, grid):

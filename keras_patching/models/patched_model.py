@@ -9,6 +9,7 @@ from keras_patching.geometry import as_pair, as_patch_size
 from keras_patching.layers.patched_predictor import PatchedPredictor
 from keras_patching.models.feeding import feeding, feeding_training
 from keras_patching.models.patch_model_check import check_patch_model
+from keras_patching.ops.compiling import FunctionsBySize
 
 # Arguments that are the predictor's own.
 _PREDICTOR_ARGUMENTS = (
@@ -80,6 +81,7 @@ class PatchedModel(keras.Model):
         kwargs.setdefault("dtype", getattr(patch_model, "dtype_policy", None))
         kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
+        self._functions = FunctionsBySize()
         self.predictor = PatchedPredictor(
             patch_model,
             patch_size=None,
@@ -179,6 +181,7 @@ class PatchedModel(keras.Model):
 
     def drop_compiled_functions(self):
         """Compile again: what they have closed over has changed."""
+        self._functions.clear()
         self.train_function = None
         self.test_function = None
         self.predict_function = None
@@ -223,6 +226,7 @@ class PatchedModel(keras.Model):
         """
         if loss is None:
             loss = self.default_loss()
+        self._functions.clear()
         super().compile(optimizer, loss, *args, **kwargs)
 
     def compile_from_config(self, config):
@@ -252,7 +256,8 @@ class PatchedModel(keras.Model):
         self._check_input(x)
         self.check_targets(y)
         batch_size = self._batch_size(x, batch_size)
-        with weights_kept(self), feeding(x) as (x,):
+        functions = self._functions.for_size_of(x, self, "test_function")
+        with weights_kept(self), functions, feeding(x) as (x,):
             return super().evaluate(x, y, batch_size, *args, **kwargs)
 
     def predict(self, x, batch_size=None, *args, **kwargs):
@@ -274,12 +279,14 @@ class PatchedModel(keras.Model):
         """
         self._check_input(x)
         batch_size = self._batch_size(x, batch_size)
-        with weights_kept(self), feeding(x) as (x,):
+        functions = self._functions.for_size_of(x, self, "predict_function")
+        with weights_kept(self), functions, feeding(x) as (x,):
             return super().predict(x, batch_size, *args, **kwargs)
 
     def predict_on_batch(self, x):
         self._check_input(x)
-        return super().predict_on_batch(x)
+        with self._functions.for_size_of(x, self, "predict_function"):
+            return super().predict_on_batch(x)
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True

@@ -18,7 +18,8 @@ def map_chunks(function, count, chunk_size):
 
     Args:
         function: Takes an integer tensor of shape `(n,)` and returns a tensor,
-            or a structure of tensors, of shape `(n, ...)`; `n` is static.
+            or a structure of tensors, of shape `(n, ...)`; `n` is static
+            where the count is.
         count: How many numbers; an integer or a size of a graph.
         chunk_size: The largest `n`.
 
@@ -78,9 +79,12 @@ def _chunking(count, most):
     def chunks_of(size):
         return (count + size - 1) // size
 
-    # Where the count is one of a graph, few numbers at most are repeated.
-    size = min(most, 4)
     if isinstance(count, int):
         sizes = range(min(most, count), most // 2, -1) or [count]
         size = min(sizes, key=lambda size: chunks_of(size) * size)
-    return chunks_of(size), size
+        return chunks_of(size), size
+    if keras.backend.backend() == "jax":
+        # The sizes of jax.export cannot be compared with such quotients.
+        return chunks_of(most), most
+    chunks = chunks_of(most)
+    return chunks, chunks_of(chunks)

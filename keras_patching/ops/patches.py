@@ -115,8 +115,8 @@ def slice_patches(padded_images, grid, batch_indices, patch_indices):
         padded_images: Tensor of shape `(batch, height, width, channels)`, as
             `pad_to_grid` returns it.
         grid: The `PatchGrid` of the images before padding.
-        batch_indices: Integer tensor of shape `(n,)`, with static `n`: which
-            image each patch is cut from.
+        batch_indices: Integer tensor of shape `(n,)`: which image each patch
+            is cut from.
         patch_indices: Integer tensor of shape `(n,)`: its row-major number.
 
     Returns:
@@ -126,14 +126,17 @@ def slice_patches(padded_images, grid, batch_indices, patch_indices):
     rows = grid.y_axis.origin(patch_indices // grid.cols)
     cols = grid.x_axis.origin(patch_indices % grid.cols)
     size = (1, *grid.patch_size, padded_images.shape[-1])
-    return ops.concatenate(
-        [
-            ops.slice(
-                padded_images, (batch_indices[i], rows[i], cols[i], 0), size
-            )
-            for i in range(batch_indices.shape[0])
-        ]
-    )
+
+    def cut(places):
+        image, row, col = places
+        return ops.slice(padded_images, (image, row, col, 0), size)
+
+    count = batch_indices.shape[0]
+    if isinstance(count, int):
+        places = ((batch_indices[i], rows[i], cols[i]) for i in range(count))
+        return ops.concatenate([cut(each) for each in places])
+    patches = ops.map(cut, (batch_indices, rows, cols))
+    return ops.reshape(patches, (-1, *size[1:]))
 
 
 def stitch_patches(patches, grid, scale=(1, 1), blend="crop"):
