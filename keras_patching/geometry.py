@@ -18,6 +18,8 @@ import numbers
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 
 def round_up(value, multiple):
     """Return the smallest multiple of `multiple` that is at least `value`."""
@@ -63,7 +65,11 @@ def as_patch_size(value, name):
 
 
 def _is_integer(value):
-    return hasattr(value, "__index__") and not isinstance(value, bool)
+    if isinstance(value, np.ndarray):
+        return False  # One number, in an array that would be kept.
+    return hasattr(value, "__index__") and not isinstance(
+        value, (bool, np.bool_)
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,6 +208,10 @@ class PatchGrid:
         multiple_of = as_pair(multiple_of, "multiple_of")
         check_patch_geometry(patch_size, overlap, multiple_of)
         _check_image_size(image_size)
+        image_size = [
+            int(length) if isinstance(length, numbers.Integral) else length
+            for length in image_size
+        ]
         self._set_axes(
             PatchAxis(
                 length,
@@ -285,14 +295,22 @@ def _fitted(length, patch, overlap, multiple_of, shrink, minimum):
 
 
 def _check_image_size(image_size):
-    if len(image_size) != 2 or any(
-        isinstance(length, numbers.Integral) and length <= 0
-        for length in image_size
-    ):
-        raise ValueError(
-            "`image_size` must be a pair (height, width) of at least one "
-            f"pixel each. Received: image_size={tuple(image_size)}"
-        )
+    """Refuse sizes that are no sizes; those of a graph pass."""
+    if not isinstance(image_size, (tuple, list)) or len(image_size) != 2:
+        raise _not_a_size(image_size)
+    for length in image_size:
+        is_number = isinstance(length, (numbers.Number, np.generic))
+        if isinstance(length, (str, bool, np.bool_)) or length is None:
+            raise _not_a_size(image_size)
+        if is_number and (not _is_integer(length) or length <= 0):
+            raise _not_a_size(image_size)
+
+
+def _not_a_size(image_size):
+    return ValueError(
+        "`image_size` must be a pair (height, width) of integers, of at least "
+        f"one pixel each. Received: image_size={image_size!r}"
+    )
 
 
 def check_patch_geometry(patch_size, overlap, multiple_of):

@@ -151,3 +151,29 @@ def test_what_no_grid_can_be_made_of_is_refused(arguments):
     arguments = {"image_size": (9, 9), "patch_size": 8, **arguments}
     with pytest.raises(ValueError, match=r"Received: .*="):
         PatchGrid(**arguments)
+
+
+@pytest.mark.parametrize(
+    "image_size",
+    [
+        *((300.0, 300), (np.float32(300), 300), (0, 5), (5, -1), (True, 5)),
+        *(("300", 300), (None, 300), (float("nan"), 5), (5,), "55", 55, None),
+    ],
+)
+def test_lengths_of_images_are_positive_integers(image_size):
+    with pytest.raises(ValueError, match="`image_size` must be a pair"):
+        PatchGrid(image_size, 10)
+
+
+def test_integers_of_numpy_are_integers():
+    grid = PatchGrid((np.int64(300), np.uint16(30)), np.int32(20))
+    assert (grid.rows, grid.cols, grid.image_size) == (15, 2, (300, 30))
+
+
+@pytest.mark.parametrize("name", ["patch_size", "overlap", "multiple_of"])
+@pytest.mark.parametrize(
+    "value", [2.0, "2", True, float("nan"), (2, 2, 2), -1, (2, np.True_)]
+)
+def test_lengths_of_patches_are_integers(name, value):
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        PatchGrid((30, 30), **{"patch_size": 10, name: value})

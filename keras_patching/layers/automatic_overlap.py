@@ -2,6 +2,7 @@
 
 import math
 
+from keras_patching.geometry import round_up
 from keras_patching.layers.receptive_field import receptive_field
 from keras_patching.ops.data_formats import shape_to_channels_last
 
@@ -32,12 +33,44 @@ def find_overlap(patch_model, patch_size, data_format):
             raise ValueError(
                 f"'{patch_model.name}' sees {field.halo} pixels beyond each "
                 f"patch and has a stride of {field.stride}: without seams, "
-                f"patches overlap by {field.overlap} pixels. Use patches that "
-                "are larger, and multiples of the stride, as in "
-                "predict_patch_size=(512, 512), or a smaller "
-                f"overlap=<pixels>. Received: {patch_size}"
+                f"patches overlap by {field.overlap} pixels. "
+                f"{_larger_patches(field)} {_fewer_pixels(field, patch_size)}"
+                f"Received: {patch_size}"
             )
     return field.overlap, field.stride
+
+
+def _larger_patches(field):
+    """Name the smallest patches without seams, and some that cost less."""
+    axes = list(zip(field.overlap, field.stride, strict=True))
+    smallest = tuple(overlap + stride for overlap, stride in axes)
+    # Of length t, along both axes: (t / (t - overlap))**2 = 2.
+    cheaper = tuple(
+        max(round_up(math.ceil((2 + 2**0.5) * overlap), stride), least)
+        for (overlap, stride), least in zip(axes, smallest, strict=True)
+    )
+    return (
+        "The smallest patches that will do are predict_patch_size="
+        f"{smallest}; with predict_patch_size={cheaper} about 2 pixels are "
+        "computed for each pixel of a large image. (The patch model must take "
+        "any size, as with `keras.Input((None, None, channels))`.)"
+    )
+
+
+def _fewer_pixels(field, patch_size):
+    """Name an overlap in numbers that is possible, if there is one."""
+    lengths = [
+        stride * 2 if length is None else length
+        for length, stride in zip(patch_size, field.stride, strict=True)
+    ]
+    axes = list(zip(lengths, field.stride, strict=True))
+    if any(length % stride or length < 2 * stride for length, stride in axes):
+        return ""
+    overlap = tuple(length // 2 // stride * stride for length, stride in axes)
+    return (
+        f"Or keep the patches and leave seams: overlap={overlap}, "
+        f"multiple_of={field.stride}. "
+    )
 
 
 def find_multiple_of(predictor):

@@ -169,6 +169,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         super().__init__(patch_model, **kwargs)
         if patch_batch_size not in (None, "auto") and not (
             isinstance(patch_batch_size, numbers.Integral)
+            and not isinstance(patch_batch_size, bool)
             and patch_batch_size > 0
         ):
             raise ValueError(
@@ -176,6 +177,7 @@ class PatchedPredictor(keras.layers.Wrapper):
                 "None for all patches at once. Received: "
                 f"patch_batch_size={patch_batch_size!r}"
             )
+        _check_pad_value(pad_value)
         self.stitch = bool(stitch)
         self.pad_value = pad_value
         self.patch_batch_size = patch_batch_size
@@ -232,7 +234,7 @@ class PatchedPredictor(keras.layers.Wrapper):
                 f"`blend` must be one of {BLENDS}. Received: blend={blend!r}"
             )
         multiple_of = as_pair(multiple_of, "multiple_of")
-        if overlap == "auto":
+        if isinstance(overlap, str) and overlap == "auto":
             _check_auto(self.stitch, blend, multiple_of)
         else:
             overlap = as_pair(overlap, "overlap")
@@ -560,6 +562,20 @@ class PatchedPredictor(keras.layers.Wrapper):
             "shrink": self.shrink,
             "data_format": self.data_format,
         }
+
+
+def _check_pad_value(pad_value):
+    if (
+        isinstance(pad_value, bool)
+        or not isinstance(pad_value, numbers.Real)
+        or not math.isfinite(pad_value)
+    ):
+        raise ValueError(
+            "`pad_value` must be one number, that all pixels beyond the image "
+            "have in all channels, such as 0 for black. (Images are padded at "
+            "the bottom and right only; reflect them yourself, with "
+            f"`numpy.pad`, if need be.) Received: pad_value={pad_value!r}"
+        )
 
 
 def _check_auto(stitch, blend, multiple_of):

@@ -7,6 +7,7 @@ import keras
 
 from keras_patching.geometry import as_pair, as_patch_size
 from keras_patching.layers.patched_predictor import PatchedPredictor
+from keras_patching.models.export_formats import check_export_format
 from keras_patching.models.feeding import feeding, feeding_training
 from keras_patching.models.patch_model_check import check_patch_model
 from keras_patching.ops.compiling import FunctionsBySize
@@ -299,6 +300,15 @@ class PatchedModel(keras.Model):
         return super().compute_metrics(
             x, y, self.predictor.fold_grid(y_pred), sample_weight
         )
+
+    def export(self, filepath, format="tf_saved_model", *args, **kwargs):
+        """Export for inference; as `keras.Model.export`.
+
+        Raises:
+            ValueError: If the format does not work with images of any size.
+        """
+        check_export_format(self.name, format)
+        return super().export(filepath, format, *args, **kwargs)
 
     def get_config(self):
         predictor = self.predictor.get_config()

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_patching import PatchedPredictor
+from keras_patching import PatchedModel, PatchedPredictor
 
 VARIANTS = {
     "no overlap": {},
@@ -62,3 +62,35 @@ def test_what_was_exported_predicts_the_same(kwargs, stride, tmp_path):
             model.predict(images, verbose=0),
             atol=1e-5,
         )
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino", "litert", "torch"])
+def test_a_format_that_does_not_work_is_refused_before_it_is_written(
+    name, tmp_path
+):
+    patch_model = keras.Sequential([keras.Input((None, None, 2))])
+    model = PatchedModel(patch_model, 8)
+    if (keras.backend.backend(), name) == ("tensorflow", "onnx"):
+        pytest.skip("It works from here; converting it takes tf2onnx.")
+    with pytest.raises(ValueError, match="KERAS_BACKEND=tensorflow"):
+        model.export(tmp_path / "exported", format=name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="ONNX is exported from tensorflow.",
+)
+def test_weights_are_read_before_the_loop_as_onnx_needs_it():
+    import tensorflow as tf
+
+    images = tf.TensorSpec((None, None, None, 2))
+    model = full_model(2, **VARIANTS["auto"])
+    graph = tf.function(model).get_concrete_function(images).graph
+    nodes = [
+        node.op
+        for function in graph.as_graph_def().library.function
+        for node in function.node_def
+    ]
+    assert "Conv2D" in nodes
+    assert "ReadVariableOp" not in nodes

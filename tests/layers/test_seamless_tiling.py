@@ -1,5 +1,8 @@
 """`overlap="auto"`, larger tiles for prediction, and tiles that shrink."""
 
+import ast
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -270,6 +273,44 @@ def test_tiles_that_cannot_hold_the_overlap_are_refused(patch):
     layer = PatchedPredictor(small_unet(), patch, overlap="auto")
     with pytest.raises(ValueError, match="predict_patch_size="):
         model_of(layer)
+
+
+@pytest.mark.parametrize("patch", [12, (512, 33), (None, 8)])
+def test_the_message_names_patches_and_overlaps_that_will_do(patch):
+    layer = PatchedPredictor(small_unet(), 32)
+    layer.build((None, None, None, 2))
+    with pytest.raises(ValueError, match="about 2 pixels") as error:
+        layer.set_tiling(overlap="auto", predict_patch_size=patch)
+    message = str(error.value)
+    sizes = re.findall(r"predict_patch_size=\((\d+), (\d+)\)", message)
+    smallest, cheaper = [tuple(map(int, size)) for size in sizes]
+    layer.set_tiling(overlap="auto", predict_patch_size=smallest)
+    assert layer.overlap == (12, 12)
+    assert smallest == (14, 14)
+    layer.set_tiling(overlap="auto", predict_patch_size=cheaper)
+    assert 1.8 < layer.recomputation((2048, 2048)) < 2.1
+    seams = re.findall(r"overlap=(\(.*?\)), multiple_of=(\(.*?\))", message)
+    for overlap, multiple_of in seams:
+        layer.set_tiling(
+            overlap=ast.literal_eval(overlap),
+            multiple_of=ast.literal_eval(multiple_of),
+            predict_patch_size=patch,
+        )
+    assert bool(seams) == (patch != (512, 33))
+
+
+@pytest.mark.parametrize(
+    "pad_value", ["reflect", None, [0, 0, 0], np.nan, True]
+)
+def test_pixels_beyond_the_image_have_one_number(pad_value):
+    with pytest.raises(ValueError, match="`pad_value` must be one number"):
+        PatchedPredictor(small_unet(), 64, pad_value=pad_value)
+
+
+@pytest.mark.parametrize("patch_batch_size", [0, -1, True, 1.5, "all"])
+def test_a_number_of_patches_at_once_is_a_positive_integer(patch_batch_size):
+    with pytest.raises(ValueError, match="`patch_batch_size` must be"):
+        PatchedPredictor(small_unet(), 64, patch_batch_size=patch_batch_size)
 
 
 def test_a_layer_that_sees_the_whole_image_is_named():
