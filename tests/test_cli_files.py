@@ -337,6 +337,7 @@ def test_verify_prints_the_difference_of_each_overlap(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     rows = [line.split() for line in lines if line.strip()[0].isdigit()]
     assert [row[0] for row in rows] == ["0", "4", "6,", "8"]
+    assert any(line.startswith("Precision: float32 ") for line in lines)
     differences = [float(row[-3]) for row in rows]
     assert min(differences[:3]) > 1e-3
     assert differences[3] < 1e-5

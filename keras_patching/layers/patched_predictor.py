@@ -54,6 +54,10 @@ class PatchedPredictor(keras.layers.Wrapper):
     the overlap-tile strategy of Ronneberger et al. 2015
     (https://arxiv.org/abs/1505.04597).
 
+    That is so up to rounding. GPUs multiply float32 in TensorFloat-32 unless
+    told otherwise: then tiles and the whole image differ by about 1e-3 of the
+    values; `verify_tiling` measures it and says how to have it less.
+
     What neighbours share is computed twice. Of a tile of `t` pixels with a
     halo of `h` on both sides, `t - 2h` are new along each axis, so that large
     images cost `(t / (t - 2h))**2` times as much: 1.5 at t = 512 and h = 48,

@@ -30,7 +30,7 @@ def check_export_format(name, export_format):
         f'exported as "{export_format}" from {backend} (formats that work '
         f"there: {', '.join(works) or 'none'}). Save it with "
         '`model.save("model.keras")`, load it where '
-        "KERAS_BACKEND=tensorflow is set, predict an image, and export "
+        "KERAS_BACKEND=tensorflow is set, and export "
         'format="tf_saved_model" or format="onnx" from there. Received: '
         f"format={export_format!r}"
     )

@@ -11,6 +11,7 @@ from keras_patching.models.export_formats import check_export_format
 from keras_patching.models.feeding import feeding, feeding_training
 from keras_patching.models.patch_model_check import check_patch_model
 from keras_patching.ops.compiling import FunctionsBySize
+from keras_patching.ops.data_formats import shape_from_channels_last
 
 # Arguments that are the predictor's own.
 _PREDICTOR_ARGUMENTS = (
@@ -301,14 +302,35 @@ class PatchedModel(keras.Model):
             x, y, self.predictor.fold_grid(y_pred), sample_weight
         )
 
-    def export(self, filepath, format="tf_saved_model", *args, **kwargs):
+    def export(
+        self,
+        filepath,
+        format="tf_saved_model",
+        verbose=None,
+        input_signature=None,
+        **kwargs,
+    ):
         """Export for inference; as `keras.Model.export`.
+
+        Without an `input_signature` it takes images of any size, where Keras
+        would take those of the first prediction only.
 
         Raises:
             ValueError: If the format does not work with images of any size.
         """
         check_export_format(self.name, format)
-        return super().export(filepath, format, *args, **kwargs)
+        self.require_patch_size()
+        if input_signature is None and self.predictor.channels is not None:
+            shape = shape_from_channels_last(
+                (None, None, None, self.predictor.channels),
+                self.predictor.data_format,
+            )
+            if not self.built:
+                self(keras.KerasTensor(shape))
+            input_signature = [keras.InputSpec(dtype="float32", shape=shape)]
+        return super().export(
+            filepath, format, verbose, input_signature, **kwargs
+        )
 
     def get_config(self):
         predictor = self.predictor.get_config()

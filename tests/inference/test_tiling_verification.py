@@ -52,6 +52,8 @@ def test_auto_has_no_seam_also_with_a_patch_model_of_fixed_size(size):
     report = kp.verify_tiling(predictor, images)
     assert report.largest_difference <= 1e-5
     assert "image" in str(report)
+    assert report.precision.startswith("float32 ")
+    assert keras.backend.backend() in str(report)
 
 
 def test_the_worst_of_several_images_and_outputs_is_reported():

@@ -94,3 +94,25 @@ def test_weights_are_read_before_the_loop_as_onnx_needs_it():
     ]
     assert "Conv2D" in nodes
     assert "ReadVariableOp" not in nodes
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="Keras writes a SavedModel with tensorflow alone.",
+)
+def test_a_patched_model_is_exported_for_images_of_any_size(tmp_path):
+    import tensorflow as tf
+
+    patch_model = keras.Sequential(
+        [keras.Input((None, None, 2)), keras.layers.Dense(1)]
+    )
+    model = PatchedModel(patch_model, 8)
+    model.export(str(tmp_path / "exported"), verbose=False)
+    exported = tf.saved_model.load(str(tmp_path / "exported"))
+    for size in ((8, 8), (9, 12)):
+        images = draw(1, *size, 2)
+        np.testing.assert_allclose(
+            exported.serve(images),
+            model.predict(images, verbose=0),
+            atol=1e-6,
+        )
