@@ -296,7 +296,8 @@ def _fitted(length, patch, overlap, multiple_of, shrink, minimum):
 
 def _check_image_size(image_size):
     """Refuse sizes that are no sizes; those of a graph pass."""
-    if not isinstance(image_size, (tuple, list)) or len(image_size) != 2:
+    is_pair = hasattr(image_size, "__len__") and len(image_size) == 2
+    if isinstance(image_size, str) or not is_pair:
         raise _not_a_size(image_size)
     for length in image_size:
         is_number = isinstance(length, (numbers.Number, np.generic))
