@@ -6,6 +6,7 @@ from keras_patching.data.image_io import read_image
 from keras_patching.data.printing import say
 from keras_patching.data.whole_files import write_whole_image
 from keras_patching.inference.model_file import load_model_file
+from keras_patching.inference.precision import describe_precision
 from keras_patching.inference.tiling_verification import (
     compare_overlaps,
     find_predictor,
@@ -38,6 +39,7 @@ def verify_file(
     model = load_model_file(model_path)
     image = _read(image_path, model)
     say(f"{image_path}: {image.shape[0]} x {image.shape[1]} pixels")
+    say(f"Precision: {describe_precision(model)}")
     _print_row(_HEADINGS)
     for predictor, report in compare_overlaps(
         model, image, overlaps, patch_size
