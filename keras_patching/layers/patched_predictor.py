@@ -18,6 +18,7 @@ from keras_patching.layers.automatic_overlap import (
     find_overlap,
     takes_any_size,
 )
+from keras_patching.layers.nested_metrics import metrics_outside_models
 from keras_patching.layers.patch_run import PatchRun, add_grid, map_outputs
 from keras_patching.ops.chunks import patches_per_chunk
 from keras_patching.ops.data_formats import (
@@ -323,6 +324,10 @@ class PatchedPredictor(keras.layers.Wrapper):
             )
         check_size(self.layer, patch_size, shrink, self.data_format)
         return overlap, multiple_of, shrink
+
+    @property
+    def metrics(self):
+        return metrics_outside_models(self, super().metrics)
 
     def patch_grid(self, image_size):
         """Return the `PatchGrid` that an image is cut and predicted by.

@@ -6,6 +6,7 @@ import inspect
 import keras
 
 from keras_patching.geometry import as_pair, as_patch_size
+from keras_patching.layers.nested_metrics import metrics_outside_models
 from keras_patching.layers.patched_predictor import PatchedPredictor
 from keras_patching.models.export_formats import check_export_format
 from keras_patching.models.feeding import feeding, feeding_training
@@ -106,6 +107,10 @@ class PatchedModel(keras.Model):
     def patch_model(self):
         """The model that is run on each patch."""
         return self.predictor.layer
+
+    @property
+    def metrics(self):
+        return metrics_outside_models(self, super().metrics)
 
     @property
     def patch_size(self):
