@@ -16,7 +16,7 @@ ALLOWED = {
     "ops": {"geometry"},
     "layers": {"geometry", "ops"},
     "data": {"geometry"},
-    "metrics": {"_checks"},
+    "metrics": {"_checks", "ops"},
     "models": {"_checks", "geometry", "ops", "layers", "data", "metrics"},
     "callbacks": {"geometry", "data", "visualization"},
     "_overlays": set(),

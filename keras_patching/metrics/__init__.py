@@ -1,13 +1,21 @@
-"""Scores of whole images, as functions of numpy arrays."""
+"""Scores: of whole images as functions of numpy arrays, and Keras metrics."""
 
 from keras_patching.metrics.counting import count_errors, localization_scores
 from keras_patching.metrics.detection import (
     COCO_IOU_THRESHOLDS,
     average_precision,
 )
+from keras_patching.metrics.segmentation import (
+    DiceScore,
+    MeanIoU,
+    PixelAccuracy,
+)
 
 __all__ = [
     "COCO_IOU_THRESHOLDS",
+    "DiceScore",
+    "MeanIoU",
+    "PixelAccuracy",
     "average_precision",
     "count_errors",
     "localization_scores",

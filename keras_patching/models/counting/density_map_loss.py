@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_patching.ops.sample_weights import as_pixel_weights
+
 
 @keras.saving.register_keras_serializable(package="keras_patching")
 class DensityMapLoss(keras.losses.Loss):
@@ -20,6 +22,8 @@ class DensityMapLoss(keras.losses.Loss):
         y_true: Objects per pixel, of shape `(batch, height, width)`, or with a
             last axis of 1.
         y_pred: The same, of shape `(batch, height, width, 1)`.
+        sample_weight: Weights of images, `(batch,)`, or of pixels,
+            `(batch, height, width)`.
 
     Example:
 
@@ -30,6 +34,10 @@ class DensityMapLoss(keras.losses.Loss):
     def __init__(self, scale=1000.0, *, name="density_map_loss", **kwargs):
         super().__init__(name=name, **kwargs)
         self.scale = float(scale)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        weights = as_pixel_weights(sample_weight)
+        return super().__call__(y_true, y_pred, weights)
 
     def call(self, y_true, y_pred):
         y_pred = ops.cast(y_pred, keras.config.floatx())

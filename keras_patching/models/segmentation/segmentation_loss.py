@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_patching.ops.sample_weights import as_pixel_weights
+
 ACTIVATIONS = ("softmax", "sigmoid", "linear")
 
 
@@ -29,6 +31,8 @@ class SegmentationLoss(keras.losses.Loss):
         y_true: Integer masks of shape `(batch, height, width)`, or with a
             last axis of 1.
         y_pred: Shape `(batch, height, width, num_classes)`, or one channel.
+        sample_weight: Weights of the cross-entropy and of the Dice loss of
+            images, `(batch,)`, or of pixels, `(batch, height, width)`.
 
     Example:
 
@@ -64,8 +68,13 @@ class SegmentationLoss(keras.losses.Loss):
         self.class_weights = class_weights
         self.dice_weight = dice_weight
 
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        weights = as_pixel_weights(sample_weight)
+        return super().__call__(y_true, y_pred, weights)
+
     def call(self, y_true, y_pred):
         if len(y_true.shape) == len(y_pred.shape):
+            _check_class_ids(y_true, y_pred)
             y_true = ops.squeeze(y_true, axis=-1)
         y_true = ops.cast(y_true, "int32")
         log_probabilities = self._log_probabilities(y_pred)
@@ -113,6 +122,16 @@ class SegmentationLoss(keras.losses.Loss):
             "class_weights": self.class_weights,
             "dice_weight": self.dice_weight,
         }
+
+
+def _check_class_ids(y_true, y_pred):
+    if y_true.shape[-1] != 1:
+        raise ValueError(
+            "Masks must be class ids of shape (batch, height, width). "
+            "`np.argmax(masks, axis=-1)` makes them of one-hot masks. "
+            f"Received: masks of shape {tuple(y_true.shape)} for predictions "
+            f"of shape {tuple(y_pred.shape)}"
+        )
 
 
 def _dice(one_hot, probabilities):

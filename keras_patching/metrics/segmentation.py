@@ -1,0 +1,197 @@
+"""Scores of masks, as metrics that `compile` takes."""
+
+import keras
+from keras import ops
+
+from keras_patching.ops.sample_weights import as_pixel_weights
+
+
+@keras.saving.register_keras_serializable(package="keras_patching")
+class PixelAccuracy(keras.metrics.Mean):
+    """Fraction of the labelled pixels whose class is predicted rightly.
+
+    Args:
+        activation: What predictions are: `"softmax"` or `"sigmoid"`
+            probabilities, or `"linear"` logits. One channel stands for two
+            classes.
+        ignore_value: Mask value of pixels that carry no label.
+        name, dtype: As for `keras.metrics.Metric`.
+
+    Call arguments:
+        y_true: Class ids of shape `(batch, height, width)`, or with a last
+            axis of 1.
+        y_pred: Shape `(batch, height, width, num_classes)`, or one channel.
+        sample_weight: Weights of images, `(batch,)`, or of pixels.
+
+    Example:
+
+    >>> accuracy = keras_patching.metrics.PixelAccuracy(ignore_value=255)
+    >>> model.compile("adam", metrics=[accuracy])
+    """
+
+    def __init__(
+        self,
+        activation="softmax",
+        ignore_value=None,
+        name="pixel_accuracy",
+        dtype=None,
+    ):
+        super().__init__(name=name, dtype=dtype)
+        self.activation = activation
+        self.ignore_value = ignore_value
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        truth, found = as_class_ids(y_true, y_pred, self.activation)
+        weights = weights_of_pixels(sample_weight, truth, self.dtype)
+        if self.ignore_value is not None:
+            is_labelled = ops.not_equal(truth, self.ignore_value)
+            weights = weights * ops.cast(is_labelled, self.dtype)
+        hits = ops.cast(ops.equal(truth, found), self.dtype)
+        return super().update_state(hits, weights)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "activation": self.activation,
+            "ignore_value": self.ignore_value,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_patching")
+class MeanIoU(keras.metrics.Metric):
+    """Intersection over union, averaged over the classes that occur.
+
+    As `keras.metrics.MeanIoU`, which knows no heads of one channel.
+
+    Args:
+        num_classes: Number of classes.
+        activation: What predictions are: `"softmax"` or `"sigmoid"`
+            probabilities, or `"linear"` logits. One channel stands for two
+            classes.
+        ignore_value: Mask value of pixels that carry no label.
+        name, dtype: As for `keras.metrics.Metric`.
+
+    Call arguments:
+        y_true: Class ids of shape `(batch, height, width)`, or with a last
+            axis of 1.
+        y_pred: Shape `(batch, height, width, num_classes)`, or one channel.
+        sample_weight: Weights of images, `(batch,)`, or of pixels.
+
+    Example:
+
+    >>> iou = keras_patching.metrics.MeanIoU(num_classes=3, ignore_value=255)
+    >>> model.compile("adam", metrics=[iou])
+    """
+
+    def __init__(
+        self,
+        num_classes,
+        activation="softmax",
+        ignore_value=None,
+        name="mean_iou",
+        dtype=None,
+    ):
+        super().__init__(name=name, dtype=dtype)
+        self.num_classes = num_classes
+        self.activation = activation
+        self.ignore_value = ignore_value
+        self.confusion = self.add_weight(
+            shape=(num_classes, num_classes),
+            initializer="zeros",
+            name="confusion",
+        )
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        truth, found = as_class_ids(y_true, y_pred, self.activation)
+        weights = weights_of_pixels(sample_weight, truth, self.dtype)
+        counts = (truth >= 0) & (truth < self.num_classes)
+        if self.ignore_value is not None:
+            counts &= truth != self.ignore_value
+        pairs = ops.where(counts, truth * self.num_classes + found, 0)
+        pixels = ops.segment_sum(
+            ops.reshape(weights * ops.cast(counts, self.dtype), (-1,)),
+            ops.reshape(pairs, (-1,)),
+            num_segments=self.num_classes**2,
+        )
+        self.confusion.assign_add(ops.reshape(pixels, self.confusion.shape))
+
+    def result(self):
+        shared, size = self._count()
+        return _mean_of_classes(shared, size - shared)
+
+    def _count(self):
+        """Give pixels per class, shared ones, and predicted plus true ones."""
+        confusion = ops.convert_to_tensor(self.confusion)
+        size = ops.sum(confusion, axis=0) + ops.sum(confusion, axis=1)
+        return ops.diagonal(confusion), size
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "activation": self.activation,
+            "ignore_value": self.ignore_value,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_patching")
+class DiceScore(MeanIoU):
+    """Dice score (F1 of pixels), averaged over the classes that occur.
+
+    Of a class it is `2 * shared / (predicted + true)` pixels, over all that
+    was seen since the last reset.
+
+    Args:
+        num_classes, activation, ignore_value, name, dtype: As for `MeanIoU`.
+
+    Call arguments:
+        y_true, y_pred, sample_weight: As for `MeanIoU`.
+
+    Example:
+
+    >>> dice = keras_patching.metrics.DiceScore(num_classes=2)
+    >>> model.compile("adam", metrics=[dice])
+    """
+
+    def __init__(
+        self,
+        num_classes,
+        activation="softmax",
+        ignore_value=None,
+        name="dice_score",
+        dtype=None,
+    ):
+        super().__init__(num_classes, activation, ignore_value, name, dtype)
+
+    def result(self):
+        shared, size = self._count()
+        return _mean_of_classes(2 * shared, size)
+
+
+def _mean_of_classes(pixels, of_pixels):
+    """Average fractions over the classes that occur; 0 where none does."""
+    occurs = ops.cast(of_pixels > 0, of_pixels.dtype)
+    fractions = ops.divide_no_nan(pixels, of_pixels)
+    return ops.divide_no_nan(ops.sum(fractions), ops.sum(occurs))
+
+
+def as_class_ids(y_true, y_pred, activation):
+    """Give true and predicted class of each pixel, int32, of one shape."""
+    y_true = ops.convert_to_tensor(y_true)
+    y_pred = ops.convert_to_tensor(y_pred)
+    if len(y_true.shape) == len(y_pred.shape):
+        y_true = ops.squeeze(y_true, axis=-1)
+    if y_pred.shape[-1] == 1:
+        threshold = 0.0 if activation == "linear" else 0.5
+        found = y_pred[..., 0] > threshold
+    else:
+        found = ops.argmax(y_pred, axis=-1)
+    return ops.cast(y_true, "int32"), ops.cast(found, "int32")
+
+
+def weights_of_pixels(sample_weight, masks, dtype):
+    """Give a weight to each pixel of masks."""
+    if sample_weight is None:
+        return ops.ones(ops.shape(masks), dtype)
+    weights = as_pixel_weights(sample_weight, len(masks.shape))
+    return ops.broadcast_to(ops.cast(weights, dtype), ops.shape(masks))
