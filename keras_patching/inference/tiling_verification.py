@@ -13,7 +13,8 @@ from keras_patching.layers.automatic_overlap import (
     find_multiple_of,
 )
 from keras_patching.layers.patched_predictor import PatchedPredictor
-from keras_patching.models.patched_model import weights_kept
+from keras_patching.models.devices import fill_up
+from keras_patching.models.kept_weights import weights_kept
 from keras_patching.visualization import show_heatmap, side_by_side, to_uint8
 
 # Differences that pictures show, from black to white.
@@ -323,8 +324,8 @@ def _compare(predictor, tiled_model, whole_model, image, index):
     size = image.shape[y_axis - 1], image.shape[x_axis - 1]
     padded = _pad(image[None], predictor, find_multiple_of(predictor))
     with weights_kept(tiled_model), weights_kept(whole_model):
-        tiled = tiled_model.predict(image[None], verbose=0)
-        whole = whole_model.predict(padded, verbose=0)
+        tiled = tiled_model.predict(fill_up(image[None]), verbose=0)
+        whole = whole_model.predict(fill_up(padded), verbose=0)
     differences = [
         _difference(predictor, *outputs)
         for outputs in zip(

@@ -304,7 +304,8 @@ class PatchedPredictor(keras.layers.Wrapper):
                 keras.KerasTensor(self._patch_shape(None, self.channels))
             )
         self._may_resolve = True
-        self._resolve_tiling(self._largest_patch())
+        if self.patch_size is not None:
+            self._resolve_tiling(self._largest_patch())
 
     def _resolve_tiling(self, patch_size):
         self.overlap, self.multiple_of, self.shrink = self._resolve(
@@ -366,6 +367,9 @@ class PatchedPredictor(keras.layers.Wrapper):
         return computed / math.prod(grid.image_size)
 
     def compute_output_shape(self, input_shape):
+        if self.patch_size is None:
+            # What `summary` takes for "not known yet".
+            raise NotImplementedError("There is no patch size yet.")
         spec = self.compute_output_spec(keras.KerasTensor(input_shape))
         return keras.tree.map_structure(lambda output: output.shape, spec)
 

@@ -2,15 +2,27 @@
 
 import contextlib
 import inspect
+import math
+import os
+import threading
+import types
 
 import keras
 
 from keras_patching.geometry import as_pair, as_patch_size
 from keras_patching.layers.nested_metrics import metrics_outside_models
 from keras_patching.layers.patched_predictor import PatchedPredictor
+from keras_patching.models.devices import (
+    check_batches,
+    count_devices,
+    fill_up,
+    round_up,
+)
 from keras_patching.models.export_formats import check_export_format
 from keras_patching.models.feeding import feeding, feeding_training
+from keras_patching.models.kept_weights import weights_kept
 from keras_patching.models.patch_model_check import check_patch_model
+from keras_patching.models.turns import GiveWay, Turns
 from keras_patching.ops.compiling import FunctionsBySize
 from keras_patching.ops.data_formats import shape_from_channels_last
 
@@ -29,8 +41,21 @@ _PREDICTOR_ARGUMENTS = (
 )
 
 
+class _BuiltWhenMade(type(keras.Model)):
+    """Builds a model after its constructor, and that of any subclass.
+
+    A model that is built takes no more layers and metrics, which constructors
+    of subclasses add.
+    """
+
+    def __call__(cls, *args, **kwargs):
+        model = super().__call__(*args, **kwargs)
+        model.build_if_known()
+        return model
+
+
 @keras.saving.register_keras_serializable(package="keras_patching")
-class PatchedModel(keras.Model):
+class PatchedModel(keras.Model, metaclass=_BuiltWhenMade):
     """A patch model that is trained on patches and predicts whole images.
 
     `fit` takes patches (of a `PatchingSequence`, or any others of the patch
@@ -98,6 +123,9 @@ class PatchedModel(keras.Model):
             shrink=shrink,
             data_format=data_format,
         )
+        self._is_made = False
+        self._turns = Turns()
+        self._training = threading.RLock()
         if predict_patch_size is not None:
             self._check_patch_model(self.predictor.predict_patch_size)
         if patch_size is not None:
@@ -130,9 +158,36 @@ class PatchedModel(keras.Model):
         patch_size = as_pair(
             (height, height if width is None else width), "patch_size"
         )
+        if min(patch_size) < 1:
+            raise ValueError(
+                "`patch_size` must be positive, (height, width) in pixels. "
+                f"Received: patch_size={patch_size}"
+            )
         self.check_patch_size(patch_size)
         self.predictor.set_patch_size(*patch_size)
         self.drop_compiled_functions()
+        if self._is_made:
+            self.build_if_known()
+
+    def build_if_known(self):
+        """Build the model, if all is known that its weights depend on.
+
+        That are the channels of images, and for a patch model that is not
+        built the patch size. Else the first call builds it.
+        """
+        self._is_made = True
+        channels = self.predictor.channels or self.declared_channels()
+        is_known = self.patch_model.built or self.patch_size is not None
+        if not self.built and channels is not None and is_known:
+            self.build(
+                shape_from_channels_last(
+                    (None, None, None, channels), self.predictor.data_format
+                )
+            )
+
+    def declared_channels(self):
+        """Return the channels of images, where a patch model does not tell."""
+        return None
 
     def check_patch_size(self, patch_size):
         """Refuse a pair `(height, width)` that cannot be trained on.
@@ -223,7 +278,21 @@ class PatchedModel(keras.Model):
         """Loss of `compile` when none is given; that of a task is its own."""
         return None
 
-    def check_targets(self, y):
+    def check_data_set(self, data_set):
+        """Refuse a data set, such as a `PatchingSequence`, of other patches.
+
+        Raises:
+            ValueError: Naming what differs, and what would do.
+        """
+        own, other = self.patch_size, tuple(data_set.patch_size)
+        if other != own:
+            raise ValueError(
+                f"'{self.name}' has patches of {own}, the data set has "
+                f"patches of {other}. Load the data set again, or call "
+                f"`set_patch_size(height={other[0]}, width={other[1]})`."
+            )
+
+    def check_targets(self, x, y):
         """Refuse targets of `fit` and `evaluate` that a task cannot use."""
 
     def compile(self, optimizer="rmsprop", loss=None, *args, **kwargs):
@@ -245,14 +314,16 @@ class PatchedModel(keras.Model):
     def fit(self, x=None, y=None, *args, **kwargs):
         """Train on patches; arguments as for `keras.Model.fit`."""
         arguments = _by_name(super().fit, x, y, *args, **kwargs)
-        self._check_input(x)
-        self.check_targets(y)
-        validation_data = arguments.get("validation_data")
-        if isinstance(validation_data, (list, tuple)):
-            self._check_input(validation_data[0])
-        elif validation_data is not None:
-            self._check_input(validation_data)
-        with weights_kept(self), feeding_training(arguments) as arguments:
+        self._check_training(**arguments)
+        arguments["x"] = self._check_each(x)
+        if keras.backend.backend() == "jax":
+            arguments["callbacks"] = _add_callback(
+                arguments.get("callbacks"), GiveWay(self._turns)
+            )
+        with (
+            self._weights_in_use(training=True),
+            feeding_training(arguments) as arguments,
+        ):
             return super().fit(**arguments)
 
     def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
@@ -260,21 +331,27 @@ class PatchedModel(keras.Model):
 
         `batch_size=None` means 1 for images larger than a patch.
         """
-        self._check_input(x)
-        self.check_targets(y)
-        batch_size = self._batch_size(x, batch_size)
+        if "_use_cached_eval_dataset" not in kwargs:  # As `fit` has checked.
+            self._check_input(x)
+            self.check_targets(x, y)
+            batch_size = self._batch_size(x, batch_size)
+            _check_shared(x, batch_size)
+            x = self._check_each(x)
         functions = self._functions.for_size_of(x, self, "test_function")
-        with weights_kept(self), functions, feeding(x) as (x,):
+        with self._weights_in_use(training=True), functions, feeding(x) as (x,):
             return super().evaluate(x, y, batch_size, *args, **kwargs)
 
     def predict(self, x, batch_size=None, *args, **kwargs):
         """Predict images of one size; as `keras.Model.predict`.
 
+        Threads may predict with one model; on jax they take turns.
+
         Args:
             x: Images of shape `(batch, height, width, channels)`, or anything
                 else that `keras.Model.predict` takes.
             batch_size: Images at a time. `None` means 1 for images larger
-                than a patch, else Keras's 32.
+                than a patch, else Keras's 32. Under `keras.distribution` it
+                is rounded up to what the devices can share.
             *args, **kwargs: `verbose`, `steps`, `callbacks`.
 
         Returns:
@@ -286,14 +363,63 @@ class PatchedModel(keras.Model):
         """
         self._check_input(x)
         batch_size = self._batch_size(x, batch_size)
+        if hasattr(x, "shape"):
+            count, x, batch_size = len(x), fill_up(x), round_up(batch_size)
+        else:
+            count, x = None, self._check_each(x, one_size=True)
+            _check_shared(x, batch_size)
         functions = self._functions.for_size_of(x, self, "predict_function")
-        with weights_kept(self), functions, feeding(x) as (x,):
-            return super().predict(x, batch_size, *args, **kwargs)
+        with self._weights_in_use(), functions, feeding(x) as (x,):
+            predicted = super().predict(x, batch_size, *args, **kwargs)
+        return keras.tree.map_structure(lambda each: each[:count], predicted)
 
     def predict_on_batch(self, x):
         self._check_input(x)
-        with self._functions.for_size_of(x, self, "predict_function"):
+        functions = self._functions.for_size_of(x, self, "predict_function")
+        with self._weights_in_use(), functions:
             return super().predict_on_batch(x)
+
+    def train_on_batch(self, x, y=None, *args, **kwargs):
+        self._check_batch(x, y)
+        with self._weights_in_use(training=True):
+            return super().train_on_batch(x, y, *args, **kwargs)
+
+    def test_on_batch(self, x, y=None, *args, **kwargs):
+        self._check_batch(x, y)
+        with self._weights_in_use(training=True):
+            return super().test_on_batch(x, y, *args, **kwargs)
+
+    def __call__(self, *args, **kwargs):
+        with self._turn():
+            return super().__call__(*args, **kwargs)
+
+    @contextlib.contextmanager
+    def _weights_in_use(self, training=False):
+        """Have the weights alone, and give them back whatever happens."""
+        alone = contextlib.nullcontext()
+        if training:
+            alone = self._training
+            self._build_optimizer()
+        with alone, self._turn(), weights_kept(self):
+            yield
+
+    def _build_optimizer(self):
+        """Make its variables now, not in a first step that may fail."""
+        optimizer = getattr(self, "optimizer", None)
+        if self.built and optimizer is not None and not optimizer.built:
+            optimizer.build(self.trainable_variables)
+
+    @contextlib.contextmanager
+    def _turn(self):
+        """Wait, on jax, for threads that have taken the weights out."""
+        if keras.backend.backend() != "jax":
+            yield
+            return
+        with self._turns as is_new:
+            if is_new:
+                # A training that gives way has them still.
+                self.jax_state_sync()
+            yield
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
@@ -352,28 +478,81 @@ class PatchedModel(keras.Model):
         )
         return cls(**{**config, "patch_model": patch_model})
 
+    def _check_training(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        validation_split=0.0,
+        validation_data=None,
+        validation_batch_size=None,
+        **others,
+    ):
+        """Refuse before dispatch what `fit` would fail on inside of it."""
+        self._check_input(x)
+        self.check_targets(x, y)
+        _check_shared(x, batch_size, validation_split)
+        if validation_data is None:
+            return
+        if isinstance(validation_data, (list, tuple)):
+            x, y, *_ = *validation_data, None
+        else:
+            x, y = validation_data, None
+        self._check_input(x)
+        self.check_targets(x, y)
+        _check_shared(x, validation_batch_size or batch_size)
+
+    def _check_batch(self, x, y):
+        self._check_input(x)
+        self.check_targets(x, y)
+        _check_shared(x, len(x))
+
     def _check_input(self, x):
         """Refuse before dispatch what would fail inside of it."""
-        patch_size = self.require_patch_size()
+        self.require_patch_size()
+        _check_no_files(x, self.name)
         if isinstance(x, (list, tuple)):
             raise ValueError(
                 f"'{self.name}' takes one array of images. Stack images of "
                 "one size, and pass images of different sizes one by one. "
                 f"Received: a {type(x).__name__} of {len(x)}"
             )
-        other = tuple(getattr(x, "patch_size", patch_size))
-        if other != patch_size:
-            raise ValueError(
-                f"'{self.name}' has patches of {patch_size}, the data set has "
-                f"patches of {other}. Load the data set again, or call "
-                f"`set_patch_size(height={other[0]}, width={other[1]})`."
-            )
+        if hasattr(x, "patch_size"):
+            self.check_data_set(x)
         if hasattr(x, "shape"):
             self._check_image_shape(tuple(x.shape))
             _check_numbers(x, self.name)
 
+    def _check_each(self, x, one_size=False):
+        """Check the batches of a generator while they come."""
+        if not isinstance(x, types.GeneratorType):
+            return x
+        return self._checked(x, one_size)
+
+    def _checked(self, batches, one_size):
+        first = None
+        for batch in batches:
+            images = batch[0] if isinstance(batch, tuple) else batch
+            self._check_input(images)
+            shape = tuple(getattr(images, "shape", ()))
+            first = first or shape
+            if one_size and shape[1:] != first[1:]:
+                raise ValueError(
+                    f"'{self.name}' predicts images of one size at a time: "
+                    "their results come back as one array. Call `predict` for "
+                    "each image, `model.predict(image[None])`. Received: a "
+                    f"batch of shape {shape} after one of {first}"
+                )
+            yield batch if isinstance(batch, tuple) else (batch,)
+
     def _check_image_shape(self, shape):
         channels = self.predictor.channels
+        if len(shape) == 3:
+            raise ValueError(
+                f"'{self.name}' takes a batch of images, of shape (batch, "
+                "height, width, channels). Pass one image as `image[None]`. "
+                f"Received: shape={shape}"
+            )
         received = self.predictor.channels_last_shape(shape)
         if 0 in shape or channels not in (None, received[3]):
             raise ValueError(
@@ -385,19 +564,49 @@ class PatchedModel(keras.Model):
 
     def _batch_size(self, x, batch_size):
         """Resolve the number of images that are predicted at a time."""
-        if not hasattr(x, "shape"):
+        if batch_size is not None or not hasattr(x, "shape"):
             return batch_size
-        count, *image_size, _ = self.predictor.channels_last_shape(x.shape)
-        if batch_size is None:
-            is_patch = tuple(image_size) == self.patch_size
-            batch_size = 32 if is_patch else 1
-        _check_divisible(count, batch_size)
-        return batch_size
+        image_size = self.predictor.channels_last_shape(x.shape)[1:3]
+        # Each device takes an image.
+        return 32 if tuple(image_size) == self.patch_size else count_devices()
 
 
 def _by_name(function, *args, **kwargs):
     """Name the arguments of a call."""
     return inspect.signature(function).bind(*args, **kwargs).arguments
+
+
+def _add_callback(callbacks, callback):
+    """Give what `fit` takes as its callbacks, with one more."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return callbacks
+    return [callback, *(keras.tree.flatten(callbacks) if callbacks else ())]
+
+
+def _check_no_files(x, name):
+    """Say how files are predicted and trained on."""
+    first = x[0] if isinstance(x, (list, tuple)) and len(x) else x
+    if isinstance(first, (str, os.PathLike)):
+        raise ValueError(
+            f"'{name}' takes arrays, not paths. Predict the files of a folder "
+            'with `keras_patching.inference.predict_files(model, ["folder"], '
+            '"results")`, or one image with `model.predict(model.read_image('
+            '"image.png")[None])`. Train on the data set that a loader of the '
+            f"model gives, `model.load_...(...)`. Received: {x!r}"[:800]
+        )
+
+
+def _check_shared(x, batch_size, validation_split=0.0):
+    """Refuse batches that the devices of a distribution cannot share."""
+    if hasattr(x, "num_samples") and hasattr(x, "batch_size"):
+        check_batches(
+            x.num_samples, x.batch_size, getattr(x, "drop_remainder", False)
+        )
+    elif hasattr(x, "shape"):
+        # As Keras splits arrays.
+        count = math.floor(len(x) * (1 - validation_split))
+        for part in (count, len(x) - count):
+            check_batches(part, batch_size or 32)
 
 
 def _check_numbers(images, name):
@@ -407,43 +616,3 @@ def _check_numbers(images, name):
         raise ValueError(
             f"'{name}' takes images of numbers. Received: dtype={images.dtype}"
         )
-
-
-def _check_divisible(count, batch_size):
-    """Refuse batches that the devices of a distribution cannot share."""
-    distribution = keras.distribution.distribution()
-    if distribution is None:
-        return
-    devices = distribution.device_mesh.devices.size
-    sizes = {min(batch_size, count), count % batch_size} - {0}
-    if any(size % devices for size in sizes):
-        raise ValueError(
-            f"Under `keras.distribution` every batch must divide by the "
-            f"{devices} devices: pass a `batch_size` that is a multiple of "
-            f"{devices}, and as many images as fill every batch. Received: "
-            f"batch_size={batch_size} for {count} images"
-        )
-
-
-@contextlib.contextmanager
-def weights_kept(model):
-    """Give a model its weights back when a call fails or is interrupted.
-
-    On jax, `fit`, `evaluate` and `predict` take the weights out of the model
-    and put them back at the end, but not after any exception.
-    """
-    if keras.backend.backend() != "jax":
-        yield
-        return
-    optimizer = getattr(model, "optimizer", None)
-    variables = [*model.variables, *(optimizer.variables if optimizer else ())]
-    kept = [(variable, variable.value) for variable in variables]
-    try:
-        yield
-    except BaseException:
-        model.jax_state_sync()
-        for variable, value in kept:
-            # What a step has consumed came back with the sync.
-            if not value.is_deleted():
-                variable.assign(value)
-        raise

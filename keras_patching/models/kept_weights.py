@@ -1,0 +1,42 @@
+"""Weights that outlive a call which fails."""
+
+import contextlib
+
+import keras
+
+
+@contextlib.contextmanager
+def weights_kept(model):
+    """Give a model the weights back that a failed or interrupted call took.
+
+    On jax, `fit`, `evaluate` and `predict` take the weights out of the model
+    and put them back at the end, but not after every exception. What `fit` has
+    learned stays: only what is gone comes back as it was before the call.
+
+    Args:
+        model: Keras model.
+    """
+    if keras.backend.backend() != "jax":
+        yield
+        return
+    kept = [(variable, variable.value) for variable in _variables(model)]
+    try:
+        yield
+    except BaseException:
+        model.jax_state_sync()
+        for variable, value in kept:
+            # A step has consumed its arrays, but for those somebody looks at.
+            if _is_gone(variable) and not value.is_deleted():
+                variable.assign(value)
+        raise
+
+
+def _variables(model):
+    optimizer = getattr(model, "optimizer", None)
+    return [*model.variables, *(optimizer.variables if optimizer else ())]
+
+
+def _is_gone(variable):
+    # `variable.value` would draw new weights in the place of none.
+    value = variable._value
+    return value is None or value.is_deleted()
