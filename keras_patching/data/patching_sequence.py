@@ -74,6 +74,8 @@ class PatchingSequence(keras.utils.PyDataset):
         manifest: `pathlib.Path` of the manifest.
         directory: Folder of the cache.
         task: Name of the task that the cache was made for.
+        parameters: Dict of what else the patches were made by, such as
+            `value_range` and `num_classes`.
         patch_size: `(height, width)` in pixels.
         image_names: Names of the images, relative to their folder.
         num_samples: Number of patches per epoch.
@@ -115,6 +117,7 @@ class PatchingSequence(keras.utils.PyDataset):
         self.manifest, manifest = load_cache(path)
         self.directory = self.manifest.parent
         self.task = manifest.task
+        self.parameters = dict(manifest.parameters)
         self.patch_size = manifest.patch_size
         self.batch_size = int(batch_size)
         self.shuffle = bool(shuffle)

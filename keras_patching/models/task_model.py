@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_patching.data.value_range import check_array, read_in_range
 from keras_patching.data.whole_images import describe_target, pair_whole_images
+from keras_patching.geometry import as_pair
 from keras_patching.models.patched_model import PatchedModel
 
 
@@ -23,8 +24,16 @@ class TaskModel(PatchedModel):
         ValueError: If images are channels-first.
     """
 
+    task = None  # Name of the task in the caches that its loaders make.
+
     def __init__(
-        self, patch_model, *, channels=3, value_range=(0, 255), **kwargs
+        self,
+        patch_model,
+        patch_size=None,
+        *,
+        channels=3,
+        value_range=(0, 255),
+        **kwargs,
     ):
         kwargs.setdefault("pad_value", value_range[0])
         super().__init__(patch_model, **kwargs)
@@ -37,6 +46,52 @@ class TaskModel(PatchedModel):
             )
         self.image_channels = channels
         self.value_range = tuple(value_range)
+        if patch_size is not None:
+            self.set_patch_size(*as_pair(patch_size, "patch_size"))
+
+    def declared_channels(self):
+        return self.image_channels
+
+    def check_data_set(self, data_set):
+        super().check_data_set(data_set)
+        task = getattr(data_set, "task", None)
+        if task is None:
+            return  # Of the user's own making.
+        if task != self.task:
+            raise ValueError(
+                f"'{self.name}' is a model of {self.task}, the data set was "
+                f"made for {task}. Load it with a loader of the model. "
+                f"Received: {data_set.manifest}"
+            )
+        found = data_set.parameters
+        for name, expected in self.patch_parameters().items():
+            if name in found and _plain(found[name]) != _plain(expected):
+                raise ValueError(
+                    f"The data set has {name}={_plain(found[name])!r}, "
+                    f"'{self.name}' has {name}={_plain(expected)!r}. Load the "
+                    "data set with the loader of the model, or make the model "
+                    f"for this data set. Received: {data_set.manifest}"
+                )
+
+    def patch_parameters(self):
+        """Return what the patches of a data set must agree with, by name."""
+        parameters = {"value_range": self.value_range}
+        if self.image_channels is not None:
+            parameters["channels"] = self.image_channels
+        return parameters
+
+    def _check_training(self, class_weight=None, **arguments):
+        if class_weight is not None:
+            raise ValueError(self.explain_class_weight(class_weight))
+        super()._check_training(**arguments)
+
+    def explain_class_weight(self, class_weight):
+        """Tell what to do instead of giving `fit` a `class_weight`."""
+        return (
+            f"'{self.name}' takes no `class_weight`, which weighs samples "
+            "that have one class each. Received: class_weight="
+            f"{class_weight}"
+        )
 
     def check_patch_size(self, patch_size):
         super().check_patch_size(patch_size)
@@ -45,7 +100,8 @@ class TaskModel(PatchedModel):
 
     def _check_output_size(self, patch_size):
         """Refuse a patch model whose outputs no label of a patch fits."""
-        patch_shape = 1, *patch_size, self.predictor.channels
+        channels = self.predictor.channels or self.image_channels
+        patch_shape = 1, *patch_size, channels
         try:
             shape = self.patch_model.compute_output_shape(patch_shape)
             made = tuple(shape)[1:3]
@@ -148,3 +204,8 @@ def check_images(patch_model, channels, value_range):
             "The default patch model needs a number of `channels`: pass it, "
             "or a `patch_model` of your own. Received: channels=None"
         )
+
+
+def _plain(value):
+    """Make what JSON holds and what arguments hold comparable."""
+    return list(value) if isinstance(value, tuple) else value

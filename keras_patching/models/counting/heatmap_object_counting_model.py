@@ -76,6 +76,8 @@ class HeatmapObjectCountingModel(TaskModel):
     ```
     """
 
+    task = loaders.TASK
+
     def __init__(
         self,
         patch_model=None,
@@ -173,6 +175,10 @@ class HeatmapObjectCountingModel(TaskModel):
         return loaders.load_dataset_from_directory_with_segmentation_masks(
             dirname, seg_dirname, **self.loader_arguments(), **kwargs
         )
+
+    def patch_parameters(self):
+        parameters = super().patch_parameters()
+        return {**parameters, "density_map_sigma": self.density_map_sigma}
 
     def call(self, inputs, training=None):
         outputs = super().call(inputs, training=training)

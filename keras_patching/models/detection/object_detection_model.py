@@ -88,6 +88,8 @@ class ObjectDetectionModel(TaskModel):
     ```
     """
 
+    task = loaders.TASK
+
     def __init__(
         self,
         patch_model=None,
@@ -137,6 +139,13 @@ class ObjectDetectionModel(TaskModel):
             **self.loader_arguments(),
             **kwargs,
         )
+
+    def patch_parameters(self):
+        parameters = {**super().patch_parameters(), "labels": self.labels}
+        if self.prediction_decoder is None:
+            # Patches were drawn so that each cell of the grid has objects.
+            parameters["grid_size"] = self.grid_size
+        return parameters
 
     def default_loss(self):
         """`YoloLoss`; with a `prediction_decoder`, the loss must be given."""

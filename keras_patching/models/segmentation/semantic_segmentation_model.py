@@ -4,8 +4,10 @@ import os
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_patching.data.image_io import read_header, read_mask
+from keras_patching.metrics import PixelAccuracy
 from keras_patching.models.prediction_checks import check_predictions
 from keras_patching.models.segmentation import loaders
 from keras_patching.models.segmentation.segmentation_loss import (
@@ -64,6 +66,8 @@ class SemanticSegmentationModel(TaskModel):
     masks = model.decode_predictions(probabilities)
     ```
     """
+
+    task = "segmentation"
 
     def __init__(
         self,
@@ -132,17 +136,114 @@ class SemanticSegmentationModel(TaskModel):
             self.num_classes, self.activation, self.ignore_value
         )
 
-    def check_targets(self, y):
-        """Refuse masks in memory that hold no class ids; they train nothing.
+    def compile(
+        self,
+        optimizer="rmsprop",
+        loss=None,
+        loss_weights=None,
+        metrics=None,
+        weighted_metrics=None,
+        *args,
+        **kwargs,
+    ):
+        """Configure training; as `keras.Model.compile`.
+
+        Without a `loss` it is `SegmentationLoss`. The metric `"accuracy"` is
+        `metrics.PixelAccuracy`: pixels of `ignore_value` do not count.
 
         Raises:
-            ValueError: Tells the values that were found and expected.
+            ValueError: If a metric of Keras would count these.
         """
-        if not isinstance(y, np.ndarray) or y.dtype.kind not in "ui":
+        super().compile(
+            optimizer,
+            loss,
+            loss_weights,
+            keras.tree.map_structure(self._as_metric, metrics),
+            keras.tree.map_structure(self._as_metric, weighted_metrics),
+            *args,
+            **kwargs,
+        )
+
+    def _as_metric(self, metric):
+        if isinstance(metric, str) and metric.lower() in ("accuracy", "acc"):
+            return PixelAccuracy(
+                self.activation, self.ignore_value, name=metric
+            )
+        if self.ignore_value is not None and metric is not None:
+            self._check_metric(metric)
+        return metric
+
+    def _check_metric(self, metric):
+        """Refuse a metric of Keras that counts unlabelled pixels."""
+        found = metric
+        if isinstance(metric, str):
+            found = keras.metrics.get(metric)
+        is_of_keras = found.__module__.split(".")[0] == "keras"
+        ignored = getattr(found, "ignore_class", None)
+        if is_of_keras and ignored != self.ignore_value:
+            name = getattr(found, "name", getattr(found, "__name__", metric))
+            raise ValueError(
+                f"The metric '{name}' would count the pixels of ignore_value="
+                f'{self.ignore_value}. Use "accuracy", or of '
+                "`keras_patching.metrics` `MeanIoU(num_classes="
+                f"{self.num_classes}, activation={self.activation!r}, "
+                f"ignore_value={self.ignore_value})` or `DiceScore` with the "
+                f"same. Received: {metric!r}"
+            )
+
+    def patch_parameters(self):
+        parameters = super().patch_parameters()
+        return {**parameters, "num_classes": self.num_classes}
+
+    def check_data_set(self, data_set):
+        super().check_data_set(data_set)
+        parameters = getattr(data_set, "parameters", {})
+        ignored = parameters.get("ignore_value")
+        # Where none is ignored, all pixels are labelled.
+        if ignored not in (None, self.ignore_value):
+            raise ValueError(
+                f"The data set has unlabelled pixels of value {ignored}, which "
+                f"'{self.name}' would train on. Make the model with "
+                f"`ignore_value={ignored}`, or load the data set with the "
+                "loader of the model. Received: ignore_value="
+                f"{self.ignore_value}, {data_set.manifest}"
+            )
+
+    def explain_class_weight(self, class_weight):
+        weights = [
+            float(class_weight.get(label, 1))
+            if hasattr(class_weight, "get")
+            else 1.0
+            for label in range(self.num_classes)
+        ]
+        return (
+            "`class_weight` weighs samples that have one class each, not "
+            'pixels. Weigh classes in the loss: `model.compile("adam", '
+            f"keras_patching.SegmentationLoss({self.num_classes}, "
+            f"{self.activation!r}, {self.ignore_value}, class_weights="
+            f"{weights}))`. Received: class_weight={class_weight}"
+        )
+
+    def check_targets(self, x, y):
+        """Refuse masks in memory that are not class ids; they train nothing.
+
+        Raises:
+            ValueError: Tells what was found and expected.
+        """
+        if isinstance(y, (list, tuple)):
+            raise ValueError(
+                f"'{self.name}' takes masks as one array of class ids, of "
+                "shape (batch, height, width): stack them with `np.stack`. "
+                f"Received: a {type(y).__name__} of {len(y)}"
+            )
+        if not hasattr(y, "shape"):
             return
-        found = set(np.unique(y).tolist())
+        if hasattr(x, "shape"):
+            self._check_mask_shape(tuple(x.shape), tuple(y.shape))
+        found = np.unique(ops.convert_to_numpy(y)).tolist()
         known = {*range(self.num_classes), self.ignore_value}
-        if not found <= known:
+        unknown = [value for value in found if value not in known]
+        if unknown:
             raise ValueError(
                 f"Masks must hold class ids from 0 to {self.num_classes - 1}"
                 + (
@@ -150,9 +251,21 @@ class SemanticSegmentationModel(TaskModel):
                     if self.ignore_value is None
                     else f", or {self.ignore_value} for unlabelled pixels"
                 )
-                + ". Divide masks of 0 and 255 by 255. Received: values "
-                f"{sorted(found - known)[:10]}"
+                + ". Divide masks of 0 and 255 by 255, and round masks of "
+                f"probabilities. Received: values {unknown[:10]}"
             )
+
+    def _check_mask_shape(self, images, masks):
+        if masks in (images[:3], (*images[:3], 1)):
+            return
+        advice = ""
+        if len(masks) == 4 and masks[3] == self.num_classes:
+            advice = " `np.argmax(masks, axis=-1)` makes them of one-hot masks."
+        raise ValueError(
+            f"Masks must be class ids of shape {images[:3]}, (batch, height, "
+            f"width), for images of shape {images}.{advice} Received: masks of "
+            f"shape {masks}"
+        )
 
     def decode_predictions(self, predictions):
         """Turn predictions into masks.
