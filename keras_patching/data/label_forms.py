@@ -22,7 +22,7 @@ def tell_json_form(content):
         return "a file of LabelMe"
     if any(str(key).startswith("_via_") for key in fields):
         return "a project of the VGG Image Annotator (VIA)"
-    if any("regions" in _fields(value) for value in fields.values()):
+    if any(_is_of_via(_fields(value)) for value in fields.values()):
         return "a file of the VGG Image Annotator (VIA)"
     if fields.get("type") == "FeatureCollection":
         return "GeoJSON, as of QuPath"
@@ -71,6 +71,16 @@ def _tell_list(content):
     if first.get("type") == "Feature":
         return "GeoJSON, as of QuPath"
     return None
+
+
+def _is_of_via(entry):
+    """Tell an entry of VIA from one of ours whose objects are "regions"."""
+    if {"regions", "filename", "size"} <= entry.keys():
+        return True
+    regions = entry.get("regions")
+    if not isinstance(regions, list):  # Its first version has an object.
+        regions = _fields(regions).values()
+    return any("shape_attributes" in _fields(region) for region in regions)
 
 
 def _fields(content):

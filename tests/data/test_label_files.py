@@ -83,6 +83,8 @@ POLYGON = {"shape_attributes": {"name": "polygon"}}
 JSON_FORMS = {
     "LabelMe": {"version": "5", "shapes": [], "imagePath": "a.png"},
     "VIA": {"a.png1": {"filename": "a.png", "regions": [POLYGON]}},
+    "VGG": {"a.png1": {"filename": "a.png", "regions": {"0": POLYGON}}},
+    r"VIA\)": {"a.png1": {"filename": "a.png", "size": 1, "regions": []}},
     "project of the VGG": {"_via_settings": {}, "_via_img_metadata": {}},
     "GeoJSON": {"type": "FeatureCollection", "features": []},
     "QuPath": [{"type": "Feature", "geometry": {}}],
@@ -117,6 +119,16 @@ def test_well_known_forms_of_json_are_named(folder, read, form):
     with pytest.raises(ValueError, match=f"json: is .*{form}.*not read") as e:
         read(folder)
     assert "Expected {" in str(e.value)
+
+
+def test_objects_may_be_called_regions(folder):
+    box = {"all_points_x": [1, 3], "all_points_y": [2, 4]}
+    content = {"a.png": {"regions": [box]}}
+    (folder / "labels.json").write_text(json.dumps(content))
+    (labels,) = read_boxes_json(
+        folder / "labels.json", list_images(folder), objects_key="regions"
+    ).values()
+    assert labels.boxes.tolist() == [[1, 2, 3, 4]]
 
 
 @pytest.mark.parametrize("read", [read_boxes, read_beside, read_csv])
