@@ -41,6 +41,10 @@ def read_coco_entries(content, names, faults):
         key: _read_name(fields, place, faults)
         for key, fields, place in _read_items(content, "categories", faults)
     }
+    referred = {
+        "image_id": (entries, few(list(entries))),
+        "category_id": (labels, few(list(labels))),
+    }
     crowds = 0
     for index, value in enumerate(content["annotations"]):
         place = f'["annotations"][{index}]'
@@ -50,8 +54,8 @@ def read_coco_entries(content, names, faults):
         if fields.get("iscrowd"):
             crowds += 1
             continue
-        entry = _look_up(entries, "image_id", fields, place, faults)
-        label = _look_up(labels, "category_id", fields, place, faults)
+        entry = _look_up(referred, "image_id", fields, place, faults)
+        label = _look_up(referred, "category_id", fields, place, faults)
         corners = _read_corners(fields, place, faults)
         if None not in (entry, label, corners):
             entry.objects.append(BoxObject(corners, label, place))
@@ -96,13 +100,14 @@ def _read_name(fields, place, faults):
     return name
 
 
-def _look_up(items, key, fields, place, faults):
+def _look_up(referred, key, fields, place, faults):
     """Give what an annotation refers to."""
+    items, listed = referred[key]
     identity = fields.get(key)
     if not isinstance(identity, float | str) or identity not in items:
         faults.append(
             f'{place}["{key}"]: found {show(identity)}, expected one of the '
-            f"identities {few(list(items))}."
+            f"identities {listed}."
         )
         return None
     return items[identity]

@@ -69,6 +69,8 @@ def test_crowds_are_left_out_and_counted(tmp_path, content):
         ("categories", 0, {"name": 5}, r'\["name"\]: found 5.0, expected a na'),
         ("categories", 0, {"name": "root"}, "found the label 'root', expected"),
         ("annotations", 1, {"image_id": 9}, r'\[1\]\["image_id"\]: found 9.0'),
+        ("annotations", 1, {"image_id": 9}, "of the identities 8.0, 3.0."),
+        ("annotations", 1, {"category_id": 9}, "of the identities 5.0, 2.0."),
         ("annotations", 1, {"category_id": 9}, r'"category_id"\]: found 9.0'),
         ("annotations", 1, {"bbox": [1, 2, 3]}, r"expected \[x, y, width, he"),
         ("annotations", 1, {"bbox": None}, r'\[1\]\["bbox"\]: found None'),
