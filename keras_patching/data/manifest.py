@@ -137,7 +137,7 @@ class Manifest:
         patch_size: `(height, width)` in pixels.
         parameters: JSON-able dict, what else decides the patches.
         label_path: File or folder that the labels came from, relative to the
-            folder of the images.
+            folder of the images; absolute where it is on another drive.
         hashed_at_ns: Time before the first source was hashed.
         files: Dict from path, relative to the image folder, to `FileRecord`.
         sources: List of `SourceRecord`.

@@ -115,8 +115,11 @@ class PatchCache:
         self._remember()
 
     def _relative(self, path):
-        relative = os.path.relpath(os.path.abspath(path), self.dirname)
-        return pathlib.Path(relative).as_posix()
+        path = os.path.abspath(path)
+        # Windows knows no way from one drive to another.
+        with contextlib.suppress(ValueError):
+            path = os.path.relpath(path, self.dirname)
+        return pathlib.Path(path).as_posix()
 
     def _remember(self):
         """Read what any manifest in the folder knows of files and shards."""

@@ -303,10 +303,10 @@ def verify_shard(directory, record):
             raise ShardError(
                 f"{directory}/{record.file}: was changed after it was written."
             )
-        if os.utime in os.supports_fd:
-            with contextlib.suppress(OSError):  # it belongs to somebody else
-                times = (status.st_atime_ns, record.mtime_ns)
-                os.utime(file, ns=times)
+        takes_file = os.utime in os.supports_fd  # not on Windows
+        target = file if takes_file else f"{directory}/{record.file}"
+        with contextlib.suppress(OSError):  # it belongs to somebody else
+            os.utime(target, ns=(status.st_atime_ns, record.mtime_ns))
         mtime_ns = os.fstat(file).st_mtime_ns
     finally:
         os.close(file)

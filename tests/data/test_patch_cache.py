@@ -370,6 +370,36 @@ def test_a_copied_folder_loads_alone_and_is_hashed_once(images, tmp_path):
     assert times == {s.file: s.mtime_ns for s in copied.shards}
 
 
+def test_a_copied_folder_is_hashed_once_on_windows_too(
+    images, tmp_path, monkeypatch
+):
+    path = build(images)
+    copy = tmp_path / "elsewhere"
+    shutil.copytree(path.parent, copy, copy_function=shutil.copyfile)
+    monkeypatch.setattr(os, "supports_fd", set())
+    _, copied = load_cache(copy)
+    times = {p.name: p.stat().st_mtime_ns for p in copy.glob("shards/*")}
+    assert times == {s.file: s.mtime_ns for s in copied.shards}
+
+
+def test_labels_may_be_on_another_drive_than_the_images(
+    images, tmp_path, monkeypatch
+):
+    labels = tmp_path / "labels.csv"
+    of_one_drive = os.path.relpath
+
+    def relpath(path, start):
+        if path == str(labels):
+            raise ValueError("path is on mount 'D:', start on mount 'C:'")
+        return of_one_drive(path, start)
+
+    _, sources = plan(images)
+    monkeypatch.setattr(os.path, "relpath", relpath)
+    cache = PatchCache(images, "toy", PATCH, {}, label_path=labels)
+    manifest = load_cache(cache.build(sources, verbose=False))[1]
+    assert manifest.label_path == labels.as_posix()
+
+
 def lose_key(text):
     content = json.loads(text)
     del content["files"]
