@@ -5,9 +5,13 @@ import os
 import pathlib
 import re
 import secrets
+import time
 
 from keras_patching.data.image_io import write_image
 
+# Seconds. A file may be of a process on another machine, which writes to the
+# same folder and whose number says nothing here: one still at work is young.
+_MIN_AGE = 3600.0
 _TEMPORARY = re.compile(r"\.([0-9]+)-[0-9a-f]{16}\.tmp(\.|$)")
 
 
@@ -60,6 +64,8 @@ def flush(path):
 def remove_unfinished(directory):
     """Remove what processes that were killed have left of `whole_file`.
 
+    Files younger than an hour stay.
+
     Args:
         directory: `pathlib.Path` of a folder, which need not exist.
     """
@@ -67,7 +73,8 @@ def remove_unfinished(directory):
         found = _TEMPORARY.match(path.name)
         if found and not _is_running(int(found[1])):
             with contextlib.suppress(OSError):
-                path.unlink()
+                if time.time() - path.stat().st_mtime > _MIN_AGE:
+                    path.unlink()
 
 
 def _is_running(process_id):

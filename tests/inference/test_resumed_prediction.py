@@ -41,7 +41,11 @@ def model():
 def write_noise(path, seed=0):
     rng = np.random.default_rng(seed)
     write_image(path, rng.integers(0, 256, (10, 14, 3), dtype=np.uint8))
-    long_ago = time.time() - 3600
+    make_old(path)
+
+
+def make_old(path):
+    long_ago = time.time() - 3601
     os.utime(path, (long_ago, long_ago))
 
 
@@ -234,11 +238,14 @@ def test_rows_are_kept_as_they_come_and_a_kill_costs_nothing(
     write_noise(pipe, 5)
     half = out / "masks" / f".{process.pid}-{'0' * 16}.tmp.png"
     half.write_bytes(b"what a kill may leave")
+    make_old(half)
+    young = half.with_name(f".{process.pid}-{'1' * 16}.tmp.png")
+    young.write_bytes(b"what another machine is writing")
     done = predict(model, images, out)
     assert done.num_before == 2
     assert images_of(out) == ["a.png", "b.png", "pipe.png", "d.png"]
     assert all(is_right(out, image) for image in images)
-    assert [path for path in out.rglob(".*")] == []
+    assert list(out.rglob(".*")) == [young]
 
 
 # Names of files that are not UTF-8
