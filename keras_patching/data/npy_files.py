@@ -1,8 +1,8 @@
 """Headers of `.npy` files, written and read without NumPy's own functions.
 
-NumPy reads them by `ast.literal_eval`, which raises a `SystemError` in threads
-now and then (CPython issue 106905), and what it writes around the same three
-facts may differ between its versions.
+NumPy reads them by `ast.literal_eval`, which now and then raises a
+`SystemError` when several threads call it at once, and what it writes around
+the same three facts may differ between its versions.
 """
 
 import re
