@@ -81,7 +81,7 @@ def counting_panels(
     Raises:
         ValueError: Points are of another shape.
     """
-    height = height or min(len(image), 1024)
+    height = _panel_height(image, height, 1024)
     # Points are drawn at the final size, since scaling would blur the rings.
     picture = _resized(to_uint8(image), height)
     zoom = height / len(image)
@@ -174,7 +174,7 @@ def detection_panels(image, found, truth=None, names=None, height=None):
     Raises:
         ValueError: Boxes are of another shape.
     """
-    height = height or min(len(image), 1024)
+    height = _panel_height(image, height, 1024)
     # Boxes are drawn at the final size, since scaling would blur the lines.
     picture = _resized(to_uint8(image), height)
     zoom = height / len(image)
@@ -252,13 +252,14 @@ def side_by_side(panels, height=None, columns=None):
     """
     _check_layout(panels, height, columns)
     pictures = {caption: to_uint8(array) for caption, array in panels.items()}
-    height = height or min(len(picture) for picture in pictures.values())
+    if height is None:
+        height = min(len(picture) for picture in pictures.values())
     font = _font(pictures, height)
     cells = [
         np.concatenate([_caption(caption, picture.shape[1], font), picture])
         for caption, picture in _at_height(pictures, height).items()
     ]
-    columns = columns or len(cells)
+    columns = len(cells) if columns is None else columns
     gutter = max(4, height // 50)
     rows = [
         _joined(cells[first : first + columns], gutter, axis=1)
@@ -297,7 +298,7 @@ def segmentation_figure(
     picture = to_uint8(image)
     truth = checked_mask(truth, picture)
     prediction = checked_mask(prediction, picture)
-    height = height or min(len(picture), 512)
+    height = _panel_height(picture, height, 512)
     # Masks are drawn at the final size, since scaling would blur their edges.
     picture = _resized(picture, height)
     truth = _nearest(truth, picture.shape)
@@ -329,14 +330,26 @@ def _errors(picture, truth, prediction):
     )
 
 
+def _panel_height(image, height, most):
+    if height is None:
+        return min(len(image), most)
+    _check_positive(height, "height")
+    return height
+
+
 def _check_layout(panels, height, columns):
     if not panels:
         raise ValueError("There must be at least one panel. Received: {}")
     for name, number in (("height", height), ("columns", columns)):
-        if number is not None and number < 1:
-            raise ValueError(
-                f"{name} must be at least 1. Received: {name}={number}"
-            )
+        if number is not None:
+            _check_positive(number, name)
+
+
+def _check_positive(number, name):
+    if number < 1:
+        raise ValueError(
+            f"{name} must be at least 1. Received: {name}={number}"
+        )
 
 
 def _at_height(pictures, height):

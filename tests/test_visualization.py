@@ -138,6 +138,18 @@ def test_a_layout_below_one_is_an_error(arguments):
         visualization.side_by_side({"a": grey(5, 5)}, **arguments)
 
 
+def test_a_height_of_0_is_not_taken_for_none():
+    mask = np.zeros((5, 5), int)
+    for draw in (
+        lambda: visualization.segmentation_figure(
+            grey(5, 5), mask, mask, height=0
+        ),
+        lambda: visualization.counting_panels(grey(5, 5), mask, [], height=0),
+    ):
+        with pytest.raises(ValueError, match="must be at least 1"):
+            draw()
+
+
 def test_no_panels_is_an_error():
     with pytest.raises(ValueError, match="at least one panel"):
         visualization.side_by_side({})

@@ -73,6 +73,40 @@ def _fewer_pixels(field, patch_size):
     )
 
 
+def tell_seams(predictor, image_size):
+    """Say that patches without overlap cut what a patch model looks at.
+
+    Args:
+        predictor: `PatchedPredictor` with a patch size.
+        image_size: `(height, width)` in pixels of an image that it cuts.
+
+    Returns:
+        A message, or `None`: where patches overlap, are not stitched, or are
+        the whole image, where each pixel is judged by itself, and where the
+        layers do not tell how far they look.
+    """
+    if not predictor.stitch or predictor.overlap != (0, 0):
+        return None
+    grid = predictor.patch_grid(image_size)
+    if grid.num_patches == 1:
+        return None
+    try:
+        field = receptive_field(
+            predictor.layer, data_format=predictor.data_format
+        )
+    except ValueError:
+        return None
+    if not any(field.halo):
+        return None
+    return (
+        f"An image of {tuple(image_size)} pixels is predicted in patches of "
+        f"{grid.patch_size} that share none, while '{predictor.layer.name}' "
+        f"looks {field.halo} pixels beyond each: there are seams. For none, "
+        'pass overlap="auto" to the model or to `model.set_tiling(...)`. '
+        f"{_larger_patches(field)}"
+    )
+
+
 def find_multiple_of(predictor):
     """Find what origins are best multiples of, where it can be known.
 

@@ -90,13 +90,25 @@ def register_rule(*layer_classes):
         (field,) = fields
         return field.window(kernel_size=3, strides=2, padding="same")
     ```
+
+    Raises:
+        ValueError: If it is given no classes, or what is none.
     """
+    if not layer_classes or not all(map(_is_operation, layer_classes)):
+        raise ValueError(
+            "`register_rule` takes the classes that a rule is for, as in "
+            f"@register_rule(BlurPool). Received: {layer_classes}"
+        )
 
     def register(rule):
         _RULES.update(dict.fromkeys(layer_classes, rule))
         return rule
 
     return register
+
+
+def _is_operation(value):
+    return isinstance(value, type) and issubclass(value, keras.Operation)
 
 
 def find_rule(layer):

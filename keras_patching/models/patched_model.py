@@ -6,10 +6,12 @@ import math
 import os
 import threading
 import types
+import warnings
 
 import keras
 
 from keras_patching.geometry import as_pair, as_patch_size
+from keras_patching.layers.automatic_overlap import tell_seams
 from keras_patching.layers.nested_metrics import metrics_outside_models
 from keras_patching.layers.patched_predictor import PatchedPredictor
 from keras_patching.models.devices import (
@@ -124,6 +126,7 @@ class PatchedModel(keras.Model, metaclass=_BuiltWhenMade):
             data_format=data_format,
         )
         self._is_made = False
+        self._knows_of_seams = False
         self._turns = Turns()
         self._training = threading.RLock()
         if predict_patch_size is not None:
@@ -362,6 +365,7 @@ class PatchedModel(keras.Model, metaclass=_BuiltWhenMade):
                 images that the patch model takes. The weights stay.
         """
         self._check_input(x)
+        self._warn_of_seams(x)
         batch_size = self._batch_size(x, batch_size)
         if hasattr(x, "shape"):
             count, x, batch_size = len(x), fill_up(x), round_up(batch_size)
@@ -372,6 +376,16 @@ class PatchedModel(keras.Model, metaclass=_BuiltWhenMade):
         with self._weights_in_use(), functions, feeding(x) as (x,):
             predicted = super().predict(x, batch_size, *args, **kwargs)
         return keras.tree.map_structure(lambda each: each[:count], predicted)
+
+    def _warn_of_seams(self, x):
+        """Say once a model that its patches leave seams in images like `x`."""
+        if self._knows_of_seams or not hasattr(x, "shape"):
+            return
+        _, *image_size, _ = self.predictor.channels_last_shape(x.shape)
+        message = tell_seams(self.predictor, image_size)
+        if message is not None:
+            self._knows_of_seams = True
+            warnings.warn(message, stacklevel=3)
 
     def predict_on_batch(self, x):
         self._check_input(x)

@@ -480,3 +480,9 @@ def test_a_patch_model_takes_one_image():
     model = keras.Model(images, L.Add()(images), name="pair")
     with pytest.raises(ValueError, match="'pair'"):
         receptive_field(model)
+
+
+@pytest.mark.parametrize("classes", [(), (lambda layer, fields: fields,), (1,)])
+def test_a_rule_that_is_for_no_class_is_refused(classes):
+    with pytest.raises(ValueError, match=r"@register_rule\(BlurPool\)"):
+        register_rule(*classes)

@@ -1,8 +1,11 @@
 """A model that trains on patches and predicts whole images."""
 
+import ast
 import os
+import re
 import subprocess
 import sys
+import warnings
 
 import keras
 import numpy as np
@@ -63,6 +66,46 @@ def test_a_new_patch_size_changes_the_next_call_of_the_same_shape():
     np.testing.assert_array_equal(results[0], results[2])
     assert np.abs(results[0] - results[1]).max() > 1
     assert np.ptp(results[1][0, 12:, :]) < 1e-3
+
+
+def warnings_of(model, *shapes):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")  # Torch has some of its own.
+        warnings.simplefilter("always", UserWarning)
+        for shape in shapes:
+            model.predict(draw(shape), verbose=0)
+    return [str(warning.message) for warning in caught]
+
+
+def test_seams_are_told_once_with_what_leaves_none():
+    model = PatchedModel(conv_model(), patch_size=(8, 12))
+    assert warnings_of(model, (2, 8, 12, 3)) == []
+    (told,) = warnings_of(model, (1, 9, 12, 3), (1, 30, 40, 3))
+    assert 'overlap="auto"' in told
+    assert "(1, 1) pixels beyond" in told
+    advised = re.search(r"predict_patch_size=(\(\d+, \d+\))", told)[1]
+    model.set_tiling(
+        overlap="auto", predict_patch_size=ast.literal_eval(advised)
+    )
+    whole = model.patch_model.predict(draw((1, 30, 40, 3)), verbose=0)
+    tiled = model.predict(draw((1, 30, 40, 3)), verbose=0)
+    np.testing.assert_allclose(tiled, whole, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "options", [{"overlap": 2}, {"overlap": "auto"}, {"stitch": False}]
+)
+def test_where_patches_overlap_or_stay_apart_no_seams_are_told(options):
+    model = PatchedModel(conv_model(), patch_size=(8, 12), **options)
+    assert warnings_of(model, (1, 30, 40, 3)) == []
+
+
+def test_a_net_that_looks_at_single_pixels_leaves_no_seams():
+    net = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Conv2D(2, 1)]
+    )
+    model = PatchedModel(net, patch_size=8)
+    assert warnings_of(model, (1, 30, 40, 3)) == []
 
 
 def test_prediction_without_seams_after_training_on_small_patches(tmp_path):
