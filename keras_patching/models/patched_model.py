@@ -365,7 +365,7 @@ class PatchedModel(keras.Model, metaclass=_BuiltWhenMade):
                 images that the patch model takes. The weights stay.
         """
         self._check_input(x)
-        self._warn_of_seams(x)
+        self._tell_of_seams(x)
         batch_size = self._batch_size(x, batch_size)
         if hasattr(x, "shape"):
             count, x, batch_size = len(x), fill_up(x), round_up(batch_size)
@@ -377,7 +377,7 @@ class PatchedModel(keras.Model, metaclass=_BuiltWhenMade):
             predicted = super().predict(x, batch_size, *args, **kwargs)
         return keras.tree.map_structure(lambda each: each[:count], predicted)
 
-    def _warn_of_seams(self, x):
+    def _tell_of_seams(self, x):
         """Say once a model that its patches leave seams in images like `x`."""
         if self._knows_of_seams or not hasattr(x, "shape"):
             return

@@ -308,8 +308,7 @@ class ObjectDetectionModel(TaskModel):
         made_by = "`predict` of this model"
         patch_shape = self._patch_output_shape()
         # Keras tells no shape of a dict of one output from that of an array.
-        is_structure = isinstance(raw, (dict, list, tuple))
-        if patch_shape is not None and not is_structure:
+        if patch_shape is not None and not isinstance(raw, dict):
             shape = "batch", "rows", "cols", *patch_shape
             return check_predictions(raw, shape, made_by)
         raw = keras.tree.map_structure(as_numpy, raw)
