@@ -21,7 +21,8 @@ def make_contents(tmp_path, dtype="uint8", num_classes=3, ignore_value=255):
     for folder in ("images", "masks"):
         (tmp_path / folder).mkdir()
     for index in range(4):
-        image = rng.integers(0, 200, (40, 40, 3)).astype(dtype)
+        highest = 200 * np.iinfo(dtype).max // 255
+        image = rng.integers(0, highest, (40, 40, 3)).astype(dtype)
         mask = np.zeros((40, 40), "uint8")
         mask[4:9, 4:9] = 1
         mask[20:25, 20:25] = num_classes - 1
