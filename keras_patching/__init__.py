@@ -1,6 +1,13 @@
 """Train Keras models on patches of large images, predict whole images."""
 
-from keras_patching._backend import choose_backend, is_command_line
+import importlib
+import sys
+
+from keras_patching._backend import (
+    choose_backend,
+    import_all,
+    is_command_line,
+)
 
 __version__ = "0.1.0"
 
@@ -70,3 +77,12 @@ __all__ = [
     "receptive_field",
     "verify_tiling",
 ]
+
+
+def __getattr__(name):
+    """Give what a user's own module asks for while a command runs."""
+    if name not in __all__ or not is_command_line():
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import_all()
+    importlib.reload(sys.modules[__name__])
+    return globals()[name]

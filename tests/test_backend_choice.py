@@ -142,3 +142,14 @@ def test_the_command_imports_keras_when_it_runs_one(tmp_path):
     }
     assert "keras_patching.cli" in imported
     assert not {"keras", "numpy", "jax"} & imported
+
+
+def test_a_module_of_the_user_finds_everything_in_a_command(tmp_path):
+    """As one does that holds a layer of a model that is predicted."""
+    done = run(
+        "import sys; sys.argv[0] = 'keras-patching'; import keras_patching; "
+        "assert 'keras' not in sys.modules; "
+        "print(keras_patching.PatchedModel.__name__)",
+        tmp_path,
+    )
+    assert done.stdout.strip() == "PatchedModel"

@@ -177,3 +177,14 @@ def test_a_metric_that_counts_unlabelled_pixels_is_refused(metric):
     )
     iou = keras.metrics.MeanIoU(2, ignore_class=IGNORED, sparse_y_pred=False)
     model.compile("sgd", metrics=[iou, lambda y_true, y_pred: y_pred[..., 0]])
+
+
+def test_more_pixels_than_a_float_counts_one_by_one_are_counted():
+    right, wrong = 2**24 + 2**22, 2**22
+    predictions = np.ones((1, 1, right + wrong, 1), "float32")
+    predictions[:, :, right:] = 0
+    score = MeanIoU(2, activation="sigmoid")
+    score.update_state(np.ones(predictions.shape[:3], "uint8"), predictions)
+    # Class 0 is found and never true.
+    expected = right / (right + wrong) / 2
+    np.testing.assert_allclose(score.result(), expected, rtol=1e-5)

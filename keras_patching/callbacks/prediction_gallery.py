@@ -133,8 +133,10 @@ def _draw_detection(model, image, output, boxes, height):
 def _draw_counting(model, image, output, points, height):
     located, _ = model.locate(output)[0]
     # One scale for all images and epochs, so that they can be compared.
-    white = model.peak_density
+    white = getattr(model, "peak_density", None)
     panels = counting_panels(image, output[0], located, points, height, white)
+    if white is None:
+        white = float(np.max(output[0]))
     return panels, functools.partial(heatmap_bar, white)
 
 

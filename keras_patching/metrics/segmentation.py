@@ -5,6 +5,8 @@ from keras import ops
 
 from keras_patching.ops.sample_weights import as_pixel_weights
 
+_COLUMNS, _MOST_CELLS = 1024, 2**20
+
 
 @keras.saving.register_keras_serializable(package="keras_patching")
 class PixelAccuracy(keras.metrics.Mean):
@@ -108,11 +110,16 @@ class MeanIoU(keras.metrics.Metric):
         if self.ignore_value is not None:
             counts &= truth != self.ignore_value
         pairs = ops.where(counts, truth * self.num_classes + found, 0)
+        # A float32 counts one by one to 2**24 only: columns count apart, and
+        # are added up at the end.
+        columns = max(1, min(_COLUMNS, _MOST_CELLS // self.num_classes**2))
+        column = ops.arange(ops.shape(pairs)[-1]) % columns
         pixels = ops.segment_sum(
             ops.reshape(weights * ops.cast(counts, self.dtype), (-1,)),
-            ops.reshape(pairs, (-1,)),
-            num_segments=self.num_classes**2,
+            ops.reshape(pairs * columns + ops.cast(column, "int32"), (-1,)),
+            num_segments=self.num_classes**2 * columns,
         )
+        pixels = ops.sum(ops.reshape(pixels, (-1, columns)), axis=-1)
         self.confusion.assign_add(ops.reshape(pixels, self.confusion.shape))
 
     def result(self):

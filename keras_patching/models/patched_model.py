@@ -10,6 +10,7 @@ import warnings
 
 import keras
 
+from keras_patching.data.patching_sequence import PatchingSequence
 from keras_patching.geometry import as_pair, as_patch_size
 from keras_patching.layers.automatic_overlap import tell_seams
 from keras_patching.layers.nested_metrics import metrics_outside_models
@@ -463,7 +464,8 @@ class PatchedModel(keras.Model, metaclass=_BuiltWhenMade):
         Raises:
             ValueError: If the format does not work with images of any size.
         """
-        check_export_format(self.name, format)
+        if not _has_fixed_sizes(input_signature):
+            check_export_format(self.name, format)
         self.require_patch_size()
         if input_signature is None and self.predictor.channels is not None:
             shape = shape_from_channels_last(
@@ -531,7 +533,7 @@ class PatchedModel(keras.Model, metaclass=_BuiltWhenMade):
                 "one size, and pass images of different sizes one by one. "
                 f"Received: a {type(x).__name__} of {len(x)}"
             )
-        if hasattr(x, "patch_size"):
+        if isinstance(x, PatchingSequence):
             self.check_data_set(x)
         if hasattr(x, "shape"):
             self._check_image_shape(tuple(x.shape))
@@ -630,3 +632,11 @@ def _check_numbers(images, name):
         raise ValueError(
             f"'{name}' takes images of numbers. Received: dtype={images.dtype}"
         )
+
+
+def _has_fixed_sizes(input_signature):
+    """Tell whether Keras may try any format: sizes need no dynamic graph."""
+    if input_signature is None:
+        return False
+    shapes = [spec.shape for spec in keras.tree.flatten(input_signature)]
+    return all(shape is not None and None not in shape for shape in shapes)

@@ -206,7 +206,9 @@ def highest_overlap(boxes, true_boxes, counts):
     both = area[:, :, None] + true_area[:, None] - shared
     # Padding may be without area, as may be what does not count.
     overlap = shared / ops.maximum(both, 1e-9)
-    return ops.max(overlap * counts[:, None], axis=-1)
+    # One more, of 0: there may be none.
+    overlap = ops.pad(overlap * counts[:, None], [(0, 0), (0, 0), (0, 1)])
+    return ops.max(overlap, axis=-1)
 
 
 def _corners(boxes):

@@ -257,3 +257,25 @@ def test_weights_of_samples_are_those_of_images():
     )
     first = model.evaluate(images[:4], masks[:4], verbose=0)
     assert weighted == pytest.approx(first / 2, rel=1e-4)
+
+
+def test_a_loss_of_the_user_decides_what_masks_are():
+    model = segmenter()
+    model.compile("sgd", "categorical_crossentropy")
+    masks = np.eye(2)[np.zeros((2, 8, 8), int)]
+    model.fit(np.zeros((2, 8, 8, 3), "uint8"), masks, verbose=0)
+
+
+def test_a_data_set_of_others_may_have_a_patch_size_of_its_own():
+    class Batches(keras.utils.PyDataset):
+        patch_size = 8
+
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            return np.zeros((2, 8, 8, 3)), np.zeros((2, 8, 8), "uint8")
+
+    model = segmenter()
+    model.compile("sgd")
+    model.fit(Batches(), verbose=0)

@@ -5,7 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from keras_patching.ops.yolo import assign, decode_boxes, to_xyxy
+from keras_patching.ops.yolo import (
+    assign,
+    decode_boxes,
+    highest_overlap,
+    to_xyxy,
+)
 
 PATCH = (48, 64)
 ANCHORS = ((10, 20), (30, 12), (25, 25))
@@ -94,3 +99,10 @@ def test_a_prediction_of_the_targets_decodes_to_the_boxes():
     found = ops.convert_to_numpy(to_xyxy(decoded[..., :4], GRID, PATCH))
     is_object = targets[..., 4] > 0
     np.testing.assert_allclose(found[is_object], boxes[0], rtol=1e-4, atol=1e-3)
+
+
+def test_without_any_box_nothing_overlaps():
+    found = highest_overlap(
+        np.ones((2, 3, 4)), np.zeros((2, 0, 4)), np.zeros((2, 0))
+    )
+    np.testing.assert_array_equal(ops.convert_to_numpy(found), np.zeros((2, 3)))

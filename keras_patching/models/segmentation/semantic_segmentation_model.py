@@ -230,6 +230,8 @@ class SemanticSegmentationModel(TaskModel):
         Raises:
             ValueError: Tells what was found and expected.
         """
+        if not _takes_class_ids(getattr(self, "loss", None)):
+            return
         if isinstance(y, (list, tuple)):
             raise ValueError(
                 f"'{self.name}' takes masks as one array of class ids, of "
@@ -240,7 +242,11 @@ class SemanticSegmentationModel(TaskModel):
             return
         if hasattr(x, "shape"):
             self._check_mask_shape(tuple(x.shape), tuple(y.shape))
-        found = np.unique(ops.convert_to_numpy(y)).tolist()
+        y = ops.convert_to_numpy(y)
+        is_whole = y.dtype.kind in "ui" and y.size > 0
+        if is_whole and y.min() >= 0 and y.max() < self.num_classes:
+            return
+        found = np.unique(y).tolist()
         known = {*range(self.num_classes), self.ignore_value}
         unknown = [value for value in found if value not in known]
         if unknown:
@@ -378,6 +384,17 @@ class SemanticSegmentationModel(TaskModel):
             "ignore_value": self.ignore_value,
             "class_names": self.class_names,
         }
+
+
+def _takes_class_ids(loss):
+    """Tell whether masks are class ids: a loss of the user's may take others.
+
+    Before `compile` nothing else is known of them.
+    """
+    if loss is None or isinstance(loss, SegmentationLoss):
+        return True
+    name = loss if isinstance(loss, str) else getattr(loss, "name", "")
+    return str(name).startswith("sparse_")
 
 
 def _last_activation(layer):
