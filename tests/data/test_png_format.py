@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -101,7 +102,6 @@ def test_an_image_without_its_end_is_refused():
 
 
 def test_a_stream_of_more_than_its_pixels_takes_no_memory():
-    tracemalloc = pytest.importorskip("tracemalloc")
     data = of_rows(bytes(2**26), 8, 8)
     tracemalloc.start()
     try:
