@@ -201,7 +201,7 @@ class _Override:
 
 # WebP alone is asked for Pillow's limit here, while its header is read.
 _no_pillow_limit = _Override(Image, "MAX_IMAGE_PIXELS", None)
-_no_half_images = _Override(ImageFile, "LOAD_TRUNCATED_IMAGES", False)
+no_half_images = _Override(ImageFile, "LOAD_TRUNCATED_IMAGES", False)
 
 
 def pillow_header(stream, kind, path):
@@ -216,7 +216,7 @@ def pillow_pixels(stream, kind, path, raw):
     dtype = header.dtype
     # Read before the load, which moves a PNG's metadata.
     orientation = _orientation(image)
-    with naming(path), room_for(header, path), _no_half_images:
+    with naming(path), room_for(header, path), no_half_images:
         image = _load(image, stream.getvalue(), kind)
         stored = image.mode
         if not raw:

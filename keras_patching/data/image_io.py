@@ -23,7 +23,7 @@ from keras_patching.data.image_formats import ImageHeader
 
 # Raise it with every change after which a file gives other values than before:
 # patches that were cut from what was read until then are not used any more.
-READER_VERSION = 2
+READER_VERSION = 3
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".npy")
 

@@ -167,6 +167,10 @@ class PatchCache:
             )
         return self._trusted_files[path]
 
+    def holds(self, sources):
+        """Tell whether nothing would be built of these sources."""
+        return all(self._find(source) is not None for source in sources)
+
     def build(self, sources, overwrite=False, executor=None, verbose=True):
         """Build what is missing and write the manifest.
 

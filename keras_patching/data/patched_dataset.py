@@ -166,11 +166,12 @@ def load_patched_dataset(
         cache_dir=cache_dir,
     )
     headers = _check(images, labels, pixels.channels, cache)
-    check_brightness(headers, pixels.value_range, pixels.channels)
     sources = [
         labels.source(image, header, pixels)
         for image, header in headers.items()
     ]
+    if overwrite or not cache.holds(sources):
+        check_brightness(headers, pixels.value_range, pixels.channels)
     cache.build(sources, overwrite, executor, verbose)
     loaded = options.open(cache.built, parts)
     records = cache.built.manifest.sources

@@ -126,7 +126,7 @@ def _find_series(tiff, found, layouts, path):
         series
         for series in tiff.series
         if not (series.keyframe.is_reduced or series.keyframe.is_mask)
-    ]
+    ] or tiff.series  # a thumbnail alone is the image
     series = several[0]
     count = len(series.pages)
     if len(several) == 1 and len(layouts) == 1 == count:
@@ -282,9 +282,11 @@ def _as_seen(array, page, raw):
     if raw:
         return array
     if page.photometric == _PALETTE:
-        # As Pillow does, which keeps the upper of two bytes.
-        colours = (page.colormap // 256).astype("uint8")
-        return colours.T[array[..., 0]]
+        colours = page.colormap
+        if colours.max() > 255:  # not of a writer who meant bytes
+            # As Pillow does, which keeps the upper of two bytes.
+            colours = colours // 256
+        return colours.astype("uint8").T[array[..., 0]]
     if page.photometric == _CMYK:
         size = array.shape[1::-1]
         image = Image.frombytes("CMYK", size, array.tobytes())

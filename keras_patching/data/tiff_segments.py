@@ -16,9 +16,9 @@ import zlib
 from collections.abc import Callable
 
 import numpy as np
-from PIL import TiffImagePlugin
+from PIL import ImageFile, TiffImagePlugin
 
-from keras_patching.data import jpeg_format
+from keras_patching.data import image_formats, jpeg_format
 
 INSTALL = '`pip install "keras-patching[tiff]"` (imagecodecs)'
 _NONE, _JPEG = 1, 7
@@ -82,7 +82,8 @@ def read_segments(data, layout, page):
 
     Returns:
         Array of the layout's `shape` and dtype. Segments that are left out,
-        as GDAL does where nothing is, hold the nodata value, or 0.
+        at byte 0 and of 0 bytes, as GDAL does where nothing is, hold the
+        nodata value, or 0.
 
     Raises:
         ValueError: A segment is damaged, too short or missing.
@@ -99,12 +100,12 @@ def read_segments(data, layout, page):
         )
     places = list(zip(offsets, counts, strict=True))
     array = np.zeros(layout.shaped, layout.dtype)
-    if not all(map(all, places)):
+    if not all(map(any, places)):
         array[...] = _nodata(layout)
     decode = _decoder_of_plain(layout)
     for first in range(0, planes * each, each):
-        indices = [i for i in range(first, first + each) if all(places[i])]
-        segments = [_cut(data, *places[i]) for i in indices]
+        indices = [i for i in range(first, first + each) if any(places[i])]
+        segments = [_cut(data, *places[i], layout, shape) for i in indices]
         ends_short = not layout.is_tiled and first + each - 1 in indices
         whole = _decompressed(layout, segments, shape, ends_short)
         for index, content in zip(indices, whole, strict=True):
@@ -160,9 +161,14 @@ def segment_shape(page):
     return SegmentShape(width, samples, row_bytes, rows, last_rows)
 
 
-def _cut(data, offset, count):
-    if offset + count > len(data):
+def _cut(data, offset, count, layout, shape):
+    if layout.compression == _NONE:
+        # Writers that tell no length, or one beyond the file, are known.
+        count = count or shape.rows * shape.row_bytes
+    elif offset + count > len(data):
         raise ValueError("a strip or tile ends behind the file")
+    if not (offset and count):
+        raise ValueError(f"a strip or tile of {count} bytes at byte {offset}")
     return data[offset : offset + count]
 
 
@@ -203,6 +209,14 @@ def _zstd(page, segments, shape, ends_short):
     return [bytes(decode(segment, out=most)) for segment in segments]
 
 
+class _Rows(TiffImagePlugin.TiffImageFile):
+    """A TIFF that is made here, of an image whose size has been checked."""
+
+    def load_prepare(self):
+        # Without Pillow's limit of pixels, which a byte is not.
+        ImageFile.ImageFile.load_prepare(self)
+
+
 def _by_libtiff(page, segments, shape, ends_short):
     """Let Pillow's libtiff decompress; a file of rows of bytes is made for it.
 
@@ -229,7 +243,7 @@ def _by_libtiff(page, segments, shape, ends_short):
         if bits and tag in page.tags:
             tags[tag] = int(page.tags[tag].value)
     stream = io.BytesIO(_small_tiff(tags, segments))
-    content = memoryview(TiffImagePlugin.TiffImageFile(stream).tobytes())
+    content = memoryview(_Rows(stream).tobytes())
     size = shape.rows * shape.row_bytes
     return [
         content[start : start + size] for start in range(0, len(content), size)
@@ -275,7 +289,8 @@ def _jpeg_rows(segment, shape):
             f"a JPEG of {height} x {width} pixels of {samples} channels in a "
             f"strip or tile, expected {expected}"
         )
-    return jpeg_format.load(segment).tobytes()
+    with image_formats.no_half_images:
+        return jpeg_format.load(segment).tobytes()
 
 
 _OF_BITS = (2, 3, 4)

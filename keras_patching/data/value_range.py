@@ -19,6 +19,8 @@ from keras_patching.data.image_io import (
 
 # From a 16th of white down all is black to a net: 12 bits in 16 are.
 _FAR = 16
+# Resampling floats goes beyond their range by rounding, by this share at most.
+_ROUNDING = 1e-3
 
 
 class RangeFault(Fault):
@@ -58,18 +60,32 @@ def fitting_range(lowest, highest):
         >>> fitting_range(12, 4080)
         (0, 4095)
     """
-    least = 8 if isinstance(highest, int) else 1
+    integers = isinstance(highest, int)
+    least, beyond = (8, 0) if integers else (1, _ROUNDING)
     white = 1
-    while white < highest or white < 2**least - 1:
+    while white * (1 + beyond) < highest or white < 2**least - 1:
         white = 2 * white + 1
-    black = 0 if lowest >= 0 else -1
-    while black > lowest:
+    black = 0 if lowest >= -beyond * white else -1
+    while black and black * (1 + beyond) > lowest:
         black *= 2
     return black, white
 
 
 def _told(value_range):
     return f"value_range={value_range}"
+
+
+def _fits(lowest, highest, value_range, dtype):
+    """Tell whether values are in a range, floats but for their rounding."""
+    black, white = value_range
+    beyond = _beyond(value_range, dtype)
+    # Also False for NaN.
+    return bool(black - beyond <= lowest and highest <= white + beyond)
+
+
+def _beyond(value_range, dtype):
+    black, white = value_range
+    return _ROUNDING * (white - black) if "float" in dtype.name else 0
 
 
 def decode_in_range(data, path, channels, value_range):
@@ -105,14 +121,13 @@ def read_in_range(path, channels, value_range):
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It cannot be read, or the model would see something else
-            than what is on it.
+        ValueError: It cannot be read, or values lie outside of the range.
+        Warning: Floats of at most 1, where white is far above.
     """
     data = pathlib.Path(path).read_bytes()
     image = decode_image(data, path, channels)
     try:
         _check_values(image, data, path, value_range)
-        _check_not_black(image, path, value_range)
     except ValueError as error:
         (fault,) = error.args
         if not isinstance(fault, RangeFault):
@@ -124,39 +139,43 @@ def read_in_range(path, channels, value_range):
             "convert the image to that range, as those that it was trained "
             f"on, or make a model with {wanted}."
         ) from None
+    _doubt_black(image, value_range, f"{path}: the model")
     return image
 
 
-def _check_not_black(image, path, value_range):
-    highest, (black, white) = image.max().item(), value_range
-    if image.dtype.kind == "f" and _is_black(highest, value_range):
-        raise ValueError(
-            RangeFault(
-                f"{path}: {image.dtype} values of at most {highest:g} are "
-                f"black in the range from {black:g} to {white:g}.",
-                0.0,
-                highest,
-            )
+def _doubt_black(images, value_range, name):
+    """Warn where floats that are probably from 0 to 1 are not meant so."""
+    black, white = value_range
+    highest = images.max().item()
+    far = highest * _FAR <= white
+    if "float" in images.dtype.name and 0 < highest <= 1 + _ROUNDING and far:
+        warnings.warn(
+            f"{name} takes images from {black:g} to {white:g}, so these are "
+            f"black. Multiply them by {white:g} if their white is 1, or make a "
+            f"model with value_range=(0, 1). {_received(images)}",
+            stacklevel=5,
         )
 
 
-def _is_black(highest, value_range):
-    """Tell whether floats that are probably from 0 to 1 are not meant so."""
-    return 0 < highest <= 1 and highest * _FAR <= value_range[1]
+def _received(images):
+    return (
+        f"Received: {images.dtype.name} from {images.min().item():g} to "
+        f"{images.max().item():g}"
+    )
 
 
 def _check_values(image, data, path, value_range):
     black, white = value_range
-    lowest, highest = image.min(), image.max()
-    if not (black <= lowest and highest <= white):  # also for NaN
+    lowest, highest = image.min().item(), image.max().item()
+    if not _fits(lowest, highest, value_range, image.dtype):
         raise ValueError(_fault(image, path, value_range, nodata_of(data)))
     if np.array(black).astype(image.dtype) != black:
         raise ValueError(
             RangeFault(
                 f"{path}: {image.dtype} cannot hold the black of the range "
                 f"from {black:g} to {white:g}.",
-                lowest.item(),
-                highest.item(),
+                lowest,
+                highest,
             )
         )
 
@@ -187,7 +206,7 @@ def _is_nodata(image, nodata, value_range):
 
 
 def _unknown_fault(image, path, value_range, unknown, finite):
-    black, white = value_range
+    black = value_range[0]
     if finite:
         value = image[unknown][0].item()
         named = f"of {value}, which the file declares to be nodata"
@@ -203,7 +222,7 @@ def _unknown_fault(image, path, value_range, unknown, finite):
     if known.size:
         lowest, highest = known.min().item(), known.max().item()
         text += f" The others are {image.dtype} from {lowest} to {highest}"
-        fits = black <= lowest and highest <= white
+        fits = _fits(lowest, highest, value_range, known.dtype)
         wanted = _told(fitting_range(lowest, highest))
         text += "." if fits else f": {wanted} would hold them."
     return Fault(text)
@@ -242,7 +261,7 @@ def check_brightness(headers, value_range, channels=None):
         f"the range from {value_range[0]:g} to {white:g}. Pass "
         f"{_told(fitting_range(0, highest))}, to the model where there is one."
     )
-    if highest <= 1 or dtype.itemsize == 1:
+    if highest <= 1 + _ROUNDING or dtype.itemsize == 1:
         raise ValueError(text)
     warnings.warn(text, stacklevel=4)
 
@@ -254,7 +273,7 @@ def _highest(headers, value_range, channels):
     for path in headers:
         with contextlib.suppress(ValueError, OSError):  # Told when building.
             image = read_image(path, channels)
-            if image.min() < black:
+            if image.min() < black - _beyond(value_range, image.dtype):
                 return white  # Told when building, with another range.
             known = image.max(initial=0, where=image == image)  # but NaN
             highest = max(highest, known.item())
@@ -280,19 +299,13 @@ def check_array(images, value_range, name):
     if dtype == "bool" or (dtype == "uint8" and black <= 0 and white >= 255):
         return
     lowest, highest = images.min().item(), images.max().item()
-    received = f"Received: {dtype} from {lowest:g} to {highest:g}"
-    if not (black <= lowest and highest <= white):
+    if not _fits(lowest, highest, value_range, images.dtype):
         fits = lowest <= highest and np.isfinite([lowest, highest]).all()
         wanted = fits and _told(fitting_range(lowest, highest))
         raise ValueError(
             f"{name} takes images from {black:g} to {white:g}. Convert them to "
             "that range, as those that it was trained on"
-            f"{f', or make a model with {wanted}' if fits else ''}. {received}"
+            f"{f', or make a model with {wanted}' if fits else ''}. "
+            f"{_received(images)}"
         )
-    if "float" in dtype and _is_black(highest, value_range):
-        warnings.warn(
-            f"{name} takes images from {black:g} to {white:g}, so these are "
-            f"black. Multiply them by {white:g} if their white is 1, or make a "
-            f"model with value_range=(0, 1). {received}",
-            stacklevel=4,
-        )
+    _doubt_black(images, value_range, name)

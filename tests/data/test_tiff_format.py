@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageFile
 
 from keras_patching.data import image_io
 
@@ -316,7 +316,90 @@ def test_rows_per_strip_may_be_left_out(tmp_path):
     assert_read(path, array)
 
 
+@pytest.mark.parametrize("code", [254, 255])
+def test_an_image_that_is_marked_as_a_thumbnail_alone_is_read(tmp_path, code):
+    path, array = tmp_path / "a.tif", noise(9, 11)
+    tifffile.imwrite(path, array, subfiletype=1, metadata=None)
+    patch_tag(path, 254, 1 if code == 254 else 2, new_code=code)
+    assert_read(path, array)
+
+
+@pytest.mark.parametrize("rows", [4, 9])
+def test_strips_without_a_length_are_read(tmp_path, rows):
+    path, array = tmp_path / "a.tif", noise(9, 11)
+    tifffile.imwrite(path, array, rowsperstrip=rows, metadata=None)
+    forget_lengths(path)
+    assert_read(path, array)
+
+
+def test_compressed_strips_without_a_length_are_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, noise(9, 11), compression="zlib", metadata=None)
+    forget_lengths(path)
+    with pytest.raises(ValueError, match=r"a\.tif: .*of 0 bytes at byte"):
+        image_io.read_image(path)
+
+
+def test_the_last_strip_may_be_declared_beyond_the_file(tmp_path):
+    path, array = tmp_path / "a.tif", noise(9, 11)
+    tifffile.imwrite(path, array, metadata=None)
+    patch_tag(path, 279, 11 * 16)
+    with tifffile.TiffFile(path) as tiff:
+        (start,) = tiff.pages[0].dataoffsets
+    assert start + 99 == path.stat().st_size
+    assert_read(path, array)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="98 bytes, expected 99"):
+        image_io.read_image(path)
+
+
+@pytest.mark.parametrize("compression", ["lzw", "packbits"])
+@pytest.mark.parametrize("limit", [40, 90])
+def test_pillows_limit_of_pixels_does_not_count_bytes(
+    tmp_path, monkeypatch, compression, limit
+):
+    path, array = tmp_path / "a.tif", noise(9, 11)
+    tifffile.imwrite(path, array, compression=compression, metadata=None)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    assert_read(path, array)
+
+
+def test_half_a_jpeg_in_a_tiff_is_refused_whatever_pillow_may(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "a.tif"
+    write_gdal(path, noise(1, 64, 64), compress="JPEG")
+    with tifffile.TiffFile(path) as tiff:
+        start, count = (
+            tiff.pages[0].dataoffsets[0],
+            tiff.pages[0].databytecounts[0],
+        )
+    strip = path.read_bytes()[start : start + count // 2]
+    replace_strip(path, strip + b"\xff\xd9")
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    with pytest.raises(ValueError, match=r"a\.tif: truncated or damaged"):
+        image_io.read_image(path)
+
+
+def test_a_palette_of_bytes_is_not_black(tmp_path):
+    path, array = tmp_path / "a.tif", noise(9, 11)
+    colours = noise(3, 256, dtype="uint16")
+    tifffile.imwrite(
+        path, array, photometric="palette", colormap=colours, metadata=None
+    )
+    assert_read(path, colours.T[array].astype("uint8"))
+
+
 # What is refused
+
+
+def forget_lengths(path):
+    data = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tiff:
+        tag = tiff.pages[0].tags[279]
+    end = tag.valueoffset + tag.valuebytecount
+    data[tag.valueoffset : end] = bytes(tag.valuebytecount)
+    path.write_bytes(data)
 
 
 def patch_tag(path, code, value=None, new_code=None):

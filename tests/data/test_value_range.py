@@ -4,6 +4,7 @@ Every message is done as told: what it names works.
 """
 
 import ast
+import os
 import re
 
 import keras
@@ -76,6 +77,7 @@ def small_model(**options):
         (-100, 900, (-128, 1023)),
         (0.0, 1.0, (0, 1)),
         (0.2, 0.7, (0, 1)),
+        (-1e-7, 1.0000001, (0, 1)),
         (-1.0, 1.0, (-1, 1)),
         (-2.3, 4.1, (-4, 7)),
         (0.0, 254.5, (0, 255)),
@@ -119,6 +121,29 @@ def test_a_float_data_set_of_0_to_1_writes_nothing(tmp_path):
     with pytest.raises(ValueError, match="all is black"):
         load(tmp_path)
     assert not (tmp_path / "images_patches").exists()
+
+
+def test_rounding_does_not_make_a_black_float_data_set_bright(tmp_path):
+    image = noise(20, 20, 3, dtype="float32") / 255
+    image[0, 0], image[0, 1] = -1e-7, 1.0000002
+    write_data(tmp_path, [image])
+    with pytest.raises(ValueError, match="all is black") as error:
+        load(tmp_path)
+    assert advised(error.value) == (0, 1)
+    load(tmp_path, value_range=(0, 1))
+
+
+def test_a_whole_cache_is_loaded_without_the_images(tmp_path):
+    write_data(tmp_path, [noise(20, 20, 3, highest=4080, dtype="uint16")])
+    for path in tmp_path.glob("*/0.*"):
+        # Files that were written just now are read again.
+        os.utime(path, ns=(0, path.stat().st_mtime_ns - 10**10))
+    with pytest.warns(UserWarning, match="all is black"):
+        load(tmp_path, value_range=(0, 65535))
+    # Warnings are errors in tests: nothing is looked at again.
+    load(tmp_path, value_range=(0, 65535))
+    with pytest.warns(UserWarning, match="all is black"):
+        load(tmp_path, value_range=(0, 65535), overwrite=True)
 
 
 def test_one_bright_image_is_enough(tmp_path):
@@ -195,6 +220,20 @@ def test_black_arrays_and_arrays_in_range_are_taken_in_silence():
         model.predict(images, verbose=0)  # warnings are errors in tests
 
 
+@pytest.mark.parametrize("value_range", [(0, 1), (0, 255), (-1, 1)])
+def test_floats_go_beyond_the_range_by_rounding_only(value_range):
+    black, white = value_range
+    images = np.full((1, 16, 16, 3), white, "float32")
+    images[:, 0] = black
+    span = white - black
+    images[:, 1], images[:, 2] = black - 1e-5 * span, white + 1e-5 * span
+    model = small_model(value_range=value_range)
+    model.predict(images, verbose=0)
+    images[:, 2] = white + 0.01 * span
+    with pytest.raises(ValueError, match="takes images from"):
+        model.predict(images, verbose=0)
+
+
 @pytest.mark.parametrize("method", ["predict", "predict_on_batch", "evaluate"])
 def test_values_beyond_the_range_are_refused_before_dispatch(method):
     model = small_model()
@@ -225,10 +264,23 @@ def test_training_arrays_are_checked_too():
         )
 
 
+def test_a_nearly_black_float_file_is_doubted_as_an_array_is(tmp_path):
+    image = noise(20, 20, 3, dtype="float32") / 255 * 0.7
+    write_image(tmp_path / "a.tif", image)
+    with pytest.warns(UserWarning, match="these are black") as caught:
+        done = predict_files(
+            small_model(), [tmp_path], tmp_path / "found", verbose=False
+        )
+    assert any("a.tif" in str(each.message) for each in caught)
+    assert not done.faults
+    assert [row["image"] for row in done.rows] == ["a.tif"]
+    assert advised(caught[0].message) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("image", "expected"),
     [
-        (noise(20, 20, 3, dtype="float32") / 255, (0, 1)),
+        (noise(20, 20, 3, dtype="float32") / 64 - 2, (-2, 3)),
         (noise(20, 20, 3, highest=4080, dtype="uint16"), (0, 4095)),
     ],
 )
