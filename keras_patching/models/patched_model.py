@@ -44,21 +44,8 @@ _PREDICTOR_ARGUMENTS = (
 )
 
 
-class _BuiltWhenMade(type(keras.Model)):
-    """Builds a model after its constructor, and that of any subclass.
-
-    A model that is built takes no more layers and metrics, which constructors
-    of subclasses add.
-    """
-
-    def __call__(cls, *args, **kwargs):
-        model = super().__call__(*args, **kwargs)
-        model.build_if_known()
-        return model
-
-
 @keras.saving.register_keras_serializable(package="keras_patching")
-class PatchedModel(keras.Model, metaclass=_BuiltWhenMade):
+class PatchedModel(keras.Model):
     """A patch model that is trained on patches and predicts whole images.
 
     `fit` takes patches (of a `PatchingSequence`, or any others of the patch
@@ -93,6 +80,8 @@ class PatchedModel(keras.Model, metaclass=_BuiltWhenMade):
     ```
     """
 
+    _is_built = False
+
     def __init__(
         self,
         patch_model,
@@ -126,7 +115,6 @@ class PatchedModel(keras.Model, metaclass=_BuiltWhenMade):
             shrink=shrink,
             data_format=data_format,
         )
-        self._is_made = False
         self._knows_of_seams = False
         self._turns = Turns()
         self._training = threading.RLock()
@@ -170,24 +158,43 @@ class PatchedModel(keras.Model, metaclass=_BuiltWhenMade):
         self.check_patch_size(patch_size)
         self.predictor.set_patch_size(*patch_size)
         self.drop_compiled_functions()
-        if self._is_made:
-            self.build_if_known()
+        if self._input_shape() is not None and not self.predictor.built:
+            self.predictor.build(self._input_shape())
 
-    def build_if_known(self):
-        """Build the model, if all is known that its weights depend on.
+    @property
+    def built(self):
+        """Whether the model is built; it is, once somebody asks who may know.
 
-        That are the channels of images, and for a patch model that is not
-        built the patch size. Else the first call builds it.
+        Keras asks before it saves, loads, counts or trains weights. A model
+        that was built in its constructor would take no more layers and
+        metrics, which those of subclasses add.
         """
-        self._is_made = True
+        if not self._is_built and self._input_shape() is not None:
+            self._is_built = True  # Building asks too.
+            try:
+                self.build(self._input_shape())
+            except BaseException:
+                self._is_built = False
+                raise
+        return self._is_built
+
+    @built.setter
+    def built(self, value):
+        self._is_built = value
+
+    def _input_shape(self):
+        """Return the shape of images, or `None` if weights depend on more.
+
+        They depend on the channels, and those of a patch model that is not
+        built on the patch size too.
+        """
         channels = self.predictor.channels or self.declared_channels()
         is_known = self.patch_model.built or self.patch_size is not None
-        if not self.built and channels is not None and is_known:
-            self.build(
-                shape_from_channels_last(
-                    (None, None, None, channels), self.predictor.data_format
-                )
-            )
+        if channels is None or not is_known:
+            return None
+        return shape_from_channels_last(
+            (None, None, None, channels), self.predictor.data_format
+        )
 
     def declared_channels(self):
         """Return the channels of images, where a patch model does not tell."""
@@ -312,8 +319,7 @@ class PatchedModel(keras.Model, metaclass=_BuiltWhenMade):
     def compile_from_config(self, config):
         # Keras leaves this to models that override `compile`.
         self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.built:
-            self.optimizer.build(self.trainable_variables)
+        self._build_optimizer()
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """Train on patches; arguments as for `keras.Model.fit`."""
@@ -419,9 +425,14 @@ class PatchedModel(keras.Model, metaclass=_BuiltWhenMade):
             yield
 
     def _build_optimizer(self):
-        """Make its variables now, not in a first step that may fail."""
+        """Make its variables now, not in a first step that may fail.
+
+        Layers that a subclass adds may be built in that step only.
+        """
         optimizer = getattr(self, "optimizer", None)
-        if self.built and optimizer is not None and not optimizer.built:
+        if optimizer is None or optimizer.built:
+            return
+        if all(layer.built for layer in self._flatten_layers()):
             optimizer.build(self.trainable_variables)
 
     @contextlib.contextmanager

@@ -1,5 +1,7 @@
 """Models are built as soon as patch model and channels are known."""
 
+import abc
+
 import keras
 import numpy as np
 import pytest
@@ -116,3 +118,57 @@ def test_subclasses_may_add_to_a_model_in_their_constructors():
     patches, masks = np.zeros((2, 8, 8, 3)), np.zeros((2, 8, 8), "uint8")
     logs = model.evaluate(patches, masks, return_dict=True, verbose=0)
     assert logs["seen"] == 128
+
+
+class WithHead(PatchedModel):
+    """Has a layer of its own, which its first call builds."""
+
+    def __init__(self, patch_model, **kwargs):
+        super().__init__(patch_model, **kwargs)
+        self.head = keras.layers.Conv2D(1, 1)
+
+    def call(self, inputs, training=None):
+        return self.head(super().call(inputs, training=training))
+
+
+def test_layers_that_a_subclass_adds_are_trained():
+    model = WithHead(functional(), patch_size=8)
+    model.compile("adam", "mse")
+    patches, targets = np.ones((2, 8, 8, 3)), np.ones((2, 8, 8, 1))
+    model.fit(patches, targets, verbose=0)
+    before = model.get_weights()
+    model.fit(patches, targets, verbose=0)
+    assert len(before) == 4
+    for old, new in zip(before, model.get_weights(), strict=True):
+        assert np.abs(old - new).max() > 0
+    assert model.predict(patches, verbose=0).shape == (2, 8, 8, 1)
+
+
+def test_a_model_may_be_abstract_too():
+    class Abstract(PatchedModel, abc.ABC):
+        pass
+
+    assert Abstract(functional(), patch_size=8).count_params() == 56
+
+
+def test_layers_and_metrics_are_added_to_a_model_that_is_not_used_yet():
+    model = SemanticSegmentationModel(2, functional(), patch_size=8)
+    model.compile("sgd")
+    model.extra = keras.layers.Dense(1)
+    model.seen = keras.metrics.Sum(name="seen")
+    assert model.seen in model.metrics
+    assert model.count_params() == 56
+
+
+def test_weights_are_there_as_soon_as_they_can_be(tmp_path):
+    model = SemanticSegmentationModel(2, Subclassed(), activation="softmax")
+    model.set_patch_size(8)
+    assert [weight.shape for weight in model.get_weights()] == [
+        (3, 3, 3, 2),
+        (2,),
+    ]
+    keras.saving.save_model(
+        SemanticSegmentationModel(2, functional()), tmp_path / "model.keras"
+    )
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.count_params() == 56
