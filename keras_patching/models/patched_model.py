@@ -4,7 +4,6 @@ import contextlib
 import inspect
 import math
 import os
-import threading
 import types
 import warnings
 
@@ -117,7 +116,7 @@ class PatchedModel(keras.Model):
         )
         self._knows_of_seams = False
         self._turns = Turns()
-        self._training = threading.RLock()
+        self._training = Turns()
         if predict_patch_size is not None:
             self._check_patch_model(self.predictor.predict_patch_size)
         if patch_size is not None:
@@ -326,12 +325,13 @@ class PatchedModel(keras.Model):
         arguments = _by_name(super().fit, x, y, *args, **kwargs)
         self._check_training(**arguments)
         arguments["x"] = self._check_each(x)
-        if keras.backend.backend() == "jax":
+        is_on_jax = keras.backend.backend() == "jax"
+        if is_on_jax:
             arguments["callbacks"] = _add_callback(
                 arguments.get("callbacks"), GiveWay(self._turns)
             )
         with (
-            self._weights_in_use(training=True),
+            self._weights_in_use(training=True, alone=is_on_jax),
             feeding_training(arguments) as arguments,
         ):
             return super().fit(**arguments)
@@ -339,7 +339,9 @@ class PatchedModel(keras.Model):
     def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
         """Evaluate on patches or images; as `keras.Model.evaluate`.
 
-        `batch_size=None` means 1 for images larger than a patch.
+        `batch_size=None` means 1 for images larger than a patch. Threads that
+        evaluate one model take turns. While another thread is in `fit`, they
+        wait for its end on jax; elsewhere both count in the same metrics.
         """
         if "_use_cached_eval_dataset" not in kwargs:  # As `fit` has checked.
             self._check_input(x)
@@ -354,7 +356,10 @@ class PatchedModel(keras.Model):
     def predict(self, x, batch_size=None, *args, **kwargs):
         """Predict images of one size; as `keras.Model.predict`.
 
-        Threads may predict with one model; on jax they take turns.
+        Threads may predict with one model; on jax they take turns, also with
+        a training. A callback or a data set that predicts with the model in
+        training does so in its own thread: on jax another one would wait for
+        a turn which ends only when that thread is done.
 
         Args:
             x: Images of shape `(batch, height, width, channels)`, or anything
@@ -415,13 +420,18 @@ class PatchedModel(keras.Model):
             return super().__call__(*args, **kwargs)
 
     @contextlib.contextmanager
-    def _weights_in_use(self, training=False):
-        """Have the weights alone, and give them back whatever happens."""
-        alone = contextlib.nullcontext()
+    def _weights_in_use(self, training=False, alone=True):
+        """Have the weights alone, and give them back whatever happens.
+
+        Args:
+            training: Whether metrics and optimizer are used too.
+            alone: Whether other threads that use them wait until the end.
+        """
+        metrics = contextlib.nullcontext()
         if training:
-            alone = self._training
             self._build_optimizer()
-        with alone, self._turn(), weights_kept(self):
+            metrics = self._training if alone else metrics
+        with metrics, self._turn(), weights_kept(self):
             yield
 
     def _build_optimizer(self):

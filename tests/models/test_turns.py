@@ -3,11 +3,14 @@
 import concurrent.futures
 import copy
 import pickle
+import threading
 
 import keras
 import numpy as np
+import pytest
 
 from keras_patching import PatchedModel
+from keras_patching.models.turns import Turns
 
 IMAGES = np.random.default_rng(0).random((2, 20, 30, 3)).astype("float32")
 
@@ -93,3 +96,75 @@ def test_what_makes_threads_wait_is_neither_copied_nor_saved():
         np.testing.assert_allclose(
             each.predict(IMAGES, verbose=0), expected, atol=1e-5
         )
+
+
+def test_who_is_interrupted_while_giving_way_has_the_turn_again():
+    turns = Turns(patience=0.02)
+    has_turn = threading.Event()
+    is_over, found = [], []
+
+    def train():
+        with turns:
+            has_turn.set()
+            try:
+                while True:
+                    turns.give_way()
+            except UserWarning:  # An exception that comes while it waits.
+                found.extend(is_over)
+                with turns as is_new:
+                    found.append(is_new)
+
+    trainer = threading.Thread(target=train)
+    trainer.start()
+    has_turn.wait()
+    with turns:
+        trainer.join(0.2)
+        is_over.append("the turn of the other one")
+    trainer.join(10)
+    assert found == ["the turn of the other one", False]
+    with turns as is_new:
+        assert is_new
+
+
+def test_a_thread_that_waits_long_says_for_whom():
+    turns = Turns(patience=0.02)
+    name = threading.current_thread().name
+
+    def predict():
+        with pytest.warns(UserWarning, match=f"thread '{name}' uses"), turns:
+            return "predicted"
+
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        with turns:
+            waiting = thread.submit(predict)
+            concurrent.futures.wait([waiting], timeout=0.2)
+            assert not waiting.done()
+        assert waiting.result() == "predicted"
+
+
+def test_who_does_not_have_the_turn_gives_none_away():
+    turns = Turns()
+    with concurrent.futures.ThreadPoolExecutor(1) as thread, turns:
+        thread.submit(turns.give_way).result()
+        with turns as is_new:
+            assert not is_new
+
+
+def test_a_callback_evaluates_in_another_thread():
+    if keras.backend.backend() == "jax":
+        pytest.skip("jax takes the weights out: it waits, and warns")
+    model = make_model()
+    patches, targets = IMAGES[:, :8, :8], np.zeros((2, 8, 8, 2), "float32")
+
+    class Evaluate(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            with concurrent.futures.ThreadPoolExecutor(1) as thread:
+                losses.append(
+                    thread.submit(
+                        model.evaluate, patches, targets, verbose=0
+                    ).result(60)
+                )
+
+    losses = []
+    model.fit(patches, targets, callbacks=[Evaluate()], verbose=0)
+    assert losses == [model.evaluate(patches, targets, verbose=0)]
