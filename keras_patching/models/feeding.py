@@ -67,15 +67,26 @@ def feeding_training(arguments):
     """
     x, validation_data = arguments["x"], arguments.get("validation_data")
     if isinstance(x, PatchingSequence):
-        callbacks = keras.tree.flatten(arguments.get("callbacks") or [])
+        callbacks = arguments.get("callbacks")
         arguments = {
             **arguments,
-            "callbacks": [FollowEpochs(x), *callbacks],
+            "callbacks": with_callback(FollowEpochs(x), callbacks),
             # The sequence shuffles itself: Keras would mix its batches again.
             "shuffle": False,
         }
     with feeding(x, validation_data) as (x, validation_data):
         yield {**arguments, "x": x, "validation_data": validation_data}
+
+
+def with_callback(callback, callbacks):
+    """Return a list of a callback and of those that `fit` is given.
+
+    Those of a `CallbackList` are taken out of it. Keras would add none that
+    `fit` needs to such a list, and, to one inside of a list, all of them twice.
+    """
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks = callbacks.callbacks
+    return [callback, *keras.tree.flatten(callbacks or [])]
 
 
 class FollowEpochs(keras.callbacks.Callback):

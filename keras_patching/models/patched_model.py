@@ -21,7 +21,11 @@ from keras_patching.models.devices import (
     round_up,
 )
 from keras_patching.models.export_formats import check_export_format
-from keras_patching.models.feeding import feeding, feeding_training
+from keras_patching.models.feeding import (
+    feeding,
+    feeding_training,
+    with_callback,
+)
 from keras_patching.models.kept_weights import weights_kept
 from keras_patching.models.patch_model_check import check_patch_model
 from keras_patching.models.turns import GiveWay, Turns
@@ -325,11 +329,10 @@ class PatchedModel(keras.Model):
         arguments = _by_name(super().fit, x, y, *args, **kwargs)
         self._check_training(**arguments)
         arguments["x"] = self._check_each(x)
+        arguments["callbacks"] = with_callback(
+            GiveWay(self._turns), arguments.get("callbacks")
+        )
         is_on_jax = keras.backend.backend() == "jax"
-        if is_on_jax:
-            arguments["callbacks"] = _add_callback(
-                arguments.get("callbacks"), GiveWay(self._turns)
-            )
         with (
             self._weights_in_use(training=True, alone=is_on_jax),
             feeding_training(arguments) as arguments,
@@ -611,13 +614,6 @@ class PatchedModel(keras.Model):
 def _by_name(function, *args, **kwargs):
     """Name the arguments of a call."""
     return inspect.signature(function).bind(*args, **kwargs).arguments
-
-
-def _add_callback(callbacks, callback):
-    """Give what `fit` takes as its callbacks, with one more."""
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        return callbacks
-    return [callback, *(keras.tree.flatten(callbacks) if callbacks else ())]
 
 
 def _check_no_files(x, name):

@@ -223,6 +223,19 @@ def test_callbacks_may_come_as_keras_takes_them(manifest, kind):
     assert (watch.epochs, sequence.epoch) == ([order(manifest, 0)], 1)
 
 
+def test_a_list_of_callbacks_with_its_own_history_has_it_once(manifest):
+    model, watch = make_model()
+    callbacks = keras.callbacks.CallbackList(
+        [watch], add_history=True, add_progbar=True, model=model
+    )
+    sequence = open_sequence(manifest)
+    history = model.fit(sequence, epochs=2, verbose=0, callbacks=callbacks)
+    assert history in callbacks.callbacks
+    assert history.epoch == [0, 1]
+    assert len(callbacks.callbacks) == 3
+    assert sequence.epoch == 2
+
+
 def test_an_interrupted_training_leaves_nothing_open(manifest):
     threads = threading.active_count()
     if keras.backend.backend() == "tensorflow":

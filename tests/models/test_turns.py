@@ -52,7 +52,8 @@ def test_threads_predict_evaluate_and_call_one_model(tmp_path):
     )
 
 
-def test_a_thread_predicts_while_another_trains():
+@pytest.mark.parametrize("kind", [list, keras.callbacks.CallbackList])
+def test_a_thread_predicts_while_another_trains(kind):
     model = make_model()
     expected = model.predict(IMAGES, verbose=0)
     patches, targets = IMAGES[:, :8, :8], np.zeros((2, 8, 8, 2), "float32")
@@ -80,9 +81,10 @@ def test_a_thread_predicts_while_another_trains():
             targets,
             batch_size=1,
             epochs=500,
-            callbacks=[WaitForAnother()],
+            callbacks=kind([WaitForAnother()]),
             verbose=0,
         )
+        assert predicted  # In the middle of the training.
         waiting.result()
     np.testing.assert_allclose(predicted[0], expected, atol=1e-5)
 
