@@ -4,6 +4,7 @@ Usage: python tests/support/run_notebooks.py [notebooks/segmentation.ipynb ...]
 Without arguments it runs all of them, which takes some minutes on two cores.
 """
 
+import os
 import pathlib
 import sys
 import tempfile
@@ -40,6 +41,7 @@ def _kept(output, folder):
 
 
 if __name__ == "__main__":
+    os.environ["TERM"] = "dumb"  # Lines now and then, in place of bars.
     chosen = sys.argv[1:] or sorted(NOTEBOOKS.glob("*.ipynb"))
     for each in chosen:
         print(each, flush=True)
