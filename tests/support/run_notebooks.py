@@ -4,8 +4,8 @@ Usage: python tests/support/run_notebooks.py [notebooks/segmentation.ipynb ...]
 Without arguments it runs all of them, which takes some minutes on two cores.
 """
 
-import os
 import pathlib
+import re
 import sys
 import tempfile
 
@@ -29,19 +29,34 @@ def run(path):
             # When a cell ran is another at each run, and tells nobody anything.
             cell.metadata.pop("execution", None)
             if cell.cell_type == "code":
-                cell.outputs = [_kept(out, folder) for out in cell.outputs]
+                cell.outputs = shown(cell.outputs, folder)
     notebook.metadata.language_info = {"name": "python"}
     nbformat.write(notebook, path)
 
 
-def _kept(output, folder):
-    if "text" in output:
-        output.text = output.text.replace(f"{folder}/", "")
-    return output
+def shown(outputs, folder):
+    """Give what is seen in the end: of a progress bar its last state.
+
+    Args:
+        outputs: List of the outputs of a cell.
+        folder: Where the notebook ran, which nobody else has.
+    """
+    kept = []
+    for output in outputs:
+        joins = kept and "text" in output and "text" in kept[-1]
+        if joins and output.get("name") == kept[-1].get("name"):
+            kept[-1].text += output.text
+        else:
+            kept.append(output)
+    for output in kept:
+        if "text" in output:
+            text = re.sub(r"\x1b\[[0-9;]*m|\x08", "", output.text)
+            lines = [line.split("\r")[-1] for line in text.split("\n")]
+            output.text = "\n".join(lines).replace(f"{folder}/", "")
+    return kept
 
 
 if __name__ == "__main__":
-    os.environ["TERM"] = "dumb"  # Lines now and then, in place of bars.
     chosen = sys.argv[1:] or sorted(NOTEBOOKS.glob("*.ipynb"))
     for each in chosen:
         print(each, flush=True)
