@@ -9,7 +9,6 @@ import warnings
 
 import keras
 
-from keras_patching.data.patching_sequence import PatchingSequence
 from keras_patching.geometry import as_pair, as_patch_size
 from keras_patching.layers.automatic_overlap import tell_seams
 from keras_patching.layers.nested_metrics import metrics_outside_models
@@ -298,7 +297,8 @@ class PatchedModel(keras.Model):
         Raises:
             ValueError: Naming what differs, and what would do.
         """
-        own, other = self.patch_size, tuple(data_set.patch_size)
+        own = self.patch_size
+        other = as_pair(data_set.patch_size, "patch_size")
         if other != own:
             raise ValueError(
                 f"'{self.name}' has patches of {own}, the data set has "
@@ -557,7 +557,7 @@ class PatchedModel(keras.Model):
                 "one size, and pass images of different sizes one by one. "
                 f"Received: a {type(x).__name__} of {len(x)}"
             )
-        if isinstance(x, PatchingSequence):
+        if getattr(x, "patch_size", None) is not None:
             self.check_data_set(x)
         if hasattr(x, "shape"):
             self._check_image_shape(tuple(x.shape))

@@ -5,6 +5,7 @@ import os
 import keras
 import numpy as np
 
+from keras_patching.data.patching_sequence import PatchingSequence
 from keras_patching.data.value_range import check_array, read_in_range
 from keras_patching.data.whole_images import describe_target, pair_whole_images
 from keras_patching.geometry import as_pair
@@ -54,13 +55,12 @@ class TaskModel(PatchedModel):
 
     def check_data_set(self, data_set):
         super().check_data_set(data_set)
-        task = getattr(data_set, "task", None)
-        if task is None:
+        if not isinstance(data_set, PatchingSequence):
             return  # Of the user's own making.
-        if task != self.task:
+        if data_set.task != self.task:
             raise ValueError(
                 f"'{self.name}' is a model of {self.task}, the data set was "
-                f"made for {task}. Load it with a loader of the model. "
+                f"made for {data_set.task}. Load it with a loader of the model. "
                 f"Received: {data_set.manifest}"
             )
         found = data_set.parameters
