@@ -60,8 +60,8 @@ class TaskModel(PatchedModel):
         if data_set.task != self.task:
             raise ValueError(
                 f"'{self.name}' is a model of {self.task}, the data set was "
-                f"made for {data_set.task}. Load it with a loader of the model. "
-                f"Received: {data_set.manifest}"
+                f"made for {data_set.task}. Load it with a loader of the "
+                f"model. Received: {data_set.manifest}"
             )
         found = data_set.parameters
         for name, expected in self.patch_parameters().items():
