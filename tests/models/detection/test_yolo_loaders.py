@@ -210,3 +210,8 @@ def test_anchors_are_fitted_without_reading_an_image(folder):
 def test_arguments_that_make_no_sense_are_refused(folder, options):
     with pytest.raises(ValueError, match=next(iter(options))):
         load(folder, **options)
+
+
+def test_anchors_are_of_a_data_set_not_of_a_file():
+    with pytest.raises(ValueError, match="load_yolo_dataset_from_directory"):
+        kp.fit_anchors("labels.json")
