@@ -271,10 +271,12 @@ def test_a_nearly_black_float_file_is_doubted_as_an_array_is(tmp_path):
         done = predict_files(
             small_model(), [tmp_path], tmp_path / "found", verbose=False
         )
-    assert any("a.tif" in str(each.message) for each in caught)
+    # Backends have warnings of their own.
+    told = [each.message for each in caught if "black" in str(each.message)]
+    assert any("a.tif" in str(each) for each in told)
     assert not done.faults
     assert [row["image"] for row in done.rows] == ["a.tif"]
-    assert advised(caught[0].message) == (0, 1)
+    assert advised(told[0]) == (0, 1)
 
 
 @pytest.mark.parametrize(
