@@ -1,8 +1,37 @@
-"""Checks of numbers that people pass, each with an error that says all."""
+"""Checks of arguments that people pass, each with an error that says all."""
 
 import numbers
 
 import numpy as np
+
+
+def is_integer(value):
+    """Tell whether a value is an integer of Python or numpy; bools are not."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def check_integer(value, name, minimum=None):
+    """Return an integer as an `int`.
+
+    Args:
+        value: What was passed.
+        name: What it is called, for the error.
+        minimum: The least that it may be; `None` for any.
+
+    Raises:
+        ValueError: If it is none, or too small.
+    """
+    if not is_integer(value) or (minimum is not None and value < minimum):
+        least = "" if minimum is None else f" of at least {minimum}"
+        raise ValueError(
+            f"`{name}` must be an integer{least}. Received: {name}={value!r}"
+        )
+    return int(value)
+
+
+def check_optional(value, name, minimum):
+    """Return an integer as an `int`, or `None`; see `check_integer`."""
+    return None if value is None else check_integer(value, name, minimum)
 
 
 def check_share(value, name):
@@ -32,6 +61,73 @@ def check_distance(value, name):
     return float(value)
 
 
+def check_positive(value, name):
+    """Return a finite number above 0 as a float.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if not _is_number(value) or not 0 < value < np.inf:
+        raise ValueError(
+            f"`{name}` must be a positive number. Received: {name}={value!r}"
+        )
+    return float(value)
+
+
 def _is_number(value):
-    is_number = isinstance(value, (numbers.Real, np.number))
-    return is_number and not isinstance(value, bool)
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def as_points(points, name):
+    """Return points as a float64 array `(n, 2)` of (y, x).
+
+    Args:
+        points: Array or nested list of finite numbers; an empty one of any
+            shape is no points.
+        name: What they are called, for the error.
+
+    Raises:
+        ValueError: If they are none.
+    """
+    return _as_rows(points, name, 2, "(y, x)")
+
+
+def as_boxes(boxes, name):
+    """Return boxes as a float64 array `(n, 4)` of x1, y1, x2, y2.
+
+    Which corner comes first is not looked at.
+
+    Args:
+        boxes: Array or nested list of finite numbers; an empty one of any
+            shape is no boxes.
+        name: What they are called, for the error.
+
+    Raises:
+        ValueError: If they are none.
+    """
+    return _as_rows(boxes, name, 4, "x1, y1, x2, y2")
+
+
+def _as_rows(values, name, columns, what):
+    expected = f"`{name}` must be an array (n, {columns}) of {what} in pixels."
+    try:
+        array = np.asarray(values)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"{expected} Received: {error}") from error
+    if not array.size:
+        return np.zeros((0, columns))
+    # "V" are floats that numpy itself does not have, such as bfloat16.
+    is_real = array.dtype.kind in "iufV"
+    if array.ndim != 2 or array.shape[1] != columns or not is_real:
+        raise ValueError(
+            f"{expected} Received: shape={array.shape}, dtype={array.dtype}"
+        )
+    array = array.astype("float64", copy=False)
+    finite = np.isfinite(array).all(axis=1)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        raise ValueError(
+            f"`{name}` must be finite numbers. "
+            f"Received: {name}[{row}]={array[row].tolist()}"
+        )
+    return array

@@ -9,6 +9,8 @@ import colorsys
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from keras_patching._checks import as_boxes, as_points
+
 # Distinct to colour-blind eyes: Okabe and Ito, 2008, "Color universal design",
 # https://jfly.uni-koeln.de/color/
 COLORS = (
@@ -160,7 +162,7 @@ def overlay_points(image, points, color=COLORS[1], radius=None):
         ValueError: The points are of another shape.
     """
     picture = to_uint8(image)
-    points = checked_points(points)
+    points = as_points(points, "points")
     if radius is None:
         radius = max(3, min(picture.shape[:2]) // 130)
     width = max(2, radius // 5)
@@ -171,22 +173,6 @@ def overlay_points(image, points, color=COLORS[1], radius=None):
         draw.circle((x, y), radius + 1, outline=INK, width=width + 1)
         draw.circle((x, y), radius, outline=tuple(color), width=width)
     return np.asarray(canvas)
-
-
-def checked_points(points):
-    points = np.asarray(points)
-    if points.size == 0:  # also of an empty list, which has no second axis
-        points = np.zeros((0, 2))
-    if (
-        points.ndim != 2
-        or points.shape[1] != 2
-        or points.dtype.kind not in "iuf"
-    ):
-        raise ValueError(
-            "Points must be an array (n, 2) of (y, x) in pixels. "
-            f"Received: shape={points.shape}, dtype={points.dtype}"
-        )
-    return points
 
 
 def show_heatmap(heatmap, highest=None):
@@ -246,7 +232,7 @@ def overlay_boxes(image, boxes, captions=(), color=COLORS[1], width=None):
         >>> overlay_boxes(image, [[12, 8, 40, 31]], ["0.97"]).shape
         (480, 640, 3)
     """
-    boxes = checked_boxes(boxes)
+    boxes = as_boxes(boxes, "boxes")
     canvas = Image.fromarray(to_uint8(image))
     if width is None:
         width = max(2, min(canvas.size) // 300)
@@ -260,18 +246,6 @@ def overlay_boxes(image, boxes, captions=(), color=COLORS[1], width=None):
     for corner, text, each in written[::-1]:
         _tag(draw, corner, text, tuple(each), font)
     return np.asarray(canvas)
-
-
-def checked_boxes(boxes):
-    boxes = np.asarray(boxes)
-    if boxes.size == 0:  # also of an empty list, which has no second axis
-        boxes = np.zeros((0, 4))
-    if boxes.ndim != 2 or boxes.shape[1] != 4 or boxes.dtype.kind not in "iuf":
-        raise ValueError(
-            "Boxes must be an array (n, 4) of x1, y1, x2, y2 in pixels. "
-            f"Received: shape={boxes.shape}, dtype={boxes.dtype}"
-        )
-    return boxes
 
 
 def _drawn_corners(boxes, size, width):

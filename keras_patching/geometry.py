@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_patching._checks import is_integer
+
 
 def round_up(value, multiple):
     """Return the smallest multiple of `multiple` that is at least `value`."""
@@ -37,7 +39,7 @@ def as_pair(value, name):
         ValueError: If it is neither.
     """
     pair = value if isinstance(value, (tuple, list)) else (value, value)
-    if len(pair) != 2 or not all(_is_integer(length) for length in pair):
+    if len(pair) != 2 or not all(map(is_integer, pair)):
         raise ValueError(
             f"`{name}` must be an integer or a pair (height, width) of "
             f"integers. Received: {name}={value!r}"
@@ -61,14 +63,6 @@ def as_patch_size(value, name):
     return tuple(
         None if given is None else length
         for given, length in zip(value, known, strict=True)
-    )
-
-
-def _is_integer(value):
-    if isinstance(value, np.ndarray):
-        return False  # One number, in an array that would be kept.
-    return hasattr(value, "__index__") and not isinstance(
-        value, (bool, np.bool_)
     )
 
 
@@ -303,7 +297,7 @@ def _check_image_size(image_size):
         is_number = isinstance(length, (numbers.Number, np.generic))
         if isinstance(length, (str, bool, np.bool_)) or length is None:
             raise _not_a_size(image_size)
-        if is_number and (not _is_integer(length) or length <= 0):
+        if is_number and (not is_integer(length) or length <= 0):
             raise _not_a_size(image_size)
 
 

@@ -10,13 +10,12 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from keras_patching._checks import as_boxes, as_points
 from keras_patching._legends import heatmap_bar, legend, stacked
 from keras_patching._overlays import (
     COLORS,
     INK,
-    checked_boxes,
     checked_mask,
-    checked_points,
     overlay_boxes,
     overlay_heatmap,
     overlay_mask,
@@ -88,10 +87,10 @@ def counting_panels(
     panels = {}
     if true_points is not None:
         panels[f"Truth: {len(true_points)}"] = overlay_points(
-            picture, checked_points(true_points) * zoom, COLORS[0]
+            picture, as_points(true_points, "true_points") * zoom, COLORS[0]
         )
     panels[f"Located: {len(points)}"] = overlay_points(
-        picture, checked_points(points) * zoom
+        picture, as_points(points, "points") * zoom
     )
     panels[f"Count: {float(np.sum(heatmap)):.1f}"] = show_heatmap(
         heatmap, highest
@@ -183,12 +182,12 @@ def detection_panels(image, found, truth=None, names=None, height=None):
     if truth is not None:
         panels[f"Truth: {len(truth['boxes'])}"] = overlay_boxes(
             picture,
-            checked_boxes(truth["boxes"]) * zoom,
+            as_boxes(truth["boxes"], "boxes of truth") * zoom,
             color=class_colors(truth["labels"]) if several else COLORS[0],
         )
     panels[f"Found: {len(found['boxes'])}"] = overlay_boxes(
         picture,
-        checked_boxes(found["boxes"]) * zoom,
+        as_boxes(found["boxes"], "boxes of found") * zoom,
         box_captions(found, names if several else None),
         class_colors(found["labels"]) if several else COLORS[1],
     )

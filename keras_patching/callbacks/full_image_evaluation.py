@@ -4,6 +4,7 @@ import os
 
 import keras
 
+from keras_patching._checks import check_integer
 from keras_patching.data.whole_images import (
     list_whole_images,
     pair_whole_images,
@@ -60,11 +61,9 @@ class FullImageEvaluation(keras.callbacks.Callback):
         else:
             pairs = pair_whole_images(images, targets, "targets")
             images, targets = (list(each) for each in zip(*pairs, strict=True))
-        if every < 1:
-            raise ValueError(f"`every` must be at least 1. Received: {every}")
         self.images = images
         self.targets = targets
-        self.every = every
+        self.every = check_integer(every, "every", 1)
         self._scores = {}
 
     def set_model(self, model):

@@ -7,6 +7,7 @@ import pathlib
 import keras
 import numpy as np
 
+from keras_patching._checks import check_integer
 from keras_patching.data.image_io import read_image, read_mask
 from keras_patching.data.whole_files import write_whole_image
 from keras_patching.data.whole_images import (
@@ -66,12 +67,10 @@ class PredictionGallery(keras.callbacks.Callback):
 
     def __init__(self, images, targets=None, directory="gallery", every=1):
         super().__init__()
-        if every < 1:
-            raise ValueError(f"`every` must be at least 1. Received: {every}")
         self.images = images
         self.targets = targets
         self.directory = pathlib.Path(directory)
-        self.every = every
+        self.every = check_integer(every, "every", 1)
         self._pairs = _pairs(images, targets)
 
     def set_model(self, model):

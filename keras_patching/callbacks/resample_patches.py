@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_patching._checks import check_integer
+
 
 class ResamplePatches(keras.callbacks.Callback):
     """Draws the augmented and the random patches of a sequence anew.
@@ -36,11 +38,9 @@ class ResamplePatches(keras.callbacks.Callback):
 
     def __init__(self, sequence, every=1):
         super().__init__()
-        if every < 1:
-            raise ValueError(f"`every` must be at least 1. Received: {every}")
         sequence.check_redraw()
         self.sequence = sequence
-        self.every = every
+        self.every = check_integer(every, "every", 1)
 
     def on_epoch_begin(self, epoch, logs=None):
         # Keras calls it while nothing reads the sequence. A second `fit` counts

@@ -133,22 +133,6 @@ class SequenceOptions:
         }
 
 
-def check_integer(value, name, minimum):
-    """Return an integer argument of a loader, or refuse it."""
-    is_integer = hasattr(value, "__index__") and not isinstance(value, bool)
-    if not is_integer or value < minimum:
-        raise ValueError(
-            f"`{name}` must be an integer of at least {minimum}. "
-            f"Received: {name}={value!r}"
-        )
-    return int(value)
-
-
-def check_optional(value, name, minimum):
-    """Return an integer argument that may be `None`, or refuse it."""
-    return None if value is None else check_integer(value, name, minimum)
-
-
 def as_value_range(value_range):
     """Return `[black, white]` as floats, or refuse what is no range."""
     pair = np.asarray(value_range)

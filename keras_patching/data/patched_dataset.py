@@ -4,17 +4,14 @@ import dataclasses
 import warnings
 from typing import Protocol
 
+from keras_patching._checks import check_optional
 from keras_patching.data.faults import fault_of, raise_faults
 from keras_patching.data.image_io import read_header
 from keras_patching.data.label_summaries import (
     tell_left_out,
     tell_turned_images,
 )
-from keras_patching.data.loading import (
-    SequenceOptions,
-    as_value_range,
-    check_optional,
-)
+from keras_patching.data.loading import SequenceOptions, as_value_range
 from keras_patching.data.patch_cache import PatchCache
 from keras_patching.data.printing import say
 from keras_patching.data.shard_builder import Source

@@ -8,6 +8,7 @@ import random
 import keras
 import numpy as np
 
+from keras_patching._checks import check_integer, check_optional
 from keras_patching.data.augmentation import augment_batch
 from keras_patching.data.manifest import load_cache
 from keras_patching.data.patch_readers import (
@@ -181,12 +182,7 @@ class PatchingSequence(keras.utils.PyDataset):
 
     @workers.setter
     def workers(self, value):
-        if not _is_integer(value) or value < 0:
-            raise ValueError(
-                "`workers` must be an integer that is not negative. "
-                f"Received: workers={value!r}"
-            )
-        self._num_readers = int(value)
+        self._num_readers = check_integer(value, "workers", 0)
 
     @property
     def use_multiprocessing(self):
@@ -345,16 +341,8 @@ def data_shards():
 
 def check_feeding(batch_size, seed, dtype, augment):
     """Refuse arguments of `PatchingSequence` that it cannot work with."""
-    if not _is_integer(batch_size) or batch_size < 1:
-        raise ValueError(
-            "`batch_size` must be a positive integer. "
-            f"Received: batch_size={batch_size!r}"
-        )
-    if seed is not None and (not _is_integer(seed) or seed < 0):
-        raise ValueError(
-            "`seed` must be `None` or an integer that is not negative. "
-            f"Received: seed={seed!r}"
-        )
+    check_integer(batch_size, "batch_size", 1)
+    check_optional(seed, "seed", 0)
     try:
         np.dtype(dtype)
     except TypeError as error:
@@ -367,10 +355,6 @@ def check_feeding(batch_size, seed, dtype, augment):
             "`augment` must be a bool or a function from (images, labels) to "
             f"the same. Received: augment={augment!r}"
         )
-
-
-def _is_integer(value):
-    return hasattr(value, "__index__") and not isinstance(value, bool)
 
 
 def _check_multiprocessing(use_multiprocessing):

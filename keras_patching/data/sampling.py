@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_patching._checks import check_share
+
 
 class EpochSampler:
     """Draws the patches of an epoch, those with foreground more often.
@@ -85,8 +87,9 @@ class EpochSampler:
 
 def check_sampling(foreground_fraction, foreground_classes, keep_empty):
     """Refuse arguments of sampling that make no sense, before any work."""
-    _check_fraction("foreground_fraction", foreground_fraction)
-    _check_fraction("keep_empty", keep_empty)
+    if foreground_fraction is not None:
+        check_share(foreground_fraction, "foreground_fraction")
+    check_share(keep_empty, "keep_empty")
     if foreground_classes is not None and not (
         isinstance(foreground_classes, (list, tuple, set, range))
         and len(foreground_classes)
@@ -104,10 +107,3 @@ def _draw_evenly(patches, count, rng):
     passes = (count + len(patches) - 1) // len(patches)
     drawn = [rng.permutation(patches) for _ in range(passes)]
     return np.concatenate(drawn)[:count]
-
-
-def _check_fraction(name, fraction):
-    if fraction is not None and not 0 <= fraction <= 1:
-        raise ValueError(
-            f"`{name}` must be from 0 to 1. Received: {name}={fraction}"
-        )

@@ -10,6 +10,7 @@ import pathlib
 
 import numpy as np
 
+from keras_patching._checks import as_boxes, as_points
 from keras_patching.data.faults import raise_faults
 from keras_patching.data.image_io import list_images, read_header
 from keras_patching.data.label_places import (
@@ -162,7 +163,7 @@ def as_true_points(points, name, size):
     Raises:
         ValueError: If they are no such array or lie outside of the image.
     """
-    points = _as_array(points, 2, "points (y, x)", name)
+    points = as_points(points, name)
     check_true_points(points, size, name)
     return points
 
@@ -188,7 +189,7 @@ def as_true_boxes(target, name, size, num_classes):
             f"`{name}` must be a dict of boxes (n, 4) and labels (n,), as "
             f"`read_boxes` gives it. Received: {received}"
         )
-    boxes = _as_array(target["boxes"], 4, "boxes x1, y1, x2, y2", name)
+    boxes = as_boxes(target["boxes"], f"boxes of {name}")
     labels = np.asarray(target["labels"]).reshape(-1)
     if len(labels) != len(boxes):
         raise ValueError(
@@ -203,23 +204,6 @@ def as_true_boxes(target, name, size, num_classes):
         )
     check_true_boxes(boxes, size, name)
     return {"boxes": boxes, "labels": labels}
-
-
-def _as_array(values, columns, what, name):
-    array = np.asarray(values, "float64")
-    if not array.size:
-        return array.reshape(0, columns)
-    if array.ndim != 2 or array.shape[1] != columns:
-        raise ValueError(
-            f"`{name}` must be an array (n, {columns}) of {what} in pixels. "
-            f"Received: shape {array.shape}"
-        )
-    if not np.isfinite(array).all():
-        raise ValueError(
-            f"`{name}` must be {what} of finite numbers. "
-            f"Received: {array[~np.isfinite(array).all(axis=1)][0].tolist()}"
-        )
-    return array
 
 
 def _is_path(value):

@@ -12,10 +12,10 @@ import dataclasses
 import functools
 import hashlib
 import json
-import operator
 
 import numpy as np
 
+from keras_patching._checks import as_boxes, check_integer
 from keras_patching.geometry import as_pair
 
 # What a plan holds; another number where the same draws mean other patches.
@@ -91,13 +91,8 @@ class YoloPatchSampler:
     def __init__(self, patch_size, grid_size=(7, 7), seed=0, empty_patches=0):
         self.patch_size = _positive_pair(patch_size, "patch_size")
         self.grid_size = _positive_pair(grid_size, "grid_size")
-        self.seed = _integer(seed, "seed")
-        self.empty_patches = _integer(empty_patches, "empty_patches")
-        if self.empty_patches < 0:
-            raise ValueError(
-                "`empty_patches` must be at least 0. Received: "
-                f"empty_patches={empty_patches}"
-            )
+        self.seed = check_integer(seed, "seed")
+        self.empty_patches = check_integer(empty_patches, "empty_patches", 0)
         if any(np.greater(self.grid_size, self.patch_size)):
             raise ValueError(
                 "`grid_size` must not be larger than the patch: a cell has at "
@@ -125,7 +120,7 @@ class YoloPatchSampler:
         """
         centres, last = self._check(image_size, boxes)
         rng = functools.partial(_generator, self.seed, name)
-        redraw = _integer(redraw, "redraw")
+        redraw = check_integer(redraw, "redraw")
         if not len(centres):
             return _plan_random(self.empty_patches, last, rng("random", redraw))
         grid = self._plan_grid(centres, last, rng("grid", 0))
@@ -162,7 +157,7 @@ class YoloPatchSampler:
     def _check(self, image_size, boxes):
         """Return the boxes' centres, and the last origin `(y, x)`."""
         image_size = _positive_pair(image_size, "image_size")
-        boxes = _as_boxes(boxes)
+        boxes = as_boxes(boxes, "boxes")
         _check_boxes(boxes, image_size)
         padded_size = np.maximum(image_size, self.patch_size)
         return _centres(boxes), padded_size - self.patch_size
@@ -224,9 +219,9 @@ def boxes_in_patch(boxes, origin, patch_size):
         its width or height.
 
     Raises:
-        ValueError: If `boxes` is no array `(boxes, 4)`.
+        ValueError: If `boxes` is no array `(boxes, 4)` of finite numbers.
     """
-    boxes = _as_boxes(boxes)
+    boxes = as_boxes(boxes, "boxes")
     top, left = origin
     height, width = _positive_pair(patch_size, "patch_size")
     y, x = _centres(boxes).T
@@ -344,18 +339,6 @@ def _centres(boxes):
     return ((boxes[:, :2] + boxes[:, 2:]) / 2)[:, ::-1]
 
 
-def _as_boxes(boxes):
-    boxes = np.asarray(boxes, np.float64)
-    if not boxes.size:
-        return boxes.reshape(0, 4)
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(
-            "`boxes` must be an array (boxes, 4) of x1, y1, x2, y2 in pixels. "
-            f"Received: boxes.shape={boxes.shape}"
-        )
-    return boxes
-
-
 def _check_boxes(boxes, image_size):
     x1, y1, x2, y2 = boxes.T
     y, x = _centres(boxes).T
@@ -376,11 +359,3 @@ def _positive_pair(value, name):
     if min(pair) <= 0:
         raise ValueError(f"`{name}` must be positive. Received: {name}={value}")
     return pair
-
-
-def _integer(value, name):
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise ValueError(
-            f"`{name}` must be an integer. Received: {name}={value!r}"
-        )
-    return operator.index(value)

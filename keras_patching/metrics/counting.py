@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from keras_patching._checks import check_distance
+from keras_patching._checks import as_points, check_distance
 
 
 def count_errors(counts, true_counts):
@@ -86,8 +86,8 @@ def localization_scores(points, true_points, tolerance):
         )
     hits = swapped_hits = found = true = 0
     for index, pair in enumerate(zip(points, true_points, strict=True)):
-        ours = _as_points(pair[0], f"points[{index}]")
-        theirs = _as_points(pair[1], f"true_points[{index}]")
+        ours = as_points(pair[0], f"points[{index}]")
+        theirs = as_points(pair[1], f"true_points[{index}]")
         hits += _count_hits(ours, theirs, tolerance)
         swapped_hits += _count_hits(ours, theirs[:, ::-1], tolerance)
         found += len(ours)
@@ -103,18 +103,6 @@ def localization_scores(points, true_points, tolerance):
         "recall": hits / max(true, 1),
         "f1": 2 * hits / max(found + true, 1),
     }
-
-
-def _as_points(points, name):
-    array = np.asarray(points, "float64")
-    if not array.size:
-        return array.reshape(0, 2)
-    if array.ndim != 2 or array.shape[1] != 2 or not np.isfinite(array).all():
-        raise ValueError(
-            "The points of an image must be an array (n, 2) of (y, x), finite "
-            f"numbers. Received: {name}={points!r}"
-        )
-    return array
 
 
 def _count_hits(points, true_points, tolerance):

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from keras_patching._checks import check_share
+from keras_patching._checks import as_boxes, check_optional, check_share
 
 # Spaced as COCO does, to the last bit: an overlap may equal a threshold.
 COCO_IOU_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
@@ -69,7 +69,7 @@ def average_precision(
     {'ap50': 0.504950495049505}
     """
     _check_as_many("images", detections, truths)
-    _check_max_detections(max_detections)
+    check_optional(max_detections, "max_detections", 0)
     detections = [
         _checked(each, ("scores", "labels"), f"detections[{index}]")
         for index, each in enumerate(detections)
@@ -139,16 +139,6 @@ def _check_as_many(what, first, second):
         )
 
 
-def _check_max_detections(number):
-    if number is not None and not (
-        hasattr(number, "__index__") and number >= 0
-    ):
-        raise ValueError(
-            "`max_detections` must be an integer of at least 0, or None. "
-            f"Received: max_detections={number!r}"
-        )
-
-
 def _checked(image, names, place):
     """Return the boxes of an image and what belongs to them, as arrays."""
     missing = [name for name in ("boxes", *names) if name not in image]
@@ -157,7 +147,8 @@ def _checked(image, names, place):
             f"Boxes of an image are a dict of boxes and {' and '.join(names)}. "
             f"Received: {place} without {missing}"
         )
-    arrays = {"boxes": _as_boxes(image["boxes"], place)}
+    arrays = {"boxes": as_boxes(image["boxes"], f"boxes of {place}")}
+    _check_corners(arrays["boxes"], place)
     for name in names:
         arrays[name] = np.asarray(image[name]).reshape(-1)
         _check_as_many(f"{name} as boxes", arrays[name], arrays["boxes"])
@@ -166,25 +157,15 @@ def _checked(image, names, place):
     return arrays
 
 
-def _as_boxes(boxes, place):
-    boxes = np.asarray(boxes, "float64")
-    if not boxes.size:
-        return boxes.reshape(0, 4)
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(
-            "Boxes of an image must be an array (n, 4) of x1, y1, x2, y2. "
-            f"Received: {place} has boxes of shape {boxes.shape}"
-        )
+def _check_corners(boxes, place):
     right = (boxes[:, :2] <= boxes[:, 2:]).all(axis=1)
-    right &= np.isfinite(boxes).all(axis=1)
     if not right.all():
         index = int(np.argmin(right))
         raise ValueError(
-            "Boxes must be x1, y1, x2, y2 in pixels, finite, with x1 <= x2 "
-            "and y1 <= y2; not, say, a corner and a size. "
+            "Boxes must be x1, y1, x2, y2 in pixels, with x1 <= x2 and "
+            "y1 <= y2; not, say, a corner and a size. "
             f"Received: {place} has boxes[{index}]={boxes[index].tolist()}"
         )
-    return boxes
 
 
 def _best_of_class(detections, label, max_detections):

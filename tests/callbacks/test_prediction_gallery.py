@@ -232,7 +232,7 @@ def test_models_of_several_outputs_are_refused(tmp_path):
 def test_targets_that_are_no_points_are_refused(tmp_path):
     image = np.zeros((16, 16, 3), "uint8")
     gallery = PredictionGallery([image], [image[..., 0]], tmp_path)
-    with pytest.raises(ValueError, match=r"\(n, 2\).* Received: shape "):
+    with pytest.raises(ValueError, match=r"\(n, 2\).* Received: shape="):
         draw(make_counting_model(), gallery)
 
 

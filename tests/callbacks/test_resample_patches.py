@@ -120,5 +120,5 @@ def test_a_second_training_goes_on_with_its_draws(manifest):
 
 
 def test_impossible_arguments_are_refused(manifest):
-    with pytest.raises(ValueError, match="Received: 0"):
+    with pytest.raises(ValueError, match="Received: every=0"):
         ResamplePatches(open_sequence(manifest), every=0)

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from keras_patching._checks import check_positive
 from keras_patching.data.density_maps import density_map
 from keras_patching.data.image_io import decode_label
 from keras_patching.data.label_summaries import (
@@ -169,16 +170,6 @@ def points_per_patch(points, grid):
     last = np.nextafter(np.float32(grid.patch_size), np.float32(0))
     owned[patch[order], place] = np.minimum(inside, last)[order]
     return owned
-
-
-def check_positive(number, name):
-    """Return a number as a float, or refuse what is not positive."""
-    is_number = isinstance(number, (int, float, np.number))
-    if not is_number or isinstance(number, bool) or not 0 < number < np.inf:
-        raise ValueError(
-            f"`{name}` must be a positive number. Received: {name}={number!r}"
-        )
-    return float(number)
 
 
 def _draw(points, sigma, grid):

@@ -6,12 +6,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_patching._checks import check_distance, check_share
+from keras_patching._checks import (
+    check_distance,
+    check_positive,
+    check_share,
+)
 from keras_patching.data.whole_images import as_true_points
 from keras_patching.metrics import count_errors, localization_scores
 from keras_patching.models.counting import loaders
 from keras_patching.models.counting.density_map_loss import DensityMapLoss
-from keras_patching.models.counting.heatmap_labels import check_positive
 from keras_patching.models.counting.peaks import find_peaks
 from keras_patching.models.prediction_checks import check_predictions
 from keras_patching.models.task_model import TaskModel, check_images

@@ -5,6 +5,7 @@ files' dtype, and a dict of `boxes`, float32 `(batch, n, 4)` xyxy in pixels of
 the patch, and `labels`, int32 `(batch, n)`, both filled up with -1.
 """
 
+from keras_patching._checks import check_integer
 from keras_patching.data.box_labels import (
     check_boxes_inside,
     expected_json,
@@ -13,7 +14,6 @@ from keras_patching.data.box_labels import (
 from keras_patching.data.faults import raise_faults
 from keras_patching.data.image_io import list_images
 from keras_patching.data.label_files import find_label_file
-from keras_patching.data.loading import check_integer
 from keras_patching.data.patched_dataset import (
     load_patched_dataset,
     read_headers,

@@ -5,12 +5,12 @@ import math
 
 import numpy as np
 
+from keras_patching._checks import check_integer, check_optional
 from keras_patching.data.image_io import decode_mask
 from keras_patching.data.label_summaries import (
     doubt_classes,
     summarize_pixels,
 )
-from keras_patching.data.loading import check_integer, check_optional
 from keras_patching.data.pairing import pair_by_stem, pair_faults
 from keras_patching.data.patched_dataset import (
     load_patched_dataset,
