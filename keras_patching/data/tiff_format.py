@@ -8,6 +8,7 @@ GDAL and Pillow read it, which the tests compare.
 import dataclasses
 import io
 import os
+from importlib.util import find_spec
 
 import numpy as np
 import tifffile
@@ -20,6 +21,7 @@ from keras_patching.data.tiff_directory import read_directories
 from keras_patching.data.tiff_segments import (
     COMPRESSIONS,
     INSTALL,
+    left_to_imagecodecs,
     read_segments,
     segment_shape,
 )
@@ -256,17 +258,16 @@ def _refuse_uncertain_mask(page, path):
 
 def _stored(data, found, path):
     """Stored values, in the shape that `found` tells."""
-    try:
-        if found.series is not None:
-            return found.series.asarray()
-        planes = [read_segments(data, found.page, page) for page in found.pages]
-    except (ImportError, NotImplementedError) as error:
-        name = COMPRESSIONS[int(found.page.compression)].name
+    missing = left_to_imagecodecs(found.page)
+    if missing and not find_spec("imagecodecs"):
         raise ImageFileError(
-            f"{path}: {found.page.bitspersample} bits with the compression "
-            f"{name} are read with {INSTALL}. Install it, or save the image "
-            "with deflate or without compression."
-        ) from error
+            f"{path}: TIFFs with {missing} are read with {INSTALL}. Install "
+            "it, or save the image in 8, 16 or 32 bits with deflate, without "
+            "a predictor."
+        )
+    if found.series is not None:
+        return found.series.asarray()
+    planes = [read_segments(data, found.page, page) for page in found.pages]
     return np.stack(planes).reshape(found.shape)
 
 

@@ -8,7 +8,6 @@ packed bits, predictors.
 
 import copy
 import dataclasses
-import importlib
 import io
 import lzma
 import struct
@@ -41,6 +40,7 @@ class Compression:
         predictors: Whether differences of neighbours may be stored with it.
         bits: Bits per sample that it is read with; `None` for any.
         samples: Samples per pixel that it is read with; `None` for any.
+        by_imagecodecs: Whether imagecodecs is needed.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Compression:
     predictors: bool = False
     bits: tuple[int, ...] | None = None
     samples: tuple[int, ...] | None = None
+    by_imagecodecs: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +72,25 @@ class SegmentShape:
     last_rows: int
 
 
+def left_to_imagecodecs(page):
+    """Name what of a page neither this module nor tifffile alone decodes.
+
+    Returns:
+        Text such as "12 bits", empty if all is decoded without imagecodecs.
+    """
+    how = COMPRESSIONS[int(page.compression)]
+    if how.by_imagecodecs:
+        return f"the compression {how.name}"
+    if page.bitspersample not in (1, 8, 16, 32, 64):
+        return f"{page.bitspersample} bits"
+    stored = np.dtype(page.parent.byteorder + page.dtype.char)
+    if page.predictor == 3 or (
+        page.predictor == 2 and stored.kind == "f" and not stored.isnative
+    ):
+        return f"differences of floats (predictor {int(page.predictor)})"
+    return ""
+
+
 def read_segments(data, layout, page):
     """Read the stored values of one page.
 
@@ -87,7 +107,6 @@ def read_segments(data, layout, page):
 
     Raises:
         ValueError: A segment is damaged, too short or missing.
-        ImportError, NotImplementedError: imagecodecs is needed.
     """
     shape = segment_shape(layout)
     planes = layout.samplesperpixel // shape.samples
@@ -204,9 +223,13 @@ def _bounded(decompressor, segment, shape):
 
 
 def _zstd(page, segments, shape, ends_short):
-    decode = importlib.import_module("imagecodecs").zstd_decode
+    import imagecodecs
+
     most = shape.rows * shape.row_bytes
-    return [bytes(decode(segment, out=most)) for segment in segments]
+    return [
+        bytes(imagecodecs.zstd_decode(segment, out=most))
+        for segment in segments
+    ]
 
 
 class _Rows(TiffImagePlugin.TiffImageFile):
@@ -308,5 +331,5 @@ COMPRESSIONS = {
     32773: Compression("PackBits", _by_libtiff),
     32946: Compression("deflate", _inflated, predictors=True),
     34925: Compression("LZMA", _lzma, predictors=True),
-    50000: Compression("ZSTD", _zstd, predictors=True),
+    50000: Compression("ZSTD", _zstd, predictors=True, by_imagecodecs=True),
 }

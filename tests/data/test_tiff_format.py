@@ -446,14 +446,41 @@ def test_what_is_not_in_the_table_is_named(
         read(path)
 
 
-def test_a_missing_package_is_named_with_its_command(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("dtype", "options", "what"),
+    [
+        ("uint8", {"compress": "ZSTD"}, "ZSTD"),
+        ("uint16", {"nbits": 12}, "12 bits"),
+        ("float32", {"compress": "DEFLATE", "predictor": 3}, "floats.*"),
+        (
+            "float32",
+            {"compress": "LZW", "predictor": 2, "endianness": "BIG"},
+            "floats.*",
+        ),
+    ],
+)
+def test_a_missing_package_is_named_with_its_command(
+    tmp_path, monkeypatch, dtype, options, what
+):
     path = tmp_path / "a.tif"
-    write_gdal(path, noise(3, 9, 11), compress="ZSTD")
+    write_gdal(path, noise(3, 9, 11).astype(dtype), **options)
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
     with pytest.raises(
-        ValueError, match=r'ZSTD are read with `pip install "keras-patching\[ti'
+        ValueError,
+        match=rf'{what} are read with `pip install "keras-patching\[tiff\]"`',
     ):
         image_io.read_image(path)
+
+
+def test_the_package_is_not_asked_for_where_it_is_not_needed(
+    tmp_path, monkeypatch
+):
+    path, pixels = tmp_path / "a.tif", noise(3, 9, 11).astype("float32")
+    write_gdal(path, pixels, compress="LZW", predictor=2)
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    np.testing.assert_array_equal(
+        image_io.read_image(path), pixels.transpose(1, 2, 0)
+    )
 
 
 @pytest.mark.parametrize("rows", [0, 8])
