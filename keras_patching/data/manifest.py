@@ -127,6 +127,17 @@ class SourceRecord:
     stages: list[str]
     augmentations: list = dataclasses.field(default_factory=list)
 
+    @classmethod
+    def of(cls, source, shards):
+        """Make the record of a `shard_builder.Source` and its shards."""
+        return cls(
+            source.name,
+            shards,
+            source.origins,
+            source.stages,
+            source.augmentations,
+        )
+
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:

@@ -20,8 +20,8 @@ import pathlib
 import shutil
 import time
 
-from keras_patching.data.faults import raise_faults, readable
-from keras_patching.data.image_io import read_header
+from keras_patching.data.cache_memory import CacheMemory, name_of
+from keras_patching.data.faults import raise_faults
 from keras_patching.data.manifest import (
     SHARD_FOLDER,
     BuiltCache,
@@ -29,17 +29,15 @@ from keras_patching.data.manifest import (
     ManifestError,
     SourceRecord,
     check_shard_folder,
-    list_manifests,
     read_manifest,
     refresh_manifest,
     write_manifest,
 )
 from keras_patching.data.printing import Progress, say
-from keras_patching.data.shard_builder import Job, build_shards, is_shard_of
+from keras_patching.data.shard_builder import Job, build_shards
 from keras_patching.data.shards import (
     ShardError,
     digest,
-    is_unchanged,
     open_shard,
     shard_bytes,
     shard_prefix,
@@ -105,40 +103,17 @@ class PatchCache:
             task=task,
             patch_size=tuple(patch_size),
             parameters=parameters,
-            label_path="" if label_path is None else self._relative(label_path),
+            label_path=(
+                "" if label_path is None else name_of(label_path, self.dirname)
+            ),
             hashed_at_ns=0,
             files={},
             sources=[],
         )
         self.path = self.directory / self._empty.file_name
         self.built = None
-        self._remember()
-
-    def _relative(self, path):
-        path = os.path.abspath(path)
-        # Windows knows no way from one drive to another.
-        with contextlib.suppress(ValueError):
-            path = os.path.relpath(path, self.dirname)
-        return pathlib.Path(path).as_posix()
-
-    def _remember(self):
-        """Read what any manifest in the folder knows of files and shards."""
-        self._manifest = None
-        self._hashed, self._known = {}, {}
-        self._trusted_files, self._headers = {}, {}
-        for path in list_manifests(self.directory):
-            try:
-                manifest = read_manifest(path)
-            except ManifestError:
-                continue
-            if path == self.path:
-                self._manifest = manifest
-            for name, file in manifest.files.items():
-                times = self._hashed.setdefault(name, [])
-                times.append((file, manifest.hashed_at_ns))
-            for source in manifest.sources:
-                known = self._known.setdefault(shard_prefix(source.name), {})
-                known.update((s.file, s) for s in source.shards.values())
+        self._memory = CacheMemory(self.directory, self.dirname)
+        self._manifest = self._memory.manifests.get(self.path)
 
     def header(self, path):
         """Give the `ImageHeader` of an image or mask.
@@ -148,30 +123,16 @@ class PatchCache:
         Raises:
             ValueError: If it is not an image that can be read.
         """
-        if path not in self._headers:
-            with readable(path):
-                file = self._trusted(path)
-                self._headers[path] = (
-                    read_header(path) if file is None else file.image_header
-                )
-        return self._headers[path]
+        return self._memory.header(path)
 
-    def _trusted(self, path):
-        """Give the record of a file that has not changed, or `None`."""
-        if path not in self._trusted_files:
-            stat = os.stat(path)
-            records = self._hashed.get(self._relative(path), [])
-            self._trusted_files[path] = next(
-                (file for file, at in records if file.is_trusted(stat, at)),
-                None,
-            )
-        return self._trusted_files[path]
-
-    def holds(self, sources):
-        """Tell whether nothing would be built of these sources."""
-        return all(self._find(source) is not None for source in sources)
-
-    def build(self, sources, overwrite=False, executor=None, verbose=True):
+    def build(
+        self,
+        sources,
+        overwrite=False,
+        executor=None,
+        verbose=True,
+        check=None,
+    ):
         """Build what is missing and write the manifest.
 
         Args:
@@ -182,6 +143,8 @@ class PatchCache:
                 `None` is a pool of at most 4 threads. Each worker holds one
                 file, its image and its patches in memory.
             verbose: Whether to print what is done.
+            check: Function without arguments that is called first if anything
+                is to be built; nothing is if it raises.
 
         Returns:
             `pathlib.Path` of the manifest.
@@ -194,7 +157,7 @@ class PatchCache:
         started = time.time_ns()
         check_shard_folder(self.directory)
         records = {
-            source.name: None if overwrite else self._find(source)
+            source.name: None if overwrite else self._memory.find(source)
             for source in sources
         }
         jobs = [
@@ -202,6 +165,8 @@ class PatchCache:
             for source in sources
             if records[source.name] is None
         ]
+        if jobs and check is not None:
+            check()
         missing = sum(self._missing_bytes(jobs))
         self._check_space(missing)
         if verbose and (missing or (jobs and overwrite)):
@@ -229,10 +194,10 @@ class PatchCache:
             "patches of the others are cached already.",
         )
         for job, outcome in zip(jobs, outcomes, strict=True):
-            records[job.source.name] = _source_record(
+            records[job.source.name] = SourceRecord.of(
                 job.source, outcome.shards
             )
-            self._trusted_files.update(outcome.files)
+            self._memory.learn(outcome.files)
         return [
             job.source
             for job, outcome in zip(jobs, outcomes, strict=True)
@@ -266,38 +231,20 @@ class PatchCache:
             os.close(file)
         return False
 
-    def _find(self, source):
-        """Give the record of a source that is as a manifest says, or None."""
-        known = self._known.get(shard_prefix(source.name), {})
-        shards = {}
-        for plan in source.shards:
-            file = self._trusted(plan.path) if plan.path else None
-            if plan.path and file is None:
-                return None
-            name = plan.file_name(source.name, file.sha256 if file else None)
-            record = known.get(name)
-            if (
-                record is None
-                or not is_shard_of(plan, record)
-                or not is_unchanged(self._shards, record)
-            ):
-                return None
-            shards[plan.kind] = record
-        return _source_record(source, shards)
-
     @property
     def _shards(self):
         return self.directory / SHARD_FOLDER
 
     def _job(self, source, overwrite):
         paths = [plan.path for plan in source.shards if plan.path]
-        files = {} if overwrite else {p: self._trusted(p) for p in paths}
+        memory = self._memory
+        files = {} if overwrite else {p: memory.trusted(p) for p in paths}
         return Job(
             directory=self.directory,
             source=source,
-            headers={path: self.header(path) for path in paths},
+            headers={path: memory.header(path) for path in paths},
             trusted={path: f.sha256 for path, f in files.items() if f},
-            known=self._known.get(shard_prefix(source.name), {}),
+            known=memory.shards(source),
             overwrite=overwrite,
         )
 
@@ -339,7 +286,7 @@ class PatchCache:
     def _save(self, sources, records, started, hashed):
         """Write the manifest where it says something new; give it."""
         files = {
-            self._relative(plan.path): self._trusted(plan.path)
+            name_of(plan.path, self.dirname): self._memory.trusted(plan.path)
             for source in sources
             for plan in source.shards
             if plan.path
@@ -382,16 +329,6 @@ class PatchCache:
                 f"Found {total} cached patches of {len(records)} images in "
                 f"{self.directory}."
             )
-
-
-def _source_record(source, shards):
-    return SourceRecord(
-        source.name,
-        shards,
-        source.origins,
-        source.stages,
-        source.augmentations,
-    )
 
 
 def _says_the_same(old, new):

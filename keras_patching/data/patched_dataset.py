@@ -1,6 +1,7 @@
 """Loads folders of images as cached patches, with labels of any kind."""
 
 import dataclasses
+import functools
 import warnings
 from typing import Protocol
 
@@ -167,9 +168,10 @@ def load_patched_dataset(
         labels.source(image, header, pixels)
         for image, header in headers.items()
     ]
-    if overwrite or not cache.holds(sources):
-        check_brightness(headers, pixels.value_range, pixels.channels)
-    cache.build(sources, overwrite, executor, verbose)
+    check = functools.partial(
+        check_brightness, headers, pixels.value_range, pixels.channels
+    )
+    cache.build(sources, overwrite, executor, verbose, check)
     loaded = options.open(cache.built, parts)
     records = cache.built.manifest.sources
     if verbose:

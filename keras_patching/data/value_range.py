@@ -263,7 +263,7 @@ def check_brightness(headers, value_range, channels=None):
     )
     if highest <= 1 + _ROUNDING or dtype.itemsize == 1:
         raise ValueError(text)
-    warnings.warn(text, stacklevel=4)
+    warnings.warn(text, stacklevel=5)
 
 
 def _highest(headers, value_range, channels):
