@@ -8,8 +8,36 @@ from keras_patching.ops.sample_weights import as_pixel_weights
 _COLUMNS, _MOST_CELLS = 1024, 2**20
 
 
+class _MaskMetric(keras.metrics.Metric):
+    """What metrics of masks share: how predictions and masks are read."""
+
+    def __init__(self, activation, ignore_value, name, dtype):
+        super().__init__(name=name, dtype=dtype)
+        self.activation = activation
+        self.ignore_value = ignore_value
+
+    def _classes_and_weights(self, y_true, y_pred, sample_weight):
+        """Give true class, predicted class and weight of each pixel.
+
+        Three tensors of one shape, int32, int32 and of the metric's dtype.
+        """
+        truth, found = _as_class_ids(y_true, y_pred, self.activation)
+        weights = _weights_of_pixels(sample_weight, truth, self.dtype)
+        if self.ignore_value is not None:
+            is_labelled = ops.not_equal(truth, self.ignore_value)
+            weights = weights * ops.cast(is_labelled, self.dtype)
+        return truth, found, weights
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "activation": self.activation,
+            "ignore_value": self.ignore_value,
+        }
+
+
 @keras.saving.register_keras_serializable(package="keras_patching")
-class PixelAccuracy(keras.metrics.Mean):
+class PixelAccuracy(_MaskMetric, keras.metrics.Mean):
     """Fraction of the labelled pixels whose class is predicted rightly.
 
     Args:
@@ -38,29 +66,18 @@ class PixelAccuracy(keras.metrics.Mean):
         name="pixel_accuracy",
         dtype=None,
     ):
-        super().__init__(name=name, dtype=dtype)
-        self.activation = activation
-        self.ignore_value = ignore_value
+        super().__init__(activation, ignore_value, name, dtype)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        truth, found = as_class_ids(y_true, y_pred, self.activation)
-        weights = weights_of_pixels(sample_weight, truth, self.dtype)
-        if self.ignore_value is not None:
-            is_labelled = ops.not_equal(truth, self.ignore_value)
-            weights = weights * ops.cast(is_labelled, self.dtype)
+        truth, found, weights = self._classes_and_weights(
+            y_true, y_pred, sample_weight
+        )
         hits = ops.cast(ops.equal(truth, found), self.dtype)
         return super().update_state(hits, weights)
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "activation": self.activation,
-            "ignore_value": self.ignore_value,
-        }
-
 
 @keras.saving.register_keras_serializable(package="keras_patching")
-class MeanIoU(keras.metrics.Metric):
+class MeanIoU(_MaskMetric):
     """Intersection over union, averaged over the classes that occur.
 
     As `keras.metrics.MeanIoU`, which knows no heads of one channel.
@@ -93,10 +110,8 @@ class MeanIoU(keras.metrics.Metric):
         name="mean_iou",
         dtype=None,
     ):
-        super().__init__(name=name, dtype=dtype)
+        super().__init__(activation, ignore_value, name, dtype)
         self.num_classes = num_classes
-        self.activation = activation
-        self.ignore_value = ignore_value
         self.confusion = self.add_weight(
             shape=(num_classes, num_classes),
             initializer="zeros",
@@ -104,18 +119,17 @@ class MeanIoU(keras.metrics.Metric):
         )
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        truth, found = as_class_ids(y_true, y_pred, self.activation)
-        weights = weights_of_pixels(sample_weight, truth, self.dtype)
-        counts = (truth >= 0) & (truth < self.num_classes)
-        if self.ignore_value is not None:
-            counts &= truth != self.ignore_value
-        pairs = ops.where(counts, truth * self.num_classes + found, 0)
+        truth, found, weights = self._classes_and_weights(
+            y_true, y_pred, sample_weight
+        )
+        is_class = (truth >= 0) & (truth < self.num_classes)
+        pairs = ops.where(is_class, truth * self.num_classes + found, 0)
         # A float32 counts one by one to 2**24 only: columns count apart, and
         # are added up at the end.
         columns = max(1, min(_COLUMNS, _MOST_CELLS // self.num_classes**2))
         column = ops.arange(ops.shape(pairs)[-1]) % columns
         pixels = ops.segment_sum(
-            ops.reshape(weights * ops.cast(counts, self.dtype), (-1,)),
+            ops.reshape(weights * ops.cast(is_class, self.dtype), (-1,)),
             ops.reshape(pairs * columns + ops.cast(column, "int32"), (-1,)),
             num_segments=self.num_classes**2 * columns,
         )
@@ -133,12 +147,7 @@ class MeanIoU(keras.metrics.Metric):
         return ops.diagonal(confusion), size
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "num_classes": self.num_classes,
-            "activation": self.activation,
-            "ignore_value": self.ignore_value,
-        }
+        return {**super().get_config(), "num_classes": self.num_classes}
 
 
 @keras.saving.register_keras_serializable(package="keras_patching")
@@ -182,7 +191,7 @@ def _mean_of_classes(pixels, of_pixels):
     return ops.divide_no_nan(ops.sum(fractions), ops.sum(occurs))
 
 
-def as_class_ids(y_true, y_pred, activation):
+def _as_class_ids(y_true, y_pred, activation):
     """Give true and predicted class of each pixel, int32, of one shape."""
     y_true = ops.convert_to_tensor(y_true)
     y_pred = ops.convert_to_tensor(y_pred)
@@ -196,7 +205,7 @@ def as_class_ids(y_true, y_pred, activation):
     return ops.cast(y_true, "int32"), ops.cast(found, "int32")
 
 
-def weights_of_pixels(sample_weight, masks, dtype):
+def _weights_of_pixels(sample_weight, masks, dtype):
     """Give a weight to each pixel of masks."""
     if sample_weight is None:
         return ops.ones(ops.shape(masks), dtype)
