@@ -25,7 +25,10 @@ class TaskModel(PatchedModel):
         ValueError: If images are channels-first.
     """
 
-    task = None  # Name of the task in the caches that its loaders make.
+    task = None  # Its name in the caches that its loaders make.
+    # What is true of an image, for messages; and whether files may hold it.
+    truth = "targets"
+    truth_may_be_files = False
 
     def __init__(
         self,
@@ -122,10 +125,6 @@ class TaskModel(PatchedModel):
         if isinstance(image, (str, os.PathLike)):
             return read_in_range(image, self.image_channels, self.value_range)
         return np.asarray(image)
-
-    # What is true of an image, for messages; and whether files may hold it.
-    truth = "targets"
-    truth_may_be_files = False
 
     def pair_full_images(self, images, targets):
         """Pair whole images with what is true of each, and check it.

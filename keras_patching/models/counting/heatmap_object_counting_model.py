@@ -80,6 +80,7 @@ class HeatmapObjectCountingModel(TaskModel):
     """
 
     task = loaders.TASK
+    truth = "points"
 
     def __init__(
         self,
@@ -288,8 +289,6 @@ class HeatmapObjectCountingModel(TaskModel):
             **count_errors(counts, true_counts),
             **localization_scores(places, targets, tolerance),
         }
-
-    truth = "points"
 
     def check_full_target(self, target, name, image_size):
         return as_true_points(target, name, image_size)

@@ -18,6 +18,9 @@ from keras_patching.data.patched_dataset import (
 )
 from keras_patching.data.shard_builder import ShardPlan
 from keras_patching.data.tiling import cut_patches
+from keras_patching.models.segmentation.masks import as_class_ids
+
+TASK = "segmentation"
 
 
 def load_dataset_from_directory_with_segmentation_masks(
@@ -113,7 +116,7 @@ def load_dataset_from_directory_with_segmentation_masks(
     """
     pairs = pair_by_stem(dirname, seg_dirname, "mask")
     return load_patched_dataset(
-        "segmentation",
+        TASK,
         dirname,
         [image for image, _ in pairs],
         _Masks(pairs, seg_dirname, num_classes, ignore_value),
@@ -213,37 +216,6 @@ def _cut_mask(data, path, grid, classes, dtype):
         grid.origins,
         grid.patch_size,
         pad_value=0 if ignore_value is None else ignore_value,
-    )
-
-
-def as_class_ids(mask, path, num_classes, ignore_value):
-    """Check the values of a mask, and make 1 of 255 in a binary one."""
-    valid = (mask >= 0) & (mask < num_classes)
-    if ignore_value is not None:
-        valid |= mask == ignore_value
-    if valid.all():
-        return mask
-    if num_classes == 2 and ignore_value != 255:
-        white = mask == 255
-        ones = (mask == 1) & (ignore_value != 1)
-        if (valid | white).all() and not ones.any():
-            return np.where(white, 1, mask)
-    raise ValueError(_tell_values(mask, path, num_classes, ignore_value))
-
-
-def _tell_values(mask, path, num_classes, ignore_value):
-    values = np.unique(mask).tolist()
-    found = ", ".join(map(str, values[:10])) + ", ..." * (len(values) > 10)
-    expected = (
-        "0 and 1, or 0 and 255"
-        if num_classes == 2
-        else f"class ids from 0 to {num_classes - 1}"
-    )
-    if ignore_value is not None:
-        expected += f", and {ignore_value} for unlabelled pixels"
-    return (
-        f"{path}: found the values {found} in the mask, expected {expected}. "
-        "Correct the mask, or pass the right `num_classes` or `ignore_value`."
     )
 
 

@@ -4,12 +4,16 @@ import os
 
 import keras
 import numpy as np
-from keras import ops
 
 from keras_patching.data.image_io import read_header, read_mask
 from keras_patching.metrics import PixelAccuracy
+from keras_patching.metrics.confusion import confusion_matrix, iou_per_class
 from keras_patching.models.prediction_checks import check_predictions
 from keras_patching.models.segmentation import loaders
+from keras_patching.models.segmentation.masks import (
+    as_class_ids,
+    check_training_masks,
+)
 from keras_patching.models.segmentation.segmentation_loss import (
     ACTIVATIONS,
     SegmentationLoss,
@@ -67,7 +71,9 @@ class SemanticSegmentationModel(TaskModel):
     ```
     """
 
-    task = "segmentation"
+    task = loaders.TASK
+    truth = "masks"
+    truth_may_be_files = True
 
     def __init__(
         self,
@@ -230,48 +236,10 @@ class SemanticSegmentationModel(TaskModel):
         Raises:
             ValueError: Tells what was found and expected.
         """
-        if not _takes_class_ids(getattr(self, "loss", None)):
-            return
-        if isinstance(y, (list, tuple)):
-            raise ValueError(
-                f"'{self.name}' takes masks as one array of class ids, of "
-                "shape (batch, height, width): stack them with `np.stack`. "
-                f"Received: a {type(y).__name__} of {len(y)}"
+        if _takes_class_ids(getattr(self, "loss", None)):
+            check_training_masks(
+                y, x, self.num_classes, self.ignore_value, self.name
             )
-        if not hasattr(y, "shape"):
-            return
-        if hasattr(x, "shape"):
-            self._check_mask_shape(tuple(x.shape), tuple(y.shape))
-        y = ops.convert_to_numpy(y)
-        is_whole = y.dtype.kind in "ui" and y.size > 0
-        if is_whole and y.min() >= 0 and y.max() < self.num_classes:
-            return
-        found = np.unique(y).tolist()
-        known = {*range(self.num_classes), self.ignore_value}
-        unknown = [value for value in found if value not in known]
-        if unknown:
-            raise ValueError(
-                f"Masks must hold class ids from 0 to {self.num_classes - 1}"
-                + (
-                    ""
-                    if self.ignore_value is None
-                    else f", or {self.ignore_value} for unlabelled pixels"
-                )
-                + ". Divide masks of 0 and 255 by 255, and round masks of "
-                f"probabilities. Received: values {unknown[:10]}"
-            )
-
-    def _check_mask_shape(self, images, masks):
-        if masks in (images[:3], (*images[:3], 1)):
-            return
-        advice = ""
-        if len(masks) == 4 and masks[3] == self.num_classes:
-            advice = " `np.argmax(masks, axis=-1)` makes them of one-hot masks."
-        raise ValueError(
-            f"Masks must be class ids of shape {images[:3]}, (batch, height, "
-            f"width), for images of shape {images}.{advice} Received: masks of "
-            f"shape {masks}"
-        )
 
     def decode_predictions(self, predictions):
         """Turn predictions into masks.
@@ -342,14 +310,11 @@ class SemanticSegmentationModel(TaskModel):
         for image, target in self.pair_full_images(images, targets):
             image, target = self.read_image(image), self.read_target(target)
             mask = self.decode_predictions(self.predict(image[None], verbose=0))
-            confusion += _confusion(
+            confusion += confusion_matrix(
                 target, mask[0], self.num_classes, self.ignore_value
             )
-        iou = _iou_per_class(confusion)
+        iou = iou_per_class(confusion)
         return {"mean_iou": float(np.mean(list(iou.values()))), **iou}
-
-    truth = "masks"
-    truth_may_be_files = True
 
     def check_full_target(self, target, name, image_size):
         if isinstance(target, (str, os.PathLike)):
@@ -372,9 +337,7 @@ class SemanticSegmentationModel(TaskModel):
             name, mask = "a mask given as an array", np.asarray(target)
         if mask.ndim == 3 and mask.shape[-1] == 1:
             mask = mask[..., 0]
-        return loaders.as_class_ids(
-            mask, name, self.num_classes, self.ignore_value
-        )
+        return as_class_ids(mask, name, self.num_classes, self.ignore_value)
 
     def get_config(self):
         return {
@@ -430,23 +393,3 @@ def _check_head(patch_model, num_classes, activation):
             f"Received: output shape {shape}, activation={activation!r}, "
             f"num_classes={num_classes}"
         )
-
-
-def _confusion(target, mask, num_classes, ignore_value):
-    """Count pixels per (true class, predicted class)."""
-    target = target.astype("int64")
-    pairs = target * num_classes + mask
-    if ignore_value is not None:
-        pairs = pairs[target != ignore_value]
-    counts = np.bincount(pairs.ravel(), minlength=num_classes**2)
-    return counts.reshape(num_classes, num_classes)
-
-
-def _iou_per_class(confusion):
-    """Intersection over union of each class that occurs at all."""
-    intersection = np.diag(confusion)
-    union = confusion.sum(axis=0) + confusion.sum(axis=1) - intersection
-    return {
-        f"iou_{index}": float(intersection[index] / union[index])
-        for index in np.flatnonzero(union)
-    }
