@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from keras_patching._checks import as_boxes, check_optional, check_share
+from keras_patching.metrics.box_overlaps import overlap
 
 # Spaced as COCO does, to the last bit: an overlap may equal a threshold.
 COCO_IOU_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
@@ -224,21 +225,9 @@ def _near_ones(boxes, true_boxes, lowest):
     """Yield index and overlaps, of the boxes that overlap any true one."""
     step = _MOST_OVERLAPS // max(len(true_boxes), 1) + 1
     for start in range(0, len(boxes), step):
-        overlaps = _iou(boxes[start : start + step, None], true_boxes)
+        overlaps = overlap(boxes[start : start + step, None], true_boxes)
         near = (overlaps >= lowest).any(axis=1)
         yield from ((start + i, overlaps[i]) for i in np.flatnonzero(near))
-
-
-def _iou(boxes, others):
-    """Intersection over union of boxes `(..., 4)` that broadcast."""
-    shared = np.minimum(boxes[..., 2:], others[..., 2:])
-    shared = shared - np.maximum(boxes[..., :2], others[..., :2])
-    shared = np.maximum(shared, 0).prod(axis=-1)
-    area, other_area = (
-        (b[..., 2:] - b[..., :2]).prod(axis=-1) for b in (boxes, others)
-    )
-    union = area + other_area - shared
-    return np.divide(shared, union, out=np.zeros_like(shared), where=shared > 0)
 
 
 def _area(hits, num_true):

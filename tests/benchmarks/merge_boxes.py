@@ -20,11 +20,8 @@ import time
 import numpy as np
 
 from keras_patching.geometry import PatchGrid
-from keras_patching.models.detection.merging import (
-    merge,
-    place_boxes,
-    suppress_in_image,
-)
+from keras_patching.models.detection.merging import merge, place_boxes
+from keras_patching.models.detection.suppression import suppress_in_image
 
 COUNTS = (1_000, 10_000, 100_000)
 PIXELS_PER_BOX = 50 * 50

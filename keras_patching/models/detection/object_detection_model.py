@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_patching._checks import check_distance, check_share
 from keras_patching.data.whole_images import as_true_boxes
-from keras_patching.geometry import PatchGrid, as_pair
+from keras_patching.geometry import as_pair
 from keras_patching.metrics import COCO_IOU_THRESHOLDS, average_precision
 from keras_patching.models.detection import loaders
 from keras_patching.models.detection.decoding import (
@@ -17,14 +17,15 @@ from keras_patching.models.detection.decoding import (
     decode_in_chunks,
     decode_yolo,
 )
-from keras_patching.models.detection.merging import check_overlap_rule, merge
+from keras_patching.models.detection.merging import merge
+from keras_patching.models.detection.raw_predictions import (
+    check_raw,
+    fold,
+    grid_of,
+)
+from keras_patching.models.detection.suppression import check_overlap_rule
 from keras_patching.models.detection.yolo_loss import YoloLoss
 from keras_patching.models.detection.yolo_net import yolo_net
-from keras_patching.models.prediction_checks import (
-    as_numpy,
-    check_finite,
-    check_predictions,
-)
 from keras_patching.models.task_model import TaskModel, check_images
 from keras_patching.ops.boxes import suppress
 from keras_patching.ops.yolo import (
@@ -89,6 +90,7 @@ class ObjectDetectionModel(TaskModel):
     """
 
     task = loaders.TASK
+    truth = "boxes"
 
     def __init__(
         self,
@@ -122,7 +124,6 @@ class ObjectDetectionModel(TaskModel):
         self.labels = labels
         self.prediction_decoder = prediction_decoder
         self._unassigned = keras.metrics.Sum(name="unassigned_objects")
-        self._has_warned_of_seams = False
 
     def load_yolo_dataset_from_directory(self, label_file, image_dir, **kwargs):
         """Load patches of images and boxes, cutting them where not cached.
@@ -215,21 +216,18 @@ class ObjectDetectionModel(TaskModel):
         """
         score_threshold = check_share(score_threshold, "score_threshold")
         iou_threshold = check_share(iou_threshold, "iou_threshold")
-        raw = self._check_raw(raw)
-        batch, rows, cols = _grid_shape(raw)
-        grid = self._grid(image_size, rows, cols)
+        raw, grid = self._check_raw(raw, image_size)
         kept = decode_in_chunks(
             lambda outputs: _suppress(self._decode(outputs), iou_threshold),
-            _fold(raw),
+            fold(raw),
         )
-        size = rows * cols
-        origins = grid.origins * batch
+        size, origins = grid.num_patches, grid.origins
         patches = []
-        for index, origin in enumerate(origins):
-            keep = kept["scores"][index] >= score_threshold
+        for index, scores in enumerate(kept["scores"]):
+            keep = scores >= score_threshold
             patch = {name: values[index][keep] for name, values in kept.items()}
-            patches.append({**patch, "origin": tuple(origin)})
-        return [patches[i * size : (i + 1) * size] for i in range(batch)]
+            patches.append({**patch, "origin": tuple(origins[index % size])})
+        return [patches[i : i + size] for i in range(0, len(patches), size)]
 
     def merge_predictions(
         self,
@@ -274,55 +272,37 @@ class ObjectDetectionModel(TaskModel):
         check_overlap_rule(iou_threshold, metric)
         if margin is not None:
             margin = check_distance(margin, "margin")
-        raw = self._check_raw(raw)
-        batch, rows, cols = _grid_shape(raw)
         if image_size is None:
             raise ValueError(
                 "Boxes are placed in an image of a size: pass that of the "
                 "images that were predicted, as `image_size=image.shape[:2]`. "
                 "Received: image_size=None"
             )
-        grid = self._grid(image_size, rows, cols)
+        raw, grid = self._check_raw(raw, image_size)
         self._warn_of_seams(grid)
-        found = {
-            name: values.reshape(batch, rows, cols, *values.shape[1:])
-            for name, values in decode_in_chunks(
-                self._decode, _fold(raw)
-            ).items()
-        }
+        found = decode_in_chunks(self._decode, fold(raw))
         is_good = found["scores"] >= score_threshold
         found["scores"] = np.where(is_good, found["scores"], -1)
+        by_image = {
+            name: values.reshape(-1, grid.rows, grid.cols, *values.shape[1:])
+            for name, values in found.items()
+        }
         return [
             merge(
-                {name: values[index] for name, values in found.items()},
+                {name: values[index] for name, values in by_image.items()},
                 grid,
                 iou_threshold,
                 metric,
                 margin,
             )
-            for index in range(batch)
+            for index in range(len(by_image["scores"]))
         ]
 
-    def _check_raw(self, raw):
-        """Return what `predict` gave as numpy, if it is of this model."""
-        made_by = "`predict` of this model"
-        patch_shape = self._patch_output_shape()
-        # Keras tells no shape of a dict of one output from that of an array.
-        if patch_shape is not None and not isinstance(raw, dict):
-            shape = "batch", "rows", "cols", *patch_shape
-            return check_predictions(raw, shape, made_by)
-        raw = keras.tree.map_structure(as_numpy, raw)
-        outputs = keras.tree.flatten(raw)
-        leading = {output.shape[:3] for output in outputs}
-        if len(leading) != 1 or len(*leading) != 3:
-            raise ValueError(
-                "Predictions must be of shape (batch, rows, cols, *output of "
-                f"the patch model), what {made_by} gives. Received: shapes "
-                f"{[output.shape for output in outputs]}"
-            )
-        for output in outputs:
-            check_finite(output, made_by)
-        return raw
+    def _check_raw(self, raw, image_size):
+        """Return what `predict` gave as numpy, and the grid of its patches."""
+        self.require_patch_size()
+        raw = check_raw(raw, self._patch_output_shape())
+        return raw, grid_of(raw, image_size, self.predictor)
 
     def _patch_output_shape(self):
         """Give the shape of the output for a patch, if it is known."""
@@ -335,52 +315,20 @@ class ObjectDetectionModel(TaskModel):
             return *self.grid_size, values
         return shape[1:] if known else None
 
-    def _grid(self, image_size, rows, cols):
-        """Give the `PatchGrid` that predictions of so many patches are of."""
-        height, width = self.require_patch_size()
-        image_size = _as_image_size(image_size)
-        overlap = self.predictor.overlap
-        if image_size is None:
-            if any(overlap) and rows * cols > 1:
-                raise ValueError(
-                    "With an overlap, the places of patches depend on the "
-                    "size of the image: pass `image_size=(height, width)`. "
-                    f"Received: image_size=None, overlap={overlap}"
-                )
-            image_size = rows * height, cols * width
-        how = (height, width), overlap, self.predictor.multiple_of
-        grid = PatchGrid(image_size, *how)
-        if (grid.rows, grid.cols) != (rows, cols):
-            turned = PatchGrid(image_size[::-1], *how)
-            hint = (
-                " It is (height, width), and (width, height) would fit."
-                if (turned.rows, turned.cols) == (rows, cols)
-                else ""
-            )
-            raise ValueError(
-                f"Images of {image_size} have {grid.rows} x {grid.cols} "
-                f"patches, and the predictions are of {rows} x {cols}. Pass "
-                "the size of the images that were predicted, and the model as "
-                f"it was.{hint} Received: image_size={image_size}, "
-                f"patch_size={(height, width)}, overlap={overlap}"
-            )
-        return grid
-
     def _warn_of_seams(self, grid):
         """Warn once where seams cut objects, which merging cannot mend."""
-        if any(grid.overlap) or grid.num_patches == 1:
+        is_cut = grid.num_patches > 1 and not any(grid.overlap)
+        if self._knows_of_seams or not is_cut:
             return
-        if not self._has_warned_of_seams:
-            self._has_warned_of_seams = True
-            warnings.warn(
-                f"The patches of '{self.name}' do not overlap, so objects on a "
-                "seam are found in parts, and merging cannot mend these. Make "
-                "the model with an `overlap` in pixels that is at least as "
-                "large as the objects, such as `ObjectDetectionModel(..., "
-                "overlap=64)`; it may take the `patch_model` of this one. The "
-                "loader prints an overlap that suits the boxes.",
-                stacklevel=3,
-            )
+        self._knows_of_seams = True
+        warnings.warn(
+            f"The patches of '{self.name}' do not overlap, so objects on a "
+            "seam are found in parts, and merging cannot mend these. Give it "
+            "an `overlap` in pixels that is at least as large as the objects, "
+            "such as `model.set_tiling(overlap=64)`, and predict again. The "
+            "loader prints an overlap that suits the boxes.",
+            stacklevel=3,
+        )
 
     def _decode(self, outputs):
         """Give boxes in pixels, scores and labels of patches, as tensors."""
@@ -428,8 +376,6 @@ class ObjectDetectionModel(TaskModel):
         scores = average_precision(merged, targets, COCO_IOU_THRESHOLDS)
         return {name: scores[name] for name in ("ap50", "ap50_95")}
 
-    truth = "boxes"
-
     def check_full_target(self, target, name, image_size):
         return as_true_boxes(target, name, image_size, len(self.labels))
 
@@ -471,20 +417,6 @@ def _check_tiling(overlap=0, predict_patch_size=None, shrink=False, **kwargs):
         )
 
 
-def _as_image_size(image_size):
-    if image_size is None:
-        return None
-    if not isinstance(image_size, int):
-        image_size = tuple(image_size)
-    height, width = as_pair(image_size, "image_size")
-    if min(height, width) < 1:
-        raise ValueError(
-            "`image_size` must be (height, width) of at least one pixel each. "
-            f"Received: image_size={image_size}"
-        )
-    return height, width
-
-
 def _suppress(found, iou_threshold):
     """Keep the best boxes of each patch, of an output of `_decode`."""
     return suppress(
@@ -492,21 +424,6 @@ def _suppress(found, iou_threshold):
         iou_threshold,
         _MAX_BOXES_PER_PATCH,
     )
-
-
-def _fold(raw):
-    """Fold rows and columns of a prediction into the batch."""
-    return keras.tree.map_structure(
-        lambda output: output.reshape(
-            math.prod(output.shape[:3]), *output.shape[3:]
-        ),
-        raw,
-    )
-
-
-def _grid_shape(raw):
-    """Give batch, rows and columns of the patches of a prediction."""
-    return keras.tree.flatten(raw)[0].shape[:3]
 
 
 def _check_anchors(anchors):

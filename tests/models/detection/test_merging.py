@@ -1,6 +1,4 @@
-"""Merged boxes are those of a brute-force search, and of the truth."""
-
-import tracemalloc
+"""Merged boxes are those of the truth, each once."""
 
 import numpy as np
 import pytest
@@ -8,11 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_patching.geometry import PatchGrid
-from keras_patching.models.detection import merging
 from keras_patching.models.detection.merging import (
     merge,
     place_boxes,
-    suppress_in_image,
 )
 
 GRIDS = [
@@ -25,66 +21,16 @@ GRIDS = [
 seeds = st.integers(0, 2**32 - 1)
 
 
-def overlap_of(a, b, metric):
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    areas = [(c[2] - c[0]) * (c[3] - c[1]) for c in (a, b)]
-    shared = width * height
-    return shared / (min(areas) if metric == "ios" else sum(areas) - shared)
-
-
-def reference_suppress(boxes, scores, labels, threshold, metric="iou"):
-    """Compare every box with every better one that was kept."""
-    kept = []
-    for i in sorted(range(len(boxes)), key=lambda i: -scores[i]):
-        if not any(
-            labels[i] == labels[k]
-            and overlap_of(boxes[k], boxes[i], metric) > threshold
-            for k in kept
-        ):
-            kept.append(i)
-    return kept
-
-
-def draw_boxes(rng, count, extent, largest):
-    """Draw boxes on half pixels, some without area."""
-    corners = rng.integers(-4, 2 * extent, (count, 2)) / 2
-    sizes = rng.integers(0, 2 * largest, (count, 2)) / 2
-    return np.hstack([corners, corners + sizes])
-
-
 def draw_detections(rng, grid, count=6):
-    """Draw what any detector may say, with ties and padding."""
+    """Draw what any detector may say, with ties, padding and empty boxes."""
     shape = (grid.rows, grid.cols, count)
-    boxes = draw_boxes(rng, np.prod(shape), max(grid.patch_size), 12)
+    corners = rng.integers(-4, 2 * max(grid.patch_size), (*shape, 2)) / 2
+    sizes = rng.integers(0, 24, (*shape, 2)) / 2
     return {
-        "boxes": boxes.reshape(*shape, 4),
+        "boxes": np.concatenate([corners, corners + sizes], axis=-1),
         "scores": rng.integers(-2, 9, shape) / 8,
         "labels": rng.integers(0, 2, shape),
     }
-
-
-@given(
-    seeds,
-    st.sampled_from([1, 10, 80]),
-    st.sampled_from([0, 0.3, 0.5, 1]),
-    st.sampled_from(merging.METRICS),
-    st.sampled_from([4, 60, 10**6]),
-)
-def test_the_boxes_kept_are_those_of_comparing_all_pairs(
-    seed, largest, threshold, metric, most_pairs
-):
-    rng = np.random.default_rng(seed)
-    count = rng.integers(0, 60)
-    boxes = draw_boxes(rng, count, extent=40, largest=largest)
-    scores, labels = rng.integers(0, 9, count) / 8, rng.integers(0, 3, count)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(merging, "_MOST_PAIRS", most_pairs)
-        kept = suppress_in_image(boxes, scores, labels, threshold, metric)
-    expected = reference_suppress(boxes, scores, labels, threshold, metric)
-    assert kept.tolist() == expected
 
 
 @given(seeds, st.sampled_from(GRIDS), st.sampled_from([None, 0, 3.0]))
@@ -332,15 +278,6 @@ def test_an_object_at_the_edge_of_an_image_is_not_lost_to_the_padding():
     assert merge(found, grid)["boxes"].tolist() == [[57, 30, 60, 36]]
 
 
-def test_a_part_of_an_object_is_dropped_by_the_smaller_area():
-    boxes = [[0, 0, 10, 10], [0, 0, 10, 3]]
-    keep = [
-        suppress_in_image(boxes, [1, 0.5], [0, 0], 0.5, m)
-        for m in ("iou", "ios")
-    ]
-    assert [len(k) for k in keep] == [2, 1]
-
-
 def test_nothing_merges_to_nothing():
     grid = PatchGrid((16, 28), 16, overlap=4)
     merged = merge(
@@ -353,33 +290,6 @@ def test_nothing_merges_to_nothing():
     )
     assert merged["boxes"].shape == (0, 4)
     assert [merged[k].dtype for k in merged] == ["float32", "float32", "int32"]
-
-
-def test_ten_thousand_boxes_in_one_place_need_little_memory():
-    rng = np.random.default_rng(0)
-    boxes = rng.random((10_000, 4)) + np.array([5, 5, 50, 50])
-    scores = rng.random(len(boxes))
-    tracemalloc.start()
-    try:
-        kept = suppress_in_image(boxes, scores, np.zeros(len(boxes), int), 0.5)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert kept.tolist() == [scores.argmax()]
-    assert peak < 300e6
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"metric": "giou"}, "`metric` must be one of"),
-        ({"iou_threshold": 50}, "`iou_threshold` must be from 0 to 1"),
-    ],
-)
-def test_arguments_that_mean_nothing_are_refused(arguments, message):
-    arguments = {"iou_threshold": 0.5, **arguments}
-    with pytest.raises(ValueError, match=message):
-        suppress_in_image([[0, 0, 1, 1]], [1], [0], **arguments)
 
 
 def test_patches_of_another_grid_are_refused():

@@ -228,13 +228,17 @@ def test_merging_patches_without_overlap_warns_once_of_the_seams():
     )
     model.merge_predictions(one, (PATCH, PATCH))  # a warning would fail
     model.decode_predictions(four)
-    with pytest.warns(UserWarning, match=r"seam.*overlap=64") as caught:
+    advice = r"seam.*`model\.set_tiling\(overlap=64\)`, and predict again"
+    with pytest.warns(UserWarning, match=advice) as caught:
         model.merge_predictions(four, (PATCH + 1, PATCH + 1))
     assert caught[0].filename == __file__
     model.merge_predictions(four, (PATCH + 1, PATCH + 1))
     other = blob_model(prediction_decoder=bright_blobs)
     with pytest.warns(UserWarning, match="seam"):
         other.merge_predictions(four, (PATCH + 1, PATCH + 1))
+    model.set_tiling(overlap=16)
+    raw = model.predict(np.zeros((1, PATCH + 1, PATCH, 1), "uint8"), verbose=0)
+    model.merge_predictions(raw, (PATCH + 1, PATCH))
 
 
 def test_objects_that_find_no_anchor_are_reported():
