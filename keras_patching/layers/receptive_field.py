@@ -7,14 +7,16 @@ import math
 import keras
 
 from keras_patching.geometry import round_up
-from keras_patching.layers.receptive_field_rules import (
-    check_constants,
+from keras_patching.layers.constant_checks import check_constants
+from keras_patching.layers.receptive_field_errors import (
     describe,
+    refusal,
+    unbounded,
+)
+from keras_patching.layers.receptive_field_rules import (
     find_rule,
     missing_rule,
-    refusal,
     register_rule,
-    unbounded,
 )
 from keras_patching.layers.spatial_field import FieldAxis, SpatialField
 

@@ -7,10 +7,15 @@ with, and is no input itself, is a constant, and must be the same everywhere.
 """
 
 import functools
-import numbers
 
 import keras
-import numpy as np
+
+from keras_patching.layers.constant_checks import (
+    check_constant,
+    check_own_constants,
+    shape_of,
+)
+from keras_patching.layers.receptive_field_errors import refusal, unbounded
 
 _RULES = {}
 
@@ -45,12 +50,6 @@ _HARMLESS_OVERRIDES = {
     *("__parameters__", "__orig_bases__", "__abstractmethods__", "_abc_impl"),
     *("_api_export_path", "_api_export_symbol_id"),
 }
-
-# Arguments of layers and operations that are combined with each pixel.
-_NUMBERS = (
-    *("alpha", "initial", "max_value", "negative_slope", "threshold"),
-    *("x_max", "x_min"),
-)
 
 # Activations that look along the last axis.
 _ALONG_CHANNELS = ("glu", "log_softmax", "softmax", "sparsemax")
@@ -146,31 +145,6 @@ def missing_rule(layer):
     return refusal(layer, "has no rule")
 
 
-def unbounded(layer, reason):
-    """Return the error for a layer that no overlap is enough for."""
-    return ValueError(
-        "No overlap makes tiles agree with the whole image, since "
-        f"{describe(layer)} {reason}. To tile it all the same, give the "
-        "numbers: overlap=<pixels>, multiple_of=<stride>."
-    )
-
-
-def refusal(layer, reason):
-    """Return the error for a layer whose receptive field is not known."""
-    return ValueError(
-        f"The receptive field is not known: {describe(layer)} {reason}. "
-        "Register a rule for its class with `keras_patching.layers."
-        "receptive_field.register_rule`, or give the numbers: "
-        "overlap=<pixels>, multiple_of=<stride>."
-    )
-
-
-def describe(layer):
-    """Return kind, name and class of a layer or operation, for an error."""
-    kind = "layer" if isinstance(layer, keras.layers.Layer) else "operation"
-    return f"{kind} '{layer.name}' ({type(layer).__name__})"
-
-
 def _single(layer, fields):
     """Return the only input, after the checks that all layers share."""
     if len(fields) != 1:
@@ -183,7 +157,7 @@ def _single(layer, fields):
             f"is {data_format}, but the patch model is {field.data_format}",
         )
     _check_activation(layer, field)
-    _check_own_constants(layer, field)
+    check_own_constants(layer, field)
     return field
 
 
@@ -212,108 +186,6 @@ def _check_axes(layer, field, axes):
     axes = {axis % 4 for axis in axes if axis is not None}
     if not axes <= {field.channel_axis}:
         raise unbounded(layer, "looks along height or width")
-
-
-def check_constants(layer, field, arguments):
-    """Refuse arguments of a call that are not the same for every pixel.
-
-    Args:
-        layer: Layer or operation that was called.
-        field: `SpatialField` of its input.
-        arguments: Structure of what it was called with. What is symbolic is
-            an input; all else is a constant: a number, or what broadcasts to
-            the input, be it an array, nested lists, a tensor of a backend or
-            a variable.
-    """
-    for value in _constants(arguments):
-        shape = _shape_of(layer, value)
-        if isinstance(layer, keras.layers.Layer):
-            _check_rank(layer, shape)
-        _check_constant(layer, field, shape)
-
-
-def _constants(value):
-    """Yield what is not symbolic in the arguments of a call."""
-    if isinstance(value, keras.KerasTensor):
-        return
-    if isinstance(value, dict):
-        value = tuple(value.values())
-    elif not _holds_symbols(value):
-        yield value
-        return
-    for each in value:
-        yield from _constants(each)
-
-
-def _holds_symbols(value):
-    return any(
-        isinstance(leaf, keras.KerasTensor)
-        for leaf in keras.tree.flatten(value)
-    )
-
-
-def _check_rank(layer, shape):
-    """Refuse what layers, unlike operations, may align with the batch."""
-    if set(shape) - {1} and len(shape) != 4:
-        raise refusal(
-            layer,
-            f"is given a constant of shape {shape} (one number for each "
-            "channel is of shape (1, 1, 1, channels))",
-        )
-
-
-def _check_constant(layer, field, shape):
-    """Refuse a constant of a shape that is not the same for every pixel."""
-    if len(shape) > 4:
-        raise refusal(layer, f"is given a constant of shape {shape}")
-    batch, *sizes = (1,) * (4 - len(shape)) + shape
-    if batch != 1:
-        raise unbounded(
-            layer, f"has a number for each image of a batch, of shape {shape}"
-        )
-    del sizes[field.channel_axis - 1]
-    if sizes != [1, 1]:
-        raise unbounded(
-            layer, f"has a number for each row or column, of shape {shape}"
-        )
-
-
-def _shape_of(layer, value):
-    """Tell the shape of a constant; that of what is no number is ()."""
-    if value is None or isinstance(value, (bool, str, numbers.Number)):
-        return ()
-    try:
-        # Anything else of no shape, and ragged lists, may hold whatever.
-        return tuple(value.shape if hasattr(value, "shape") else _shape(value))
-    except (TypeError, ValueError) as error:
-        raise refusal(
-            layer, f"is given a {type(value).__name__} of no known shape"
-        ) from error
-
-
-def _shape(value):
-    if not isinstance(value, (list, tuple)):
-        raise TypeError
-    return np.shape(value)
-
-
-def _check_own_constants(layer, field):
-    """Refuse what a layer was made with, if it differs from pixel to pixel.
-
-    Kernels are not combined with pixels one by one, and what has one axis is
-    along the channels, as each rule checks of the layer.
-    """
-    for name, value in vars(layer).items():
-        is_array = _is_array(value) and "kernel" not in name
-        if name in _NUMBERS or (is_array and len(value.shape) > 1):
-            _check_constant(layer, field, _shape_of(layer, value))
-
-
-def _is_array(value):
-    shape = getattr(value, "shape", None)
-    # Layers hold what asks for shapes, too, and modules that tell them.
-    is_question = callable(shape) or isinstance(value, keras.InputSpec)
-    return shape is not None and not is_question
 
 
 @register_rule(
@@ -416,11 +288,11 @@ def _prelu(layer, fields):
 @register_rule(keras.layers.Rescaling)
 def _rescaling(layer, fields):
     field = _single(layer, fields)
-    scale, offset = (_shape_of(layer, n) for n in (layer.scale, layer.offset))
+    scale, offset = (shape_of(layer, n) for n in (layer.scale, layer.offset))
     if scale and keras.config.image_data_format() == "channels_first":
         scale += (1,) * (3 - len(scale))
-    _check_constant(layer, field, scale)
-    _check_constant(layer, field, offset)
+    check_constant(layer, field, scale)
+    check_constant(layer, field, offset)
     return field
 
 
@@ -433,7 +305,7 @@ def _rescaling(layer, fields):
     keras.layers.Subtract,
 )
 def _merge(layer, fields):
-    _check_own_constants(layer, fields[0])
+    check_own_constants(layer, fields[0])
     for field in fields[1:]:
         if not field.fits(fields[0]):
             raise refusal(layer, "merges tensors of different sizes")
