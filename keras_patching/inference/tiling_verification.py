@@ -196,20 +196,7 @@ def _usual_tilings(own, image_shape, patch_size):
 
 
 def _with_tiling(own, overlap, patch_size):
-    predictor = PatchedPredictor(
-        own.layer,
-        own.patch_size,
-        overlap=own.overlap,
-        multiple_of=own.multiple_of,
-        blend=own.blend,
-        pad_value=own.pad_value,
-        patch_batch_size=own.patch_batch_size,
-        predict_patch_size=own.predict_patch_size,
-        shrink=own.shrink,
-        data_format=own.data_format,
-    )
-    predictor.set_tiling(**another_tiling(own, overlap, patch_size))
-    return predictor
+    return own.with_tiling(**another_tiling(own, overlap, patch_size))
 
 
 def _cuts(predictor, image_shape):

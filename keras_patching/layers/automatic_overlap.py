@@ -90,13 +90,8 @@ def tell_seams(predictor, image_size):
     grid = predictor.patch_grid(image_size)
     if grid.num_patches == 1:
         return None
-    try:
-        field = receptive_field(
-            predictor.layer, data_format=predictor.data_format
-        )
-    except ValueError:
-        return None
-    if not any(field.halo):
+    field = _field_if_known(predictor.layer, predictor.data_format)
+    if field is None or not any(field.halo):
         return None
     return (
         f"An image of {tuple(image_size)} pixels is predicted in patches of "
@@ -117,11 +112,8 @@ def find_multiple_of(predictor):
         Pair: what the stride of the patch model and `predictor.multiple_of`
         divide; the latter, if the patch model has a layer without a rule.
     """
-    try:
-        field = receptive_field(
-            predictor.layer, data_format=predictor.data_format
-        )
-    except ValueError:
+    field = _field_if_known(predictor.layer, predictor.data_format)
+    if field is None:
         return predictor.multiple_of
     return tuple(map(math.lcm, field.stride, predictor.multiple_of))
 
@@ -179,22 +171,28 @@ def check_whole_length(patch_model, patch_size, multiple_of, data_format):
         ValueError: If they are not multiples of the stride. (That of a patch
             model with a layer that has no rule is not known.)
     """
-    try:
-        stride = receptive_field(patch_model, data_format=data_format).stride
-    except ValueError:
-        return
-    if any(
+    field = _field_if_known(patch_model, data_format)
+    if field is not None and any(
         length is None and multiple % step
         for length, multiple, step in zip(
-            patch_size, multiple_of, stride, strict=True
+            patch_size, multiple_of, field.stride, strict=True
         )
     ):
         raise ValueError(
-            f"'{patch_model.name}' has a stride of {stride}, and an image may "
-            "have any length: it is to be padded to a multiple of the stride. "
-            f'Use multiple_of={stride}, or overlap="auto". Received: '
-            f"predict_patch_size={patch_size}, multiple_of={multiple_of}"
+            f"'{patch_model.name}' has a stride of {field.stride}, and an "
+            "image may have any length: it is to be padded to a multiple of "
+            f'the stride. Use multiple_of={field.stride}, or overlap="auto". '
+            f"Received: predict_patch_size={patch_size}, "
+            f"multiple_of={multiple_of}"
         )
+
+
+def _field_if_known(patch_model, data_format):
+    """Return the `ReceptiveField`, or None of layers that do not tell it."""
+    try:
+        return receptive_field(patch_model, data_format=data_format)
+    except ValueError:
+        return None
 
 
 def takes_any_size(patch_model, data_format):

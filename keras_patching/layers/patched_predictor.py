@@ -1,7 +1,6 @@
 """The layer that runs a patch model over whole images inside the graph."""
 
 import math
-import numbers
 
 import keras
 from keras import ops
@@ -20,6 +19,13 @@ from keras_patching.layers.automatic_overlap import (
 )
 from keras_patching.layers.nested_metrics import metrics_outside_models
 from keras_patching.layers.patch_run import PatchRun, add_grid, map_outputs
+from keras_patching.layers.predictor_arguments import (
+    check_auto,
+    check_data_format,
+    check_pad_value,
+    check_patch_batch_size,
+    check_stitched,
+)
 from keras_patching.ops.chunks import patches_per_chunk
 from keras_patching.ops.data_formats import (
     from_channels_last,
@@ -28,7 +34,7 @@ from keras_patching.ops.data_formats import (
     to_channels_last,
 )
 from keras_patching.ops.patches import (
-    BLENDS,
+    check_blend,
     image_grid,
     scaled_length,
     spatial_scale,
@@ -172,26 +178,13 @@ class PatchedPredictor(keras.layers.Wrapper):
         kwargs.setdefault("dtype", getattr(patch_model, "dtype_policy", None))
         kwargs.setdefault("autocast", False)
         super().__init__(patch_model, **kwargs)
-        if patch_batch_size not in (None, "auto") and not (
-            isinstance(patch_batch_size, numbers.Integral)
-            and not isinstance(patch_batch_size, bool)
-            and patch_batch_size > 0
-        ):
-            raise ValueError(
-                '`patch_batch_size` must be a positive integer, "auto", or '
-                "None for all patches at once. Received: "
-                f"patch_batch_size={patch_batch_size!r}"
-            )
-        _check_pad_value(pad_value)
+        check_patch_batch_size(patch_batch_size)
+        check_pad_value(pad_value)
         self.stitch = bool(stitch)
         self.pad_value = pad_value
         self.patch_batch_size = patch_batch_size
         self.data_format = data_format or keras.config.image_data_format()
-        if self.data_format not in ("channels_last", "channels_first"):
-            raise ValueError(
-                '`data_format` must be "channels_last" or "channels_first". '
-                f"Received: data_format={data_format!r}"
-            )
+        check_data_format(self.data_format)
         self.patch_size = None
         self._may_resolve = False  # Before `build`, "auto" is kept.
         self._tile(overlap, multiple_of, blend, predict_patch_size, shrink)
@@ -232,15 +225,31 @@ class PatchedPredictor(keras.layers.Wrapper):
             now |= {"multiple_of": 1, "shrink": False}
         self._tile(**{**now, **tiling})
 
+    def with_tiling(self, **tiling):
+        """Return a layer with the same patch model and another tiling.
+
+        Args:
+            **tiling: As for `set_tiling`.
+
+        Returns:
+            A `PatchedPredictor`, in all else like this one. They share the
+            patch model, and so its weights.
+
+        Raises:
+            TypeError, ValueError: As `set_tiling`.
+        """
+        predictor = PatchedPredictor(
+            self.layer, dtype=self.dtype_policy, **self._arguments()
+        )
+        predictor.set_tiling(**tiling)
+        return predictor
+
     def _tile(self, overlap, multiple_of, blend, predict_patch_size, shrink):
         """Set the tiling, if it is possible."""
-        if blend not in BLENDS:
-            raise ValueError(
-                f"`blend` must be one of {BLENDS}. Received: blend={blend!r}"
-            )
+        check_blend(blend)
         multiple_of = as_pair(multiple_of, "multiple_of")
         if isinstance(overlap, str) and overlap == "auto":
-            _check_auto(self.stitch, blend, multiple_of)
+            check_auto(self.stitch, blend, multiple_of)
         else:
             overlap = as_pair(overlap, "overlap")
         if predict_patch_size is not None:
@@ -248,7 +257,7 @@ class PatchedPredictor(keras.layers.Wrapper):
                 predict_patch_size, "predict_patch_size"
             )
         if shrink or predict_patch_size is not None:
-            _check_stitched(self.stitch, predict_patch_size, shrink)
+            check_stitched(self.stitch, predict_patch_size, shrink)
         largest = predict_patch_size or self.patch_size
         if largest is not None and overlap != "auto":
             check_patch_geometry(largest, overlap, multiple_of)
@@ -368,8 +377,12 @@ class PatchedPredictor(keras.layers.Wrapper):
 
     def compute_output_shape(self, input_shape):
         if self.patch_size is None:
-            # What `summary` takes for "not known yet".
-            raise NotImplementedError("There is no patch size yet.")
+            # With this error Keras says that a shape is not known: `summary`
+            # writes "?", and would pass any other on.
+            raise NotImplementedError(
+                f"The output shape of '{self.name}' depends on the patch "
+                "size: call `set_patch_size(height, width)` first."
+            )
         spec = self.compute_output_spec(keras.KerasTensor(input_shape))
         return keras.tree.map_structure(lambda output: output.shape, spec)
 
@@ -527,12 +540,16 @@ class PatchedPredictor(keras.layers.Wrapper):
 
     def _largest_patch(self):
         """Size that images are cut into, before patches shrink."""
+        patch_size = self._require_patch_size()
+        return self.predict_patch_size or patch_size
+
+    def _require_patch_size(self):
         if self.patch_size is None:
             raise ValueError(
                 f"The patch size of '{self.name}' is not known yet: call "
                 "`set_patch_size(height, width)` first."
             )
-        return self.predict_patch_size or self.patch_size
+        return self.patch_size
 
     def _patch_output_spec(self, batch, channels):
         return self.layer.compute_output_spec(
@@ -540,9 +557,8 @@ class PatchedPredictor(keras.layers.Wrapper):
         )
 
     def _patch_shape(self, batch, channels):
-        self._largest_patch()
         return shape_from_channels_last(
-            (batch, *self.patch_size, channels), self.data_format
+            (batch, *self._require_patch_size(), channels), self.data_format
         )
 
     def channels_last_shape(self, shape):
@@ -562,8 +578,11 @@ class PatchedPredictor(keras.layers.Wrapper):
         return shape_to_channels_last(shape, self.data_format)
 
     def get_config(self):
+        return {**super().get_config(), **self._arguments()}
+
+    def _arguments(self):
+        """Give the arguments that a layer like this one is made with."""
         return {
-            **super().get_config(),
             "patch_size": self.patch_size,
             "overlap": self.overlap,
             "multiple_of": self.multiple_of,
@@ -575,44 +594,6 @@ class PatchedPredictor(keras.layers.Wrapper):
             "shrink": self.shrink,
             "data_format": self.data_format,
         }
-
-
-def _check_pad_value(pad_value):
-    if (
-        isinstance(pad_value, bool)
-        or not isinstance(pad_value, numbers.Real)
-        or not math.isfinite(pad_value)
-    ):
-        raise ValueError(
-            "`pad_value` must be one number, that all pixels beyond the image "
-            "have in all channels, such as 0 for black. (Images are padded at "
-            "the bottom and right only; reflect them yourself, with "
-            f"`numpy.pad`, if need be.) Received: pad_value={pad_value!r}"
-        )
-
-
-def _check_auto(stitch, blend, multiple_of):
-    if blend != "crop" or not stitch:
-        raise ValueError(
-            '`overlap="auto"` makes stitched images without a seam, which '
-            'needs stitch=True and blend="crop". Received: '
-            f"stitch={stitch}, blend={blend!r}"
-        )
-    if multiple_of != (1, 1):
-        raise ValueError(
-            '`overlap="auto"` finds `multiple_of` itself: leave it out. '
-            f"Received: multiple_of={multiple_of}"
-        )
-
-
-def _check_stitched(stitch, patch_size, shrink):
-    if not stitch:
-        raise ValueError(
-            "`predict_patch_size` and `shrink` are for outputs that are "
-            "stitched: others would come back in another shape than in "
-            f"training. Received: predict_patch_size={patch_size}, "
-            f"shrink={shrink}, stitch=False"
-        )
 
 
 def _static_lengths(lengths):

@@ -16,7 +16,7 @@ from keras import ops
 
 from keras_patching.geometry import PatchGrid
 
-BLENDS = ("crop", "mean", "gaussian")
+_BLENDS = ("crop", "mean", "gaussian")
 
 # The gaussian's standard deviation as a fraction of the patch, as in nnU-Net
 # (Isensee et al. 2021, https://doi.org/10.1038/s41592-020-01008-z).
@@ -184,7 +184,7 @@ def stitch_columns(patches, grid, scale=(1, 1), blend="crop"):
     Returns:
         Tensor of shape `(batch, patch height, width, channels)`.
     """
-    _check_blend(blend, grid, scale, patches.dtype)
+    _check_stitching(blend, grid, scale, patches.dtype)
     batch, cols, height, width, channels = ops.shape(patches)
     strips = ops.reshape(
         ops.transpose(patches, (0, 2, 1, 3, 4)),
@@ -275,11 +275,20 @@ def scaled_length(length, scale):
     return (length * numerator + denominator - 1) // denominator
 
 
-def _check_blend(blend, grid, scale, dtype):
-    if blend not in BLENDS:
+def check_blend(blend):
+    """Refuse what patches cannot be stitched by.
+
+    Raises:
+        ValueError: Naming what they can be stitched by.
+    """
+    if blend not in _BLENDS:
         raise ValueError(
-            f"`blend` must be one of {BLENDS}. Received: blend={blend!r}"
+            f"`blend` must be one of {_BLENDS}. Received: blend={blend!r}"
         )
+
+
+def _check_stitching(blend, grid, scale, dtype):
+    check_blend(blend)
     numerator, denominator = scale
     for axis in (grid.y_axis, grid.x_axis):
         unit = axis.unit if isinstance(axis.unit, int) else axis.multiple_of

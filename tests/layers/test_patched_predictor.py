@@ -1,5 +1,6 @@
 """The predictor gives what patch by patch prediction gives, in the graph."""
 
+import inspect
 import subprocess
 import sys
 
@@ -265,6 +266,37 @@ def test_a_round_trip_in_a_fresh_process_predicts_the_same(tmp_path):
     np.testing.assert_array_equal(
         np.load(tmp_path / "out.npy"), model.predict(images, verbose=0)
     )
+
+
+def test_a_layer_with_another_tiling_is_in_all_else_the_same():
+    arguments = {
+        "overlap": 4,
+        "multiple_of": 2,
+        "blend": "mean",
+        "stitch": True,
+        "pad_value": 7,
+        "patch_batch_size": 3,
+        "predict_patch_size": (16, None),
+        "shrink": True,
+        "data_format": "channels_last",
+    }
+    layer = PatchedPredictor(conv_model(), 8, **arguments, dtype="float16")
+    named = inspect.signature(PatchedPredictor).parameters
+    assert named.keys() == {
+        *("patch_model", "patch_size", "kwargs"),
+        *arguments,
+    }
+    other = layer.with_tiling(overlap=2)
+    expected = {**layer.get_config(), "name": other.name, "overlap": (2, 2)}
+    assert other.get_config() == expected
+    assert other.layer is layer.layer
+    assert layer.overlap == (4, 4)
+
+
+def test_a_shape_that_is_not_known_yet_says_what_is_missing():
+    layer = PatchedPredictor(conv_model(), None)
+    with pytest.raises(NotImplementedError, match=r"call `set_patch_size"):
+        layer.compute_output_shape((None, 9, 9, 3))
 
 
 def test_a_valid_convolution_is_an_error_that_says_what_to_do():
