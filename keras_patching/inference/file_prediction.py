@@ -1,25 +1,6 @@
-"""Predicts image files, one at a time, and writes what was found.
+"""Predicts image files, one at a time, and writes what was found."""
 
-What is written for a task is said by a module of its own, such as
-`counting_report`, with
-
-- `OPTIONS`: names of keyword arguments of `predict`,
-- `OUTPUTS`: dict from folder to the suffix of the images in it,
-- `TABLES`: dict from the name of a CSV file, beside `results.csv`, to its
-  columns, the first of which is the image's name,
-- `DOCUMENTS`: dict from the name of a JSON file to a function that gives its
-  content, from model, rows of `results.csv` and dict from table to rows,
-- `predict`: a function of model and image,
-- `describe`: a function of model, image and prediction. It gives a dict from
-  folder to a tuple of what `write_image` takes, a dict from column of
-  `results.csv` to number, and a dict from table to rows, which are dicts
-  without the image's name.
-"""
-
-import csv
 import dataclasses
-import io
-import json
 import os
 import pathlib
 import time
@@ -27,18 +8,7 @@ import time
 from keras_patching.data.faults import raise_faults
 from keras_patching.data.image_io import list_images
 from keras_patching.data.printing import Progress, printable, say
-from keras_patching.data.whole_files import (
-    OutputError,
-    remove_unfinished,
-    whole_file,
-    write_whole_image,
-    writing_errors,
-)
-from keras_patching.inference import (
-    counting_report,
-    detection_report,
-    segmentation_report,
-)
+from keras_patching.data.whole_files import OutputError
 from keras_patching.inference.model_digest import model_digest
 from keras_patching.inference.model_file import load_model_file, tell
 from keras_patching.inference.prediction_journal import (
@@ -46,21 +16,10 @@ from keras_patching.inference.prediction_journal import (
     PredictionJournal,
     SourceState,
 )
+from keras_patching.inference.reports import check_options, report_of
+from keras_patching.inference.result_folder import ResultFolder
+from keras_patching.inference.result_tables import ResultTables
 from keras_patching.layers.automatic_overlap import another_tiling
-from keras_patching.models.counting import HeatmapObjectCountingModel
-from keras_patching.models.detection.object_detection_model import (
-    ObjectDetectionModel,
-)
-from keras_patching.models.segmentation.semantic_segmentation_model import (
-    SemanticSegmentationModel,
-)
-
-REPORTS = {
-    SemanticSegmentationModel: segmentation_report,
-    HeatmapObjectCountingModel: counting_report,
-    ObjectDetectionModel: detection_report,
-}
-RESULTS = "results.csv"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +64,7 @@ def load_model(path):
     >>> model = kp.inference.load_model("field.keras")
     """
     model = load_model_file(path)
-    _report_of(model, path)
+    report_of(model, path)
     return model
 
 
@@ -178,38 +137,33 @@ def predict_files(
     >>> done.rows[0]["fraction_1"]
     0.3125
     """
-    report = _report_of(model, model.name)
-    _check_options(options, report, model)
+    report = report_of(model, model.name)
+    check_options(options, report, model)
     model.require_patch_size()
     images = find_images(paths)
-    directory = pathlib.Path(directory)
-    if directory.exists() and not directory.is_dir():
-        raise OutputError(f"{directory}: is a file, expected a folder.")
-    _check_no_image_is_replaced(images, report, directory)
-    journal = PredictionJournal(directory, _digest(model), options)
+    folder = ResultFolder(directory, report)
+    folder.check_no_image_is_replaced(images)
+    journal = PredictionJournal(folder.path, _digest(model), options)
     if overwrite:
         journal.begin(replaces=True)
     else:
-        _take_up(journal, images, report, directory)
+        _take_up(journal, images, folder)
     num_before = len(journal.entries)
     if verbose and num_before:
         say(f"{num_before} of {len(images)} images were predicted before.")
-    tables = _Tables(journal, images, report, directory, model)
+    tables = ResultTables(folder, journal, images, model)
+    missing = {
+        stem: path
+        for stem, path in images.items()
+        if stem not in journal.entries
+    }
+    progress = Progress(len(missing), "image", verbose)
     faults = []
-    progress = Progress(len(images) - num_before, "image", verbose)
     try:
-        for stem, path in images.items():
-            if stem in journal.entries:
-                continue
+        for stem, path in missing.items():
             try:
-                source, arrays, row, rows = _predict_file(
-                    model, report, path, options
-                )
-                journal.claim(stem)
-                outputs = _write_outputs(directory, stem, report, arrays)
-                entry = Entry(source, outputs, row, rows)
-                journal.add(stem, entry)
-                tables.add(entry)
+                done = _predict_file(model, report, path, options)
+                _write_results(stem, done, folder, journal, tables)
             except OutputError:
                 raise
             except (ValueError, OSError, MemoryError) as error:
@@ -219,8 +173,7 @@ def predict_files(
         tables.write()
     if not faults:
         journal.remove()
-    for folder in "", *report.OUTPUTS:
-        remove_unfinished(directory / folder)
+    folder.remove_unfinished()
     return FilePredictions(*tables.content(), faults, num_before)
 
 
@@ -231,21 +184,21 @@ def _digest(model):
     return model_digest(model)
 
 
-def _take_up(journal, images, report, directory):
+def _take_up(journal, images, folder):
     """Keep of an earlier prediction what it has done and what still holds."""
     journal.load()
     kept, others = {}, []
     for stem, entry in journal.entries.items():
         path = images.get(stem)
         if path is not None and entry.source.is_content_of(path):
-            if entry.is_in_place(directory):
+            if entry.is_in_place(folder.path):
                 kept[stem] = entry
         elif path is None or os.path.abspath(path) != entry.source.path:
             others.append(entry.source.path)
     begun = journal.owned - journal.entries.keys() - images.keys()
     raise_faults(
         [printable(path) for path in [*others, *sorted(begun)]],
-        f"{directory}: holds a prediction that did not come to its end, also "
+        f"{folder.path}: holds a prediction that did not come to its end, also "
         "of other images",
         "Predict these too (what is done is not repeated), write to another "
         "folder, or pass `--overwrite` (`overwrite=True`) to predict all that "
@@ -253,8 +206,8 @@ def _take_up(journal, images, report, directory):
     )
     journal.entries = kept
     if not journal.replaces:
-        others = images.keys() - journal.owned
-        _check_nothing_there(others, report, directory, journal.exists)
+        new = images.keys() - journal.owned
+        folder.check_nothing_there(new, are_tables_ours=journal.exists)
 
 
 def find_images(paths):
@@ -300,69 +253,6 @@ def find_images(paths):
     }
 
 
-def _report_of(model, name):
-    for task, report in REPORTS.items():
-        if isinstance(model, task):
-            return report
-    tasks = ", ".join(task.__name__ for task in REPORTS)
-    raise ValueError(
-        f"{name}: is a {type(model).__name__}, whose predictions cannot be "
-        f"written to files. Expected one of: {tasks}. Make one of them with "
-        "`patch_model=` this model, set its patch size, and save it."
-    )
-
-
-def _check_options(options, report, model):
-    unknown = options.keys() - set(report.OPTIONS)
-    if unknown:
-        raise ValueError(
-            f"{model.name}: a {type(model).__name__} has no option "
-            f"{', '.join(sorted(unknown))}. Expected of: "
-            f"{', '.join(report.OPTIONS) or 'none'}. Leave it out."
-        )
-
-
-def _check_nothing_there(stems, report, directory, are_tables_ours):
-    planned = [
-        directory / name
-        for stem in sorted(stems)
-        for name in _outputs(report, stem).values()
-    ]
-    if not are_tables_ours:
-        names = RESULTS, *report.TABLES, *report.DOCUMENTS
-        planned = [*(directory / name for name in names), *planned]
-    raise_faults(
-        [printable(path) for path in planned if path.exists()],
-        f"{directory}: holds files that would be overwritten",
-        "Write to another folder, or pass `--overwrite` (`overwrite=True`) if "
-        "you do not need them.",
-    )
-
-
-def _check_no_image_is_replaced(images, report, directory):
-    """Refuse results that would be written over what they are of."""
-    sources = {os.path.realpath(path) for path in images.values()}
-    replaced = [
-        directory / name
-        for stem in images
-        for name in _outputs(report, stem).values()
-        if os.path.realpath(directory / name) in sources
-    ]
-    raise_faults(
-        [printable(path) for path in replaced],
-        f"{directory}: results would be written over images to predict",
-        "Write to another folder.",
-    )
-
-
-def _outputs(report, stem):
-    """Give the paths in the folder of results, per key of `OUTPUTS`."""
-    return {
-        folder: f"{folder}/{stem}{suffix}"
-        for folder, suffix in report.OUTPUTS.items()
-    }
-
-
 def _predict_file(model, report, path, options):
     source = SourceState.of(path, time.time_ns())
     image = model.read_image(path)
@@ -397,13 +287,13 @@ def _predict_file(model, report, path, options):
     return source, arrays, row, tables
 
 
-def _write_outputs(directory, stem, report, arrays):
-    """Write the files of an image; give the bytes of each."""
-    sizes = {}
-    for folder, name in _outputs(report, stem).items():
-        write_whole_image(directory / name, *arrays[folder])
-        sizes[name] = (directory / name).stat().st_size
-    return sizes
+def _write_results(stem, done, folder, journal, tables):
+    """Write what came of an image, so that a kill at any moment is noticed."""
+    source, arrays, row, rows = done
+    journal.claim(stem)
+    entry = Entry(source, folder.write(stem, arrays), row, rows)
+    journal.add(stem, entry)
+    tables.add(entry)
 
 
 def _naming(path, error):
@@ -414,84 +304,3 @@ def _naming(path, error):
     elif isinstance(error, OSError) and error.strerror:
         message = error.strerror
     return message if str(path) in message else f"{path}: {message}"
-
-
-class _Tables:
-    """The tables and documents of all images that are done."""
-
-    # Part of the time that documents may take while images are predicted.
-    _SHARE = 0.05
-
-    def __init__(self, journal, images, report, directory, model):
-        self._journal = journal
-        self._images = images
-        self._report = report
-        self._directory = directory
-        self._model = model
-        self._is_begun = False
-        self._documents_due = 0.0
-
-    def content(self):
-        """Give the rows of `results.csv` and a dict of those of the others."""
-        entries = self._journal.entries
-        done = [entries[stem] for stem in self._images if stem in entries]
-        return [entry.row for entry in done], {
-            name: [row for entry in done for row in entry.tables[name]]
-            for name in self._report.TABLES
-        }
-
-    def add(self, entry):
-        """Write the rows of one more image, which the journal has already."""
-        if not self._is_begun:
-            self.write()
-            return
-        _append_csv(self._directory / RESULTS, entry.row, [entry.row])
-        for name, columns in self._report.TABLES.items():
-            path = self._directory / name
-            _append_csv(path, columns, entry.tables[name])
-        if time.monotonic() >= self._documents_due:
-            self._write_documents(*self.content())
-
-    def write(self):
-        """Write all, in the order of the images."""
-        rows, tables = self.content()
-        if not rows:
-            return
-        _write_csv(self._directory / RESULTS, rows[0], rows)
-        for name, columns in self._report.TABLES.items():
-            _write_csv(self._directory / name, columns, tables[name])
-        self._write_documents(rows, tables)
-        self._is_begun = True
-
-    def _write_documents(self, rows, tables):
-        started = time.monotonic()
-        for name, make in self._report.DOCUMENTS.items():
-            content = make(self._model, rows, tables)
-            text = json.dumps(content, ensure_ascii=False)
-            with whole_file(self._directory / name) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-        now = time.monotonic()
-        self._documents_due = now + (now - started) / self._SHARE
-
-
-def _write_csv(path, columns, rows):
-    with whole_file(path) as temporary, _open_csv(temporary, "w") as stream:
-        writer = _csv_writer(stream, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def _append_csv(path, columns, rows):
-    # In one piece, so that a kill hardly ever divides a row.
-    text = io.StringIO()
-    _csv_writer(text, columns).writerows(rows)
-    with writing_errors(path), _open_csv(path, "a") as stream:
-        stream.write(text.getvalue())
-
-
-def _open_csv(path, mode):
-    return open(path, mode, newline="", encoding="utf-8")
-
-
-def _csv_writer(stream, columns):
-    return csv.DictWriter(stream, columns, lineterminator="\n")
