@@ -1,55 +1,10 @@
 """Train Keras models on patches of large images, predict whole images."""
 
 import importlib
-import sys
 
-from keras_patching._backend import (
-    choose_backend,
-    import_all,
-    is_command_line,
-)
+from keras_patching._backend import is_command_line
 
 __version__ = "0.1.0"
-
-# The command line imports what a command needs when it runs.
-if not is_command_line():
-    choose_backend()
-
-    from keras_patching import callbacks, inference, metrics
-    from keras_patching.data.patching_sequence import PatchingSequence
-    from keras_patching.data.yolo_patch_sampler import YoloPatchSampler
-    from keras_patching.geometry import PatchGrid
-    from keras_patching.inference.tiling_verification import verify_tiling
-    from keras_patching.layers.patched_predictor import PatchedPredictor
-    from keras_patching.layers.receptive_field import receptive_field
-    from keras_patching.models.counting.density_map_loss import DensityMapLoss
-    from keras_patching.models.counting.heatmap_object_counting_model import (
-        HeatmapObjectCountingModel,
-    )
-    from keras_patching.models.counting.loaders import (
-        load_heatmap_dataset_with_csv_from_directory,
-        load_heatmap_dataset_with_json_files_from_directory,
-        read_points,
-    )
-    from keras_patching.models.detection.anchors import fit_anchors
-    from keras_patching.models.detection.loaders import (
-        load_yolo_dataset_from_directory,
-        read_boxes,
-    )
-    from keras_patching.models.detection.object_detection_model import (
-        ObjectDetectionModel,
-    )
-    from keras_patching.models.detection.yolo_loss import YoloLoss
-    from keras_patching.models.patched_model import PatchedModel
-    from keras_patching.models.segmentation.loaders import (
-        load_dataset_from_directory_with_segmentation_masks,
-    )
-    from keras_patching.models.segmentation.segmentation_loss import (
-        SegmentationLoss,
-    )
-    from keras_patching.models.segmentation.semantic_segmentation_model import (
-        SemanticSegmentationModel,
-    )
 
 __all__ = [
     "DensityMapLoss",
@@ -78,11 +33,14 @@ __all__ = [
     "verify_tiling",
 ]
 
-
-def __getattr__(name):
-    """Give what a user's own module asks for while a command runs."""
-    if name not in __all__ or not is_command_line():
+if is_command_line():
+    # It imports what it needs when it runs.
+    def __getattr__(name):
+        """Give what a user's own module asks for while a command runs."""
+        if name in __all__:
+            public = importlib.import_module("keras_patching._public")
+            return getattr(public, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import_all()
-    importlib.reload(sys.modules[__name__])
-    return globals()[name]
+
+else:
+    from keras_patching._public import *

@@ -21,15 +21,6 @@ _ADVICE = (
 )
 
 
-# What a command has been asked for besides.
-_needs_all = []
-
-
-def import_all():
-    """Import in a command, too, what the package exports."""
-    _needs_all.append(True)
-
-
 def choose_backend(verbose=True):
     """Set `KERAS_BACKEND` when Keras would otherwise fail to import.
 
@@ -71,8 +62,6 @@ def is_command_line():
     It imports Keras when a command runs, since `--version`, `--help` and
     wrong usage need no backend.
     """
-    if _needs_all:
-        return False
     program = sys.argv[0] if sys.argv else ""
     if program == "-m":  # While Python looks for the module to run.
         return bool(
