@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from keras_patching._overlays import INK, show_heatmap
 
-_PAPER = (255, 255, 255)
+_WHITE = 255
+PAPER = (_WHITE,) * 3
 
 
 def legend(entries, width, size=None):
@@ -43,7 +44,7 @@ def legend(entries, width, size=None):
         places.append((x, y))
         widest = max(widest, x + taken + gap)
         x += taken + 3 * gap
-    strip = Image.new("RGB", (max(width, widest), y + line + gap), _PAPER)
+    strip = Image.new("RGB", (max(width, widest), y + line + gap), PAPER)
     draw = ImageDraw.Draw(strip)
     for (color, text), (x, y) in zip(entries, places, strict=True):
         middle = y + (line + gap) / 2
@@ -74,7 +75,7 @@ def heatmap_bar(highest, width, size=None):
     before, after = (int(font.getlength(text)) + size for text in texts)
     length = max(width - before - after, 3 * size)
     height = math.ceil(size * 1.7) + size // 2
-    strip = Image.new("RGB", (before + length + after, height), _PAPER)
+    strip = Image.new("RGB", (before + length + after, height), PAPER)
     ramp = np.linspace(0, 1, length, dtype="float32")
     bar = np.repeat(show_heatmap(ramp[None], highest=1), size, axis=0)
     strip.paste(Image.fromarray(bar), (before, (height - size) // 2))
@@ -95,17 +96,28 @@ def stacked(*blocks):
     Returns:
         The same, as wide as the widest.
     """
-    width = max(block.shape[1] for block in blocks)
-    return np.concatenate(
-        [
-            np.pad(
-                block,
-                ((0, 0), (0, width - block.shape[1]), (0, 0)),
-                constant_values=255,
-            )
-            for block in blocks
-        ]
-    )
+    return joined(blocks, axis=0)
+
+
+def joined(blocks, axis, gutter=0):
+    """Join on white along one axis, padding the other to the longest.
+
+    Args:
+        blocks: Arrays uint8 `(height, width, 3)`.
+        axis: 0 sets them below each other, 1 side by side.
+        gutter: Pixels between two of them.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+    """
+    longest = max(block.shape[1 - axis] for block in blocks)
+    padded = []
+    for block in blocks:
+        widths = [(0, 0)] * 3
+        widths[1 - axis] = (0, longest - block.shape[1 - axis])
+        widths[axis] = (gutter if padded else 0, 0)
+        padded.append(np.pad(block, widths, constant_values=_WHITE))
+    return np.concatenate(padded, axis)
 
 
 def _letters(width):

@@ -11,7 +11,13 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from keras_patching._checks import as_boxes, as_points
-from keras_patching._legends import heatmap_bar, legend, stacked
+from keras_patching._legends import (
+    PAPER,
+    heatmap_bar,
+    joined,
+    legend,
+    stacked,
+)
 from keras_patching._overlays import (
     COLORS,
     INK,
@@ -41,6 +47,7 @@ __all__ = [
     "heatmap_bar",
     "legend",
     "overlay_boxes",
+    "overlay_detections",
     "overlay_heatmap",
     "overlay_mask",
     "overlay_points",
@@ -54,7 +61,6 @@ __all__ = [
 
 # Darker than the colours of classes, and told apart by colour-blind eyes.
 MISSED, FALSE_ALARM, WRONG_CLASS = (178, 24, 43), (40, 20, 160), (20, 20, 20)
-_PAPER = 255
 
 
 def counting_panels(
@@ -185,13 +191,33 @@ def detection_panels(image, found, truth=None, names=None, height=None):
             as_boxes(truth["boxes"], "boxes of truth") * zoom,
             color=class_colors(truth["labels"]) if several else COLORS[0],
         )
-    panels[f"Found: {len(found['boxes'])}"] = overlay_boxes(
-        picture,
-        as_boxes(found["boxes"], "boxes of found") * zoom,
-        box_captions(found, names if several else None),
-        class_colors(found["labels"]) if several else COLORS[1],
+    boxes = as_boxes(found["boxes"], "boxes of found") * zoom
+    panels[f"Found: {len(boxes)}"] = overlay_detections(
+        picture, {**found, "boxes": boxes}, names
     )
     return panels
+
+
+def overlay_detections(image, found, names=None):
+    """Draw the boxes that a detector found on an image, with their scores.
+
+    Args:
+        image, found, names: As for `detection_panels`.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+
+    Raises:
+        ValueError: Boxes are of another shape.
+    """
+    if names is None or len(names) < 2:
+        return overlay_boxes(image, found["boxes"], box_captions(found))
+    return overlay_boxes(
+        image,
+        found["boxes"],
+        box_captions(found, names),
+        class_colors(found["labels"]),
+    )
 
 
 def box_captions(found, names=None):
@@ -261,10 +287,10 @@ def side_by_side(panels, height=None, columns=None):
     columns = len(cells) if columns is None else columns
     gutter = max(4, height // 50)
     rows = [
-        _joined(cells[first : first + columns], gutter, axis=1)
+        joined(cells[first : first + columns], axis=1, gutter=gutter)
         for first in range(0, len(cells), columns)
     ]
-    return _joined(rows, gutter, axis=0)
+    return joined(rows, axis=0, gutter=gutter)
 
 
 def segmentation_figure(
@@ -389,20 +415,8 @@ def _font(pictures, height):
 
 def _caption(text, width, font):
     height = math.ceil(font.size * 1.7)
-    strip = Image.new("RGB", (width, height), (_PAPER,) * 3)
+    strip = Image.new("RGB", (width, height), PAPER)
     ImageDraw.Draw(strip).text(
         (width / 2, height / 2), text, INK, font, anchor="mm"
     )
     return np.asarray(strip)
-
-
-def _joined(blocks, gutter, axis):
-    """Join on white along one axis, padding the other to the longest."""
-    longest = max(block.shape[1 - axis] for block in blocks)
-    padded = []
-    for block in blocks:
-        widths = [(0, 0)] * 3
-        widths[1 - axis] = (0, longest - block.shape[1 - axis])
-        widths[axis] = (gutter if padded else 0, 0)
-        padded.append(np.pad(block, widths, constant_values=_PAPER))
-    return np.concatenate(padded, axis)

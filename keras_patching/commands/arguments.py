@@ -5,12 +5,23 @@ import math
 import sys
 
 
+def _named(name):
+    """Decorator: name a type as in argparse's "invalid NAME value: 'x'"."""
+
+    def rename(parse):
+        parse.__name__ = name
+        return parse
+
+    return rename
+
+
 def integer_from(minimum, maximum=math.inf):
     """Return a type of integers that are not smaller and not larger."""
     expected = f"an integer of at least {minimum}"
     if maximum < math.inf:
         expected = f"an integer from {minimum} to {maximum}"
 
+    @_named("integer")
     def parse(text):
         value = int(text)
         if not minimum <= value <= maximum:
@@ -19,10 +30,10 @@ def integer_from(minimum, maximum=math.inf):
             )
         return value
 
-    parse.__name__ = "integer"  # argparse: "invalid integer value: 'x'"
     return parse
 
 
+@_named("number")
 def fraction(text):
     """Parse a number from 0 to 1."""
     value = float(text)
@@ -33,9 +44,7 @@ def fraction(text):
     return value
 
 
-fraction.__name__ = "number"  # argparse: "invalid number value: 'x'"
-
-
+@_named("number")
 def finite(text):
     """Parse a number that is not infinite."""
     value = float(text)
@@ -44,9 +53,7 @@ def finite(text):
     return value
 
 
-finite.__name__ = "number"
-
-
+@_named("number")
 def seconds(text):
     """Parse a number from 0."""
     value = finite(text)
@@ -57,31 +64,16 @@ def seconds(text):
     return value
 
 
-seconds.__name__ = "number"
-
-
+@_named('number of pixels (or "auto")')
 def overlap_value(text):
     """Parse pixels that neighbours share, or `auto`."""
     return text if text == "auto" else integer_from(0)(text)
 
 
-overlap_value.__name__ = 'number of pixels (or "auto")'
-
-
-def length_value(text):
-    """Parse the length of a patch, or `all`, which is None."""
+@_named('number (or "all")')
+def count_or_all(text):
+    """Parse a number of pixels or channels, or `all`, which is None."""
     return None if text == "all" else integer_from(1)(text)
-
-
-length_value.__name__ = 'number of pixels (or "all")'
-
-
-def channels_value(text):
-    """Parse a number of channels, or `all`, which is None."""
-    return None if text == "all" else integer_from(1)(text)
-
-
-channels_value.__name__ = "number of channels"
 
 
 class OneOrTwo(argparse.Action):
@@ -109,7 +101,7 @@ def add_patch_size(parser):
     """Add the size of patches to cut an image into for prediction."""
     parser.add_argument(
         "--patch-size",
-        type=length_value,
+        type=count_or_all,
         nargs="+",
         action=OneOrTwo,
         metavar=("H", "W"),

@@ -2,7 +2,7 @@
 
 from keras_patching.commands.arguments import (
     OneOrTwo,
-    channels_value,
+    count_or_all,
     finite,
     integer_from,
 )
@@ -60,7 +60,7 @@ def add(commands):
     )
     parser.add_argument(
         "--channels",
-        type=channels_value,
+        type=count_or_all,
         default=3,
         metavar="N",
         help="channels to convert images to (grey is repeated, alpha "

@@ -3,12 +3,9 @@
 import numpy as np
 
 from keras_patching.visualization import (
-    COLORS,
-    box_captions,
     box_legend,
-    class_colors,
     legend,
-    overlay_boxes,
+    overlay_detections,
     stacked,
 )
 
@@ -53,13 +50,7 @@ def describe(model, image, found):
         ValueError: If the model has no name for a class that was found.
     """
     _check_classes(found["labels"], model.labels)
-    several = len(model.labels) > 1
-    overlay = overlay_boxes(
-        image,
-        found["boxes"],
-        box_captions(found, model.labels if several else None),
-        class_colors(found["labels"]) if several else COLORS[1],
-    )
+    overlay = overlay_detections(image, found, model.labels)
     strip = legend(box_legend(model.labels), overlay.shape[1])
     counts = np.bincount(found["labels"], minlength=len(model.labels)).tolist()
     columns = {"count": len(found["boxes"])} | {
