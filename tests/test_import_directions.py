@@ -14,7 +14,7 @@ ALLOWED = {
     "_checks": set(),
     "geometry": {"_checks"},
     "ops": {"geometry"},
-    "layers": {"geometry", "ops"},
+    "layers": {"_checks", "geometry", "ops"},
     "data": {"_checks", "geometry"},
     "metrics": {"_checks", "ops"},
     "models": {"_checks", "geometry", "ops", "layers", "data", "metrics"},

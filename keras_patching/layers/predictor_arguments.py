@@ -7,16 +7,14 @@ can be made of in `geometry`.
 import math
 import numbers
 
+from keras_patching._checks import is_integer
+
 
 def check_patch_batch_size(patch_batch_size):
     """Refuse what is no number of patches."""
     if patch_batch_size in (None, "auto"):
         return
-    if (
-        isinstance(patch_batch_size, bool)
-        or not isinstance(patch_batch_size, numbers.Integral)
-        or patch_batch_size <= 0
-    ):
+    if not is_integer(patch_batch_size) or patch_batch_size <= 0:
         raise ValueError(
             '`patch_batch_size` must be a positive integer, "auto", or '
             "None for all patches at once. Received: "
