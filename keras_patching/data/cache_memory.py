@@ -8,13 +8,12 @@ import contextlib
 import os
 import pathlib
 
+from keras_patching.data.cache_folder import SHARD_FOLDER, list_manifests
 from keras_patching.data.faults import readable
 from keras_patching.data.image_io import read_header
 from keras_patching.data.manifest import (
-    SHARD_FOLDER,
     ManifestError,
     SourceRecord,
-    list_manifests,
     read_manifest,
 )
 from keras_patching.data.shard_builder import is_shard_of

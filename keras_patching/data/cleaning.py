@@ -7,13 +7,15 @@ import pathlib
 import re
 import time
 
-from keras_patching.data.manifest import (
+from keras_patching.data.cache_folder import (
     SHARD_FOLDER,
-    ManifestError,
-    OutdatedManifestError,
     check_shard_folder,
     is_other_json,
     list_manifests,
+)
+from keras_patching.data.manifest import (
+    ManifestError,
+    OutdatedManifestError,
     read_manifest,
 )
 from keras_patching.data.shards import TEMPORARY_SUFFIX

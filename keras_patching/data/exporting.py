@@ -9,11 +9,8 @@ import re
 import shutil
 import tempfile
 
-from keras_patching.data.manifest import (
-    SHARD_FOLDER,
-    load_cache,
-    write_manifest,
-)
+from keras_patching.data.cache_folder import SHARD_FOLDER, load_cache
+from keras_patching.data.manifest import write_manifest
 from keras_patching.data.named_patches import patch_names, read_patches
 from keras_patching.data.patch_files import (
     write_boxes_json,

@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 
-from keras_patching.data.manifest import (
+from keras_patching.data.cache_folder import (
     SHARD_FOLDER,
     list_manifests,
     load_cache,

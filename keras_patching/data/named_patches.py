@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from keras_patching.data.manifest import SHARD_FOLDER
+from keras_patching.data.cache_folder import SHARD_FOLDER
 from keras_patching.data.planned_patches import complete_patch, visible_window
 from keras_patching.data.shard_pool import ShardPool
 

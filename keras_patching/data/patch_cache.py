@@ -20,15 +20,17 @@ import pathlib
 import shutil
 import time
 
+from keras_patching.data.cache_folder import (
+    SHARD_FOLDER,
+    BuiltCache,
+    check_shard_folder,
+)
 from keras_patching.data.cache_memory import CacheMemory, name_of
 from keras_patching.data.faults import raise_faults
 from keras_patching.data.manifest import (
-    SHARD_FOLDER,
-    BuiltCache,
     Manifest,
     ManifestError,
     SourceRecord,
-    check_shard_folder,
     read_manifest,
     refresh_manifest,
     write_manifest,

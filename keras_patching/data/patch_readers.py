@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from keras_patching.data.manifest import SHARD_FOLDER
+from keras_patching.data.cache_folder import SHARD_FOLDER
 from keras_patching.data.planned_patches import (
     NO_OBJECT,
     complete_patch,

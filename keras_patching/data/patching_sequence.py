@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_patching._checks import check_integer, check_optional
 from keras_patching.data.augmentation import augment_batch
-from keras_patching.data.manifest import load_cache
+from keras_patching.data.cache_folder import load_cache
 from keras_patching.data.patch_readers import (
     PADDED_KINDS,
     open_readers,

@@ -12,13 +12,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from keras_patching.data.cache_folder import SHARD_FOLDER
 from keras_patching.data.faults import fault_of, readable
 from keras_patching.data.image_io import (
     READER_VERSION,
     ImageHeader,
     decode_header,
 )
-from keras_patching.data.manifest import SHARD_FOLDER, VERSION, FileRecord
+from keras_patching.data.manifest import VERSION, FileRecord
 from keras_patching.data.shards import (
     CacheWriteError,
     ShardError,

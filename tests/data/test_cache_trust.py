@@ -15,10 +15,11 @@ import pytest
 import keras_patching as kp
 from keras_patching.data import manifest as manifests
 from keras_patching.data import shard_builder
+from keras_patching.data.cache_folder import load_cache
 from keras_patching.data.cleaning import clean
 from keras_patching.data.exporting import export_copy, export_patches
 from keras_patching.data.image_io import write_image
-from keras_patching.data.manifest import load_cache, read_manifest
+from keras_patching.data.manifest import read_manifest
 
 SIZE, PATCH = (20, 26), 16
 

@@ -16,13 +16,10 @@ import time
 import numpy as np
 import pytest
 
+from keras_patching.data.cache_folder import load_cache
 from keras_patching.data.cleaning import clean
 from keras_patching.data.image_io import list_images, read_image, write_image
-from keras_patching.data.manifest import (
-    FileRecord,
-    load_cache,
-    read_manifest,
-)
+from keras_patching.data.manifest import FileRecord, read_manifest
 from keras_patching.data.patch_cache import PatchCache, patch_folder
 from keras_patching.data.shard_builder import ShardPlan, Source
 from keras_patching.data.tiling import plan_image_shard
