@@ -5,9 +5,7 @@ The same points give equal arrays from every format: float64, in the order of
 knows its place in its file, for messages.
 """
 
-import csv
 import dataclasses
-import io
 import math
 import pathlib
 import re
@@ -21,7 +19,6 @@ from keras_patching.data.label_files import (
     check_unlabelled,
     few,
     load_json,
-    read_text,
     tell_unlabelled,
     to_dict,
 )
@@ -36,12 +33,8 @@ from keras_patching.data.label_places import (
     tell_fractions,
     tell_turned,
 )
+from keras_patching.data.point_rows import EXPECTED_CSV, read_rows
 
-_LONG_FORM = ("image", "x", "y")
-EXPECTED_CSV = (
-    "Expected a row name,x1,y1,x2,y2,... for each image, or the header "
-    "image,x,y and then one point per row."
-)
 EXPECTED_JSON = (
     'Expected {"x": {"p1": x1, ...}, "y": {"p1": y1, ...}} for each image, '
     'and {"x": {}, "y": {}} if it holds no objects.'
@@ -96,27 +89,28 @@ def read_points_csv(label_file, images, unlabelled="error"):
     check_unlabelled(unlabelled)
     path = pathlib.Path(label_file)
     names = ImageNames(images)
-    rows, long_form = _read_rows(path, names)
+    rows, long_form = read_rows(path, names)
     points = {image: [] for image in images.values()}
     first_rows, faults = {}, []
-    for line, name, values, row_faults in rows:
-        image = names.find(name)
+    for row in rows:
+        image, row_faults = names.find(row.name), []
         if image is None:
-            row_faults.append(_tell_unknown(name, names))
+            row_faults.append(_tell_unknown(row.name, names))
         else:
-            first, filled = first_rows.setdefault(image, (line, bool(values)))
-            if first != line and not (long_form and filled and values):
+            first, filled = first_rows.setdefault(
+                image, (row.line, bool(row.numbers))
+            )
+            if first != row.line and not (long_form and filled and row.numbers):
                 row_faults.append(
                     f"found {image.name} again, after line {first}, expected "
                     "all its points in one row, or in rows of x and y below "
                     "the header image,x,y. Join or remove the rows."
                 )
-        numbers = [_to_number(value) for value in values]
-        row_faults += _value_faults(values, numbers)
-        faults += [f"{path}, line {line}: {fault}" for fault in row_faults]
+        place, row_faults = f"line {row.line}", row_faults + row.faults
+        faults += [f"{path}, {place}: {fault}" for fault in row_faults]
         if not row_faults:
-            pairs = zip(numbers[1::2], numbers[::2], strict=True)
-            points[image] += [(y, x, f"line {line}") for y, x in pairs]
+            pairs = zip(row.numbers[1::2], row.numbers[::2], strict=True)
+            points[image] += [(y, x, place) for y, x in pairs]
     missing = [image for image in points if image not in first_rows]
     if unlabelled == "error":
         remedy = (
@@ -252,128 +246,6 @@ def _to_labels(path, found):
     points = np.array([point[:2] for point in found], "float64").reshape(-1, 2)
     points += 0.0  # -0.0 becomes 0.0: equal points have equal bytes
     return PointLabels(path, points, tuple(place for *_, place in found))
-
-
-def _read_rows(path, names):
-    """Read `(line, name, values, faults)` of all rows, and whether long."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file. {EXPECTED_CSV}")
-    rows = _split_rows(path)
-    columns = _find_columns(path, rows, names)
-    if columns is None:
-        read = [(line, name, values, []) for line, (name, *values) in rows]
-    else:
-        (_, header), *rows = rows
-        read = [(line, *_pick(cells, header, columns)) for line, cells in rows]
-    if not rows:
-        raise ValueError(f"{path}: has no rows. {EXPECTED_CSV}")
-    return read, columns is not None
-
-
-def _pick(cells, header, columns):
-    """Give the name, the coordinates and the faults of a row below a header."""
-    padded = cells + [""] * len(header)
-    name, *values = [padded[column] for column in columns]
-    values = _trim(values)
-    if len(cells) <= len(header):
-        return name, values, []
-    return (
-        name,
-        values,
-        [
-            f"found {len(cells)} values below a header of {len(header)}, "
-            f"{','.join(header)}, expected no more. Remove what is too much; "
-            "a decimal comma becomes a point, and text with a comma goes into "
-            "quotation marks."
-        ],
-    )
-
-
-def _split_rows(path):
-    """Split a CSV file into `(line, cells)`, without blank rows."""
-    content = read_text(path)
-    if content.lstrip().startswith(("<", "{", "[")):
-        raise ValueError(
-            f"{path}: is no CSV. {tell_text_form(content)}{EXPECTED_CSV}"
-        )
-    text = io.StringIO(content, newline="")
-    reader = csv.reader(text, skipinitialspace=True)
-    rows, line = [], 1
-    try:
-        for row in reader:
-            if any("\n" in cell or "\r" in cell for cell in row):
-                raise csv.Error("a quoted value runs over the end of the line")
-            if cells := _trim(row):
-                rows.append((line, cells))
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise ValueError(
-            f"{path}, line {line}: cannot be read as CSV ({error}). Close or "
-            "remove the quotation marks."
-        ) from error
-    return rows
-
-
-def _trim(row):
-    """Strip all cells, and drop empty ones at the end."""
-    cells = [cell.strip() for cell in row]
-    while cells and not cells[-1]:
-        cells.pop()
-    return cells
-
-
-def _find_columns(path, rows, names):
-    """Find the columns of the long form by its header; else `None`."""
-    if not rows:
-        return None
-    line, cells = rows[0]
-    header = [cell.lower() for cell in cells]
-    counts = [header.count(column) for column in _LONG_FORM]
-    if 0 in counts:
-        if len(cells) > 1 and not _is_row(cells, names):
-            raise ValueError(
-                f"{path}, line {line}: found the header {','.join(cells)}, "
-                "expected the columns image, x and y, or no header. Rename the "
-                "columns, or remove the header."
-            )
-        return None
-    if max(counts) > 1:
-        raise ValueError(
-            f"{path}, line {line}: found the header {','.join(cells)}, "
-            "expected image, x and y once each. Rename the other columns."
-        )
-    return [header.index(column) for column in _LONG_FORM]
-
-
-def _is_row(cells, names):
-    """Tell a row from a header: it begins with an image, or holds a number."""
-    is_number = [not math.isnan(_to_number(cell)) for cell in cells]
-    return names.find(cells[0]) is not None or any(is_number)
-
-
-def _to_number(cell):
-    """Read a finite number; anything else is NaN."""
-    try:
-        number = float(cell.replace("_", "?"))  # Python reads 1_2 as 12
-    except ValueError:
-        return math.nan
-    return number if math.isfinite(number) else math.nan
-
-
-def _value_faults(values, numbers):
-    faults = []
-    pairs = zip(values, numbers, strict=True)
-    if wrong := [value for value, number in pairs if math.isnan(number)]:
-        faults.append(
-            f"found {few(wrong)} as coordinates, expected finite numbers "
-            "such as 12 or 12.5. Correct them."
-        )
-    if len(values) % 2:
-        faults.append(
-            f"found {len(values)} coordinates, expected pairs of x and y. Add "
-            "what is missing, or remove what is too many."
-        )
-    return faults
 
 
 def _tell_unknown(name, names):
