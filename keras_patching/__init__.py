@@ -20,17 +20,22 @@ __all__ = [
     "YoloPatchSampler",
     "__version__",
     "callbacks",
+    "data",
     "fit_anchors",
     "inference",
+    "layers",
     "load_dataset_from_directory_with_segmentation_masks",
     "load_heatmap_dataset_with_csv_from_directory",
     "load_heatmap_dataset_with_json_files_from_directory",
     "load_yolo_dataset_from_directory",
+    "losses",
     "metrics",
+    "models",
     "read_boxes",
     "read_points",
     "receptive_field",
     "verify_tiling",
+    "visualization",
 ]
 
 if is_command_line():

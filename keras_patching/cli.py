@@ -89,7 +89,7 @@ def _run(options):
     except Exception as error:
         if os.environ.get("KERAS_PATCHING_TRACEBACK"):
             raise
-        _complain(f"error: {_tell(error)}")
+        _complain(f"error: {_describe_error(error)}")
         return 1
     return 0
 
@@ -152,7 +152,7 @@ def _complain(text):
     print(f"keras-patching: {text}", file=sys.stderr)
 
 
-def _tell(error):
+def _describe_error(error):
     """Make a sentence of an error, without the colours that Keras adds."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
     if isinstance(error, MemoryError):

@@ -10,7 +10,7 @@ import pytest
 
 import keras_patching
 from keras_patching import cli
-from keras_patching.data.image_io import write_image
+from keras_patching.data.images.image_io import write_image
 
 COMMANDS = ("demo", "patch", "clean")
 

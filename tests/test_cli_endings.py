@@ -14,7 +14,7 @@ import pytest
 from named_pipes import when_read
 
 from keras_patching import SemanticSegmentationModel, cli
-from keras_patching.data.image_io import write_image
+from keras_patching.data.images.image_io import write_image
 
 
 def run(*arguments):

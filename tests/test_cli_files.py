@@ -17,7 +17,7 @@ from keras_patching import (
     load_heatmap_dataset_with_csv_from_directory,
     load_yolo_dataset_from_directory,
 )
-from keras_patching.data.image_io import read_image, write_image
+from keras_patching.data.images.image_io import read_image, write_image
 
 
 @pytest.fixture

@@ -1,18 +1,23 @@
 """What users can import is a list that changes on purpose only."""
 
+import ast
+import importlib
 import importlib.metadata
 import pathlib
+import re
 import subprocess
 import sys
 import tomllib
+
+import pytest
 
 import keras_patching as kp
 
 ROOT = pathlib.Path(__file__).parents[1]
 
 
-def test_the_public_surface():
-    assert sorted(kp.__all__) == [
+PUBLIC = {
+    "keras_patching": [
         "DensityMapLoss",
         "HeatmapObjectCountingModel",
         "ObjectDetectionModel",
@@ -26,31 +31,126 @@ def test_the_public_surface():
         "YoloPatchSampler",
         "__version__",
         "callbacks",
+        "data",
         "fit_anchors",
         "inference",
+        "layers",
         "load_dataset_from_directory_with_segmentation_masks",
         "load_heatmap_dataset_with_csv_from_directory",
         "load_heatmap_dataset_with_json_files_from_directory",
         "load_yolo_dataset_from_directory",
+        "losses",
         "metrics",
+        "models",
         "read_boxes",
         "read_points",
         "receptive_field",
         "verify_tiling",
-    ]
-    assert sorted(kp.callbacks.__all__) == [
+        "visualization",
+    ],
+    "keras_patching.callbacks": [
         "FullImageEvaluation",
         "PredictionGallery",
         "ResamplePatches",
-    ]
-    assert sorted(kp.inference.__all__) == [
+    ],
+    "keras_patching.data": [
+        "PatchingSequence",
+        "YoloPatchSampler",
+        "clean",
+        "export_copy",
+        "export_patches",
+        "list_images",
+        "read_image",
+        "read_mask",
+        "write_image",
+    ],
+    "keras_patching.demos": [
+        "TASKS",
+        "counting_demo",
+        "detection_demo",
+        "segmentation_demo",
+        "write_plant_field",
+        "write_seedling_field",
+    ],
+    "keras_patching.inference": [
         "FilePredictions",
         "load_model",
         "predict_files",
-    ]
-    for space in (kp, kp.callbacks, kp.inference):
-        for name in space.__all__:
-            assert hasattr(space, name)
+        "verify_tiling",
+    ],
+    "keras_patching.layers": ["PatchedPredictor", "register_rule"],
+    "keras_patching.losses": ["DensityMapLoss", "SegmentationLoss", "YoloLoss"],
+    "keras_patching.metrics": [
+        "COCO_IOU_THRESHOLDS",
+        "DiceScore",
+        "MeanIoU",
+        "PixelAccuracy",
+        "average_precision",
+        "count_errors",
+        "localization_scores",
+    ],
+    "keras_patching.models": [
+        "HeatmapObjectCountingModel",
+        "ObjectDetectionModel",
+        "PatchedModel",
+        "SemanticSegmentationModel",
+        "fit_anchors",
+    ],
+    "keras_patching.visualization": [
+        "COLORS",
+        "FALSE_ALARM",
+        "MISSED",
+        "WRONG_CLASS",
+        "box_captions",
+        "box_legend",
+        "class_colors",
+        "class_legend",
+        "counting_figure",
+        "counting_panels",
+        "detection_figure",
+        "detection_panels",
+        "heatmap_bar",
+        "legend",
+        "overlay_boxes",
+        "overlay_detections",
+        "overlay_heatmap",
+        "overlay_mask",
+        "overlay_points",
+        "palette",
+        "segmentation_figure",
+        "show_heatmap",
+        "side_by_side",
+        "stacked",
+        "to_uint8",
+    ],
+}
+
+
+@pytest.mark.parametrize("space", PUBLIC)
+def test_a_namespace_gives_what_is_listed(space):
+    module = importlib.import_module(space)
+    assert sorted(module.__all__) == PUBLIC[space]
+    for name in module.__all__:
+        assert hasattr(module, name)
+
+
+def test_documents_and_messages_name_nothing_deeper():
+    namespaces = "|".join(name.split(".")[-1] for name in PUBLIC)
+    deep = re.compile(
+        rf"(?<!from )keras_patching\.(?!(?:{namespaces})\b)(?:[a-z]\w*\.)+\w+"
+        rf"|(?<!from )keras_patching\.(?:{namespaces})(?:\.[a-z]\w*)+\.\w+"
+    )
+    documents = [ROOT / "README.md", *(ROOT / "notebooks").glob("*.ipynb")]
+    texts = {path: path.read_text() for path in documents}
+    for path in (ROOT / "keras_patching").rglob("*.py"):
+        strings = [
+            node.value
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ]
+        texts[path] = "\n".join(strings)
+    for path, text in texts.items():
+        assert not deep.findall(text), path
 
 
 def test_every_public_class_and_function_says_how_to_use_it():

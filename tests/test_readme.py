@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 import keras_patching
-from keras_patching.data.synthetic import (
+from keras_patching.demos.drawing.fields import (
     write_plant_field,
     write_seedling_field,
 )

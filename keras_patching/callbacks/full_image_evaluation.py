@@ -5,7 +5,7 @@ import os
 import keras
 
 from keras_patching._checks import check_integer
-from keras_patching.data.whole_images import (
+from keras_patching.data.labels.whole_images import (
     list_whole_images,
     pair_whole_images,
 )

@@ -8,9 +8,12 @@ import keras
 import numpy as np
 
 from keras_patching._checks import check_integer
-from keras_patching.data.image_io import read_image, read_mask
-from keras_patching.data.whole_files import write_whole_image
-from keras_patching.data.whole_images import (
+from keras_patching.data.images.image_io import (
+    read_image,
+    read_mask,
+    write_whole_image,
+)
+from keras_patching.data.labels.whole_images import (
     list_whole_images,
     pair_whole_images,
 )

@@ -35,7 +35,7 @@ def add(commands):
 
 
 def _run(options):
-    from keras_patching.data.cleaning import clean
+    from keras_patching.data.cache.cleaning import clean
 
     cleaned = clean(options.dirname, options.min_age)
     print(

@@ -39,11 +39,11 @@ def add(commands):
 
 
 def _run(options):
-    from keras_patching.data import exporting
+    from keras_patching.data.inspection import export
 
     if options.copy:
-        manifest = exporting.export_copy(options.cache, options.directory)
+        manifest = export.export_copy(options.cache, options.directory)
         print(f"To train on it: PatchingSequence({str(manifest.parent)!r})")
     else:
-        count = exporting.export_patches(options.cache, options.directory)
+        count = export.export_patches(options.cache, options.directory)
         print(f"Wrote {count:,} patches into {options.directory}.")

@@ -26,17 +26,19 @@ def add(commands):
 
 
 def _run(options):
-    from keras_patching import contact_sheet, visualization
-    from keras_patching.data import inspecting, whole_files
+    from keras_patching.data.images.image_io import write_whole_image
+    from keras_patching.data.inspection import contents
+    from keras_patching.data.inspection.contact_sheet import contact_sheet
+    from keras_patching.visualization import stacked
 
-    caches, faults = inspecting.inspect(options.cache)
+    caches, faults = contents.inspect(options.cache)
     for cache in caches:
         print(f"{cache.describe()}\n")
     if len(caches) > 1:
-        print(inspecting.describe_disk_use(caches))
+        print(contents.describe_disk_use(caches))
     if options.out and caches:
-        sheets = [contact_sheet.contact_sheet(cache) for cache in caches]
-        sheet = visualization.stacked(*sheets)
-        whole_files.write_whole_image(options.out, sheet)
+        sheets = [contact_sheet(cache) for cache in caches]
+        sheet = stacked(*sheets)
+        write_whole_image(options.out, sheet)
         print(f"Picture  {options.out}")
     fail_for_each(faults, "of the caches cannot be used")

@@ -82,7 +82,7 @@ def add(commands):
 
 
 def _run(options):
-    from keras_patching.data.printing import say
+    from keras_patching._printing import say
     from keras_patching.inference import file_prediction
 
     model = file_prediction.load_model(options.model)

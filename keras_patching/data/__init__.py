@@ -1,1 +1,24 @@
-"""Reading images, and caching and feeding patches of them."""
+"""Image files, and caches of patches: reading, feeding, keeping them."""
+
+from keras_patching.data.cache.cleaning import clean
+from keras_patching.data.feeding.patching_sequence import PatchingSequence
+from keras_patching.data.images.image_io import (
+    list_images,
+    read_image,
+    read_mask,
+    write_image,
+)
+from keras_patching.data.inspection.export import export_copy, export_patches
+from keras_patching.data.patches.yolo_patch_sampler import YoloPatchSampler
+
+__all__ = [
+    "PatchingSequence",
+    "YoloPatchSampler",
+    "clean",
+    "export_copy",
+    "export_patches",
+    "list_images",
+    "read_image",
+    "read_mask",
+    "write_image",
+]

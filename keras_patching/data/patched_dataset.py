@@ -6,18 +6,18 @@ import warnings
 from typing import Protocol
 
 from keras_patching._checks import check_optional
-from keras_patching.data.faults import fault_of, raise_faults
-from keras_patching.data.image_io import read_header
-from keras_patching.data.label_summaries import (
-    tell_left_out,
-    tell_turned_images,
+from keras_patching._faults import fault_of, raise_faults
+from keras_patching._printing import say
+from keras_patching.data.cache.patch_cache import PatchCache
+from keras_patching.data.cache.shard_builder import Source
+from keras_patching.data.images.image_io import read_header
+from keras_patching.data.images.value_range import check_brightness
+from keras_patching.data.labels.label_summaries import (
+    describe_left_out,
+    describe_turned_images,
 )
-from keras_patching.data.loading import SequenceOptions, as_value_range
-from keras_patching.data.patch_cache import PatchCache
-from keras_patching.data.printing import say
-from keras_patching.data.shard_builder import Source
-from keras_patching.data.tiling import check_same_kind, plan_image_shard
-from keras_patching.data.value_range import check_brightness
+from keras_patching.data.patches.tiling import check_same_kind, plan_image_shard
+from keras_patching.data.sequence_options import SequenceOptions, as_value_range
 from keras_patching.geometry import PatchGrid, as_pair
 
 
@@ -176,8 +176,8 @@ def load_patched_dataset(
     records = cache.built.manifest.sources
     if verbose:
         said = labels.summarize(records, headers)
-        turned = tell_turned_images(headers)
-        say(f"{said}{tell_left_out(left_out)}{turned}")
+        turned = describe_turned_images(headers)
+        say(f"{said}{describe_left_out(left_out)}{turned}")
         options.report(parts)
     for doubt in labels.doubts(records, headers):
         warnings.warn(f"{dirname}: {doubt}", stacklevel=3)

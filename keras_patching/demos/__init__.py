@@ -6,7 +6,20 @@ step the call that it stands for. They need the core installation only.
 
 from keras_patching.demos.counting import counting_demo
 from keras_patching.demos.detection import detection_demo
+from keras_patching.demos.drawing.fields import (
+    write_plant_field,
+    write_seedling_field,
+)
 from keras_patching.demos.segmentation import segmentation_demo
+
+__all__ = [
+    "TASKS",
+    "counting_demo",
+    "detection_demo",
+    "segmentation_demo",
+    "write_plant_field",
+    "write_seedling_field",
+]
 
 TASKS = {
     "segmentation": segmentation_demo,

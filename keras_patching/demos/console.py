@@ -6,8 +6,8 @@ import pathlib
 import keras
 
 from keras_patching import __version__
-from keras_patching.data.image_io import write_image
-from keras_patching.data.printing import Progress, is_interactive, say
+from keras_patching._printing import Progress, is_interactive, say
+from keras_patching.data.images.image_io import write_image
 
 _LEARNING_RATE = 0.003
 

@@ -5,10 +5,10 @@ import time
 import keras
 import numpy as np
 
-from keras_patching.data import synthetic
-from keras_patching.data.image_io import read_image
-from keras_patching.data.printing import say
+from keras_patching._printing import say
+from keras_patching.data.images.image_io import read_image
 from keras_patching.demos import console
+from keras_patching.demos.drawing import fields
 from keras_patching.metrics import count_errors, localization_scores
 from keras_patching.models.counting.heatmap_object_counting_model import (
     HeatmapObjectCountingModel,
@@ -97,7 +97,7 @@ def _draw_field(directory, num_images, image_size, seed):
         "images = write_seedling_field(",
         f'    "{directory}", {num_images}, {image_size}, seed={seed})',
     )
-    return synthetic.write_seedling_field(
+    return fields.write_seedling_field(
         directory, num_images, image_size, seed, verbose=True
     )
 
@@ -170,7 +170,7 @@ def _score(counts, places, truths, tolerance):
 
 
 def _score_threshold(paths, truths, tolerance):
-    places = [synthetic.threshold_points(read_image(path)) for path in paths]
+    places = [fields.threshold_points(read_image(path)) for path in paths]
     counts = [len(each) for each in places]
     return _score(counts, places, truths, tolerance)
 

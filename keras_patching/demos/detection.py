@@ -5,11 +5,11 @@ import time
 import keras
 import numpy as np
 
+from keras_patching._printing import say
 from keras_patching.callbacks import ResamplePatches
-from keras_patching.data import synthetic
-from keras_patching.data.image_io import read_image
-from keras_patching.data.printing import say
+from keras_patching.data.images.image_io import read_image
 from keras_patching.demos import console
+from keras_patching.demos.drawing import fields
 from keras_patching.metrics import average_precision
 from keras_patching.models.detection.anchors import fit_anchors
 from keras_patching.models.detection.loaders import (
@@ -90,7 +90,7 @@ def _draw_field(directory, num_images, image_size, seed):
         f'    "{directory}", {num_images}, {image_size}, seed={seed}, '
         f"zoom={_ZOOM})",
     )
-    images = synthetic.write_seedling_field(
+    images = fields.write_seedling_field(
         directory, num_images, image_size, seed, verbose=True, zoom=_ZOOM
     )
     return images, directory / "labels.json"
@@ -180,7 +180,7 @@ def _write_pictures(paths, merged, truths, directory):
 
 def _threshold(path):
     """Find boxes by colour; the larger, the surer."""
-    boxes = synthetic.threshold_boxes(read_image(path))
+    boxes = fields.threshold_boxes(read_image(path))
     sides = boxes[:, 2:] - boxes[:, :2]
     return {
         "boxes": boxes,

@@ -5,10 +5,10 @@ import time
 import keras
 import numpy as np
 
-from keras_patching.data import synthetic
-from keras_patching.data.image_io import read_image, read_mask
-from keras_patching.data.printing import say
+from keras_patching._printing import say
+from keras_patching.data.images.image_io import read_image, read_mask
 from keras_patching.demos import console
+from keras_patching.demos.drawing import fields
 from keras_patching.models.segmentation.semantic_segmentation_model import (
     SemanticSegmentationModel,
 )
@@ -77,7 +77,7 @@ def _draw_field(directory, num_images, image_size, seed):
         "images, masks = write_plant_field(",
         f'    "{directory}", {num_images}, {image_size}, seed={seed})',
     )
-    return synthetic.write_plant_field(
+    return fields.write_plant_field(
         directory, num_images, image_size, seed, verbose=True
     )
 
@@ -143,7 +143,7 @@ def _write_pictures(paths, truths, predictions, directory):
 
 
 def _score(paths, truths, predictions):
-    thresholded = [synthetic.threshold_mask(read_image(path)) for path in paths]
+    thresholded = [fields.threshold_mask(read_image(path)) for path in paths]
     return {
         "model": _iou(truths, predictions),
         "threshold": _iou(truths, thresholded),

@@ -1,9 +1,10 @@
-"""Predictions of image files, with pictures and tables of what was found."""
+"""Predictions of image files, and how far tiles differ from whole images."""
 
 from keras_patching.inference.file_prediction import (
     FilePredictions,
     load_model,
     predict_files,
 )
+from keras_patching.inference.tiling_verification import verify_tiling
 
-__all__ = ["FilePredictions", "load_model", "predict_files"]
+__all__ = ["FilePredictions", "load_model", "predict_files", "verify_tiling"]

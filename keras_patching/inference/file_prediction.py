@@ -5,12 +5,12 @@ import os
 import pathlib
 import time
 
-from keras_patching.data.faults import raise_faults
-from keras_patching.data.image_io import list_images
-from keras_patching.data.printing import Progress, printable, say
-from keras_patching.data.whole_files import OutputError
+from keras_patching._faults import raise_faults
+from keras_patching._printing import Progress, printable, say
+from keras_patching._whole_files import OutputError
+from keras_patching.data.images.image_io import list_images
 from keras_patching.inference.model_digest import model_digest
-from keras_patching.inference.model_file import load_model_file, tell
+from keras_patching.inference.model_file import describe_error, load_model_file
 from keras_patching.inference.prediction_journal import (
     Entry,
     PredictionJournal,
@@ -19,7 +19,7 @@ from keras_patching.inference.prediction_journal import (
 from keras_patching.inference.reports import check_options, report_of
 from keras_patching.inference.result_folder import ResultFolder
 from keras_patching.inference.result_tables import ResultTables
-from keras_patching.layers.automatic_overlap import another_tiling
+from keras_patching.receptive_fields.automatic_overlap import another_tiling
 
 
 @dataclasses.dataclass(frozen=True)
@@ -265,9 +265,9 @@ def _predict_file(model, report, path, options):
         raise ValueError(f"{path}: {error}") from error
     except Exception as error:  # Each backend has errors of its own.
         raise ValueError(
-            f"{path}: cannot be predicted ({tell(error)}). An image of "
-            f"{image.shape} may be too large for the memory: crop it, or save "
-            "the model with a smaller `patch_batch_size`."
+            f"{path}: cannot be predicted ({describe_error(error)}). An image "
+            f"of {image.shape} may be too large for the memory: crop it, or "
+            "save the model with a smaller `patch_batch_size`."
         ) from error
     seconds = time.perf_counter() - started
     arrays, columns, tables = report.describe(model, image, prediction)

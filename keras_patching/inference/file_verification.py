@@ -2,9 +2,8 @@
 
 import pathlib
 
-from keras_patching.data.image_io import read_image
-from keras_patching.data.printing import say
-from keras_patching.data.whole_files import write_whole_image
+from keras_patching._printing import say
+from keras_patching.data.images.image_io import read_image, write_whole_image
 from keras_patching.inference.model_file import load_model_file
 from keras_patching.inference.precision import describe_precision
 from keras_patching.inference.tiling_verification import (

@@ -28,8 +28,8 @@ def load_model_file(path):
     if os.path.isdir(path):
         raise ValueError(
             f"{path}: is a folder, such as `model.export` makes, and cannot be "
-            "loaded again. Expected a file that was saved with "
-            "`model.save('NAME.keras')`."
+            "loaded again. Expected a file that was "
+            "saved with `model.save('NAME.keras')`."
         )
     if str(path).endswith(".keras") and not zipfile.is_zipfile(path):
         raise ValueError(
@@ -42,10 +42,10 @@ def load_model_file(path):
     except Exception as error:  # Keras raises what its parts raise.
         raise ValueError(
             f"{path}: cannot be loaded as a Keras model "
-            f"({tell(_innermost(error))}). Expected a file that was saved with "
-            "`model.save('NAME.keras')`. If it has layers of your own, import "
-            "them in Python, and call `keras_patching.inference.load_model` "
-            "and `predict_files` there."
+            f"({describe_error(_innermost(error))}). Expected a file that was "
+            "saved with `model.save('NAME.keras')`. If it has layers of your "
+            "own, import them in Python, and call "
+            "`keras_patching.inference.load_model` and `predict_files` there."
         ) from error
 
 
@@ -56,7 +56,7 @@ def _innermost(error):
     return error
 
 
-def tell(error):
+def describe_error(error):
     """Give type and first sentence of an error: some go on with a config."""
     first = next(iter(str(error).strip().splitlines()), "")
     return f"{type(error).__name__}: {first.split('. ')[0]}"

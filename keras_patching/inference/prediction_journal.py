@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 
-from keras_patching.data.whole_files import writing_errors
+from keras_patching._whole_files import writing_errors
 
 NAME = ".keras-patching-predict.jsonl"
 _VERSION = 1

@@ -20,7 +20,9 @@ from keras_patching.inference import (
     detection_report,
     segmentation_report,
 )
-from keras_patching.models.counting import HeatmapObjectCountingModel
+from keras_patching.models.counting.heatmap_object_counting_model import (
+    HeatmapObjectCountingModel,
+)
 from keras_patching.models.detection.object_detection_model import (
     ObjectDetectionModel,
 )

@@ -3,13 +3,13 @@
 import os
 import pathlib
 
-from keras_patching.data.faults import raise_faults
-from keras_patching.data.printing import printable
-from keras_patching.data.whole_files import (
+from keras_patching._faults import raise_faults
+from keras_patching._printing import printable
+from keras_patching._whole_files import (
     OutputError,
     remove_unfinished,
-    write_whole_image,
 )
+from keras_patching.data.images.image_io import write_whole_image
 
 RESULTS = "results.csv"
 

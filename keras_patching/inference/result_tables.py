@@ -9,7 +9,7 @@ import io
 import json
 import time
 
-from keras_patching.data.whole_files import whole_file, writing_errors
+from keras_patching._whole_files import whole_file, writing_errors
 from keras_patching.inference.result_folder import RESULTS
 
 

@@ -8,13 +8,13 @@ import numpy as np
 
 from keras_patching.geometry import PatchGrid, as_patch_size
 from keras_patching.inference.precision import describe_precision
-from keras_patching.layers.automatic_overlap import (
-    another_tiling,
-    find_multiple_of,
-)
 from keras_patching.layers.patched_predictor import PatchedPredictor
 from keras_patching.models.devices import fill_up
 from keras_patching.models.kept_weights import weights_kept
+from keras_patching.receptive_fields.automatic_overlap import (
+    another_tiling,
+    find_multiple_of,
+)
 from keras_patching.visualization import show_heatmap, side_by_side, to_uint8
 
 # Differences that pictures show, from black to white.
@@ -121,7 +121,7 @@ def verify_tiling(predictor, images):
     >>> report = keras_patching.verify_tiling(model, images)
     >>> report.largest_difference
     2.4e-07
-    >>> keras_patching.data.image_io.write_image(
+    >>> keras_patching.data.write_image(
     ...     "difference.png", report.picture()
     ... )
     """

@@ -11,12 +11,6 @@ from keras_patching.geometry import (
     as_patch_size,
     check_patch_geometry,
 )
-from keras_patching.layers.automatic_overlap import (
-    check_size,
-    check_whole_length,
-    find_overlap,
-    takes_any_size,
-)
 from keras_patching.layers.nested_metrics import metrics_outside_models
 from keras_patching.layers.patch_run import PatchRun, add_grid, map_outputs
 from keras_patching.layers.predictor_arguments import (
@@ -38,6 +32,12 @@ from keras_patching.ops.patches import (
     image_grid,
     scaled_length,
     spatial_scale,
+)
+from keras_patching.receptive_fields.automatic_overlap import (
+    check_size,
+    check_whole_length,
+    find_overlap,
+    takes_any_size,
 )
 
 

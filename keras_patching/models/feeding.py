@@ -5,7 +5,7 @@ import math
 
 import keras
 
-from keras_patching.data.patching_sequence import (
+from keras_patching.data.feeding.patching_sequence import (
     PatchingSequence,
     data_shards,
 )

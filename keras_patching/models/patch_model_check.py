@@ -4,12 +4,12 @@ import re
 
 import keras
 
-from keras_patching.layers.automatic_overlap import check_size
-from keras_patching.layers.receptive_field import receptive_field
 from keras_patching.ops.data_formats import (
     shape_from_channels_last,
     shape_to_channels_last,
 )
+from keras_patching.receptive_fields.automatic_overlap import check_size
+from keras_patching.receptive_fields.walk import receptive_field
 
 
 def check_patch_model(patch_model, patch_size, data_format):

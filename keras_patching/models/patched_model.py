@@ -10,7 +10,6 @@ import warnings
 import keras
 
 from keras_patching.geometry import as_pair, as_patch_size
-from keras_patching.layers.automatic_overlap import tell_seams
 from keras_patching.layers.nested_metrics import metrics_outside_models
 from keras_patching.layers.patched_predictor import PatchedPredictor
 from keras_patching.models.devices import (
@@ -30,6 +29,7 @@ from keras_patching.models.patch_model_check import check_patch_model
 from keras_patching.models.turns import GiveWay, Turns
 from keras_patching.ops.compiling import FunctionsBySize
 from keras_patching.ops.data_formats import shape_from_channels_last
+from keras_patching.receptive_fields.automatic_overlap import describe_seams
 
 # Arguments that are the predictor's own.
 _PREDICTOR_ARGUMENTS = (
@@ -380,7 +380,7 @@ class PatchedModel(keras.Model):
                 images that the patch model takes. The weights stay.
         """
         self._check_input(x)
-        self._tell_of_seams(x)
+        self._warn_of_missing_overlap(x)
         batch_size = self._batch_size(x, batch_size)
         if hasattr(x, "shape"):
             count, x, batch_size = len(x), fill_up(x), round_up(batch_size)
@@ -392,12 +392,12 @@ class PatchedModel(keras.Model):
             predicted = super().predict(x, batch_size, *args, **kwargs)
         return keras.tree.map_structure(lambda each: each[:count], predicted)
 
-    def _tell_of_seams(self, x):
+    def _warn_of_missing_overlap(self, x):
         """Say once a model that its patches leave seams in images like `x`."""
         if self._knows_of_seams or not hasattr(x, "shape"):
             return
         _, *image_size, _ = self.predictor.channels_last_shape(x.shape)
-        message = tell_seams(self.predictor, image_size)
+        message = describe_seams(self.predictor, image_size)
         if message is not None:
             self._knows_of_seams = True
             warnings.warn(message, stacklevel=3)

@@ -26,7 +26,7 @@ def check_predictions(predictions, shape, made_by):
     if len(array.shape) != len(shape) or any(
         isinstance(length, int) and found != length for found, length in lengths
     ):
-        hint = _tell_missing_batch(array.shape, shape)
+        hint = _describe_missing_batch(array.shape, shape)
         raise ValueError(
             f"Predictions must be of shape {expected}, what {made_by} gives."
             f"{hint} Received: shape {array.shape}"
@@ -86,7 +86,7 @@ def as_numpy(predictions):
         ) from error
 
 
-def _tell_missing_batch(found, shape):
+def _describe_missing_batch(found, shape):
     if len(found) == len(shape) - 1:
         return " Pass that of one image as `predictions[None]`."
     return ""

@@ -5,9 +5,12 @@ import os
 import keras
 import numpy as np
 
-from keras_patching.data.patching_sequence import PatchingSequence
-from keras_patching.data.value_range import check_array, read_in_range
-from keras_patching.data.whole_images import describe_target, pair_whole_images
+from keras_patching.data.feeding.patching_sequence import PatchingSequence
+from keras_patching.data.images.value_range import check_array, read_in_range
+from keras_patching.data.labels.whole_images import (
+    describe_target,
+    pair_whole_images,
+)
 from keras_patching.geometry import as_pair
 from keras_patching.models.patched_model import PatchedModel
 

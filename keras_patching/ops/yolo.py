@@ -3,10 +3,10 @@
 After Redmon and Farhadi 2017, "YOLO9000: Better, Faster, Stronger"
 (https://arxiv.org/abs/1612.08242). A patch is divided into a grid; each cell
 has a prediction per anchor, of channels x, y, width, height, objectness and
-one per class. The centre lies in the cell, the size is a multiple of the
+one per class. The center lies in the cell, the size is a multiple of the
 anchor's.
 
-Boxes are centre x, centre y, width and height in cells here; anchors are
+Boxes are center x, center y, width and height in cells here; anchors are
 `(height, width)` in pixels.
 """
 
@@ -26,7 +26,7 @@ def decode_boxes(raw, anchors, patch_size):
         patch_size: `(height, width)` in pixels.
 
     Returns:
-        Tensor of the same shape: centre x, centre y, width, height in cells of
+        Tensor of the same shape: center x, center y, width, height in cells of
         the patch's grid; then objectness and classes as they came, logits.
     """
     rows, cols = raw.shape[1:3]
@@ -35,28 +35,28 @@ def decode_boxes(raw, anchors, patch_size):
     y = y + ops.arange(rows, dtype="float32")[:, None, None]
     log_size = ops.clip(raw[..., 2:4], -_MAX_LOG_SIZE, _MAX_LOG_SIZE)
     size = ops.exp(log_size) * _in_cells(anchors, (rows, cols), patch_size)
-    centre = ops.stack([x, y], axis=-1)
-    return ops.concatenate([centre, size, raw[..., 4:]], axis=-1)
+    center = ops.stack([x, y], axis=-1)
+    return ops.concatenate([center, size, raw[..., 4:]], axis=-1)
 
 
 def to_xyxy(boxes, grid_size, patch_size):
     """Turn boxes in cells into x1, y1, x2, y2 in pixels of the patch.
 
     Args:
-        boxes: Tensor `(..., 4)`: centre x, centre y, width, height in cells.
+        boxes: Tensor `(..., 4)`: center x, center y, width, height in cells.
         grid_size: `(rows, cols)`.
         patch_size: `(height, width)` in pixels.
     """
     boxes = ops.convert_to_tensor(boxes)
     cell = _cell_size(grid_size, patch_size)
-    centre, half = boxes[..., :2] * cell, boxes[..., 2:] * (cell / 2)
-    return ops.concatenate([centre - half, centre + half], axis=-1)
+    center, half = boxes[..., :2] * cell, boxes[..., 2:] * (cell / 2)
+    return ops.concatenate([center - half, center + half], axis=-1)
 
 
 def assign(boxes, labels, anchors, grid_size, patch_size):
     """Give each object a cell and an anchor of its own.
 
-    The cell is the one that holds the centre. The anchor is the one whose
+    The cell is the one that holds the center. The anchor is the one whose
     shape overlaps the box most, among those that no other object in the cell
     has taken; who fits an anchor best comes first.
 
@@ -72,7 +72,7 @@ def assign(boxes, labels, anchors, grid_size, patch_size):
         patch_size: `(height, width)` in pixels.
 
     Returns:
-        float32 `(batch, rows, cols, anchors, 6)`: centre x, centre y, width,
+        float32 `(batch, rows, cols, anchors, 6)`: center x, center y, width,
         height in cells, 1 where there is an object (else all is 0), and its
         label; and float32 `(batch,)`, how many objects found no anchor.
     """
@@ -93,9 +93,9 @@ def assign_each(boxes, labels, anchors, grid_size, patch_size):
     num_anchors = len(anchors)
     slots = rows * cols * num_anchors
     boxes = in_cells(boxes, grid_size, patch_size)
-    centre, size = boxes[..., :2], boxes[..., 2:]
-    column = ops.clip(ops.floor(centre[..., 0]), 0, cols - 1)
-    row = ops.clip(ops.floor(centre[..., 1]), 0, rows - 1)
+    center, size = boxes[..., :2], boxes[..., 2:]
+    column = ops.clip(ops.floor(center[..., 0]), 0, cols - 1)
+    row = ops.clip(ops.floor(center[..., 1]), 0, rows - 1)
     patch = ops.arange(ops.shape(boxes)[0], dtype="int32")[:, None]
     # Slots are numbered over all patches.
     first_slot = ops.cast((row * cols + column) * num_anchors, "int32")
@@ -163,7 +163,7 @@ def _sum_per_slot(values, slot, number):
 
 
 def in_cells(boxes, grid_size, patch_size):
-    """Turn boxes xyxy in pixels into centres and sizes in cells.
+    """Turn boxes xyxy in pixels into centers and sizes in cells.
 
     Args:
         boxes: Tensor `(..., 4)`, xyxy in pixels of the patch.
@@ -171,7 +171,7 @@ def in_cells(boxes, grid_size, patch_size):
         patch_size: `(height, width)` in pixels.
 
     Returns:
-        float32 `(..., 4)`: centre x, centre y, width, height.
+        float32 `(..., 4)`: center x, center y, width, height.
     """
     boxes = ops.cast(boxes, "float32")
     cell = _cell_size(grid_size, patch_size)
@@ -188,7 +188,7 @@ def highest_overlap(boxes, true_boxes, counts):
     """Find the highest intersection over union of boxes with true ones.
 
     Args:
-        boxes: Tensor `(batch, slots, 4)`: centre x, centre y, width, height.
+        boxes: Tensor `(batch, slots, 4)`: center x, center y, width, height.
         true_boxes: Tensor `(batch, n, 4)`, likewise.
         counts: float32 `(batch, n)`: 1 for those that count, else 0.
 
@@ -217,7 +217,7 @@ def _corners(boxes):
 
 
 def _overlap_of_shapes(size, anchors):
-    """Intersection over union of boxes and anchors with a common centre."""
+    """Intersection over union of boxes and anchors with a common center."""
     shared = ops.minimum(size[..., None, :], anchors)
     shared = shared[..., 0] * shared[..., 1]
     area = size[..., 0] * size[..., 1]

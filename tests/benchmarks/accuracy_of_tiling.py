@@ -24,7 +24,7 @@ import time
 import numpy as np
 
 import keras_patching as kp
-from keras_patching.data.image_io import (
+from keras_patching.data.images.image_io import (
     list_images,
     read_image,
     read_mask,

@@ -21,7 +21,7 @@ import time
 
 import numpy as np
 
-from keras_patching.data.image_io import (
+from keras_patching.data.images.image_io import (
     decode_image,
     decode_mask,
     list_images,

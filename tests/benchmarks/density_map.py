@@ -15,7 +15,7 @@ import tracemalloc
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from keras_patching.data.density_maps import density_map
+from keras_patching.data.labels.density_maps import density_map
 
 BAR = 0.5
 REPEATS = 3

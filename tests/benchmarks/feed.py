@@ -17,9 +17,9 @@ import time
 
 import numpy as np
 
-from keras_patching.data.image_io import write_image
-from keras_patching.data.patching_sequence import PatchingSequence
-from keras_patching.models import counting
+from keras_patching.data.feeding.patching_sequence import PatchingSequence
+from keras_patching.data.images.image_io import write_image
+from keras_patching.models.counting import loaders as counting
 from keras_patching.models.segmentation.loaders import (
     load_dataset_from_directory_with_segmentation_masks,
 )

@@ -3,7 +3,7 @@
 Patches of 448x448 that share 64 pixels, boxes of 20 to 60 pixels. "Spread out"
 are boxes of one density over an image that grows with their number; "on
 objects" are the same, a hundred for each object, as a detector says them before
-suppression. `place_boxes` tells whose centre the patch owns;
+suppression. `place_boxes` tells whose center the patch owns;
 `suppress_in_image` is given all of them, as a harder case; and `merge` does
 all of it, with the search for boxes of different patches that are one. Seconds
 are those of one core, without what other programs take of it; the best of many

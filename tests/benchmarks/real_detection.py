@@ -18,7 +18,7 @@ import numpy as np
 from real_training import fit, learning_rate
 
 import keras_patching as kp
-from keras_patching.data.image_io import write_image
+from keras_patching.data.images.image_io import write_image
 from keras_patching.visualization import detection_figure
 
 import keras  # isort: skip

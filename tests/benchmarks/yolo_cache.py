@@ -22,8 +22,8 @@ import time
 
 import numpy as np
 
-from keras_patching.data.image_io import decode_image, write_image
-from keras_patching.data.planned_patches import cut_planned
+from keras_patching.data.images.image_io import decode_image, write_image
+from keras_patching.data.patches.planned_patches import cut_planned
 from keras_patching.models.detection.loaders import (
     load_yolo_dataset_from_directory,
 )

@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-from keras_patching.data.yolo_patch_sampler import (
+from keras_patching.data.patches.yolo_patch_sampler import (
     YoloPatchSampler,
     boxes_in_patch,
 )

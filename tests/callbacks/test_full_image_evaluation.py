@@ -10,7 +10,7 @@ from keras_patching import (
     SemanticSegmentationModel,
 )
 from keras_patching.callbacks import FullImageEvaluation
-from keras_patching.data.image_io import write_image
+from keras_patching.data.images.image_io import write_image
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from keras_patching import (
     SemanticSegmentationModel,
 )
 from keras_patching.callbacks import PredictionGallery
-from keras_patching.data.image_io import read_image, write_image
+from keras_patching.data.images.image_io import read_image, write_image
 from keras_patching.visualization import COLORS
 
 

@@ -13,7 +13,7 @@ from keras_patching import (
     load_yolo_dataset_from_directory,
 )
 from keras_patching.callbacks import ResamplePatches
-from keras_patching.data.image_io import write_image
+from keras_patching.data.images.image_io import write_image
 
 PATCH = 8
 

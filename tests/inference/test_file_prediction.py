@@ -15,13 +15,13 @@ from keras_patching import (
     SemanticSegmentationModel,
     read_boxes,
 )
-from keras_patching.data.image_io import (
+from keras_patching.data.images.image_io import (
     list_images,
     read_image,
     read_mask,
     write_image,
 )
-from keras_patching.data.point_labels import read_points_csv
+from keras_patching.data.labels.point_labels import read_points_csv
 from keras_patching.inference.file_prediction import (
     find_images,
     load_model,

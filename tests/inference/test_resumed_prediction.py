@@ -15,7 +15,11 @@ import pytest
 from named_pipes import when_read
 
 from keras_patching import SemanticSegmentationModel
-from keras_patching.data.image_io import read_image, read_mask, write_image
+from keras_patching.data.images.image_io import (
+    read_image,
+    read_mask,
+    write_image,
+)
 from keras_patching.inference.file_prediction import load_model, predict_files
 
 

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 import keras_patching as kp
-from keras_patching.data.image_io import write_image
-from keras_patching.models import counting
+from keras_patching.data.images.image_io import write_image
+from keras_patching.models.counting import loaders as counting
 
 HEIGHT, WIDTH = 40, 60
 RIGHT = {"a": [(50, 5), (7.5, 30)], "b": []}

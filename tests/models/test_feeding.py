@@ -17,7 +17,7 @@ from keras_patching import (
     PatchingSequence,
     load_dataset_from_directory_with_segmentation_masks,
 )
-from keras_patching.data.image_io import write_image
+from keras_patching.data.images.image_io import write_image
 
 COUNT = 36
 

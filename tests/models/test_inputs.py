@@ -16,7 +16,7 @@ from keras_patching import (
     load_dataset_from_directory_with_segmentation_masks,
     load_heatmap_dataset_with_csv_from_directory,
 )
-from keras_patching.data.image_io import write_image
+from keras_patching.data.images.image_io import write_image
 from keras_patching.inference import predict_files
 
 IMAGES = np.zeros((4, 8, 8, 3), "uint8")

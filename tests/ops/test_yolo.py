@@ -52,8 +52,8 @@ def test_every_object_gets_an_anchor_of_its_cell_as_long_as_there_are(
         for each in assign(boxes, labels, ANCHORS, GRID, PATCH)
     )
     assert targets.shape == (2, *GRID, 3, 6)
-    centres = (boxes[0, :count, 2:] + boxes[0, :count, :2]) / 2
-    cells = (centres // (16, 16)).astype(int)[:, ::-1]
+    centers = (boxes[0, :count, 2:] + boxes[0, :count, :2]) / 2
+    cells = (centers // (16, 16)).astype(int)[:, ::-1]
     per_cell = {}
     for index, cell in enumerate(cells.tolist()):
         per_cell.setdefault(tuple(cell), []).append(index)

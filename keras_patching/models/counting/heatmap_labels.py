@@ -6,20 +6,20 @@ import math
 import numpy as np
 
 from keras_patching._checks import check_positive
-from keras_patching.data.density_maps import density_map
-from keras_patching.data.image_io import decode_label
-from keras_patching.data.label_summaries import (
+from keras_patching.data.cache.shard_builder import ShardPlan
+from keras_patching.data.images.image_io import decode_label
+from keras_patching.data.labels.density_maps import density_map
+from keras_patching.data.labels.label_summaries import (
     doubt_corner,
     doubt_counts,
     doubt_density,
     doubt_duplicates,
     summarize_objects,
 )
-from keras_patching.data.pairing import pair_faults
+from keras_patching.data.labels.pairing import pair_faults
+from keras_patching.data.labels.point_labels import check_points_inside
 from keras_patching.data.patched_dataset import tile_source
-from keras_patching.data.point_labels import check_points_inside
-from keras_patching.data.shard_builder import ShardPlan
-from keras_patching.data.tiling import cut_patches
+from keras_patching.data.patches.tiling import cut_patches
 
 
 class DrawnHeatmaps:
@@ -121,7 +121,7 @@ class ReadyHeatmaps:
             for path in self._paths.values()
             if cache.header(path).dtype.kind in "iu"
         ]
-        return _tell_integers(integers, cache)
+        return _describe_integers(integers, cache)
 
     def summarize(self, records, headers):
         return summarize_objects(_sum_objects(records))
@@ -196,7 +196,7 @@ def _as_heatmap(heatmap, path):
     return heatmap.astype("float32")
 
 
-def _tell_integers(paths, cache):
+def _describe_integers(paths, cache):
     """Say which units integers may have, in a list of one fault."""
     if not paths:
         return []

@@ -11,10 +11,10 @@ from keras_patching._checks import (
     check_positive,
     check_share,
 )
-from keras_patching.data.whole_images import as_true_points
+from keras_patching.data.labels.whole_images import as_true_points
+from keras_patching.losses.density_map_loss import DensityMapLoss
 from keras_patching.metrics import count_errors, localization_scores
 from keras_patching.models.counting import loaders
-from keras_patching.models.counting.density_map_loss import DensityMapLoss
 from keras_patching.models.counting.peaks import find_peaks
 from keras_patching.models.prediction_checks import check_predictions
 from keras_patching.models.task_model import TaskModel, check_images
@@ -128,7 +128,7 @@ class HeatmapObjectCountingModel(TaskModel):
 
     @property
     def peak_density(self):
-        """Objects per pixel at the centre of an object that is alone.
+        """Objects per pixel at the center of an object that is alone.
 
         What pictures of heatmaps show as white, so that they can be compared.
         """

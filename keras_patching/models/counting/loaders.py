@@ -8,19 +8,19 @@ sum over all patches of an image is its number of objects.
 
 import pathlib
 
-from keras_patching.data.faults import raise_faults
-from keras_patching.data.image_io import list_images
-from keras_patching.data.label_files import find_label_file
-from keras_patching.data.pairing import pair_by_stem
-from keras_patching.data.patched_dataset import (
-    load_patched_dataset,
-    read_headers,
-)
-from keras_patching.data.point_labels import (
+from keras_patching._faults import raise_faults
+from keras_patching.data.images.image_io import list_images
+from keras_patching.data.labels.label_files import find_label_file
+from keras_patching.data.labels.pairing import pair_by_stem
+from keras_patching.data.labels.point_labels import (
     EXPECTED_CSV,
     check_points_inside,
     read_points_csv,
     read_points_json,
+)
+from keras_patching.data.patched_dataset import (
+    load_patched_dataset,
+    read_headers,
 )
 from keras_patching.models.counting.heatmap_labels import (
     DrawnHeatmaps,
@@ -45,7 +45,7 @@ def load_heatmap_dataset_with_csv_from_directory(
     `name,x1,y1,x2,y2,...`, where a lone name is an image without objects. Or
     it has the header `image,x,y` (further columns are not read) and a row per
     object, or with empty x and y for an image without. Points are in pixels;
-    pixel `i` has its centre at `i`.
+    pixel `i` has its center at `i`.
 
     Images and heatmaps are cut into tiles without overlap, padded at the
     bottom and right with black, and saved in `<dirname>_patches`; a second

@@ -61,7 +61,7 @@ def _sizes(sequence):
 
 
 def _overlap(sizes, anchors):
-    """Intersection over union `(n, k)` of boxes with a common centre."""
+    """Intersection over union `(n, k)` of boxes with a common center."""
     shared = np.minimum(sizes[:, None], anchors).prod(axis=-1)
     both = sizes.prod(axis=1)[:, None] + anchors.prod(axis=1)
     return shared / (both - shared)

@@ -6,20 +6,20 @@ the patch, and `labels`, int32 `(batch, n)`, both filled up with -1.
 """
 
 from keras_patching._checks import check_integer
-from keras_patching.data.box_labels import (
+from keras_patching._faults import raise_faults
+from keras_patching._printing import say
+from keras_patching.data.images.image_io import list_images
+from keras_patching.data.labels.box_labels import (
     check_boxes_inside,
     expected_json,
     read_boxes_json,
 )
-from keras_patching.data.faults import raise_faults
-from keras_patching.data.image_io import list_images
-from keras_patching.data.label_files import find_label_file
+from keras_patching.data.labels.label_files import find_label_file
 from keras_patching.data.patched_dataset import (
     load_patched_dataset,
     read_headers,
 )
-from keras_patching.data.printing import say
-from keras_patching.data.yolo_patch_sampler import PLAN_VERSION
+from keras_patching.data.patches.yolo_patch_sampler import PLAN_VERSION
 from keras_patching.geometry import as_pair
 from keras_patching.models.detection.yolo_labels import STORES, YoloLabels
 

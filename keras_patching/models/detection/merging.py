@@ -2,7 +2,7 @@
 
 With an overlap, an object at a seam is seen by several patches. Each pixel of
 the image is owned by one of them, and so is each box: by the patch that owns
-the pixel of its centre. But each patch places an object a little differently:
+the pixel of its center. But each patch places an object a little differently:
 two may own it, or none. So boxes that are one object are found before owners
 choose.
 
@@ -115,7 +115,7 @@ def _check_patches(shape, grid):
 def place_boxes(boxes, rows, cols, grid):
     """Move boxes from their patches to the image.
 
-    A patch owns a box when it owns the pixel of its centre. Owners are those
+    A patch owns a box when it owns the pixel of its center. Owners are those
     of `PatchAxis.border`, as when outputs are stitched: in the zone that two
     patches share the border is in the middle, and at the edges of the image it
     is the edge. So with an overlap larger than the objects, the owner has seen
@@ -129,7 +129,7 @@ def place_boxes(boxes, rows, cols, grid):
     Returns:
         `(boxes, outside)`: float64 `(n, 4)` of x1, y1, x2, y2 in pixels of the
         image, clipped to it; and float64 `(n, 2)` of (y, x): how far the
-        centre lies from what the patch owns. It is 0 where the patch owns it,
+        center lies from what the patch owns. It is 0 where the patch owns it,
         and infinite where nothing of the box lies in the image.
     """
     boxes = np.asarray(boxes, "float64").reshape(-1, 4)
@@ -149,19 +149,19 @@ def _place(ends, index, axis):
 
     Returns:
         `(ends, outside)`: the intervals, clipped to the image, and an array
-        `(n,)`: how far their centres are from what the patch owns.
+        `(n,)`: how far their centers are from what the patch owns.
     """
     patches = range(axis.count)
     origins = np.array([axis.origin(i) for i in patches])
     borders = np.array([*map(axis.border, patches), axis.length])
     index = np.asarray(index, int)
     ends = ends + origins[index][:, None]
-    centres = ends.mean(axis=1)
+    centers = ends.mean(axis=1)
     low, high = borders[index], borders[index + 1]
-    outside = np.maximum(low - centres, 0)
+    outside = np.maximum(low - centers, 0)
     # The border itself is the first pixel of the next patch.
-    beyond = np.maximum(centres - high, np.finfo(float).tiny)
-    outside = np.where(centres >= high, beyond, outside)
+    beyond = np.maximum(centers - high, np.finfo(float).tiny)
+    outside = np.where(centers >= high, beyond, outside)
     clipped = np.clip(ends, 0, axis.length)
     is_left = clipped[:, 0] < clipped[:, 1]
     return clipped, np.where(is_left, outside, np.inf)

@@ -8,8 +8,9 @@ import numpy as np
 from keras import ops
 
 from keras_patching._checks import check_distance, check_share
-from keras_patching.data.whole_images import as_true_boxes
+from keras_patching.data.labels.whole_images import as_true_boxes
 from keras_patching.geometry import as_pair
+from keras_patching.losses.yolo_loss import YoloLoss
 from keras_patching.metrics import COCO_IOU_THRESHOLDS, average_precision
 from keras_patching.models.detection import loaders
 from keras_patching.models.detection.decoding import (
@@ -24,7 +25,6 @@ from keras_patching.models.detection.raw_predictions import (
     grid_of,
 )
 from keras_patching.models.detection.suppression import check_overlap_rule
-from keras_patching.models.detection.yolo_loss import YoloLoss
 from keras_patching.models.detection.yolo_net import yolo_net
 from keras_patching.models.task_model import TaskModel, check_images
 from keras_patching.ops.boxes import suppress
@@ -240,7 +240,7 @@ class ObjectDetectionModel(TaskModel):
     ):
         """Make one list of boxes per image of the predictions of its patches.
 
-        With overlap, a box belongs to the patch whose core holds its centre,
+        With overlap, a box belongs to the patch whose core holds its center,
         so that a box which a seam cuts is not counted twice. Patches place an
         object a little differently; their boxes of one object are found first,
         so that it is counted once, whichever side of a border each puts it to.

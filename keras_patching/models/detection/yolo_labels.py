@@ -5,23 +5,23 @@ import math
 
 import numpy as np
 
-from keras_patching.data.box_labels import check_boxes_inside
-from keras_patching.data.label_summaries import (
+from keras_patching.data.cache.shard_builder import ShardPlan, Source
+from keras_patching.data.cache.shards import npy_bytes
+from keras_patching.data.images.value_range import decode_in_range
+from keras_patching.data.labels.box_labels import check_boxes_inside
+from keras_patching.data.labels.label_summaries import (
     doubt_corner,
     doubt_counts,
     doubt_duplicates,
     summarize_objects,
 )
-from keras_patching.data.planned_patches import (
+from keras_patching.data.patches.planned_patches import (
     coverage,
     cut_planned,
     label_planned,
     plan_patches,
 )
-from keras_patching.data.shard_builder import ShardPlan, Source
-from keras_patching.data.shards import npy_bytes
-from keras_patching.data.value_range import decode_in_range
-from keras_patching.data.yolo_patch_sampler import describe_coverage
+from keras_patching.data.patches.yolo_patch_sampler import describe_coverage
 
 STORES = ("patches", "windows")
 # Share of the boxes that the advised overlap holds whole.

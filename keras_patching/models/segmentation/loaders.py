@@ -6,19 +6,19 @@ import math
 import numpy as np
 
 from keras_patching._checks import check_integer, check_optional
-from keras_patching.data.image_io import decode_mask
-from keras_patching.data.label_summaries import (
+from keras_patching.data.cache.shard_builder import ShardPlan
+from keras_patching.data.images.image_io import decode_mask
+from keras_patching.data.labels.label_summaries import (
     doubt_classes,
     summarize_pixels,
 )
-from keras_patching.data.pairing import pair_by_stem, pair_faults
+from keras_patching.data.labels.masks import as_class_ids
+from keras_patching.data.labels.pairing import pair_by_stem, pair_faults
 from keras_patching.data.patched_dataset import (
     load_patched_dataset,
     tile_source,
 )
-from keras_patching.data.shard_builder import ShardPlan
-from keras_patching.data.tiling import cut_patches
-from keras_patching.models.segmentation.masks import as_class_ids
+from keras_patching.data.patches.tiling import cut_patches
 
 TASK = "segmentation"
 

@@ -5,19 +5,19 @@ import os
 import keras
 import numpy as np
 
-from keras_patching.data.image_io import read_header, read_mask
+from keras_patching.data.images.image_io import read_header, read_mask
+from keras_patching.data.labels.masks import (
+    as_class_ids,
+    check_training_masks,
+)
+from keras_patching.losses.segmentation_loss import (
+    ACTIVATIONS,
+    SegmentationLoss,
+)
 from keras_patching.metrics import PixelAccuracy
 from keras_patching.metrics.confusion import confusion_matrix, iou_per_class
 from keras_patching.models.prediction_checks import check_predictions
 from keras_patching.models.segmentation import loaders
-from keras_patching.models.segmentation.masks import (
-    as_class_ids,
-    check_training_masks,
-)
-from keras_patching.models.segmentation.segmentation_loss import (
-    ACTIVATIONS,
-    SegmentationLoss,
-)
 from keras_patching.models.task_model import TaskModel, check_images
 from keras_patching.models.unet import unet
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import keras_patching as kp
-from keras_patching.data.density_maps import density_map
-from keras_patching.data.image_io import write_image
+from keras_patching.data.images.image_io import write_image
+from keras_patching.data.labels.density_maps import density_map
 
 SIGMA = 2.0
 
@@ -79,7 +79,7 @@ def test_whole_images_are_counted_and_objects_located(trained):
 
 def test_a_folder_is_scored_with_points_as_they_are_read(trained, tmp_path):
     write_dots(tmp_path, num_images=2)
-    points = kp.models.counting.read_points(tmp_path, "points.csv")
+    points = kp.read_points(tmp_path, "points.csv")
     scores = trained.evaluate_full_images(tmp_path, points)
     paths = [tmp_path / "1.png", tmp_path / "0.png"]
     assert trained.evaluate_full_images(paths, points) == scores

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import keras_patching as kp
-from keras_patching.data.density_maps import density_map
-from keras_patching.data.image_io import write_image
+from keras_patching.data.images.image_io import write_image
+from keras_patching.data.labels.density_maps import density_map
 from keras_patching.geometry import PatchGrid
-from keras_patching.models import counting
+from keras_patching.models.counting import loaders as counting
 from keras_patching.models.counting.heatmap_labels import points_per_patch
 
 SIZES = {"a": (20, 33), "b": (8, 9), "c": (40, 16)}

@@ -95,7 +95,7 @@ def test_an_object_cut_by_a_seam_is_counted_once_and_whole(seed, grid):
         ([0, 1, 1, 9], 1, [12, 1, 13, 9], 1.5),
         ([1, 1, 3, 9], 1, [13, 1, 15, 9], 0),
         ([12, 1, 18, 9], 1, [24, 1, 28, 9], 0),
-        ([13, 1, 21, 9], 1, [25, 1, 28, 9], 1),  # its centre is in the padding
+        ([13, 1, 21, 9], 1, [25, 1, 28, 9], 1),  # its center is in the padding
         ([4, 9, 4, 12], 0, None, np.inf),
         ([np.nan, 9, 4, 12], 0, None, np.inf),
         ([-5, 9, -1, 12], 0, None, np.inf),
@@ -151,11 +151,11 @@ def objects_apart(rng, image_size, largest, apart):
         np.arange(apart, width - apart, apart),
         indexing="ij",
     )
-    centres = np.stack([x.ravel(), y.ravel()], axis=1)
+    centers = np.stack([x.ravel(), y.ravel()], axis=1)
     free = (apart - largest) / 4
-    centres = centres + rng.uniform(-free, free, centres.shape)
-    half = rng.uniform(largest / 2, largest, centres.shape) / 2
-    return np.hstack([centres - half, centres + half])
+    centers = centers + rng.uniform(-free, free, centers.shape)
+    half = rng.uniform(largest / 2, largest, centers.shape) / 2
+    return np.hstack([centers - half, centers + half])
 
 
 @pytest.mark.parametrize(
@@ -191,8 +191,8 @@ def test_neighbours_at_a_seam_stay_as_many_as_they_are(size, corner):
         x = 56 + rng.uniform(-8, 8)
         y = 56 + rng.uniform(-8, 8) if corner else 30.0
         gap = size + 4
-        centres = np.array([[x, y], [x + gap, y], [x, y + gap]])
-        objects = np.hstack([centres - size / 2, centres + size / 2])
+        centers = np.array([[x, y], [x + gap, y], [x, y + gap]])
+        objects = np.hstack([centers - size / 2, centers + size / 2])
         merged = merge(seen_with_noise(objects, grid, rng, noise=0.7), grid)
         assert len(merged["boxes"]) == 3
 

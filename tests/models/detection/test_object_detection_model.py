@@ -10,7 +10,7 @@ import pytest
 from keras import ops
 
 import keras_patching as kp
-from keras_patching.data.image_io import write_image
+from keras_patching.data.images.image_io import write_image
 from keras_patching.models.detection.yolo_net import yolo_net
 
 LABELS = ("red", "blue")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import keras_patching as kp
-from keras_patching.data.image_io import write_image
+from keras_patching.data.images.image_io import write_image
 
 SIZES = {"a": (50, 70), "b": (20, 30), "c": (64, 40)}
 BOXES = {

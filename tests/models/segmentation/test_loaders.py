@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_patching.data.image_io import write_image
-from keras_patching.data.manifest import read_manifest
+from keras_patching.data.cache.manifest import read_manifest
+from keras_patching.data.images.image_io import write_image
 from keras_patching.models.segmentation.loaders import (
     load_dataset_from_directory_with_segmentation_masks as load,
 )

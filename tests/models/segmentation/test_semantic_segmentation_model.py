@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_patching import PatchingSequence, SemanticSegmentationModel
-from keras_patching.data.image_io import write_image
+from keras_patching.data.images.image_io import write_image
 
 
 def field(size, seed):

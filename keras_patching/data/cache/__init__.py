@@ -1,0 +1,1 @@
+"""The patch cache: manifests, shards, what builds, opens, cleans them."""

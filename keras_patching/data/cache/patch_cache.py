@@ -1,0 +1,393 @@
+"""The patch cache: patches of a folder of images, saved beside it.
+
+    field/images/
+    field/images_patches/
+      shards/<stem>-<hash>.images.npy          one per image: (n, h, w, c)
+      shards/<stem>-<hash>.masks.npy           its labels, in the same order
+      segmentation-128x128-1f0c9ab2d3e4.json   a manifest: one complete cache
+
+A shard's name hashes what it is made from, so shards never change and caches
+share them. A build takes what is there, makes the rest, and writes the manifest
+last: it can be killed at any moment, and run in two processes at once. It never
+deletes a shard, since readers may have it open; `clean` does.
+"""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import os
+import pathlib
+import shutil
+import time
+
+from keras_patching._faults import raise_faults
+from keras_patching._printing import Progress, say
+from keras_patching.data.cache.manifest import (
+    Manifest,
+    ManifestError,
+    SourceRecord,
+    read_manifest,
+    refresh_manifest,
+    write_manifest,
+)
+from keras_patching.data.cache.memory import CacheMemory, name_of
+from keras_patching.data.cache.opening import (
+    SHARD_FOLDER,
+    BuiltCache,
+    check_shard_folder,
+)
+from keras_patching.data.cache.shard_builder import Job, build_shards
+from keras_patching.data.cache.shards import (
+    ShardError,
+    digest,
+    open_shard,
+    shard_bytes,
+    shard_prefix,
+)
+
+# How often a build makes again what another program takes away from it.
+_ROUNDS = 3
+# Names of images that an error lists.
+_FEW = 3
+
+
+def patch_folder(dirname, cache_dir=None):
+    """Give the folder of the patch caches of a folder of images.
+
+    Args:
+        dirname: Folder of images.
+        cache_dir: Folder for caches; `None` puts them beside the images.
+
+    Returns:
+        An absolute `pathlib.Path`, which need not exist.
+    """
+    dirname = pathlib.Path(os.path.abspath(dirname))
+    if cache_dir is None:
+        return dirname.with_name(f"{dirname.name}_patches")
+    name = f"{dirname.name}-{digest(str(dirname))[:8]}_patches"
+    return pathlib.Path(os.path.abspath(cache_dir)) / name
+
+
+class PatchCache:
+    """One cache of patches of a folder of images, to be found or built.
+
+    Args:
+        dirname: Folder of images.
+        task: Name of the task, a plain word: "segmentation".
+        patch_size: `(height, width)` in pixels.
+        parameters: JSON-able dict of what else decides the patches.
+        label_path: File or folder of the labels, for tasks that have one.
+        cache_dir: Folder for caches; `None` puts them beside the images.
+
+    Attributes:
+        directory: Folder of the cache.
+        path: Path of its manifest.
+        built: `BuiltCache`, what `build` made; `None` before.
+
+    Example:
+    >>> cache = PatchCache("field/images", "segmentation", (128, 128), {})
+    >>> headers = [cache.header(path) for path in image_paths]
+    >>> manifest_path = cache.build(sources)  # of `shard_builder.Source`
+    """
+
+    def __init__(
+        self,
+        dirname,
+        task,
+        patch_size,
+        parameters,
+        label_path=None,
+        cache_dir=None,
+    ):
+        self.dirname = pathlib.Path(os.path.abspath(dirname))
+        self.directory = patch_folder(dirname, cache_dir)
+        self._empty = Manifest(
+            task=task,
+            patch_size=tuple(patch_size),
+            parameters=parameters,
+            label_path=(
+                "" if label_path is None else name_of(label_path, self.dirname)
+            ),
+            hashed_at_ns=0,
+            files={},
+            sources=[],
+        )
+        self.path = self.directory / self._empty.file_name
+        self.built = None
+        self._memory = CacheMemory(self.directory, self.dirname)
+        self._manifest = self._memory.manifests.get(self.path)
+
+    def header(self, path):
+        """Give the `ImageHeader` of an image or mask.
+
+        It is read from the file only where no manifest remembers it.
+
+        Raises:
+            ValueError: If it is not an image that can be read.
+        """
+        return self._memory.header(path)
+
+    def build(
+        self,
+        sources,
+        overwrite=False,
+        executor=None,
+        verbose=True,
+        check=None,
+    ):
+        """Build what is missing and write the manifest.
+
+        Args:
+            sources: List of `Source`, the whole data set.
+            overwrite: Whether to make all shards again. The old manifest
+                stays until the new one is complete.
+            executor: `concurrent.futures.Executor` that decodes and writes;
+                `None` is a pool of at most 4 threads. Each worker holds one
+                file, its image and its patches in memory.
+            verbose: Whether to print what is done.
+            check: Function without arguments that is called first if anything
+                is to be built; nothing is if it raises.
+
+        Returns:
+            `pathlib.Path` of the manifest.
+
+        Raises:
+            ValueError: If the disk lacks the space or cannot be written; or
+                if files turn out to be bad, all listed. The other shards stay
+                for the next run.
+        """
+        started = time.time_ns()
+        check_shard_folder(self.directory)
+        records = {
+            source.name: None if overwrite else self._memory.find(source)
+            for source in sources
+        }
+        jobs = [
+            self._job(source, overwrite)
+            for source in sources
+            if records[source.name] is None
+        ]
+        if jobs and check is not None:
+            check()
+        missing = sum(self._missing_bytes(jobs))
+        self._check_space(missing)
+        if verbose and (missing or (jobs and overwrite)):
+            say(
+                f"Cutting patches of {len(jobs)} images into {self.directory} "
+                f"({_readable(missing)} more on disk)."
+            )
+        show_progress = verbose and (missing or overwrite)
+        written = self._make(jobs, records, executor, show_progress)
+        manifest = self._save(sources, records, started, hashed=bool(jobs))
+        if jobs:
+            manifest = self._keep(manifest, sources, records, executor)
+        self.built = BuiltCache(self.path, manifest)
+        if verbose:
+            self._report(written, records)
+        return self.path
+
+    def _make(self, jobs, records, executor, show_progress=False):
+        """Make shards, note their records, and give the sources written."""
+        outcomes = _run(jobs, executor, show_progress)
+        raise_faults(
+            [fault for outcome in outcomes for fault in outcome.faults],
+            f"{self.dirname}: files that cannot be used",
+            "Do as each line says, or remove the file, and run again; the "
+            "patches of the others are cached already.",
+        )
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            records[job.source.name] = SourceRecord.of(
+                job.source, outcome.shards
+            )
+            self._memory.learn(outcome.files)
+        return [
+            job.source
+            for job, outcome in zip(jobs, outcomes, strict=True)
+            if outcome.written
+        ]
+
+    def _keep(self, manifest, sources, records, executor):
+        """Make again what was removed while the manifest did not name it.
+
+        `clean` may have taken it for something that a crash left.
+        """
+        for _ in range(_ROUNDS):
+            lost = [s for s in sources if self._is_lost(records[s.name])]
+            if not lost:
+                return manifest
+            jobs = [self._job(source, overwrite=False) for source in lost]
+            started = time.time_ns()
+            self._make(jobs, records, executor)
+            manifest = self._save(sources, records, started, hashed=True)
+        raise ValueError(
+            f"{self._shards}: shards are removed as soon as they are written. "
+            "Find out which program removes them, and call the loader again."
+        )
+
+    def _is_lost(self, record):
+        for shard in record.shards.values():
+            try:
+                file, _ = open_shard(self._shards, shard)
+            except ShardError:
+                return True
+            os.close(file)
+        return False
+
+    @property
+    def _shards(self):
+        return self.directory / SHARD_FOLDER
+
+    def _job(self, source, overwrite):
+        paths = [plan.path for plan in source.shards if plan.path]
+        memory = self._memory
+        files = {} if overwrite else {p: memory.trusted(p) for p in paths}
+        return Job(
+            directory=self.directory,
+            source=source,
+            headers={path: memory.header(path) for path in paths},
+            trusted={path: f.sha256 for path, f in files.items() if f},
+            known=memory.shards(source),
+            overwrite=overwrite,
+        )
+
+    def _missing_bytes(self, jobs):
+        """Yield the size of each shard that is probably not there.
+
+        Which ones are, only the hashes of the sources will tell. One of the
+        same source, kind and size is taken for the same: a build that was
+        killed is not refused for the space that its own shards take.
+        """
+        present = set()
+        with contextlib.suppress(OSError), os.scandir(self._shards) as entries:
+            for entry in entries if jobs else ():
+                stem, _, rest = entry.name.rpartition("-")
+                _, _, kind = rest.partition(".")
+                with contextlib.suppress(FileNotFoundError):
+                    present.add((stem, kind, entry.stat().st_size))
+        for job in jobs:
+            stem = shard_prefix(job.source.name)
+            for plan in job.source.shards:
+                size = shard_bytes(plan.shape, plan.dtype)
+                if (stem, f"{plan.kind}.npy", size) not in present:
+                    yield size
+
+    def _check_space(self, missing):
+        if not missing:
+            return
+        folders = [self.directory, *self.directory.parents]
+        existing = next(folder for folder in folders if os.path.exists(folder))
+        free = shutil.disk_usage(existing).free
+        if missing > free:
+            raise ValueError(
+                f"{self.directory}: the patches need {_readable(missing)} "
+                f"({missing} bytes), and the disk has {_readable(free)} "
+                f"({free} bytes) free. Free some space, use larger patches or "
+                "fewer images, or pass `cache_dir` on another disk."
+            )
+
+    def _save(self, sources, records, started, hashed):
+        """Write the manifest where it says something new; give it."""
+        files = {
+            name_of(plan.path, self.dirname): self._memory.trusted(plan.path)
+            for source in sources
+            for plan in source.shards
+            if plan.path
+        }
+        manifest = dataclasses.replace(
+            self._empty,
+            hashed_at_ns=started,
+            files=files,
+            sources=[records[source.name] for source in sources],
+        )
+        old = self._manifest
+        if old is None or not _says_the_same(old, manifest):
+            write_manifest(self.directory, manifest)
+        elif hashed and self._read() == old:
+            # Not over one that another process has written meanwhile, which
+            # may know of more images.
+            refresh_manifest(self.path, manifest)
+        else:
+            return manifest
+        self._manifest = manifest
+        return manifest
+
+    def _read(self):
+        """Read the manifest that lies there now, `None` without."""
+        try:
+            return read_manifest(self.path)
+        except ManifestError:
+            return None
+
+    def _report(self, written, records):
+        total = sum(len(record.origins) for record in records.values())
+        cut = sum(len(source.origins) for source in written)
+        if written:
+            say(
+                f"Cut {cut} patches of {len(written)} images; {total} patches "
+                f"of {len(records)} images are now in {self.directory}."
+            )
+        else:
+            say(
+                f"Found {total} cached patches of {len(records)} images in "
+                f"{self.directory}."
+            )
+
+
+def _says_the_same(old, new):
+    """Tell whether manifests differ at most in when sources were looked at."""
+    return new == dataclasses.replace(
+        old, files=new.files, hashed_at_ns=new.hashed_at_ns
+    )
+
+
+def _run(jobs, executor, show_progress):
+    """Run jobs; give their outcomes in order."""
+    if not jobs:
+        return []
+    if executor is None:
+        workers = min(4, os.cpu_count() or 1)
+        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+            return _run(jobs, pool, show_progress)
+    futures = []
+    progress = Progress(len(jobs), "image", show_progress)
+    try:
+        for job in jobs:
+            futures.append(executor.submit(build_shards, job))
+        for future in concurrent.futures.as_completed(futures):
+            future.result()
+            progress.add(1)
+    except (concurrent.futures.BrokenExecutor, MemoryError) as error:
+        raise ValueError(_describe_broken(jobs, futures, error)) from error
+    finally:
+        for future in futures:
+            future.cancel()
+    return [future.result() for future in futures]
+
+
+def _describe_broken(jobs, futures, error):
+    """Say at which images the workers ended, and what to do."""
+    done = [
+        f.done() and not f.cancelled() and not f.exception() for f in futures
+    ]
+    done += [False] * (len(jobs) - len(done))
+    left = [
+        job.source.name
+        for job, is_done in zip(jobs, done, strict=True)
+        if not is_done
+    ]
+    return (
+        f"{jobs[0].directory}: the workers ended ({type(error).__name__}), "
+        "most likely for lack of memory. Each holds one image and its patches. "
+        f"{len(left)} of {len(jobs)} images are not done, the next are "
+        f"{', '.join(left[:_FEW])}. Pass a new `executor` with fewer workers "
+        "and run again, which goes on from what is done."
+    )
+
+
+def _readable(size):
+    """Write a number of bytes for people."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"

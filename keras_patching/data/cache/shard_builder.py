@@ -1,0 +1,217 @@
+"""Makes the shards of one source; runs in a worker.
+
+The bytes of a source file are read once: what was hashed is what is decoded,
+so a shard cannot claim another content than it was made from.
+"""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_patching._faults import fault_of, readable
+from keras_patching.data.cache.manifest import VERSION, FileRecord
+from keras_patching.data.cache.opening import SHARD_FOLDER
+from keras_patching.data.cache.shards import (
+    CacheWriteError,
+    ShardError,
+    ShardRecord,
+    adopt_shard,
+    shard_name,
+    verify_shard,
+    write_shard,
+)
+from keras_patching.data.images.image_io import (
+    READER_VERSION,
+    ImageHeader,
+    decode_header,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardPlan:
+    """A shard that a source is to have.
+
+    Attributes:
+        kind: "images", or the kind of labels: "masks", "heatmaps", ...
+        shape: Shape of the array, patches first.
+        dtype: Its dtype.
+        parameters: JSON-able; everything that decides the content, other
+            than the content of `path`.
+        make: Picklable function that gives the array. It takes the bytes of
+            `path`, or nothing if there is no path. It raises ValueError, with
+            the name of the file, for what only decoding shows.
+        path: File that the array is made from, if there is one.
+        facts: Picklable function from the array to a dict of lists with one
+            entry per patch, for the manifest.
+    """
+
+    kind: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    parameters: object
+    make: Callable
+    path: pathlib.Path | None = None
+    facts: Callable | None = None
+
+    def file_name(self, source_name, sha256):
+        """Give the shard's name; `sha256` is that of the content of `path`."""
+        readers = None if self.path is None else READER_VERSION
+        key = [VERSION, readers, self.kind, self.parameters, sha256]
+        return shard_name(source_name, self.kind, key)
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One image of a data set, with all that is to be made of it.
+
+    Attributes:
+        name: Path of the image, relative to the image folder.
+        shards: `ShardPlan` per kind; images first.
+        origins: Pair `(y, x)` per patch, in pixels of the image.
+        stages: Per patch, the sampling stage it comes from.
+        augmentations: Per patch, what is done to it; empty where nothing is.
+    """
+
+    name: str
+    shards: tuple[ShardPlan, ...]
+    origins: list
+    stages: list[str]
+    augmentations: list = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What a worker needs to know.
+
+    Attributes:
+        directory: Folder of the cache.
+        source: The `Source`.
+        headers: Dict from path to the `ImageHeader` that was planned with.
+        trusted: Dict from path to the sha256 of files that need no reading.
+        known: Dict from file name to `ShardRecord` of what may be in place.
+        overwrite: Whether to write what is in place again.
+    """
+
+    directory: pathlib.Path
+    source: Source
+    headers: dict[pathlib.Path, ImageHeader]
+    trusted: dict[pathlib.Path, str]
+    known: dict[str, ShardRecord]
+    overwrite: bool = False
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What a worker gives back.
+
+    Attributes:
+        files: Dict from path to `FileRecord` of what it read.
+        shards: Dict from kind to `ShardRecord`.
+        written: Number of shards that were written.
+        faults: What is wrong with the files, a line each.
+    """
+
+    files: dict[pathlib.Path, FileRecord] = dataclasses.field(
+        default_factory=dict
+    )
+    shards: dict[str, ShardRecord] = dataclasses.field(default_factory=dict)
+    written: int = 0
+    faults: list[str] = dataclasses.field(default_factory=list)
+
+
+def build_shards(job):
+    """Find or make the shards of a source.
+
+    Args:
+        job: A `Job`.
+
+    Returns:
+        An `Outcome`. A fault of one file does not keep the others from being
+        cached.
+
+    Raises:
+        CacheWriteError: If the folder cannot be written.
+    """
+    outcome = Outcome()
+    for plan in job.source.shards:
+        try:
+            outcome.shards[plan.kind] = _build_shard(job, plan, outcome)
+        except CacheWriteError:
+            raise
+        except (ValueError, OSError) as error:
+            outcome.faults.append(fault_of(error))
+        except MemoryError:
+            outcome.faults.append(
+                f"{plan.path or job.source.name}: needs more memory than there "
+                "is. Use an executor with fewer workers, or crop the image."
+            )
+    return outcome
+
+
+def _build_shard(job, plan, outcome):
+    data, sha256 = None, job.trusted.get(plan.path)
+    if plan.path is not None and sha256 is None:
+        data, sha256 = _read(plan.path, job, outcome)
+    record = None if job.overwrite else _reuse(job, plan, sha256)
+    if record is not None:
+        return record
+    if plan.path is not None and data is None:
+        data, sha256 = _read(plan.path, job, outcome)
+    array = plan.make() if plan.path is None else plan.make(data)
+    if array.shape != plan.shape or array.dtype != plan.dtype:
+        raise ValueError(
+            f"{plan.path or job.source.name}: gave {array.shape} of "
+            f"{array.dtype}, expected {plan.shape} of {plan.dtype}. If it was "
+            "changed meanwhile, run again."
+        )
+    record = write_shard(_path(job, plan, sha256), array)
+    outcome.written += 1
+    return _with_facts(record, plan, array)
+
+
+def _path(job, plan, sha256):
+    name = plan.file_name(job.source.name, sha256)
+    return job.directory / SHARD_FOLDER / name
+
+
+def _read(path, job, outcome):
+    """Read a file, whose image must still be the one that was planned with."""
+    with readable(path), open(path, "rb") as stream:
+        status = os.fstat(stream.fileno())
+        data = stream.read()
+        after = os.fstat(stream.fileno())
+    header = decode_header(data, path)
+    if header != job.headers[path] or _state(status) != _state(after):
+        raise ValueError(f"{path}: was changed while it was read. Run again.")
+    outcome.files[path] = FileRecord.of(data, status, header)
+    return data, outcome.files[path].sha256
+
+
+def _state(status):
+    return status.st_size, status.st_mtime_ns
+
+
+def _reuse(job, plan, sha256):
+    path = _path(job, plan, sha256)
+    known = job.known.get(path.name)
+    if known is not None and is_shard_of(plan, known):
+        with contextlib.suppress(ShardError):
+            return verify_shard(path.parent, known)
+    adopted = adopt_shard(path, plan.shape, plan.dtype)
+    return adopted and _with_facts(adopted[0], plan, adopted[1])
+
+
+def is_shard_of(plan, record):
+    """Tell whether a record describes the array of a `ShardPlan`."""
+    dtype = np.dtype(plan.dtype).name
+    return (record.shape, record.dtype) == (tuple(plan.shape), dtype)
+
+
+def _with_facts(record, plan, array):
+    if plan.facts is None:
+        return record
+    return dataclasses.replace(record, facts=plan.facts(array))

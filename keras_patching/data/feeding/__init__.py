@@ -1,0 +1,1 @@
+"""Feeding a model from a cache: sequences, what an epoch sees, splits."""

@@ -1,0 +1,44 @@
+"""Augmentation of a batch: the same transform on image and target."""
+
+import numpy as np
+
+from keras_patching.data.patches.brightness import brighten
+
+_BRIGHTNESS = 0.25
+
+
+def augment_batch(images, labels, rng, value_range=(0, 255)):
+    """Flip, quarter-turn and brighten each patch at random.
+
+    Patches that are not square are flipped but not quarter-turned. Brightness
+    is scaled from black by up to a quarter of the spread of the patch's own
+    values, see `brightness.brighten`, so that black padding stays black and
+    nothing else becomes it; labels keep their values.
+
+    Args:
+        images: Array `(batch, height, width, channels)`.
+        labels: Array `(batch, height, width, ...)` of labels per pixel.
+        rng: `numpy.random.Generator` that everything is drawn from.
+        value_range: Values of black and white.
+
+    Returns:
+        `(images, labels)`: new arrays of the same shapes and dtypes.
+    """
+    size = len(images)
+    square = images.shape[1] == images.shape[2]
+    turns = rng.integers(4 if square else 1, size=size)
+    flips = rng.integers(2, size=(size, 2)).astype(bool)
+    shares = rng.uniform(-_BRIGHTNESS, _BRIGHTNESS, size=size)
+    moved = _move(images, turns, flips)
+    for patch, share in zip(moved, shares, strict=True):
+        patch[...] = brighten(patch, share, value_range)
+    return moved, _move(labels, turns, flips)
+
+
+def _move(batch, turns, flips):
+    moved = np.empty_like(batch)
+    for patch, target, turn, axes in zip(
+        batch, moved, turns, flips, strict=True
+    ):
+        target[...] = np.flip(np.rot90(patch, turn), np.flatnonzero(axes))
+    return moved

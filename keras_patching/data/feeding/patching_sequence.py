@@ -1,0 +1,424 @@
+"""Feeds the patches of a cache to Keras."""
+
+import contextlib
+import operator
+import os
+import random
+
+import keras
+import numpy as np
+
+from keras_patching._checks import check_integer, check_optional
+from keras_patching.data.cache.opening import load_cache
+from keras_patching.data.feeding.batch_augmentation import augment_batch
+from keras_patching.data.feeding.epoch_sampler import (
+    EpochSampler,
+    check_sampling,
+)
+from keras_patching.data.feeding.read_ahead import ReadAhead
+from keras_patching.data.feeding.readers import (
+    PADDED_KINDS,
+    open_readers,
+    open_redrawn,
+)
+
+
+class PatchingSequence(keras.utils.PyDataset):
+    """Batches of patches from a patch cache, for `fit` and `evaluate`.
+
+    A batch is `(images, labels)`: images `(batch, height, width, channels)` in
+    the dtype of the image files, and labels: masks `(batch, height, width)` of
+    the smallest unsigned dtype, float32 heatmaps of that shape, or a dict of
+    `boxes` `(batch, n, 4)` and `labels` `(batch, n)`, filled up with -1. Each
+    batch depends on the seed, the epoch and its index only, whatever the
+    number of workers.
+
+    The models of this package train on batches in this order, and in the epoch
+    that `fit` is in: `initial_epoch=5` goes on with what epoch 5 would have
+    seen. `evaluate` and `predict` leave the epoch as it is. Other Keras models
+    see each patch once in each pass too, but mix the batches of an epoch
+    (pass `shuffle=False` to their `fit`: the sequence shuffles itself, and
+    what comes next is read ahead), start at `epoch`, and count each pass.
+
+    Manifest and shards are checked when the sequence is made, so that nothing
+    fails in the middle of a training.
+
+    Args:
+        path: The manifest of a cache, or a folder that holds only one.
+        batch_size: Number of patches per batch.
+        shuffle: Whether to draw a new order of all patches for each epoch.
+        seed: Integer that decides orders and augmentations. `None` draws one,
+            which `keras.utils.set_random_seed` makes repeatable.
+        names: Images to take patches of, as in `image_names`; `None` is all.
+        dtype: Dtype of the images in a batch. `None` keeps that of the files:
+            uint8 is a quarter of the memory of float32. Use "float32" for
+            models that do not cast their inputs.
+        augment: `True` flips, quarter-turns and brightens image and label
+            together, see `augmentation.augment_batch`. Or a function (whose
+            own randomness the seed does not reach) from
+            `(images, labels)` to the same, for a batch.
+        foreground_fraction: Fraction of the patches of an epoch that hold a
+            wanted class or an object, drawn again where there are too few.
+            `None` takes each patch as often as any other. See
+            `epoch_sampler.EpochSampler`.
+        foreground_classes: The wanted classes of masks; `None` is all but
+            class 0.
+        keep_empty: Fraction of the patches without foreground that an
+            epoch sees, others in the next.
+        drop_remainder: Whether to leave out the last batch if it is smaller
+            than `batch_size`; each batch size is compiled on its own.
+        workers: Number of threads that read batches ahead in `fit`,
+            `evaluate` and `predict`; 0 reads none ahead. It can be set later,
+            and is 1 when asked for: Keras itself takes one batch after the
+            other, since its own threads skip and repeat batches.
+        **kwargs: `max_queue_size` of `keras.utils.PyDataset`: how many batches
+            are read ahead at most.
+
+    Attributes:
+        manifest: `pathlib.Path` of the manifest.
+        directory: Folder of the cache.
+        task: Name of the task that the cache was made for.
+        parameters: Dict of what else the patches were made by, such as
+            `value_range` and `num_classes`.
+        patch_size: `(height, width)` in pixels.
+        image_names: Names of the images, relative to their folder.
+        num_samples: Number of patches per epoch.
+        seed: The seed that is used.
+        epoch: Number of epochs that have come to their end. It can be set.
+
+    Raises:
+        FileNotFoundError: If there is no manifest.
+        ValueError: If manifest or shards are damaged; names the files.
+
+    Example:
+    >>> sequence = PatchingSequence("field/images_patches", batch_size=16)
+    >>> images, masks = sequence[0]
+    >>> images.shape, images.dtype, masks.shape, masks.dtype
+    ((16, 128, 128, 3), dtype('uint8'), (16, 128, 128), dtype('uint8'))
+    """
+
+    def __init__(
+        self,
+        path,
+        batch_size=32,
+        shuffle=True,
+        seed=None,
+        names=None,
+        dtype=None,
+        augment=False,
+        foreground_fraction=None,
+        foreground_classes=None,
+        keep_empty=1.0,
+        drop_remainder=False,
+        workers=4,
+        **kwargs,
+    ):
+        _check_multiprocessing(kwargs.pop("use_multiprocessing", False))
+        super().__init__(**kwargs)
+        self.workers = workers
+        check_feeding(batch_size, seed, dtype, augment)
+        check_sampling(foreground_fraction, foreground_classes, keep_empty)
+        self.manifest, manifest = load_cache(path)
+        self.directory = self.manifest.parent
+        self.task = manifest.task
+        self.parameters = dict(manifest.parameters)
+        self.patch_size = manifest.patch_size
+        self.batch_size = int(batch_size)
+        self.shuffle = bool(shuffle)
+        # Python's own generator is what Keras draws its default seeds from.
+        self.seed = random.randrange(2**31) if seed is None else int(seed)
+        self.epoch = 0
+        self.dtype = None if dtype is None else np.dtype(dtype)
+        self.augment = augment
+        self.drop_remainder = bool(drop_remainder)
+        self._value_range = manifest.parameters.get("value_range", (0, 255))
+        self._order = None
+        self._start_anew()
+        sources = _select(manifest.sources, names, self.manifest)
+        self._sampler = EpochSampler(
+            _has_foreground(
+                sources,
+                foreground_classes,
+                manifest.parameters.get("ignore_value"),
+            ),
+            foreground_fraction,
+            keep_empty,
+        )
+        self.num_samples = self._sampler.num_samples
+        self._index(manifest, sources)
+
+    def _index(self, manifest, sources):
+        """Precompute where each patch lies, and open what reads it."""
+        lengths = [len(source.origins) for source in sources]
+        self.image_names = [source.name for source in sources]
+        self._shard_of = np.repeat(np.arange(len(sources)), lengths)
+        self._row_of = np.concatenate([np.arange(n) for n in lengths])
+        if len(self) == 0:
+            raise ValueError(
+                f"{self.manifest}: {self.num_samples} patches do not make a "
+                "batch. Use a smaller `batch_size`, or drop_remainder=False. "
+                f"Received: batch_size={self.batch_size}, drop_remainder="
+                f"{self.drop_remainder}"
+            )
+        self._contents, self._sources = manifest, sources
+        self._draw = 0
+        self._readers = open_readers(self.manifest, manifest, sources)
+
+    def _start_anew(self):
+        """Forget the pass that is going on, as in a copy."""
+        self._ahead = ReadAhead()
+        self._led = False
+        self._asked = None
+
+    def __getstate__(self):
+        passing = ("_ahead", "_led", "_asked")
+        return {k: v for k, v in self.__dict__.items() if k not in passing}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._start_anew()
+
+    @property
+    def workers(self):
+        """1: Keras is to start no threads of its own."""
+        return 1
+
+    @workers.setter
+    def workers(self, value):
+        self._num_readers = check_integer(value, "workers", 0)
+
+    @property
+    def use_multiprocessing(self):
+        """`False`: threads read as fast."""
+        return False
+
+    @use_multiprocessing.setter
+    def use_multiprocessing(self, value):
+        _check_multiprocessing(value)
+
+    def check_redraw(self):
+        """Refuse a cache that no other patches can be drawn from.
+
+        Raises:
+            ValueError: If it is not of detection with whole images.
+        """
+        if "windows" not in self._readers:
+            raise ValueError(
+                f"{self.manifest}: holds patches, and drawing others needs "
+                "the images that they were cut from. Load a detection data "
+                'set with store="windows".'
+            )
+
+    def redraw(self, number):
+        """Draw the patches of detection after the stage "grid" anew.
+
+        Call it between epochs. Their number stays the same. Nothing is done
+        where it is the present draw.
+
+        Args:
+            number: Number of the draw, from 0, which is what the cache holds.
+
+        Raises:
+            ValueError: If the cache does not hold whole images.
+        """
+        self.check_redraw()
+        if number != self._draw:
+            self._readers = open_redrawn(
+                self.manifest, self._contents, self._sources, number
+            )
+            self._draw = number
+            self._ahead.stop()
+
+    def __len__(self):
+        if self.drop_remainder:
+            return self.num_samples // self.batch_size
+        return (self.num_samples + self.batch_size - 1) // self.batch_size
+
+    def __getitem__(self, index):
+        """Give batch `index` of the current epoch."""
+        index = operator.index(index)
+        if not 0 <= index < len(self):
+            raise IndexError(f"There is no batch {index} in {len(self)}.")
+        if self._asked is not None:
+            self._asked.add(index)
+        return self._ahead.take(self._load, self, index)
+
+    def _load(self, index):
+        """Read batch `index` of the current epoch."""
+        epoch = self.epoch
+        start = index * self.batch_size
+        batch = self._read(epoch, slice(start, start + self.batch_size))
+        if self.augment is True:
+            rng = np.random.default_rng((self.seed, epoch, index))
+            batch = augment_batch(*batch, rng, self._value_range)
+        elif self.augment:
+            batch = self.augment(*batch)
+        images, labels = batch
+        if self.dtype is not None:
+            images = images.astype(self.dtype, copy=False)
+        return images, labels
+
+    def _read(self, epoch, samples):
+        """Copy patches out of the shards: images, and what belongs to them."""
+        places = [each[samples].tolist() for each in self._at(epoch)]
+        images, *labels = [
+            reader.read(*places) for reader in self._readers.values()
+        ]
+        if len(labels) == 1:
+            return images, labels[0]
+        return images, dict(zip(PADDED_KINDS.values(), labels, strict=True))
+
+    def labels_of_boxes(self):
+        """Read boxes and labels of all patches of this epoch, no images.
+
+        Returns:
+            Dict of `boxes` and `labels`, as in a batch of all patches.
+
+        Raises:
+            ValueError: If the data set has no boxes.
+        """
+        if not set(PADDED_KINDS) <= set(self._readers):
+            raise ValueError(
+                f"{self.manifest}: a data set without boxes. Load one with "
+                "`load_yolo_dataset_from_directory`."
+            )
+        places = [each.tolist() for each in self._at(self.epoch)]
+        return {
+            name: self._readers[kind].read(*places)
+            for kind, name in PADDED_KINDS.items()
+        }
+
+    def _at(self, epoch):
+        """Give shard and row of each patch, in the order of an epoch."""
+        # One assignment: other threads see the old order or the new one.
+        order, key = self._order, (self.seed, epoch, self.shuffle)
+        if order is None or order[0] != key:
+            rng = np.random.default_rng((self.seed, epoch))
+            samples = self._sampler.draw(rng, self.shuffle)
+            places = self._shard_of[samples], self._row_of[samples]
+            self._order = order = key, places
+        return order[1]
+
+    @contextlib.contextmanager
+    def led(self):
+        """Leave `epoch` to a model, which knows it better than hooks do.
+
+        When it ends, however it ends, no thread reads ahead.
+        """
+        before, self._led = self._led, True
+        try:
+            yield
+        finally:
+            self._led = before
+            self._ahead.stop()
+
+    # Keras begins and ends an epoch too when it builds a model from the first
+    # batch, may end one twice, and ends many in a pass with `steps_per_epoch`.
+    # So an epoch counts where each batch was asked for since it was begun, and
+    # where somebody begins and ends it by hand.
+
+    def on_epoch_begin(self):
+        """Note that an epoch was begun; Keras calls it."""
+        self._ahead.start(self._num_readers)
+        if self._asked is None and not self._led:
+            self._asked = set()
+
+    def on_epoch_end(self):
+        """Go on to the next epoch if this is over; Keras calls it."""
+        self._ahead.stop()
+        asked = self._asked
+        if self._led or asked is None:
+            return
+        if not asked or len(asked) >= len(self) // data_shards():
+            self._asked = None
+            self.epoch += 1
+
+
+def data_shards():
+    """Number of processes that Keras (from 3.16) deals batches out to."""
+    distribution = keras.distribution.distribution()
+    if getattr(distribution, "auto_shard_dataset", False):
+        return getattr(distribution, "num_data_shards", 1)
+    return 1
+
+
+def check_feeding(batch_size, seed, dtype, augment):
+    """Refuse arguments of `PatchingSequence` that it cannot work with."""
+    check_integer(batch_size, "batch_size", 1)
+    check_optional(seed, "seed", 0)
+    try:
+        np.dtype(dtype)
+    except TypeError as error:
+        raise ValueError(
+            "`dtype` must be `None` or the name of a NumPy dtype. "
+            f"Received: dtype={dtype!r}"
+        ) from error
+    if not isinstance(augment, bool) and not callable(augment):
+        raise ValueError(
+            "`augment` must be a bool or a function from (images, labels) to "
+            f"the same. Received: augment={augment!r}"
+        )
+
+
+def _check_multiprocessing(use_multiprocessing):
+    if use_multiprocessing:
+        raise ValueError(
+            "Keras's processes skip and repeat batches, and with JAX they can "
+            "hang. Use threads, which load patches as fast: workers=4. "
+            f"Received: use_multiprocessing={use_multiprocessing}"
+        )
+
+
+def _select(sources, names, path):
+    """Give the sources with these names, all if `names` is `None`."""
+    if names is None:
+        return sources
+    names = set(map(os.fspath, names))
+    selected = [source for source in sources if source.name in names]
+    unknown = sorted(names - {source.name for source in selected})
+    if unknown or not selected:
+        raise ValueError(
+            f"{path}: has patches of {len(sources)} images, but not of "
+            f"{unknown[:20]}. Pass names as in `image_names`. "
+            f"Received: names of {len(names)} images"
+        )
+    return selected
+
+
+def _has_foreground(sources, classes, ignore_value):
+    """Tell of each patch whether it holds a wanted class, or an object."""
+    pixels = _facts(sources, "pixels")
+    if pixels is not None:
+        return _holds_classes(pixels, classes, ignore_value)
+    if classes is not None:
+        raise ValueError(
+            "`foreground_classes` are those of masks, and these labels have "
+            f"none. Received: foreground_classes={classes}"
+        )
+    objects = _facts(sources, "objects")
+    if objects is not None:
+        # What a Gaussian beyond the seam leaves here is no object.
+        return objects >= 0.5
+    return np.ones(sum(len(source.origins) for source in sources), bool)
+
+
+def _facts(sources, name):
+    """Give what manifests say of each patch, or `None` if they do not."""
+    facts = [
+        shard.facts[name]
+        for source in sources
+        for shard in source.shards.values()
+        if name in shard.facts
+    ]
+    return np.concatenate(facts) if facts else None
+
+
+def _holds_classes(pixels, classes, ignore_value):
+    if classes is None:
+        classes = set(range(1, pixels.shape[1])) - {ignore_value}
+    if not set(classes) <= set(range(pixels.shape[1])):
+        raise ValueError(
+            "`foreground_classes` must be classes of the masks, 0 to "
+            f"{pixels.shape[1] - 1}. Received: foreground_classes={classes}"
+        )
+    return pixels[:, list(classes)].any(axis=1)

@@ -1,0 +1,173 @@
+"""Open shards that threads share, a bounded number of them.
+
+They are read, not mapped: a map of a file that someone truncates ends the
+process without a word, and reading it is an error that can be told.
+"""
+
+import errno
+import math
+import os
+import threading
+import weakref
+
+import numpy as np
+
+from keras_patching.data.cache.shards import open_shard, read_at, truncated
+
+_FEW, _MANY = 512, 32768
+# Reading another piece of a file takes about as long as this many bytes more.
+_BYTES_OF_A_CALL = 8192
+# What stays in the cache of a processor until it is copied from there.
+_BYTES_AT_ONCE = 2**18
+
+
+def max_open_files():
+    """Number of shards that all sequences of this process keep open together.
+
+    It is half of the files that the process may have open (`ulimit -n`, 1024
+    often).
+    """
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return _FEW
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return _MANY
+    return min(soft // 2, _MANY)
+
+
+class _OpenShard:
+    """A shard that is open as long as anything holds this."""
+
+    def __init__(self, directory, record):
+        self._file = None
+        self._name = f"{directory}/{record.file}"
+        self._file, self._offset = open_shard(directory, record)
+
+    def read(self, place, target):
+        """Fill a contiguous array with what lies at a place, in bytes."""
+        self.read_rows(place, 0, (target,))
+
+    def read_rows(self, place, step, rows):
+        """Fill each of some arrays with what lies a step after the last."""
+        offset = self._offset + place
+        try:
+            for row in rows:
+                if not read_at(self._file, offset, row):
+                    raise truncated(self._name)
+                offset += step
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._name) from error
+
+    def __del__(self):
+        if self._file is not None:
+            os.close(self._file)
+
+
+class _OpenFiles:
+    """Counts the shards that all pools of this process keep open."""
+
+    def __init__(self):
+        self._kept = weakref.WeakSet()
+        self._pools = weakref.WeakSet()
+        self._most = math.inf
+        self.lock = threading.RLock()
+
+    def left(self):
+        """Tell whether one more may be opened and stay so."""
+        return len(self._kept) < min(max_open_files(), self._most)
+
+    def add(self, shard):
+        self._kept.add(shard)
+
+    def join(self, pool):
+        with self.lock:
+            self._pools.add(pool)
+
+    def with_one(self, function, *args):
+        """Call what opens a file, and make room if too many are open."""
+        try:
+            return function(*args)
+        except OSError as error:
+            if error.errno != errno.EMFILE or not self._kept:
+                raise
+        with self.lock:  # Others need files too, so keep fewer from now on.
+            self._most = len(self._kept) // 2
+            for pool in self._pools:
+                pool.kept.clear()
+        return function(*args)
+
+
+_files = _OpenFiles()
+
+
+class ShardPool:
+    """Shards, opened when first asked for.
+
+    Each holds a file descriptor, of which a process has few. So only the first
+    shards that are asked for, by any sequence, stay open, while their sequence
+    lives; the others are opened for each reading.
+
+    Args:
+        directory: `pathlib.Path` of the folder of shards.
+        records: List of `ShardRecord`.
+
+    Attributes:
+        kept: Dict from the index of a shard that stays open to it.
+    """
+
+    def __init__(self, directory, records):
+        self.directory = directory
+        self.records = records
+        self.kept = {}
+        _files.join(self)
+
+    def read_patch(self, shard, row, target):
+        """Copy patch `row` of a shard into a flat array of its dtype."""
+        opened = self.kept.get(shard) or self._open(shard)
+        opened.read(row * target.nbytes, target)
+
+    def read_window(self, shard, origin, target):
+        """Copy a window out of the whole image that a shard holds.
+
+        Args:
+            shard: Index of the shard.
+            origin: `(y, x)` of the window, which lies inside of the image.
+            target: Array `(height, width, channels)` to copy into, its rows
+                contiguous.
+        """
+        opened = self._open(shard)
+        _, _, columns, channels = self.records[shard].shape
+        (y, x), (height, width) = origin, target.shape[:2]
+        pixel = channels * target.itemsize
+        if (columns - width) * pixel > _BYTES_OF_A_CALL:
+            place = (y * columns + x) * pixel
+            opened.read_rows(place, columns * pixel, target)
+            return
+        step = max(_BYTES_AT_ONCE // (columns * pixel), 1)
+        buffer = np.empty((step, columns, channels), target.dtype)
+        for top in range(0, height, step):
+            rows = buffer[: height - top]
+            opened.read((y + top) * columns * pixel, rows.reshape(-1))
+            target[top : top + step] = rows[:, x : x + width]
+
+    def _open(self, shard):
+        """Give a shard that is open."""
+        opened = self.kept.get(shard)
+        if opened is not None:
+            return opened
+        opened = _files.with_one(
+            _OpenShard, self.directory, self.records[shard]
+        )
+        with _files.lock:
+            if shard not in self.kept and _files.left():
+                self.kept[shard] = opened
+                _files.add(opened)
+        return opened
+
+    def __getstate__(self):
+        return self.directory, self.records
+
+    def __setstate__(self, state):
+        self.__init__(*state)

@@ -1,0 +1,1 @@
+"""Image files: reading and writing them, headers and limits, each format."""

@@ -1,0 +1,1 @@
+"""What a cache holds, for people and other tools: tables, pictures, exports."""

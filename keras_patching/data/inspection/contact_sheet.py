@@ -1,0 +1,234 @@
+"""A picture of what a patch cache holds: some patches with their labels."""
+
+import numpy as np
+
+from keras_patching.data.inspection.contents import HAS_OBJECTS, pick_patches
+from keras_patching.visualization import (
+    COLORS,
+    class_colors,
+    legend,
+    overlay_boxes,
+    overlay_heatmap,
+    overlay_mask,
+    overlay_points,
+    palette,
+    side_by_side,
+    stacked,
+    to_uint8,
+)
+
+_UNLABELLED = (128, 128, 128)
+_POINT = COLORS[0]
+_PAPER = (255, 255, 255)
+_CELL, _GUTTER = 192, 8
+_LETTERS = 16
+_LONGEST_STEM = 16
+
+
+def contact_sheet(contents, num_patches=24, columns=6):
+    """Show patches of a cache with their labels laid over.
+
+    Every class is among them, and patches with no, few and many objects; of
+    detection also patches of each stage that they were planned in, which is
+    named above them.
+
+    Args:
+        contents: A `CacheContents`.
+        num_patches: Number of patches; more where there are more classes.
+        columns: Patches per row.
+
+    Returns:
+        uint8 `(height, width, 3)`; a patch is about 192 pixels high. Class 0
+        stays transparent, pixels without a label are grey. Heatmaps go from
+        black, which is transparent, over red to white: the center of an object
+        that is alone or, where heatmaps are files, the highest value in the
+        picture; points are ringed, boxes drawn in the colour of their
+        class. Images that are not uint8 are scaled
+        from the smallest to the largest value among them.
+
+    Example:
+    >>> sheet = contact_sheet(CacheContents("field/images_patches"))
+    >>> image_io.write_image("sheet.png", sheet)
+    """
+    indices = pick_patches(_sorts_of_patches(contents), num_patches)
+    patches = [contents.read_patch(index) for index in indices]
+    pictures = _pictures([patch["images"] for patch in patches])
+    colors = _colors(contents.manifest.parameters)
+    highest = _highest(patches, contents.manifest.parameters)
+    cells = [
+        _cell(
+            _caption(contents.names[index], contents.stages[index]),
+            picture,
+            patch,
+            colors,
+            highest,
+        )
+        for index, picture, patch in zip(
+            indices, pictures, patches, strict=True
+        )
+    ]
+    sheet = _grid(cells, min(columns, len(cells)))
+    head = [
+        (None, contents.path.name),
+        *_legend(contents, colors, highest),
+    ]
+    return stacked(legend(head, sheet.shape[1], _LETTERS), sheet)
+
+
+def _sorts_of_patches(contents):
+    """Give what `pick_patches` takes: how much each patch has of each sort."""
+    if contents.class_pixels is not None:
+        return contents.class_pixels
+    if contents.class_boxes is not None:
+        return _classes_and_stages(contents)
+    if contents.objects is not None:
+        return _empty_few_or_many(contents.objects)
+    return np.ones((len(contents.names), 1), int)
+
+
+def _empty_few_or_many(objects):
+    has_objects = objects >= HAS_OBJECTS
+    median = np.median(objects[has_objects]) if has_objects.any() else 0
+    many = has_objects & (objects > median)
+    sorts = [~has_objects, has_objects & ~many, many]
+    return np.stack(sorts, axis=1).astype(int)
+
+
+def _classes_and_stages(contents):
+    boxes = contents.class_boxes
+    stages = np.array(contents.stages)
+    is_stage = [stages == stage for stage in np.unique(stages)]
+    return np.column_stack([boxes, ~boxes.any(axis=1), *is_stage]).astype(int)
+
+
+def _highest(patches, parameters):
+    """Give one highest value for all heatmaps: they can be compared."""
+    sigma = parameters.get("density_map_sigma")
+    if sigma:
+        return 1 / (2 * np.pi * sigma**2)  # the center of a lone object
+    heatmaps = [patch["heatmaps"] for patch in patches if "heatmaps" in patch]
+    return max((heatmap.max() for heatmap in heatmaps), default=None)
+
+
+def _pictures(images):
+    if images[0].dtype == np.uint8:
+        return [to_uint8(image) for image in images]
+    # One range for all, so that they can be compared.
+    value_range = (
+        min(np.nanmin(image) for image in images),
+        max(np.nanmax(image) for image in images),
+    )
+    return [to_uint8(image, value_range) for image in images]
+
+
+def _colors(parameters):
+    """Colours of class 1, 2 and so on, with grey for the ignored value."""
+    ignored = parameters.get("ignore_value") or 0
+    highest = max(ignored, parameters.get("num_classes", 2) - 1)
+    colors = palette(highest)
+    if ignored:
+        colors[ignored - 1] = _UNLABELLED
+    return colors
+
+
+def _cell(caption, picture, patch, colors, highest):
+    # Enlarged before labels are drawn, which keeps their lines thin.
+    factor = max(1, round(_CELL / len(picture)))
+    picture = _enlarged(picture, factor)
+    if "masks" in patch:
+        mask = _enlarged(patch["masks"], factor)
+        picture = overlay_mask(picture, mask, colors=colors)
+    if "heatmaps" in patch:
+        heatmap = _enlarged(patch["heatmaps"], factor)
+        picture = overlay_heatmap(picture, heatmap, highest)
+    if "points" in patch:
+        radius = max(3, len(picture) // 64)
+        points = (patch["points"] + 0.5) * factor - 0.5
+        picture = overlay_points(picture, points, _POINT, radius)
+    if "boxes" in patch:
+        boxes, color = patch["boxes"] * factor, class_colors(patch["labels"])
+        picture = overlay_boxes(picture, boxes, color=color)
+    height = min(len(picture), 2 * _CELL)
+    return side_by_side({caption: picture}, height)
+
+
+def _enlarged(array, factor):
+    return array.repeat(factor, 0).repeat(factor, 1)
+
+
+def _caption(name, stage):
+    """Name a patch; one that was planned by its stage instead of its origin."""
+    *stem, number, y, x = name.split("_")
+    stem = _shortened("_".join(stem))
+    place = [y, x] if stage == "tile" else [stage]
+    return "_".join([stem, number, *place])
+
+
+def _shortened(stem):
+    """Cut out the middle of a long name of an image."""
+    if len(stem) <= _LONGEST_STEM:
+        return stem
+    half = _LONGEST_STEM // 2
+    return f"{stem[: half - 1]}…{stem[-half:]}"
+
+
+def _grid(cells, columns):
+    # Long captions are written smaller, in less height.
+    height, width = max(map(len, cells)), cells[0].shape[1]
+    rows = (len(cells) + columns - 1) // columns
+    shape = (rows * (height + _GUTTER), columns * (width + _GUTTER) + _GUTTER)
+    sheet = np.full((*shape, 3), _PAPER, "uint8")
+    for index, cell in enumerate(cells):
+        y = index // columns * (height + _GUTTER) + height - len(cell)
+        x = index % columns * (width + _GUTTER) + _GUTTER
+        sheet[y : y + len(cell), x : x + width] = cell
+    return sheet
+
+
+def _legend(contents, colors, highest):
+    """Pair colours, or none, with what they stand for and how much it is."""
+    if contents.class_pixels is not None:
+        image_pixels = contents.image_pixels.sum()
+        return _class_legend(contents.class_pixels, image_pixels, colors)
+    if contents.class_objects is not None:
+        return _box_legend(contents)
+    if contents.objects is not None:
+        return _object_legend(contents, highest)
+    return []
+
+
+def _object_legend(contents, highest):
+    entries = [(None, f"{contents.objects.sum():,.0f} objects")]
+    if highest is not None:
+        scale = f"heatmaps, white from {highest:.2g} objects per pixel"
+        entries.append(((255, 0, 0), scale))
+    if "points" in contents.manifest.kinds:
+        entries.append((_POINT, "points"))
+    return entries
+
+
+def _box_legend(contents):
+    """Pair the colour of each class with its name and its objects."""
+    names = contents.manifest.parameters["labels"]
+    counts = contents.class_objects.tolist()
+    colors = class_colors(range(len(names))).tolist()
+    return [
+        (tuple(color), f"{name}: {count:,}")
+        for color, name, count in zip(colors, names, counts, strict=True)
+    ]
+
+
+def _class_legend(pixels, image_pixels, colors):
+    """Pair the colour of each class with its name and fraction."""
+    fractions = pixels.sum(axis=0) / image_pixels
+    swatches = [_PAPER, *colors][: len(fractions)]
+    entries = [
+        (color, f"class {index}: {fraction:.2%}")
+        for index, (color, fraction) in enumerate(
+            zip(swatches, fractions, strict=True)
+        )
+    ]
+    rest = 1 - fractions.sum()
+    if rest > 0:
+        entries.append((_UNLABELLED, f"unlabelled: {rest:.2%}"))
+    return entries

@@ -1,0 +1,376 @@
+"""Tells what a patch cache holds, from its manifest."""
+
+import collections
+import json
+import pathlib
+
+import numpy as np
+
+from keras_patching.data.cache.opening import (
+    SHARD_FOLDER,
+    list_manifests,
+    load_cache,
+)
+from keras_patching.data.cache.shards import read_shard
+from keras_patching.data.inspection.named_patches import (
+    patch_names,
+    read_patches,
+)
+
+# A patch has objects from half a one on, as for the foreground of a
+# `PatchingSequence`: what a Gaussian beyond the seam leaves here is none.
+HAS_OBJECTS = 0.5
+# Kinds of shards that are no labels, or belong to those of another kind.
+_NO_LABELS = {"images", "windows", "box_labels", "objects"}
+
+
+def list_caches(path):
+    """Give the manifests that a path stands for.
+
+    Args:
+        path: A manifest, or a folder of patch caches.
+
+    Returns:
+        List of `pathlib.Path`, sorted by name.
+
+    Raises:
+        FileNotFoundError: If there is no such path, or no manifest in it.
+    """
+    path = pathlib.Path(path)
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise FileNotFoundError(
+            f"{path}: no such file or folder. Expected the manifest of a "
+            "patch cache, or a folder of them, such as images_patches."
+        )
+    manifests = list_manifests(path)
+    if not manifests:
+        raise FileNotFoundError(
+            f"{path}: holds no manifest, so no complete patch cache. Pass the "
+            "folder of a patch cache, such as images_patches, or make one "
+            "with `keras-patching patch`."
+        )
+    return manifests
+
+
+def inspect(path):
+    """Read all caches that a path stands for.
+
+    Args:
+        path: A manifest, or a folder of patch caches.
+
+    Returns:
+        List of `CacheContents`, and a list of what is wrong with the others.
+
+    Raises:
+        FileNotFoundError: If there is no such path, or no manifest in it.
+    """
+    caches, faults = [], []
+    for manifest in list_caches(path):
+        try:
+            caches.append(CacheContents(manifest))
+        except ValueError as error:
+            faults.append(str(error))
+    return caches, faults
+
+
+def describe_disk_use(caches):
+    """Say what caches of one folder take together, shared shards once."""
+    shards = {}
+    for cache in caches:
+        shards.update(cache.shard_bytes)
+    return (
+        f"{len(caches)} caches, {sum(shards.values()):,} bytes on disk; shards "
+        "that they share are counted once."
+    )
+
+
+class CacheContents:
+    """What one patch cache holds.
+
+    Patches are numbered through all images, in the manifest's order.
+
+    Args:
+        path: A manifest, or a folder that holds only one. It is checked as
+            `PatchingSequence` checks it.
+
+    Attributes:
+        path: `pathlib.Path` of the manifest.
+        manifest: The `Manifest`.
+        shard_bytes: Dict from a shard's file name to its size in bytes.
+        names: Name of each patch: `leaf_0001_y0128_x0256` is the second patch
+            of `leaf.png`, its top-left corner in row 128 and column 256.
+        stages: Stage of each patch, as in `SourceRecord`.
+
+    Raises:
+        FileNotFoundError: If there is no manifest.
+        ValueError: If manifest or shards are damaged; names the files.
+
+    Example:
+    >>> contents = CacheContents("field/images_patches")
+    >>> print(contents.describe())
+    """
+
+    def __init__(self, path):
+        self.path, self.manifest = load_cache(path)
+        self.shard_bytes = {
+            shard.file: shard.bytes for shard in self.manifest.shards
+        }
+        self.names = [
+            name
+            for source in self.manifest.sources
+            for name in patch_names(source)
+        ]
+        self.stages = [
+            stage for source in self.manifest.sources for stage in source.stages
+        ]
+        self._places = [
+            (source, row)
+            for source in self.manifest.sources
+            for row in range(len(source.origins))
+        ]
+
+    @property
+    def image_pixels(self):
+        """Pixels per patch that lie in its image, int array `(patches,)`.
+
+        The others are padding.
+        """
+        inside = [
+            _pixels_inside(
+                self.manifest.files[source.name].image_header.size,
+                source.origins,
+                self.manifest.patch_size,
+            )
+            for source in self.manifest.sources
+        ]
+        return np.concatenate(inside)
+
+    @property
+    def class_pixels(self):
+        """Pixels per class without padding, int array `(patches, classes)`.
+
+        `None` where labels have no classes.
+        """
+        pixels = self._facts("pixels")
+        if pixels is None:
+            return None
+        padded_with = self.manifest.parameters.get("ignore_value") or 0
+        if padded_with < pixels.shape[1]:
+            height, width = self.manifest.patch_size
+            pixels[:, padded_with] -= height * width - self.image_pixels
+        return pixels
+
+    @property
+    def objects(self):
+        """Objects per patch, numbers `(patches,)`.
+
+        Those of points are integers, each in the patch that owns it; sums of
+        ready heatmaps are not. Boxes are in as many patches as hold their
+        center. `None` where labels are not of objects.
+        """
+        return self._facts("objects")
+
+    @property
+    def class_boxes(self):
+        """Boxes per class, int array `(patches, classes)`.
+
+        `None` where labels are no boxes.
+        """
+        labels = self._read_shards("box_labels")
+        return labels and np.concatenate(
+            [self._count_labels(each) for each in labels]
+        )
+
+    @property
+    def class_objects(self):
+        """Objects of the images per class, int array `(classes,)`.
+
+        Each is counted once, in however many patches it is. `None` where
+        labels are no boxes.
+        """
+        objects = self._read_shards("objects")
+        return objects and sum(
+            self._count_labels(each[0, :, 4]) for each in objects
+        )
+
+    def _read_shards(self, kind):
+        """Read the shards of a kind, an array per image; `None` without."""
+        if kind not in self.manifest.kinds:
+            return None
+        return [
+            read_shard(self.path.parent / SHARD_FOLDER, source.shards[kind])
+            for source in self.manifest.sources
+        ]
+
+    def _count_labels(self, labels):
+        """Count each class along the last axis; others, as -1, do not count."""
+        classes = np.arange(len(self.manifest.parameters["labels"]))
+        return (labels[..., None] == classes).sum(axis=-2)
+
+    def _facts(self, name):
+        facts = [
+            shard.facts[name]
+            for shard in self.manifest.shards
+            if name in shard.facts
+        ]
+        return np.concatenate(facts) if facts else None
+
+    def read_patch(self, index):
+        """Give the arrays of a patch.
+
+        Args:
+            index: Number of the patch.
+
+        Returns:
+            Dict of arrays, those that the cache has, in the shards' dtypes:
+            "images" `(height, width, channels)`, "masks" and "heatmaps"
+            `(height, width)`, "points" `(n, 2)` of `(y, x)`, "boxes" `(n, 4)`
+            of x1, y1, x2, y2, all in pixels of the patch, and their "labels"
+            `(n,)`.
+        """
+        source, row = self._places[index]
+        (patch,) = read_patches(self.path, self.manifest, source, [row])
+        return patch
+
+    def describe(self):
+        """Say in lines of text what the cache holds."""
+        manifest = self.manifest
+        height, width = manifest.patch_size
+        facts = {
+            "task": manifest.task,
+            "patch size": f"{height} x {width}",
+            **_describe_parameters(manifest),
+            "labels": _describe_labels(manifest),
+            "images": f"{len(manifest.sources):,}",
+            "patches": (
+                f"{manifest.num_patches:,}{_describe_stages(self.stages)}"
+            ),
+            "on disk": f"{sum(self.shard_bytes.values()):,} bytes",
+            "padding": self._describe_padding(),
+        }
+        if self.objects is not None:
+            facts.update(_describe_objects(self.objects, self.class_objects))
+        longest = max(map(len, facts))
+        lines = [f"  {name:<{longest + 2}}{facts[name]}" for name in facts]
+        if self.class_pixels is not None:
+            lines += ["", *_pixel_table(self.class_pixels, self.image_pixels)]
+        if "boxes" in manifest.kinds:
+            names = manifest.parameters["labels"]
+            table = _box_table(names, self.class_objects, self.class_boxes)
+            lines += ["", *table]
+        return "\n".join([str(self.path), *lines])
+
+    def _describe_padding(self):
+        padded = 1 - self.image_pixels.mean() / np.prod(
+            self.manifest.patch_size
+        )
+        counted = "" if self.class_pixels is None else ", not counted below"
+        return f"{padded:.1%} of the pixels{counted}"
+
+
+def _pixels_inside(image_size, origins, patch_size):
+    # An image without objects may have no patches.
+    inside = np.asarray(image_size) - np.asarray(origins, int).reshape(-1, 2)
+    return np.clip(inside, 0, patch_size).prod(axis=1)
+
+
+def _describe_parameters(manifest):
+    """Give the parameters; names of classes have a table of their own."""
+    return {
+        name: json.dumps(value)
+        for name, value in manifest.parameters.items()
+        if name != "labels"
+    }
+
+
+def _describe_labels(manifest):
+    kinds = [kind for kind in manifest.kinds if kind not in _NO_LABELS]
+    kinds, path = ", ".join(kinds), manifest.label_path
+    return (f"{kinds} from {path}" if path else kinds) or "none"
+
+
+def _describe_stages(stages):
+    counts = collections.Counter(stages)
+    if len(counts) == 1:
+        return ""
+    told = ", ".join(f"{stage} {count:,}" for stage, count in counts.items())
+    return f" ({told})"
+
+
+def _describe_objects(objects, class_objects):
+    """Tell of objects in patches; of boxes also in images."""
+    empty = (objects < HAS_OBJECTS).sum()
+    total = _rounded(objects.sum())
+    if class_objects is not None:
+        total = f"{class_objects.sum():,}, which are {total} in patches"
+    return {
+        "objects": total,
+        "per patch": f"{_rounded(objects.min())} to "
+        f"{_rounded(objects.max())}, {objects.mean():.4g} on average",
+        "empty patches": f"{empty:,} ({empty / len(objects):.1%})",
+    }
+
+
+def _rounded(number):
+    return f"{number:,}" if isinstance(number, np.integer) else f"{number:,.2f}"
+
+
+def _pixel_table(pixels, image_pixels):
+    columns = {str(index): counts for index, counts in enumerate(pixels.T)}
+    unlabelled = image_pixels - pixels.sum(axis=1)
+    if unlabelled.any():
+        columns["unlabelled"] = unlabelled
+    yield f"  {'class':<14}{'pixels':>16}{'fraction':>12}{'in patches':>12}"
+    for name, counts in columns.items():
+        fraction = counts.sum() / image_pixels.sum()
+        yield (
+            f"  {name:<14}{counts.sum():>16,}{fraction:>12.6f}"
+            f"{(counts > 0).sum():>12,}"
+        )
+
+
+def _box_table(names, objects, boxes):
+    wide = max(14, *(len(name) + 2 for name in names))
+    yield f"  {'class':<{wide}}{'objects':>12}{'boxes':>12}{'in patches':>12}"
+    for name, count, per_patch in zip(names, objects, boxes.T, strict=True):
+        yield (
+            f"  {name:<{wide}}{count:>12,}{per_patch.sum():>12,}"
+            f"{(per_patch > 0).sum():>12,}"
+        )
+
+
+def pick_patches(pixels, count):
+    """Pick patches that together show every class.
+
+    Each class gets an equal part, the rarest first. Its patches are spread
+    evenly over the data set, and are of the half that holds most of it, so
+    that it can be seen.
+
+    Args:
+        pixels: Integers `(patches, classes)`, pixels of each class.
+        count: Number of patches to pick; fewer where there are fewer, more
+            where there are more classes.
+
+    Returns:
+        Sorted list of patch numbers, the same for the same pixels.
+    """
+    pixels = np.asarray(pixels)
+    num_patches = (pixels > 0).sum(axis=0)
+    classes = [c for c in np.argsort(num_patches, kind="stable")]
+    classes = [c for c in classes if num_patches[c]]
+    picked = []
+    for position, c in enumerate(classes):
+        share = max(1, (count - len(picked)) // (len(classes) - position))
+        holders = np.flatnonzero(pixels[:, c])
+        most = pixels[holders, c] >= np.median(pixels[holders, c])
+        picked += _spread(np.setdiff1d(holders[most], picked), share)
+    return sorted(picked)
+
+
+def _spread(items, count):
+    if count >= len(items):
+        return items.tolist()
+    places = np.linspace(0, len(items) - 1, count).round().astype(int)
+    return items[places].tolist()

@@ -1,0 +1,270 @@
+"""Writes patches for people and other tools, and copies of one cache."""
+
+import concurrent.futures
+import contextlib
+import itertools
+import os
+import pathlib
+import re
+import shutil
+import tempfile
+
+from keras_patching._printing import Progress
+from keras_patching._whole_files import flush
+from keras_patching.data.cache.manifest import write_manifest
+from keras_patching.data.cache.opening import SHARD_FOLDER, load_cache
+from keras_patching.data.inspection.export_formats import (
+    write_boxes_json,
+    write_boxes_yolo,
+    write_pixels,
+    write_points_csv,
+    write_points_json,
+)
+from keras_patching.data.inspection.named_patches import (
+    patch_names,
+    read_patches,
+)
+
+# Begins the name of a folder that is filled before it is moved into place.
+_TEMPORARY = ".export-"
+
+
+def export_patches(path, directory, verbose=True):
+    """Write the patches of a cache as image files and label files.
+
+    A patch is `images/leaf_0001_y0128_x0256.png`: of the image `leaf.png` the
+    second patch (tiles are in row-major order), its top-left corner in row 128
+    and column 256. Masks (class ids) and heatmaps (objects per pixel) have the
+    same name in a folder of their kind; PNG where it holds the dtype and
+    channels, else TIFF. Points lie beside the images, in pixels of the patch,
+    each in the patch that owns it: as a JSON file per patch, and all of them
+    as `images/points.csv`. Boxes, in pixels of the patch, are in
+    `labels.json`; for other tools also in `labels/leaf_0001_y0128_x0256.txt`,
+    a YOLO row `class x y width height` per object (center and size as
+    fractions of the patch), with the names of the classes in the lines of
+    `classes.txt`. The loaders read what was written as a data set.
+
+    Patches that a cache cuts when they are read, as of detection with
+    `store="windows"`, are cut: both stores give the same files.
+
+    Args:
+        path: A manifest, or a folder that holds only one.
+        directory: Folder to write to, missing or empty. When writing fails,
+            it is left empty.
+        verbose: Whether to show a progress bar.
+
+    Returns:
+        Number of patches.
+
+    Raises:
+        FileNotFoundError: If there is no manifest.
+        ValueError: If the cache is damaged, or if `directory` is not empty or
+            cannot be written.
+
+    Example:
+    >>> export_patches("field/images_patches", "for_labelling")
+    480
+    """
+    path, manifest = load_cache(path)
+    with _new_directory(directory) as target:
+        for folder in _folders(manifest):
+            (target / folder).mkdir()
+        jobs = [(path, manifest, source, target) for source in manifest.sources]
+        written = _run(_write_source, jobs, "image", verbose)
+        patches = list(itertools.chain.from_iterable(written))
+        _write_tables(manifest, patches, target)
+    return manifest.num_patches
+
+
+def export_copy(path, directory, verbose=True):
+    """Copy one cache, and only the shards that it needs.
+
+    The copy needs neither the images nor the rest of the folder:
+    `PatchingSequence(directory)` loads it, here or elsewhere.
+
+    Args:
+        path: A manifest, or a folder that holds only one.
+        directory: Folder to write to, missing or empty. When writing fails,
+            it is left empty.
+        verbose: Whether to show a progress bar.
+
+    Returns:
+        `pathlib.Path` of the copied manifest.
+
+    Raises:
+        FileNotFoundError: If there is no manifest.
+        ValueError: If the cache is damaged, or if `directory` is not empty or
+            cannot be written.
+
+    Example:
+    >>> manifest = export_copy("field/images_patches", "to_the_cluster")
+    >>> sequence = PatchingSequence(manifest)
+    """
+    path, manifest = load_cache(path)
+    with _new_directory(directory) as target:
+        (target / SHARD_FOLDER).mkdir()
+        jobs = [
+            (path.parent / SHARD_FOLDER / file, target / SHARD_FOLDER / file)
+            for file in sorted({shard.file for shard in manifest.shards})
+        ]
+        _run(_copy, jobs, "file", verbose)
+        write_manifest(target, manifest)
+    return pathlib.Path(directory) / manifest.file_name
+
+
+def _copy(source, target):
+    """Copy a shard with its times, by which the copy is known."""
+    shutil.copyfile(source, target)
+    flush(target)
+    shutil.copystat(source, target)
+
+
+# Kinds of arrays that are written as image files, in folders of these names.
+_PIXELS = ("images", "masks", "heatmaps")
+
+
+def _folders(manifest):
+    """Give the folders that the patches of a cache are written to."""
+    kinds = set(manifest.kinds)
+    folders = {"images"} | kinds.intersection(_PIXELS)
+    return folders | {"labels"} if "boxes" in kinds else folders
+
+
+def _write_source(manifest_path, manifest, source, target):
+    """Write the patches of one image.
+
+    Returns:
+        List per patch of the name of its image file, and of a dict of its
+        arrays that are no pixels.
+    """
+    written = []
+    for name, patch in zip(
+        patch_names(source),
+        read_patches(manifest_path, manifest, source),
+        strict=True,
+    ):
+        image_file = _write_patch(target, name, patch, manifest.patch_size)
+        labels = {k: v for k, v in patch.items() if k not in _PIXELS}
+        written.append((image_file, labels))
+    return written
+
+
+def _write_patch(target, name, patch, patch_size):
+    """Write the files of one patch, and give the name of its image file."""
+    files = {
+        kind: write_pixels(target / kind / name, patch[kind])
+        for kind in _PIXELS
+        if kind in patch
+    }
+    if "points" in patch:
+        path = target / "images" / f"{name}.json"
+        write_points_json(path, patch["points"])
+    if "boxes" in patch:
+        path = target / "labels" / f"{name}.txt"
+        write_boxes_yolo(path, patch["boxes"], patch["labels"], patch_size)
+    return files["images"].name
+
+
+def _write_tables(manifest, patches, target):
+    """Write the files that hold the labels of all patches."""
+    if "points" in manifest.kinds:
+        write_points_csv(
+            target / "images" / "points.csv",
+            (
+                (pathlib.PurePath(name).stem, labels["points"])
+                for name, labels in patches
+            ),
+        )
+    if "boxes" in manifest.kinds:
+        names = manifest.parameters["labels"]
+        write_boxes_json(
+            target / "labels.json",
+            (
+                (name, labels["boxes"], labels["labels"])
+                for name, labels in patches
+            ),
+            names,
+            manifest.patch_size,
+        )
+        lines = "".join(f"{name}\n" for name in names)
+        (target / "classes.txt").write_text(lines, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _new_directory(directory):
+    """Fill a folder in one step, at the end.
+
+    Yields:
+        Folder inside it, whose contents are moved up when the block ends.
+    """
+    directory = pathlib.Path(directory)
+    left = _check_empty(directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for each in left:
+            shutil.rmtree(each)
+        with tempfile.TemporaryDirectory(
+            prefix=_TEMPORARY, dir=directory
+        ) as temporary:
+            yield pathlib.Path(temporary)
+            for entry in sorted(pathlib.Path(temporary).iterdir()):
+                os.replace(entry, directory / entry.name)
+    except BrokenPipeError:  # Of what is printed.
+        raise
+    except OSError as error:
+        raise ValueError(
+            f"{directory}: nothing was exported, since writing failed "
+            f"({error}). Free some space, make the folder writable, or export "
+            "to another one."
+        ) from error
+
+
+def _check_empty(directory):
+    """Refuse a folder that holds something.
+
+    Returns:
+        List of what exports that were killed left there.
+    """
+    if not directory.exists():
+        return []
+    if not directory.is_dir():
+        raise ValueError(
+            f"{directory}: is a file, expected a folder to export to."
+        )
+    left = [
+        entry
+        for entry in directory.iterdir()
+        if re.fullmatch(re.escape(_TEMPORARY) + r"\w{8}", entry.name)
+        and entry.is_dir()
+        and not entry.is_symlink()
+    ]
+    found = sorted(
+        entry.name for entry in directory.iterdir() if entry not in left
+    )
+    if found:
+        raise ValueError(
+            f"{directory}: is not empty (it holds {', '.join(found[:3])}"
+            f"{', ...' if len(found) > 3 else ''}), and nothing in it is "
+            "overwritten. Pass a new folder, or empty this one."
+        )
+    return left
+
+
+def _run(function, jobs, unit, verbose):
+    """Call a function with each job's arguments, in a few threads.
+
+    Returns:
+        List of what it returned, in the order of the jobs.
+    """
+    workers = min(4, os.cpu_count() or 1)
+    progress = Progress(len(jobs), unit, verbose)
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(function, *job) for job in jobs]
+        try:
+            for future in concurrent.futures.as_completed(futures):
+                future.result()
+                progress.add(1)
+        finally:
+            for future in futures:
+                future.cancel()
+    return [future.result() for future in futures]

@@ -1,0 +1,1 @@
+"""Labels as people have them: points, boxes, masks, and their images."""

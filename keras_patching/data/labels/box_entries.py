@@ -1,0 +1,241 @@
+"""One entry of a JSON file of boxes: its values to boxes, slip by slip.
+
+Values are those of `label_files.load_json`. What is wrong is added to a list
+of faults, each with its place in the file, `["img_1"]["plants"][3]`, and
+without the file itself.
+"""
+
+import json
+import math
+import pathlib
+import reprlib
+import typing
+
+from keras_patching.data.labels.label_files import few, to_dict
+
+_AXES = ("all_points_x", "all_points_y")
+
+
+class BoxObject(typing.NamedTuple):
+    """One object.
+
+    Args:
+        corners: `(y1, x1, y2, x2)` in pixels, in the order that boxes are
+            sorted by, with y1 <= y2 and x1 <= x2.
+        label: Name of its label, or `None` if it has none.
+        place: Its place in the file.
+    """
+
+    corners: tuple[float, float, float, float]
+    label: str | None
+    place: str
+
+    @property
+    def has_area(self):
+        """Whether the box is wider and higher than nothing."""
+        y1, x1, y2, x2 = self.corners
+        return y1 < y2 and x1 < x2
+
+
+class BoxEntry(typing.NamedTuple):
+    """What a file says of one image.
+
+    Args:
+        image: Path of the image, or `None` if there is none of its name.
+        objects: List of `BoxObject`.
+        declared_size: `(height, width)` in pixels, or `None`.
+        place: Its place in the file.
+    """
+
+    image: pathlib.Path | None
+    objects: list[BoxObject] = []  # noqa: RUF012
+    declared_size: tuple[int, int] | None = None
+    place: str = ""
+
+
+def read_entry(key, value, names, objects_key, faults):
+    """Read one entry.
+
+    Args:
+        key: Its key.
+        value: Its value.
+        names: `ImageNames` of all images.
+        objects_key: Key of the list of objects.
+        faults: List that what is wrong is added to.
+
+    Returns:
+        A `BoxEntry`.
+    """
+    place = f"[{quote(key)}]"
+    fields = to_dict(value, place, faults)
+    image = find_image(key, fields or {}, place, names, faults)
+    if fields is None:
+        return BoxEntry(image, [], None, place)
+    objects = read_objects(fields, place, objects_key, faults)
+    return BoxEntry(image, objects, read_size(fields, place, faults), place)
+
+
+def find_image(key, fields, place, names, faults):
+    """Find the image of an entry by its `file_name`, else by its key.
+
+    Args:
+        key: Its key, or `None` if it has none.
+        fields: Dict of the entry.
+        place: Place of the entry.
+        names: `ImageNames` of all images.
+        faults: List that what is wrong is added to.
+
+    Returns:
+        Path of the image, or `None`.
+    """
+    name = fields.get("file_name", key)
+    if not isinstance(name, str):
+        faults.append(
+            f'{place}["file_name"]: found {show(name)}, expected the name of '
+            "an image in quotation marks. Correct or remove it."
+        )
+        return None
+    image = names.find(name)
+    if image is None:
+        faults.append(f"{place}: {names.describe_unknown(name, 'entry')}")
+    return image
+
+
+def read_size(fields, place, faults):
+    """Read the size that an entry declares.
+
+    Args:
+        fields: Dict of the entry.
+        place: Place of the entry.
+        faults: List that what is wrong is added to.
+
+    Returns:
+        `(height, width)`, or `None` if left out or wrong.
+    """
+    if not {"height", "width"} & fields.keys():
+        return None
+    size = [fields.get(key) for key in ("height", "width")]
+    if all(
+        isinstance(length, float) and length.is_integer() and length > 0
+        for length in size
+    ):
+        return tuple(int(length) for length in size)
+    height, width = map(show, size)
+    faults.append(
+        f"{place}: found the height {height} and width {width}, expected "
+        "pixels as positive whole numbers. Correct or remove both."
+    )
+    return None
+
+
+def read_objects(fields, place, objects_key, faults):
+    """Read the objects of an entry.
+
+    Args:
+        fields: Dict of the entry.
+        place: Place of the entry.
+        objects_key: Key of the list of objects.
+        faults: List that what is wrong is added to.
+
+    Returns:
+        List of `BoxObject`, without those that are wrong.
+    """
+    if objects_key not in fields:
+        found = few(list(fields)) or "none"
+        faults.append(
+            f"{place}: has no key {objects_key!r}, found {found}. Name the "
+            "list of objects by objects_key=, or add an empty one."
+        )
+        return []
+    values, place = fields[objects_key], f"{place}[{quote(objects_key)}]"
+    if not isinstance(values, list):
+        faults.append(f"{place}: found {show(values)}, expected a list.")
+        return []
+    read = (
+        _read_object(value, f"{place}[{index}]", faults)
+        for index, value in enumerate(values)
+    )
+    return [item for item in read if item is not None]
+
+
+def _read_object(value, place, faults):
+    fields = to_dict(value, place, faults)
+    if fields is None:
+        return None
+    label = fields.get("label")
+    if not isinstance(label, str | None):
+        faults.append(
+            f'{place}["label"]: found {show(label)}, expected a name in '
+            "quotation marks. Correct or remove it."
+        )
+        return None
+    xs, ys = (_read_axis(fields, axis, place, faults) for axis in _AXES)
+    if xs is None or ys is None:
+        return None
+    if fault := _describe_wrong_points(xs, ys):
+        faults.append(f"{place}: {fault}")
+        return None
+    corners = min(ys), min(xs), max(ys), max(xs)
+    return BoxObject(corners, label, place)
+
+
+def _read_axis(fields, axis, place, faults):
+    if axis not in fields:
+        found = few(list(fields)) or "none"
+        faults.append(f"{place}: has no key {axis!r}, found {found}. Add it.")
+        return None
+    values, place = fields[axis], f'{place}["{axis}"]'
+    if not isinstance(values, list):
+        faults.append(
+            f"{place}: found {show(values)}, expected a list of numbers."
+        )
+        return None
+    return values if are_numbers(values, place, faults) else None
+
+
+def are_numbers(values, place, faults):
+    """Tell whether a list holds finite numbers only; else add a fault."""
+    wrong = [
+        index
+        for index, value in enumerate(values)
+        if not isinstance(value, float) or not math.isfinite(value)
+    ]
+    if wrong:
+        faults.append(
+            f"{place}[{wrong[0]}]: found {show(values[wrong[0]])}, expected a "
+            "finite number, without quotation marks. Correct it"
+            + (f", and {len(wrong) - 1} more." if wrong[1:] else ".")
+        )
+    return not wrong
+
+
+def _describe_wrong_points(xs, ys):
+    if len(xs) != len(ys):
+        return (
+            f"found {len(xs)} numbers in {_AXES[0]} and {len(ys)} in "
+            f"{_AXES[1]}, expected as many. Add what is missing, or remove "
+            "what is too many."
+        )
+    if len(xs) < 2:
+        return (
+            f"found {len(xs)} points, expected 2 corners of a box or more of "
+            "a polygon. Add what is missing, or remove the object."
+        )
+    if len(xs) == 2 and (xs[0] > xs[1] or ys[0] > ys[1]):
+        return (
+            f"found x={xs[0]:.15g} to {xs[1]:.15g}, y={ys[0]:.15g} to "
+            f"{ys[1]:.15g}, expected the smaller first. Swap them, if the box "
+            "is right; if the second are its width and height, add them to "
+            "the first."
+        )
+    return None
+
+
+def quote(key):
+    """Write a key or name as JSON does."""
+    return json.dumps(key, ensure_ascii=False)
+
+
+def show(value):
+    """Write a value that was found, shortened, for a message."""
+    return reprlib.repr(dict(value) if isinstance(value, tuple) else value)

@@ -1,0 +1,99 @@
+"""Pairs of an image and a label image: masks, ready heatmaps."""
+
+import unicodedata
+
+from keras_patching._faults import fault_of, raise_faults
+from keras_patching.data.images.image_io import list_images
+
+_LOSSY_SUFFIXES = (".jpg", ".jpeg")
+
+
+def pair_by_stem(dirname, label_dirname, noun):
+    """Pair images with label images by their name without suffix.
+
+    Args:
+        dirname: Folder of images.
+        label_dirname: Folder of label images.
+        noun: What they are, for messages: "mask".
+
+    Returns:
+        List of `(image, label)`, each a `pathlib.Path`.
+
+    Raises:
+        FileNotFoundError: If a folder is missing.
+        ValueError: If an image or a label lacks the other; lists them.
+    """
+    images = _by_composed_stem(dirname)
+    labels = _by_composed_stem(label_dirname)
+    faults = [
+        f"{images[stem]}: has no {noun} in {label_dirname}."
+        for stem in images.keys() - labels.keys()
+    ] + [
+        f"{labels[stem]}: has no image in {dirname}."
+        for stem in labels.keys() - images.keys()
+    ]
+    raise_faults(
+        sorted(faults),
+        f"Images and {noun}s do not pair by name without suffix",
+        "Add what is missing, or remove or rename the others.",
+    )
+    return [(path, labels[stem]) for stem, path in images.items()]
+
+
+def _by_composed_stem(dirname):
+    """Key files so that both spellings of a name in Unicode are one."""
+    return {
+        unicodedata.normalize("NFC", stem): path
+        for stem, path in list_images(dirname).items()
+    }
+
+
+def pair_faults(pairs, headers, cache, noun):
+    """Find what is wrong with label images, from their headers.
+
+    Args:
+        pairs: What `pair_by_stem` gave.
+        headers: Dict from the path of each readable image to `ImageHeader`.
+        cache: `PatchCache` that reads and remembers headers.
+        noun: What the label images are, for messages.
+
+    Returns:
+        List of faults, a line each.
+    """
+    faults = []
+    for image, label in pairs:
+        try:
+            _check_lossless(label, noun)
+            found = cache.header(label)
+        except (ValueError, OSError) as error:
+            faults.append(fault_of(error))
+            continue
+        if image in headers:
+            faults += _size_faults(image, headers[image], label, found)
+    return faults
+
+
+def _check_lossless(path, noun):
+    if path.suffix.lower() in _LOSSY_SUFFIXES:
+        raise ValueError(
+            f"{path}: a JPEG {noun}, whose values are not exact. Save {noun}s "
+            "as PNG or TIFF, from the original."
+        )
+
+
+def _size_faults(image, expected, label, found):
+    if found.size == expected.size:
+        return []
+    fault = (
+        f"{label}: its size (height, width) is {found.size}, and {image} has "
+        f"{expected.size}."
+    )
+    turned = found.size == expected.size[::-1]
+    if turned and expected.rotated != found.rotated:
+        which = image if expected.rotated else label
+        fault += (
+            f" The EXIF orientation of {which.name} turns it by 90 degrees "
+            "when it is shown, and here too: turn the other to match what is "
+            "shown, or remove the orientation."
+        )
+    return [fault]

@@ -1,0 +1,1 @@
+"""Patches of one image: where they lie, how they are cut and augmented."""

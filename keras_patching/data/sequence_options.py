@@ -1,0 +1,145 @@
+"""What the loaders of all tasks share."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from keras_patching._printing import say
+from keras_patching.data.feeding.epoch_sampler import check_sampling
+from keras_patching.data.feeding.patching_sequence import (
+    PatchingSequence,
+    check_feeding,
+)
+from keras_patching.data.feeding.splits import split_names
+
+_SUBSETS = (None, "training", "validation", "both")
+
+# Validation sees every patch once, in order.
+_AS_IT_IS = {"shuffle": False}
+
+
+@dataclasses.dataclass(frozen=True)
+class SequenceOptions:
+    """How to feed a cache: the arguments that loaders hand on.
+
+    Attributes:
+        batch_size, shuffle, seed, augment, dtype, drop_remainder: As in
+            `PatchingSequence`, as are foreground_fraction, foreground_classes
+            and keep_empty. Validation sees every patch once, in order, as it
+            is, also with `drop_remainder`.
+        validation_split: Fraction of the images for validation, or `None`.
+        subset: "training", "validation" or "both" with a `validation_split`,
+            else `None`.
+        groups: Function from an image's name to its group, as in
+            `split_names`.
+    """
+
+    batch_size: int = 32
+    shuffle: bool = True
+    seed: int | None = None
+    validation_split: float | None = None
+    subset: str | None = None
+    groups: Callable | None = None
+    augment: bool | Callable = False
+    foreground_fraction: float | None = None
+    foreground_classes: tuple[int, ...] | None = None
+    keep_empty: float = 1.0
+    dtype: str | None = None
+    drop_remainder: bool = False
+
+    def __post_init__(self):
+        check_feeding(self.batch_size, self.seed, self.dtype, self.augment)
+        check_sampling(
+            self.foreground_fraction, self.foreground_classes, self.keep_empty
+        )
+        received = (
+            f"Received: validation_split={self.validation_split}, "
+            f"subset={self.subset!r}"
+        )
+        if self.subset not in _SUBSETS:
+            raise ValueError(f"`subset` must be one of {_SUBSETS}. {received}")
+        if (self.validation_split is None) != (self.subset is None):
+            raise ValueError(
+                "`validation_split` and `subset` must be given together: the "
+                "split says how much, the subset which part to load ("
+                f'"training", "validation" or "both"). {received}'
+            )
+        if self.groups is not None and self.subset is None:
+            raise ValueError(
+                "`groups` says what a split keeps together, so it needs "
+                f"`validation_split` and `subset`. {received}"
+            )
+
+    def split(self, names):
+        """Decide which images go into which sequence.
+
+        It comes before patches are cut: a split that is not possible fails
+        early.
+
+        Args:
+            names: Names of all images, relative to the image folder.
+
+        Returns:
+            Dict from "training" and "validation", as far as `subset` asks for
+            them, to names.
+        """
+        if self.subset is None:
+            return {"training": names}
+        training, validation = split_names(
+            names, self.validation_split, self.seed, self.groups
+        )
+        parts = {"training": training, "validation": validation}
+        return {
+            part: names
+            for part, names in parts.items()
+            if self.subset in (part, "both")
+        }
+
+    def report(self, parts):
+        """Print the split as Keras does, if there is one."""
+        if self.subset is not None:
+            for part, names in parts.items():
+                say(f"Using {len(names)} images for {part}.")
+
+    def open(self, cache, parts):
+        """Open the sequence of a cache, or two if `subset="both"`.
+
+        Args:
+            cache: `BuiltCache`, or the path of a manifest.
+            parts: What `split` gave.
+        """
+        sequences = [
+            PatchingSequence(
+                cache,
+                batch_size=self.batch_size,
+                seed=self.seed,
+                names=names,
+                dtype=self.dtype,
+                **(self._for_training() if part == "training" else _AS_IT_IS),
+            )
+            for part, names in parts.items()
+        ]
+        return sequences[0] if len(sequences) == 1 else tuple(sequences)
+
+    def _for_training(self):
+        return {
+            "shuffle": self.shuffle,
+            "augment": self.augment,
+            "foreground_fraction": self.foreground_fraction,
+            "foreground_classes": self.foreground_classes,
+            "keep_empty": self.keep_empty,
+            "drop_remainder": self.drop_remainder,
+        }
+
+
+def as_value_range(value_range):
+    """Return `[black, white]` as floats, or refuse what is no range."""
+    pair = np.asarray(value_range)
+    is_pair = pair.shape == (2,) and pair.dtype.kind in "uif"
+    if not is_pair or not -np.inf < pair[0] < pair[1] < np.inf:
+        raise ValueError(
+            "`value_range` must be a pair (black, white) of numbers, black "
+            f"the smaller. Received: value_range={value_range!r}"
+        )
+    return [float(value) for value in pair]

@@ -1,0 +1,1 @@
+"""Pictures of plants from above, drawn with numpy, with their labels."""

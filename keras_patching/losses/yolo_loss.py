@@ -1,0 +1,145 @@
+"""The loss of object detection."""
+
+import keras
+from keras import ops
+
+from keras_patching.ops.yolo import highest_overlap
+
+
+@keras.saving.register_keras_serializable(package="keras_patching")
+class YoloLoss(keras.losses.Loss):
+    """Errors of places, sizes, objectness and classes of boxes, per patch.
+
+    The loss of YOLOv2 (Redmon and Farhadi 2017,
+    https://arxiv.org/abs/1612.08242): an object's prediction should have its
+    center and the logarithm of its size, by squared error; an objectness of
+    the overlap that it has reached, and the class; all others an objectness of
+    0, except those that overlap an object by more than `ignore_threshold`.
+    Objectness and classes are compared by cross-entropy, as in YOLOv3 (Redmon
+    and Farhadi 2018, https://arxiv.org/abs/1804.02767): a squared error has no
+    slope left where a first step has gone too far.
+
+    Args:
+        box_weight: Weight of centers and sizes.
+        object_weight: Weight of the objectness where there is an object.
+        empty_weight: Weight of the objectness where there is none.
+        class_weight: Weight of the classes.
+        ignore_threshold: Intersection over union from which on a prediction
+            without an object of its own is not punished.
+        **kwargs: Arguments of `keras.losses.Loss`.
+
+    Call arguments:
+        y_true: `(batch, rows, cols, anchors, 6)`, as of `ops.yolo.assign`. Or
+            with a seventh value, the highest overlap of each prediction with a
+            true box, which is else found among all predictions and all slots.
+        y_pred: `(batch, rows, cols, anchors, 5 + classes)`, as of
+            `ops.yolo.decode_boxes`.
+
+    Example:
+
+    >>> loss = YoloLoss(object_weight=5.0)
+    >>> loss(targets, predictions)
+    """
+
+    def __init__(
+        self,
+        box_weight=1.0,
+        object_weight=5.0,
+        empty_weight=1.0,
+        class_weight=1.0,
+        ignore_threshold=0.6,
+        *,
+        name="yolo_loss",
+        **kwargs,
+    ):
+        super().__init__(name=name, **kwargs)
+        self.box_weight = box_weight
+        self.object_weight = object_weight
+        self.empty_weight = empty_weight
+        self.class_weight = class_weight
+        self.ignore_threshold = ignore_threshold
+
+    def call(self, y_true, y_pred):
+        channels = y_pred.shape[-1]
+        slots = y_pred.shape[1] * y_pred.shape[2] * y_pred.shape[3]
+        slots_per_row = slots // y_pred.shape[1]
+        y_true = ops.cast(y_true, "float32")
+        y_true = ops.reshape(y_true, (-1, slots, y_true.shape[-1]))
+        y_pred = ops.cast(y_pred, "float32")
+        y_pred = ops.reshape(y_pred, (-1, slots, channels))
+        is_object = y_true[..., 4]
+        boxes = ops.stop_gradient(y_pred[..., :4])
+        reached = is_object * _overlap(boxes, y_true)
+        if y_true.shape[-1] > 6:
+            nearest = y_true[..., 6]
+        else:
+            nearest = _nearest(boxes, y_true, slots_per_row)
+        logit = y_pred[..., 4]
+        punished = ops.cast(nearest <= self.ignore_threshold, "float32")
+        is_empty = (1 - is_object) * punished
+        per_slot = (
+            self.box_weight * is_object * _box_error(y_true, y_pred)
+            + self.object_weight * is_object * _cross_entropy(reached, logit)
+            + self.empty_weight * is_empty * _cross_entropy(0.0, logit)
+            + self.class_weight * is_object * _class_error(y_true, y_pred)
+        )
+        return ops.sum(per_slot, axis=-1)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "box_weight": self.box_weight,
+            "object_weight": self.object_weight,
+            "empty_weight": self.empty_weight,
+            "class_weight": self.class_weight,
+            "ignore_threshold": self.ignore_threshold,
+        }
+
+
+def _box_error(y_true, y_pred):
+    # Empty slots have a size of 0, and are not weighed.
+    true_size = ops.where(y_true[..., 2:4] > 0, y_true[..., 2:4], 1.0)
+    center = (y_pred[..., :2] - y_true[..., :2]) ** 2
+    size = (ops.log(y_pred[..., 2:4]) - ops.log(true_size)) ** 2
+    return ops.sum(center + size, axis=-1)
+
+
+def _cross_entropy(target, logits):
+    """Binary cross-entropy with a target from 0 to 1."""
+    return ops.softplus(logits) - target * logits
+
+
+def _class_error(y_true, y_pred):
+    logits = y_pred[..., 5:]
+    # Of a number of classes, also where a backend probes with ones.
+    label = ops.clip(y_true[..., 5], 0, logits.shape[-1] - 1)
+    label = ops.cast(label, "int32")
+    is_label = ops.one_hot(label, logits.shape[-1], dtype="float32")
+    return -ops.sum(is_label * ops.log_softmax(logits, axis=-1), axis=-1)
+
+
+def _nearest(boxes, y_true, step):
+    """Give the highest overlap with all slots, so many of them at a time."""
+    nearest = 0.0
+    for start in range(0, boxes.shape[1], step):
+        true = y_true[:, start : start + step]
+        overlap = highest_overlap(boxes, true[..., :4], true[..., 4])
+        nearest = ops.maximum(nearest, overlap)
+    return nearest
+
+
+def _overlap(boxes, true_boxes):
+    """Intersection over union of each box with the one of the same slot."""
+    low = ops.maximum(_low(boxes), _low(true_boxes))
+    high = ops.minimum(_high(boxes), _high(true_boxes))
+    shared = ops.prod(ops.maximum(high - low, 0.0), axis=-1)
+    area, true_area = (ops.prod(b[..., 2:4], -1) for b in (boxes, true_boxes))
+    return shared / (area + true_area - shared)
+
+
+def _low(boxes):
+    return boxes[..., :2] - boxes[..., 2:4] / 2
+
+
+def _high(boxes):
+    return boxes[..., :2] + boxes[..., 2:4] / 2

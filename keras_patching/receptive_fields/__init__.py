@@ -1,0 +1,1 @@
+"""How far a model looks, layer by layer, and the overlap that follows."""

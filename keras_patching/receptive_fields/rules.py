@@ -1,0 +1,369 @@
+"""What each kind of layer does to a receptive field: one rule a kind.
+
+A rule is a function `rule(layer, fields) -> field`: it takes the layer and the
+`SpatialField` of each of its inputs, and returns that of its output. A layer
+without a rule is an error; nothing is guessed. What a layer combines its inputs
+with, and is no input itself, is a constant, and must be the same everywhere.
+"""
+
+import functools
+
+import keras
+
+from keras_patching.receptive_fields.constants import (
+    check_constant,
+    check_own_constants,
+    shape_of,
+)
+from keras_patching.receptive_fields.errors import refusal, unbounded
+
+_RULES = {}
+
+# Why no rule could help, and no overlap.
+_UNBOUNDED = {
+    **dict.fromkeys(
+        (
+            keras.layers.AdaptiveAveragePooling2D,
+            keras.layers.AdaptiveMaxPooling2D,
+            keras.layers.AdditiveAttention,
+            keras.layers.Attention,
+            keras.layers.Flatten,
+            keras.layers.GlobalAveragePooling2D,
+            keras.layers.GlobalMaxPooling2D,
+            keras.layers.GroupNormalization,
+            keras.layers.GroupQueryAttention,
+            keras.layers.MultiHeadAttention,
+        ),
+        "looks at the whole image",
+    ),
+    keras.layers.CenterCrop: "crops to a fixed size",
+    keras.layers.Resizing: "resizes to a fixed size",
+}
+
+# What a subclass may override without computing anything else.
+_HARMLESS_OVERRIDES = {
+    *("__init__", "get_config", "from_config", "compute_mask"),
+    *("compute_output_shape", "compute_output_spec"),
+    # What Python and Keras write into every class.
+    *("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__"),
+    *("__annotations__", "__firstlineno__", "__static_attributes__"),
+    *("__parameters__", "__orig_bases__", "__abstractmethods__", "_abc_impl"),
+    *("_api_export_path", "_api_export_symbol_id"),
+}
+
+# Activations that look along the last axis.
+_ALONG_CHANNELS = ("glu", "log_softmax", "softmax", "sparsemax")
+
+# How far each interpolation of `UpSampling2D` looks.
+_INTERPOLATION_RADIUS = {
+    "nearest": 0,
+    "bilinear": 1,
+    "bicubic": 2,
+    "lanczos3": 3,
+    "lanczos5": 5,
+}
+
+
+def register_rule(*layer_classes):
+    """Decorator: register a function as the rule of some classes of layers.
+
+    The rule also serves subclasses that override nothing that computes
+    (`__init__`, `get_config` and the shape of the output are no matter).
+
+    Args:
+        *layer_classes: Classes of layers, models or `keras.Operation`s.
+
+    Returns:
+        A decorator for a function `rule(layer, fields) -> field`. `fields` is
+        a list with one `SpatialField` per input tensor of rank 4; its methods
+        `window` (convolution, pooling), `transposed_window`, `enlarge`, `pad`
+        and `merge` give that of the output. A layer that looks at one pixel
+        at a time returns what it is given. A layer with several outputs may
+        return a list.
+
+    Example:
+
+    ```python
+    @register_rule(BlurPool)
+    def blur_pool_rule(layer, fields):
+        (field,) = fields
+        return field.window(kernel_size=3, strides=2, padding="same")
+    ```
+
+    Raises:
+        ValueError: If it is given no classes, or what is none.
+    """
+    if not layer_classes or not all(map(_is_operation, layer_classes)):
+        raise ValueError(
+            "`register_rule` takes the classes that a rule is for, as in "
+            f"@register_rule(BlurPool). Received: {layer_classes}"
+        )
+
+    def register(rule):
+        _RULES.update(dict.fromkeys(layer_classes, rule))
+        return rule
+
+    return register
+
+
+def _is_operation(value):
+    return isinstance(value, type) and issubclass(value, keras.Operation)
+
+
+def find_rule(layer):
+    """Return the rule of a layer or an operation, or None.
+
+    Args:
+        layer: A `keras.Operation`; all layers are.
+    """
+    for base in type(layer).__mro__:
+        if base in _RULES and _computes_like(type(layer), base):
+            return _RULES[base]
+    is_of_keras = type(layer).__module__.startswith("keras.")
+    if is_of_keras and not isinstance(layer, keras.layers.Layer):
+        return _OPERATION_RULES.get(type(layer).__name__)
+    return None
+
+
+def _computes_like(layer_class, base):
+    """Whether a subclass overrides nothing that a rule is derived from."""
+    mro = layer_class.__mro__
+    overridden = {
+        name
+        for subclass in mro[: mro.index(base)]
+        for name in vars(subclass)
+        if hasattr(base, name)
+    }
+    return overridden <= _HARMLESS_OVERRIDES
+
+
+def missing_rule(layer):
+    """Return the error for a layer without a rule."""
+    for layer_class, reason in _UNBOUNDED.items():
+        if isinstance(layer, layer_class):
+            return unbounded(layer, reason)
+    return refusal(layer, "has no rule")
+
+
+def _single(layer, fields):
+    """Return the only input, after the checks that all layers share."""
+    if len(fields) != 1:
+        raise refusal(layer, f"has {len(fields)} inputs instead of one")
+    (field,) = fields
+    data_format = getattr(layer, "data_format", None)
+    if data_format not in (None, field.data_format):
+        raise refusal(
+            layer,
+            f"is {data_format}, but the patch model is {field.data_format}",
+        )
+    _check_activation(layer, field)
+    check_own_constants(layer, field)
+    return field
+
+
+def _check_activation(layer, field):
+    activation = getattr(layer, "activation", None)
+    if activation is None:
+        return
+    if isinstance(activation, keras.layers.Layer):
+        rule = find_rule(activation)
+        if rule is None or rule(activation, [field]) != field:
+            raise refusal(layer, f"has the activation {activation!r}")
+        return
+    name = getattr(activation, "__name__", repr(activation))
+    module = getattr(activation, "__module__", None) or ""
+    # By name, since `keras.ops.relu` is as good as `keras.activations.relu`.
+    if not (module.startswith("keras.") and hasattr(keras.activations, name)):
+        raise refusal(
+            layer, f"has an activation not of keras.activations, {name}"
+        )
+    if name in _ALONG_CHANNELS:
+        _check_axes(layer, field, (-1,))
+
+
+def _check_axes(layer, field, axes):
+    """Refuse a layer that looks along other axes than the channels."""
+    axes = {axis % 4 for axis in axes if axis is not None}
+    if not axes <= {field.channel_axis}:
+        raise unbounded(layer, "looks along height or width")
+
+
+@register_rule(
+    keras.layers.Conv2D,
+    keras.layers.DepthwiseConv2D,
+    keras.layers.SeparableConv2D,
+)
+def _convolution(layer, fields):
+    return _single(layer, fields).window(
+        layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding
+    )
+
+
+@register_rule(keras.layers.Conv2DTranspose)
+def _transposed_convolution(layer, fields):
+    return _single(layer, fields).transposed_window(
+        layer.kernel_size,
+        layer.strides,
+        layer.dilation_rate,
+        layer.padding,
+        layer.output_padding,
+    )
+
+
+@register_rule(keras.layers.AveragePooling2D, keras.layers.MaxPooling2D)
+def _pooling(layer, fields):
+    return _single(layer, fields).window(
+        layer.pool_size, layer.strides, padding=layer.padding
+    )
+
+
+@register_rule(keras.layers.UpSampling2D)
+def _upsampling(layer, fields):
+    radius = _INTERPOLATION_RADIUS[layer.interpolation]
+    return _single(layer, fields).enlarge(layer.size, radius)
+
+
+@register_rule(keras.layers.ZeroPadding2D)
+def _zero_padding(layer, fields):
+    return _single(layer, fields).pad(layer.padding)
+
+
+@register_rule(keras.layers.Cropping2D)
+def _cropping(layer, fields):
+    top_bottom, left_right = layer.cropping
+    return _single(layer, fields).pad(
+        ([-n for n in top_bottom], [-n for n in left_right])
+    )
+
+
+@register_rule(
+    keras.layers.Activation,
+    keras.layers.ActivityRegularization,
+    keras.layers.AlphaDropout,
+    keras.layers.Dropout,
+    keras.layers.ELU,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+    keras.layers.Identity,
+    keras.layers.LeakyReLU,
+    keras.layers.ReLU,
+    keras.layers.SpatialDropout2D,
+)
+def _pointwise(layer, fields):
+    return _single(layer, fields)
+
+
+@register_rule(
+    keras.layers.BatchNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.Normalization,
+    keras.layers.RMSNormalization,
+    keras.layers.Softmax,
+    keras.layers.UnitNormalization,
+)
+def _over_channels(layer, fields):
+    field = _single(layer, fields)
+    _check_axes(layer, field, keras.tree.flatten(layer.axis))
+    return field
+
+
+@register_rule(keras.layers.Dense)
+def _dense(layer, fields):
+    field = _single(layer, fields)
+    _check_axes(layer, field, (-1,))
+    return field
+
+
+@register_rule(keras.layers.PReLU)
+def _prelu(layer, fields):
+    spatial = {1, 2, 3} - {fields[0].channel_axis}
+    if spatial - set(layer.shared_axes or ()):
+        raise unbounded(
+            layer,
+            "has weights for each row or column (shared_axes=[1, 2] has not)",
+        )
+    return _single(layer, fields)
+
+
+@register_rule(keras.layers.Rescaling)
+def _rescaling(layer, fields):
+    field = _single(layer, fields)
+    scale, offset = (shape_of(layer, n) for n in (layer.scale, layer.offset))
+    if scale and keras.config.image_data_format() == "channels_first":
+        scale += (1,) * (3 - len(scale))
+    check_constant(layer, field, scale)
+    check_constant(layer, field, offset)
+    return field
+
+
+@register_rule(
+    keras.layers.Add,
+    keras.layers.Average,
+    keras.layers.Maximum,
+    keras.layers.Minimum,
+    keras.layers.Multiply,
+    keras.layers.Subtract,
+)
+def _merge(layer, fields):
+    check_own_constants(layer, fields[0])
+    for field in fields[1:]:
+        if not field.fits(fields[0]):
+            raise refusal(layer, "merges tensors of different sizes")
+    return functools.reduce(lambda one, other: one.merge(other), fields)
+
+
+@register_rule(keras.layers.Concatenate)
+def _concatenate(layer, fields):
+    _check_axes(layer, fields[0], (layer.axis,))
+    return _merge(layer, fields)
+
+
+def _reduce_channels(operation, fields):
+    field = _single(operation, fields)
+    _check_axes(operation, field, _axes_of(operation))
+    if not operation.keepdims:
+        raise refusal(operation, "drops the channel axis (keepdims=True)")
+    return field
+
+
+def _softmax(operation, fields):
+    field = _single(operation, fields)
+    _check_axes(operation, field, _axes_of(operation))
+    return field
+
+
+def _axes_of(operation):
+    axes = range(4) if operation.axis is None else operation.axis
+    return [axes] if isinstance(axes, int) else axes
+
+
+def _depth_to_space(operation, fields):
+    return _single(operation, fields).enlarge(operation.block_size)
+
+
+def _space_to_depth(operation, fields):
+    block = operation.block_size
+    return _single(operation, fields).window(block, block, padding="valid")
+
+
+# Operations that a functional model records, as in `x + y`, by the names of
+# their classes, which Keras does not export.
+_OPERATION_RULES = {
+    **dict.fromkeys(
+        (
+            # Of one tensor, or of several of the same size, pixel by pixel.
+            *("Abs", "Absolute", "Add", "Cast", "Clip", "Divide", "Elu"),
+            *("Exp", "Gelu", "HardSigmoid", "HardSilu", "LeakyRelu", "Log"),
+            *("Log1p", "Maximum", "Minimum", "Multiply", "Negative", "Power"),
+            *("Relu", "Relu6", "Rsqrt", "Selu", "Sigmoid", "Silu"),
+            *("Softplus", "Sqrt", "Square", "StopGradient", "Subtract"),
+            *("Tanh", "TrueDivide"),
+        ),
+        _merge,
+    ),
+    **dict.fromkeys(("Max", "Mean", "Min", "Sum"), _reduce_channels),
+    **dict.fromkeys(("LogSoftmax", "Softmax"), _softmax),
+    "Concatenate": _concatenate,
+    "DepthToSpace": _depth_to_space,
+    "SpaceToDepth": _space_to_depth,
+}

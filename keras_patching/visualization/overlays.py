@@ -1,0 +1,285 @@
+"""Pictures of one image: as a screen shows it, and with labels laid over.
+
+The parts that `keras_patching.visualization` is made of, which is where they
+are imported from. Boxes and points are in pixels of the image.
+"""
+
+import colorsys
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from keras_patching._checks import as_boxes, as_points
+
+# Distinct to colour-blind eyes: Okabe and Ito, 2008, "Color universal design",
+# https://jfly.uni-koeln.de/color/
+COLORS = (
+    (86, 180, 233),
+    (230, 159, 0),
+    (204, 121, 167),
+    (240, 228, 66),
+    (0, 114, 178),
+    (213, 94, 0),
+    (0, 158, 115),
+)
+INK = (40, 40, 40)
+
+
+def palette(count):
+    """Give colours for class 1, 2 and so on, all different.
+
+    The first are `COLORS`. Those after them are pale and lie evenly around the
+    circle of hues, so that none is near the dark colours of errors.
+
+    Args:
+        count: Number of colours.
+
+    Returns:
+        List of RGB tuples.
+    """
+    colors = list(COLORS[:count])
+    for index in range(count - len(colors)):
+        # Steps of the golden ratio never come near to where they have been.
+        hue = (0.05 + index * 0.618034) % 1
+        saturation, value = ((0.5, 1), (0.4, 0.85), (0.4, 0.65))[index % 3]
+        rgb = colorsys.hsv_to_rgb(hue, saturation, value)
+        colors.append(tuple(round(255 * part) for part in rgb))
+    return colors
+
+
+def to_uint8(image, value_range=None):
+    """Scale an image of any dtype to what a screen shows.
+
+    Args:
+        image: Array `(height, width)` or `(height, width, channels)`. Grey is
+            repeated to RGB; of more than three channels the first three are
+            shown.
+        value_range: `(black, white)`. If `None`, uint8 is taken as it is and
+            anything else from its smallest to its largest finite value.
+
+    Returns:
+        uint8 `(height, width, 3)`; what is not a number is black.
+
+    Raises:
+        ValueError: The image has another rank or no pixels.
+
+    Example:
+        >>> to_uint8(np.array([[0.0, 0.5]]), value_range=(0, 1))[0, 1]
+        array([128, 128, 128], dtype=uint8)
+    """
+    image = np.asarray(image)
+    if image.ndim not in (2, 3) or image.size == 0:
+        raise ValueError(
+            "An image must be (height, width) or (height, width, channels). "
+            f"Received: shape={image.shape}"
+        )
+    if image.ndim == 2:
+        image = image[..., None]
+    image = image[..., :3] if image.shape[2] >= 3 else image[..., :1]
+    if image.dtype != np.uint8 or value_range is not None:
+        image = _scaled(image, value_range)
+    return np.broadcast_to(image, (*image.shape[:2], 3)).copy()
+
+
+def _scaled(image, value_range):
+    image = image.astype("float64")
+    finite = np.isfinite(image)
+    if value_range is None:
+        values = image[finite]
+        value_range = (values.min(), values.max()) if values.size else (0, 1)
+    black, white = value_range
+    span = white - black or 1
+    scaled = np.where(finite, image - black, 0) * (255 / span)
+    return np.clip(np.rint(scaled), 0, 255).astype("uint8")
+
+
+def overlay_mask(image, mask, alpha=0.5, colors=None):
+    """Lay a mask in colours over an image, with a line along its edges.
+
+    Args:
+        image: Array `(height, width[, channels])`, as for `to_uint8`.
+        mask: Integers `(height, width)`; class 0 stays transparent.
+        alpha: Opacity of the colours, 0 to 1; the line is opaque.
+        colors: RGB of class 1, 2 and so on, repeated when they run out. By
+            default those of `palette`, of which colour-blind people can tell
+            the first seven apart.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+
+    Raises:
+        ValueError: Mask and image differ in size, or the mask is not integer.
+    """
+    picture = to_uint8(image).astype("float32")
+    mask = checked_mask(mask, picture)
+    if colors is None:
+        colors = palette(min(max(1, int(mask.max())), 255))
+    colors = np.asarray(colors, "float32")
+    color = colors[(mask.astype("int64") - 1) % len(colors)]
+    opacity = np.where(_edges(mask), 1, alpha) * (mask != 0)
+    picture += opacity[..., None].astype("float32") * (color - picture)
+    return np.rint(picture).astype("uint8")
+
+
+def checked_mask(mask, picture):
+    """Give a mask `(height, width)` of the size of its picture, or refuse."""
+    mask = np.asarray(mask)
+    if mask.ndim == 3 and mask.shape[2] == 1:
+        mask = mask[..., 0]
+    if mask.shape != picture.shape[:2] or mask.dtype.kind not in "uib":
+        raise ValueError(
+            "A mask must hold integers (height, width) of the image's size "
+            f"{picture.shape[:2]}. Received: shape={mask.shape}, "
+            f"dtype={mask.dtype}"
+        )
+    return mask
+
+
+def _edges(mask):
+    """True in a pixel whose neighbour above, below, left or right differs."""
+    down = mask[1:] != mask[:-1]
+    right = mask[:, 1:] != mask[:, :-1]
+    edges = np.zeros(mask.shape, bool)
+    edges[1:] |= down
+    edges[:-1] |= down
+    edges[:, 1:] |= right
+    edges[:, :-1] |= right
+    return edges
+
+
+def overlay_points(image, points, color=COLORS[1], radius=None):
+    """Mark points on an image with rings.
+
+    Args:
+        image: Array `(height, width[, channels])`, as for `to_uint8`.
+        points: Array `(n, 2)` of `(y, x)` in pixels.
+        color: RGB of the rings.
+        radius: Their radius in pixels; by default what suits the image.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+
+    Raises:
+        ValueError: The points are of another shape.
+    """
+    picture = to_uint8(image)
+    points = as_points(points, "points")
+    if radius is None:
+        radius = max(3, min(picture.shape[:2]) // 130)
+    width = max(2, radius // 5)
+    canvas = Image.fromarray(picture)
+    draw = ImageDraw.Draw(canvas)
+    for y, x in points.tolist():
+        # A dark rim shows on bright images, where colours do not.
+        draw.circle((x, y), radius + 1, outline=INK, width=width + 1)
+        draw.circle((x, y), radius, outline=tuple(color), width=width)
+    return np.asarray(canvas)
+
+
+def show_heatmap(heatmap, highest=None):
+    """Draw a heatmap from black over red to white.
+
+    Args:
+        heatmap: Array `(height, width)` or `(height, width, 1)`, from 0.
+        highest: Value that is white; by default the largest.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+    """
+    heatmap = np.asarray(heatmap, "float32").reshape(heatmap.shape[:2])
+    if highest is None:
+        highest = heatmap.max()
+    highest = highest if highest > 0 else 1  # A map of zeros is black.
+    share = 3 * np.clip(heatmap / highest, 0, 1)
+    ramps = [np.clip(share - start, 0, 1) for start in range(3)]
+    return np.rint(255 * np.stack(ramps, axis=-1)).astype("uint8")
+
+
+def overlay_heatmap(image, heatmap, highest=None):
+    """Lay a heatmap over an image, the higher the more opaque.
+
+    Args:
+        image: Array `(height, width[, channels])`, as for `to_uint8`.
+        heatmap: Array `(height, width)` or `(height, width, 1)`, from 0.
+        highest: Value that is most opaque; by default the largest.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+    """
+    picture = to_uint8(image).astype("float32")
+    glow = show_heatmap(heatmap, highest).astype("float32")
+    opacity = 0.6 * glow.max(axis=-1, keepdims=True) / 255
+    return np.rint(picture + opacity * (glow - picture)).astype("uint8")
+
+
+def overlay_boxes(image, boxes, captions=(), color=COLORS[1], width=None):
+    """Draw boxes on an image.
+
+    Args:
+        image: Array `(height, width[, channels])`, as for `to_uint8`.
+        boxes: Array `(n, 4)` of x1, y1, x2, y2 in pixels; pixel `i` reaches
+            from `i` to `i + 1`. The first are drawn over the others.
+        captions: Text per box, drawn above it; or none.
+        color: RGB of the lines, of all or per box.
+        width: Their width in pixels; by default what suits the image.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+
+    Raises:
+        ValueError: The boxes are of another shape.
+
+    Example:
+        >>> overlay_boxes(image, [[12, 8, 40, 31]], ["0.97"]).shape
+        (480, 640, 3)
+    """
+    boxes = as_boxes(boxes, "boxes")
+    canvas = Image.fromarray(to_uint8(image))
+    if width is None:
+        width = max(2, min(canvas.size) // 300)
+    corners = _drawn_corners(boxes, canvas.size, width)
+    colors = np.broadcast_to(color, (len(boxes), 3)).tolist()
+    draw = ImageDraw.Draw(canvas)
+    for corner, each in zip(corners[::-1], colors[::-1], strict=True):
+        _frame(draw, corner, tuple(each), width)
+    font = _tag_font(boxes, canvas.size)
+    written = list(zip(corners, captions, colors, strict=bool(len(captions))))
+    for corner, text, each in written[::-1]:
+        _tag(draw, corner, text, tuple(each), font)
+    return np.asarray(canvas)
+
+
+def _drawn_corners(boxes, size, width):
+    """Give the outermost pixels of boxes, inside the picture, as lists."""
+    corners = np.rint(boxes).astype(int) - (0, 0, 1, 1)
+    corners = np.clip(corners, 0, np.tile(size, 2) - 1)
+    # A box is never thinner than its lines, which Pillow refuses.
+    corners[:, 2:] = np.maximum(corners[:, 2:], corners[:, :2] + width)
+    return corners.tolist()
+
+
+def _frame(draw, corners, color, width):
+    x1, y1, x2, y2 = corners
+    # A dark rim shows on bright images, where colours do not.
+    draw.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=INK)
+    draw.rectangle((x1, y1, x2, y2), outline=color, width=width)
+
+
+def _tag_font(boxes, size):
+    """Give a font that suits the picture, smaller where boxes are small."""
+    suiting = max(11, min(size) // 70)
+    if len(boxes):
+        median = float(np.median(boxes[:, 2] - boxes[:, 0]))
+        suiting = min(suiting, round(median / 2.5))
+    return ImageFont.load_default(max(8, suiting))
+
+
+def _tag(draw, corners, text, color, font):
+    """Write on a patch of colour above a box, or in it at the upper edge."""
+    x1, y1, _, _ = corners
+    _, top, right, bottom = draw.textbbox((0, 0), text, font)
+    height = bottom - top + 4
+    y = y1 - height if y1 >= height else y1
+    x = max(0, min(x1, draw.im.size[0] - right - 4))
+    draw.rectangle((x, y, x + right + 3, y + height), fill=color)
+    draw.text((x + 2, y + 2 - top), text, INK, font)

@@ -1,0 +1,45 @@
+"""Large images are decoded one at a time, and only where there is memory."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from keras_patching.data.images.decoding_memory import room_for
+from keras_patching.data.images.image_formats import ImageHeader
+
+
+def header(height, width):
+    return ImageHeader((height, width), 1, np.dtype("uint8"))
+
+
+def most_at_once(size):
+    inside, most = [], []
+
+    def decode():
+        with room_for(header(*size), "a.png"):
+            inside.append(1)
+            most.append(len(inside))
+            time.sleep(0.05)
+            inside.pop()
+
+    threads = [threading.Thread(target=decode) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return max(most)
+
+
+def test_large_images_wait_for_each_other_and_small_ones_do_not():
+    assert most_at_once((2**14, 2**14)) == 1
+    assert most_at_once((2**10, 2**10)) > 1
+
+
+def test_an_image_larger_than_the_memory_is_refused_by_name():
+    with (
+        pytest.raises(ValueError, match=r"a\.png: .* GB are free"),
+        room_for(header(2**30, 2**30), "a.png"),
+    ):
+        pass

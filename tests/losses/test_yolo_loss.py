@@ -1,0 +1,99 @@
+"""The loss is that of its definition, however overlaps are found."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_patching.losses.yolo_loss import YoloLoss
+from keras_patching.ops.compiling import compiled_on_jax
+from keras_patching.ops.yolo import (
+    assign_each,
+    decode_boxes,
+    highest_overlap,
+    in_cells,
+)
+
+PATCH, GRID, ANCHORS = (48, 64), (3, 4), ((10, 20), (30, 12), (25, 25))
+
+SHAPES = "anchors", "grid_size", "patch_size"
+assign_each = compiled_on_jax(*SHAPES)(assign_each)
+decode_boxes = compiled_on_jax("anchors", "patch_size")(decode_boxes)
+
+
+def reference_iou(a, b):
+    low = np.maximum(a[:2] - a[2:4] / 2, b[:2] - b[2:4] / 2)
+    high = np.minimum(a[:2] + a[2:4] / 2, b[:2] + b[2:4] / 2)
+    shared = np.maximum(high - low, 0).prod()
+    return shared / (a[2:4].prod() + b[2:4].prod() - shared)
+
+
+def softplus(x):
+    return np.logaddexp(0, x)
+
+
+def reference_loss(targets, predictions, threshold=0.6):
+    """Compare every prediction of a patch with every true box."""
+    targets, predictions = (
+        each.reshape(-1, each.shape[-1]).astype("float64")
+        for each in (targets, predictions)
+    )
+    true = targets[targets[:, 4] > 0]
+    total = 0.0
+    for slot, found in zip(targets, predictions, strict=True):
+        if slot[4] > 0:
+            total += ((found[:2] - slot[:2]) ** 2).sum()
+            total += (np.log(found[2:4] / slot[2:4]) ** 2).sum()
+            reached = reference_iou(found, slot)
+            total += 5 * (softplus(found[4]) - reached * found[4])
+            logits = found[5:]
+            total -= logits[int(slot[5])] - np.logaddexp.reduce(logits)
+        elif all(reference_iou(found, box) <= threshold for box in true):
+            total += softplus(found[4])
+    return total
+
+
+def draw(seed, padded, count=12):
+    """Draw objects with padding, and predictions, some of them near truth."""
+    rng = np.random.default_rng(seed)
+    low = rng.uniform(0, 0.8, (4, count, 2)) * PATCH[::-1]
+    size = rng.uniform(2, 25, (4, count, 2))
+    boxes = np.concatenate([low, np.minimum(low + size, PATCH[::-1])], axis=-1)
+    labels = rng.integers(0, 3, (4, count))
+    padding = rng.random((4, count)) < padded
+    boxes[padding], labels[padding] = -1, -1
+    raw = rng.normal(0, 1, (4, *GRID, 3, 8)).astype("float32")
+    decoded = decode_boxes(ops.convert_to_tensor(raw), ANCHORS, PATCH)
+    decoded = np.array(ops.convert_to_numpy(decoded))
+    targets, is_assigned = assign_each(boxes, labels, ANCHORS, GRID, PATCH)
+    true = ops.convert_to_numpy(targets)
+    near = np.roll(true[..., :4], 1, axis=2) * rng.uniform(0.9, 1.1)
+    is_near = np.roll(true[..., 4], 1, axis=2) > 0
+    decoded[is_near, :4] = near[is_near]
+    return boxes, true, ops.convert_to_numpy(is_assigned), decoded
+
+
+@pytest.mark.parametrize(("seed", "padded"), [(0, 0), (1, 0.3), (2, 0.9)])
+def test_the_loss_is_that_of_comparing_every_pair(seed, padded):
+    boxes, targets, is_assigned, decoded = draw(seed, padded)
+    expected = [
+        reference_loss(*one) for one in zip(targets, decoded, strict=True)
+    ]
+    loss = compiled_on_jax()(YoloLoss(reduction=None).call)
+    found = ops.convert_to_numpy(loss(targets, decoded))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    nearest = highest_overlap(
+        ops.reshape(decoded[..., :4], (4, -1, 4)),
+        in_cells(boxes, GRID, PATCH),
+        is_assigned,
+    )
+    nearest = ops.convert_to_numpy(nearest).reshape(*targets.shape[:4], 1)
+    targets = np.concatenate([targets, nearest], axis=-1)
+    found = ops.convert_to_numpy(loss(targets, decoded))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_an_overlap_with_nothing_is_none():
+    boxes = ops.convert_to_tensor(np.full((1, 2, 4), 0.5, "float32"))
+    nothing = np.zeros((1, 3), "float32")
+    overlap = highest_overlap(boxes, -np.ones((1, 3, 4), "float32"), nothing)
+    np.testing.assert_array_equal(ops.convert_to_numpy(overlap), [[0, 0]])
