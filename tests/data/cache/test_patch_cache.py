@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from keras_patching.data.cache.cleaning import clean
-from keras_patching.data.cache.manifest import FileRecord, read_manifest
+from keras_patching.data.cache.manifest import read_manifest
 from keras_patching.data.cache.opening import load_cache
 from keras_patching.data.cache.patch_cache import PatchCache, patch_folder
 from keras_patching.data.cache.shard_builder import ShardPlan, Source
@@ -245,26 +245,6 @@ def test_an_image_that_is_replaced_during_a_build(images, size):
         read_image(images / "3.png")[:8, :8],
     )
     assert load_cache(path)[1].files["3.png"].header[:2] == size
-
-
-@pytest.mark.parametrize(
-    ("size", "mtime", "ctime", "hashed_at", "trusted"),
-    [
-        (10, 5, 6, 5 + 3 * 10**9, True),
-        (10, 5, 6, 5 + 2 * 10**9, False),
-        (10, 5, 6, 4, False),
-        (11, 5, 6, 10**12, False),
-        (10, 4, 6, 10**12, False),
-        (10, 5, 7, 10**12, False),
-    ],
-)
-def test_files_are_trusted_by_size_times_and_age(
-    size, mtime, ctime, hashed_at, trusted
-):
-    record = FileRecord(size=10, mtime_ns=5, ctime_ns=6, sha256="")
-    fields = dict(st_size=size, st_mtime_ns=mtime, st_ctime_ns=ctime)
-    stat = type("Stat", (), fields)
-    assert record.is_trusted(stat, hashed_at) == trusted
 
 
 def test_a_builder_that_is_late_keeps_what_another_added(images):

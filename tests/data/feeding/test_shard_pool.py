@@ -1,0 +1,94 @@
+"""What a pool reads is what lies in the shards, wherever it lies."""
+
+import concurrent.futures
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_patching.data.cache.shards import ShardError, write_shard
+from keras_patching.data.feeding.shard_pool import ShardPool
+
+
+def make_pool(folder, *arrays):
+    records = [
+        write_shard(folder / f"{index}.npy", array)
+        for index, array in enumerate(arrays)
+    ]
+    return ShardPool(folder, records)
+
+
+def draw(*shape, dtype="uint8"):
+    return np.random.default_rng(0).integers(0, 256, shape).astype(dtype)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Whole images, read in few pieces or, the wide one, row by row."""
+    images = draw(1, 60, 50, 3), draw(1, 9, 7000, 2, dtype="float32")
+    return images, make_pool(tmp_path_factory.mktemp("pool"), *images)
+
+
+@given(st.data())
+def test_windows_are_those_of_the_images(images, data):
+    images, pool = images
+    shard = data.draw(st.sampled_from([0, 1]))
+    image = images[shard][0]
+    (y, height), (x, width) = (
+        sorted(data.draw(st.tuples(*[st.integers(0, length)] * 2)))
+        for length in image.shape[:2]
+    )
+    height, width = height - y, width - x
+    target = np.zeros((height + 2, width + 3, image.shape[2]), image.dtype)
+    pool.read_window(shard, (y, x), target[:height, :width])
+    expected = np.zeros_like(target)
+    expected[:height, :width] = image[y : y + height, x : x + width]
+    np.testing.assert_array_equal(target, expected)
+
+
+def test_patches_are_rows_of_their_shards(tmp_path):
+    arrays = draw(3, 4, 5, dtype="uint16"), draw(2, 4, 5, dtype="uint16")
+    pool = make_pool(tmp_path, *arrays)
+    for shard, row in ((1, 1), (0, 2), (0, 0), (1, 0)):
+        target = np.empty(20, "uint16")
+        pool.read_patch(shard, row, target)
+        np.testing.assert_array_equal(target, arrays[shard][row].ravel())
+
+
+def test_threads_and_other_processes_read_the_same(images):
+    images, pool = images
+    expected = images[0][0]
+
+    def read(y):
+        target = np.empty((10, 50, 3), "uint8")
+        pickle.loads(pickle.dumps(pool)).read_window(0, (y, 0), target)
+        again = np.empty_like(target)
+        pool.read_window(0, (y, 0), again)
+        return target, again
+
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        for y, found in enumerate(threads.map(read, range(50))):
+            for each in found:
+                np.testing.assert_array_equal(each, expected[y : y + 10])
+
+
+def test_a_shard_that_loses_its_end_while_it_is_open_is_told(tmp_path):
+    pool = make_pool(tmp_path, draw(3, 100))
+    target = np.empty(100, "uint8")
+    pool.read_patch(0, 2, target)
+    with open(tmp_path / "0.npy", "r+b") as stream:
+        stream.truncate(128 + 250)
+    pool.read_patch(0, 1, target)  # which is still there
+    with pytest.raises(ShardError, match=r"0\.npy: was truncated.*rebuilds"):
+        pool.read_patch(0, 2, target)
+
+
+def test_a_shard_that_is_gone_is_told_when_it_is_asked_for(tmp_path):
+    pool = make_pool(tmp_path, draw(1, 4), draw(1, 4))
+    (tmp_path / "1.npy").unlink()
+    target = np.empty(4, "uint8")
+    pool.read_patch(0, 0, target)
+    with pytest.raises(ShardError, match=r"1\.npy: No such file"):
+        pool.read_patch(1, 0, target)
