@@ -8,11 +8,8 @@ import keras
 import numpy as np
 
 from keras_patching._checks import check_integer
-from keras_patching.data.images.image_io import (
-    read_image,
-    read_mask,
-    write_whole_image,
-)
+from keras_patching.data.images.image_io import read_image, write_whole_image
+from keras_patching.data.images.label_images import read_mask
 from keras_patching.data.labels.whole_images import (
     list_whole_images,
     pair_whole_images,

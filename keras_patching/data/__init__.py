@@ -2,12 +2,9 @@
 
 from keras_patching.data.cache.cleaning import clean
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
-from keras_patching.data.images.image_io import (
-    list_images,
-    read_image,
-    read_mask,
-    write_image,
-)
+from keras_patching.data.images.image_io import read_image, write_image
+from keras_patching.data.images.label_images import read_mask
+from keras_patching.data.images.listing import list_images
 from keras_patching.data.inspection.export import export_copy, export_patches
 from keras_patching.data.patches.yolo_patch_sampler import YoloPatchSampler
 

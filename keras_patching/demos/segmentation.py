@@ -6,7 +6,8 @@ import keras
 import numpy as np
 
 from keras_patching._printing import say
-from keras_patching.data.images.image_io import read_image, read_mask
+from keras_patching.data.images.image_io import read_image
+from keras_patching.data.images.label_images import read_mask
 from keras_patching.demos import console
 from keras_patching.demos.drawing import fields
 from keras_patching.models.segmentation.semantic_segmentation_model import (

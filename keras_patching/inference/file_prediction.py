@@ -8,7 +8,7 @@ import time
 from keras_patching._faults import raise_faults
 from keras_patching._printing import Progress, printable, say
 from keras_patching._whole_files import OutputError
-from keras_patching.data.images.image_io import list_images
+from keras_patching.data.images.listing import list_images
 from keras_patching.inference.model_digest import model_digest
 from keras_patching.inference.model_file import describe_error, load_model_file
 from keras_patching.inference.prediction_journal import (

@@ -24,12 +24,9 @@ import time
 import numpy as np
 
 import keras_patching as kp
-from keras_patching.data.images.image_io import (
-    list_images,
-    read_image,
-    read_mask,
-    write_image,
-)
+from keras_patching.data.images.image_io import read_image, write_image
+from keras_patching.data.images.label_images import read_mask
+from keras_patching.data.images.listing import list_images
 from keras_patching.models.unet import unet
 
 import keras  # isort: skip

@@ -21,12 +21,9 @@ import time
 
 import numpy as np
 
-from keras_patching.data.images.image_io import (
-    decode_image,
-    decode_mask,
-    list_images,
-    write_image,
-)
+from keras_patching.data.images.image_io import decode_image, write_image
+from keras_patching.data.images.label_images import decode_mask
+from keras_patching.data.images.listing import list_images
 from keras_patching.models.segmentation.loaders import (
     load_dataset_from_directory_with_segmentation_masks,
 )

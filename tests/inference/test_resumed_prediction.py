@@ -15,11 +15,8 @@ import pytest
 from named_pipes import when_read
 
 from keras_patching import SemanticSegmentationModel
-from keras_patching.data.images.image_io import (
-    read_image,
-    read_mask,
-    write_image,
-)
+from keras_patching.data.images.image_io import read_image, write_image
+from keras_patching.data.images.label_images import read_mask
 from keras_patching.inference.file_prediction import load_model, predict_files
 
 

@@ -19,7 +19,8 @@ from keras_patching.data.cache.shards import (
     digest,
     write_atomically,
 )
-from keras_patching.data.images.image_io import READER_VERSION, ImageHeader
+from keras_patching.data.images.headers import ImageHeader
+from keras_patching.data.images.image_io import READER_VERSION
 
 FORMAT = "keras_patching.patch_cache"
 VERSION = 2

@@ -24,11 +24,8 @@ from keras_patching.data.cache.shards import (
     verify_shard,
     write_shard,
 )
-from keras_patching.data.images.image_io import (
-    READER_VERSION,
-    ImageHeader,
-    decode_header,
-)
+from keras_patching.data.images.headers import ImageHeader
+from keras_patching.data.images.image_io import READER_VERSION, decode_header
 
 
 @dataclasses.dataclass(frozen=True)

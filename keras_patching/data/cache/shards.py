@@ -20,7 +20,7 @@ import threading
 
 import numpy as np
 
-from keras_patching.data.images.npy_files import npy_header
+from keras_patching.data.images.npy_format import encode_npy_header
 
 TEMPORARY_SUFFIX = ".tmp"
 _TRAILER = b"kp-shard"
@@ -98,7 +98,7 @@ def shard_name(source_name, kind, key):
 def npy_bytes(shape, dtype):
     """Give the size of the `.npy` file of an array, in bytes."""
     items = math.prod(shape) * np.dtype(dtype).itemsize
-    return len(npy_header(shape, dtype)) + items
+    return len(encode_npy_header(shape, dtype)) + items
 
 
 def shard_bytes(shape, dtype):
@@ -114,7 +114,7 @@ def write_shard(path, array):
     """
     array = np.ascontiguousarray(array)
     chunks = [
-        npy_header(array.shape, array.dtype),
+        encode_npy_header(array.shape, array.dtype),
         array.reshape(-1).view("uint8"),
     ]
     content = _start_hash(path.name)
@@ -196,7 +196,7 @@ def open_shard(directory, record):
             raise ShardError(
                 f"{path}: has {size} bytes, expected {record.bytes}."
             )
-        header = npy_header(record.shape, record.dtype)
+        header = encode_npy_header(record.shape, record.dtype)
         if _read_bytes(file, len(header)) != header:
             raise ShardError(
                 f"{path}: is not an array of {record.shape} of {record.dtype}, "
@@ -350,7 +350,7 @@ def adopt_shard(path, shape, dtype):
         os.close(file)
     content = _start_hash(path.name)
     content.update(memoryview(data)[:-_TRAILER_BYTES])
-    header = npy_header(shape, dtype)
+    header = encode_npy_header(shape, dtype)
     whole = data.endswith(_TRAILER + content.digest())
     if not whole or not data.startswith(header):
         return None

@@ -1,8 +1,11 @@
-"""TIFF below `image_io`: any depth and number of channels, one image a file.
+"""The format TIFF: any depth and number of channels, one image a file.
 
-The table of `tiff_segments` says which compressions are read, `_check_page`
+The table of `tiff_compressions` says which compressions are read, `_check_page`
 what else: the rest is refused by name. What is read comes out as tifffile,
 GDAL and Pillow read it, which the tests compare.
+
+tifffile is called without imageio, which reads fewer kinds, and pages of a
+stack as if they were one image.
 """
 
 import dataclasses
@@ -15,13 +18,15 @@ import tifffile
 from PIL import Image
 
 from keras_patching._faults import ImageFileError
-from keras_patching.data.images import image_formats
 from keras_patching.data.images.decoding_memory import room_for
-from keras_patching.data.images.tiff_directory import read_directories
-from keras_patching.data.images.tiff_segments import (
+from keras_patching.data.images.headers import make_header, naming, upright
+from keras_patching.data.images.tiff_compressions import (
     COMPRESSIONS,
     INSTALL,
     left_to_imagecodecs,
+)
+from keras_patching.data.images.tiff_directory import read_directories
+from keras_patching.data.images.tiff_segments import (
     read_segments,
     segment_shape,
 )
@@ -58,13 +63,13 @@ class _Found:
 
 def tiff_header(stream, path):
     """Read the `ImageHeader` of a TIFF."""
-    with image_formats.naming(path):
+    with naming(path):
         return _header_of(_find_image(stream, path), path)
 
 
 def tiff_pixels(stream, path, raw):
     """Decode to `(h, w, c)`, and whether the last channel is alpha."""
-    with image_formats.naming(path):
+    with naming(path):
         found = _find_image(stream, path)
         header = _header_of(found, path)
         page = found.page
@@ -75,7 +80,7 @@ def tiff_pixels(stream, path, raw):
             array = _stored(stream.getvalue(), found, path)
         array = _as_seen(_channels_last(array, found.axes), page, raw)
         array = array.astype(header.dtype, copy=False)
-        return image_formats.upright(array, _orientation(page)), alpha
+        return upright(array, _orientation(page)), alpha
 
 
 def tiff_nodata(data):
@@ -92,6 +97,32 @@ def tiff_nodata(data):
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         tag = tiff.pages.first.tags.get(_NODATA_TAG)
         return None if tag is None else str(tag.value).strip(" \0")
+
+
+def encode_tiff(array):
+    """Encode a TIFF with deflate.
+
+    Args:
+        array: Integers or floats `(height, width)` or `(height, width,
+            channels)`. Three or four channels of unsigned integers are told
+            to be RGB, the fourth of no meaning.
+
+    Returns:
+        Bytes.
+    """
+    channels = 1 if array.ndim == 2 else array.shape[2]
+    color = channels in (3, 4) and array.dtype.kind == "u"
+    stream = io.BytesIO()
+    tifffile.imwrite(
+        stream,
+        array,
+        photometric="rgb" if color else "minisblack",
+        planarconfig="contig" if channels > 1 else None,
+        extrasamples=["unspecified"] if color and channels == 4 else None,
+        compression="zlib",
+        metadata=None,
+    )
+    return stream.getvalue()
 
 
 def _find_image(stream, path):
@@ -231,9 +262,7 @@ def _header_of(found, path):
     if page.photometric in (_PALETTE, _CMYK):
         channels, dtype = 3, np.dtype("uint8")
     size = axes["Y"], axes["X"]
-    return image_formats.make_header(
-        size, channels, dtype, _orientation(page), path
-    )
+    return make_header(size, channels, dtype, _orientation(page), path)
 
 
 def _orientation(page):

@@ -17,7 +17,7 @@ from keras_patching.data.images.image_io import (
     read_image,
 )
 
-# From a 16th of white down all is black to a net: 12 bits in 16 are.
+# Values up to a 16th of white are all black to a net, as are 12 bits in 16.
 _FAR = 16
 # Resampling floats goes beyond their range by rounding, by this share at most.
 _ROUNDING = 1e-3
@@ -79,7 +79,7 @@ def _fits(lowest, highest, value_range, dtype):
     """Tell whether values are in a range, floats but for their rounding."""
     black, white = value_range
     beyond = _beyond(value_range, dtype)
-    # Also False for NaN.
+    # NaN compares as False, and so does not fit.
     return bool(black - beyond <= lowest and highest <= white + beyond)
 
 
@@ -245,7 +245,7 @@ def check_brightness(headers, value_range, channels=None):
     """
     dtypes = {header.dtype for header in headers.values()}
     if len(dtypes) != 1:
-        return  # Refused elsewhere, or nothing to look at.
+        return  # Several dtypes are refused where patches are cut.
     (dtype,) = dtypes
     white = value_range[1]
     if dtype.kind in "ui" and np.iinfo(dtype).max <= 255:
@@ -272,11 +272,12 @@ def _highest(headers, value_range, channels):
     black, white = value_range
     highest = 0
     for path in headers:
-        with contextlib.suppress(ValueError, OSError):  # Told when building.
+        # What cannot be read, or is too dark, is told where patches are cut.
+        with contextlib.suppress(ValueError, OSError):
             image = read_image(path, channels)
             if image.min() < black - _beyond(value_range, image.dtype):
-                return white  # Told when building, with another range.
-            known = image.max(initial=0, where=image == image)  # but NaN
+                return white
+            known = image.max(initial=0, where=~np.isnan(image))
             highest = max(highest, known.item())
         if highest * _FAR > white:
             break

@@ -3,7 +3,7 @@
 import unicodedata
 
 from keras_patching._faults import fault_of, raise_faults
-from keras_patching.data.images.image_io import list_images
+from keras_patching.data.images.listing import list_images
 
 _LOSSY_SUFFIXES = (".jpg", ".jpeg")
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from keras_patching._checks import as_boxes, as_points
 from keras_patching._faults import raise_faults
-from keras_patching.data.images.image_io import list_images, read_header
+from keras_patching.data.images.image_io import read_header
+from keras_patching.data.images.listing import list_images
 from keras_patching.data.labels.label_places import (
     check_true_boxes,
     check_true_points,

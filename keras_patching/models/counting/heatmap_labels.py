@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_patching._checks import check_positive
 from keras_patching.data.cache.shard_builder import ShardPlan
-from keras_patching.data.images.image_io import decode_label
+from keras_patching.data.images.label_images import decode_label
 from keras_patching.data.labels.density_maps import density_map
 from keras_patching.data.labels.label_summaries import (
     doubt_corner,

@@ -9,7 +9,7 @@ sum over all patches of an image is its number of objects.
 import pathlib
 
 from keras_patching._faults import raise_faults
-from keras_patching.data.images.image_io import list_images
+from keras_patching.data.images.listing import list_images
 from keras_patching.data.labels.label_files import find_label_file
 from keras_patching.data.labels.pairing import pair_by_stem
 from keras_patching.data.labels.point_labels import (

@@ -8,7 +8,7 @@ the patch, and `labels`, int32 `(batch, n)`, both filled up with -1.
 from keras_patching._checks import check_integer
 from keras_patching._faults import raise_faults
 from keras_patching._printing import say
-from keras_patching.data.images.image_io import list_images
+from keras_patching.data.images.listing import list_images
 from keras_patching.data.labels.box_labels import (
     check_boxes_inside,
     expected_json,

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_patching._checks import check_integer, check_optional
 from keras_patching.data.cache.shard_builder import ShardPlan
-from keras_patching.data.images.image_io import decode_mask
+from keras_patching.data.images.label_images import decode_mask
 from keras_patching.data.labels.label_summaries import (
     doubt_classes,
     summarize_pixels,

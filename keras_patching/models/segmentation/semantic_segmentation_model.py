@@ -5,7 +5,8 @@ import os
 import keras
 import numpy as np
 
-from keras_patching.data.images.image_io import read_header, read_mask
+from keras_patching.data.images.image_io import read_header
+from keras_patching.data.images.label_images import read_mask
 from keras_patching.data.labels.masks import (
     as_class_ids,
     check_training_masks,

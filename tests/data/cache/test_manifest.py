@@ -16,7 +16,7 @@ from keras_patching.data.cache.manifest import (
     write_manifest,
 )
 from keras_patching.data.cache.shards import CacheWriteError, ShardRecord
-from keras_patching.data.images.image_formats import ImageHeader
+from keras_patching.data.images.headers import ImageHeader
 
 
 def shard(kind, shape, dtype):

@@ -21,11 +21,8 @@ from keras_patching.data.cache.manifest import read_manifest
 from keras_patching.data.cache.opening import load_cache
 from keras_patching.data.cache.patch_cache import PatchCache, patch_folder
 from keras_patching.data.cache.shard_builder import ShardPlan, Source
-from keras_patching.data.images.image_io import (
-    list_images,
-    read_image,
-    write_image,
-)
+from keras_patching.data.images.image_io import read_image, write_image
+from keras_patching.data.images.listing import list_images
 from keras_patching.data.patches.tiling import plan_image_shard
 from keras_patching.geometry import PatchGrid
 

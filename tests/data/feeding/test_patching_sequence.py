@@ -16,7 +16,8 @@ from keras_patching.data.cache.patch_cache import PatchCache
 from keras_patching.data.cache.shard_builder import ShardPlan, Source
 from keras_patching.data.feeding import shard_pool
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
-from keras_patching.data.images.image_io import list_images, write_image
+from keras_patching.data.images.image_io import write_image
+from keras_patching.data.images.listing import list_images
 from keras_patching.data.patches.tiling import cut_patches, plan_image_shard
 from keras_patching.geometry import PatchGrid
 

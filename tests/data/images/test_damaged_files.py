@@ -1,15 +1,18 @@
 """Whatever bytes a file holds: an image, or an error that names it, in time."""
 
 import io
+import re
 import struct
 import time
 
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from image_files import RNG, noise, save
+from PIL import Image, ImageFile
 
-from keras_patching.data.images.image_io import decode_image, decode_mask
+from keras_patching.data.images.image_io import decode_image
+from keras_patching.data.images.label_images import decode_mask
 
 SECONDS = 2
 IMAGE = np.random.default_rng(0).integers(0, 256, (24, 40, 3)).astype("uint8")
@@ -114,3 +117,63 @@ def test_any_value_of_a_tag_gives_an_image_or_an_error(name):
                 value = value % 2**16 if at == 2 else value
                 struct.pack_into(size, data, place + at, value)
                 read_or_refuse(decode_image, bytes(data), name)
+
+
+def decode_or_refuse(data, path):
+    """The image, or None if it was refused with an error that names it."""
+    try:
+        return decode_image(data, path)
+    except ValueError as error:
+        if path.name not in str(error):
+            raise
+
+
+@pytest.mark.parametrize("user_allows_truncation", [False, True])
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        (".png", {}),
+        (".jpg", {}),
+        (".jpg", {"progressive": True}),
+        (".bmp", {}),
+        (".webp", {}),
+        (".tif", {}),
+        (".tif", {"compression": "tiff_lzw"}),
+        (".tif", {"compression": "tiff_adobe_deflate"}),
+        (".npy", {}),
+    ],
+)
+def test_a_truncated_file_is_never_half_an_image(
+    tmp_path, monkeypatch, suffix, options, user_allows_truncation
+):
+    monkeypatch.setattr(
+        ImageFile, "LOAD_TRUNCATED_IMAGES", user_allows_truncation
+    )
+    array = noise(64, 80, 3)
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".npy":
+        np.save(path, array)
+    else:
+        save(path, Image.fromarray(array), **options)
+    data = path.read_bytes()
+    whole = decode_image(data, path)
+    for part in (0.05, 0.3, 0.5, 0.7, 0.9, 0.98):
+        with pytest.raises(ValueError, match=re.escape(path.name)):
+            decode_image(data[: int(len(data) * part)], path)
+    for missing in range(1, 200):
+        image = decode_or_refuse(data[:-missing], path)
+        if image is not None:  # only what follows the pixels was cut off
+            np.testing.assert_array_equal(image, whole)
+    assert user_allows_truncation == ImageFile.LOAD_TRUNCATED_IMAGES
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".webp", ".tif"])
+def test_damaged_bytes_give_an_image_or_an_error_that_names_the_file(
+    tmp_path, suffix
+):
+    path = save(tmp_path / f"a{suffix}", Image.fromarray(noise(20, 30, 3)))
+    data = bytearray(path.read_bytes())
+    for _ in range(200):
+        damaged = data.copy()
+        damaged[RNG.integers(8, len(data))] ^= 1 << int(RNG.integers(8))
+        decode_or_refuse(bytes(damaged), path)

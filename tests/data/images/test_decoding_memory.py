@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from keras_patching.data.images.decoding_memory import room_for
-from keras_patching.data.images.image_formats import ImageHeader
+from keras_patching.data.images.headers import ImageHeader
 
 
 def header(height, width):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_patching.data.images.image_io import decode_image, decode_mask
+from keras_patching.data.images.image_io import decode_image
+from keras_patching.data.images.label_images import decode_mask
 
 RNG = np.random.default_rng(0)
 

@@ -1,6 +1,6 @@
 """TIFFs of every kind that other libraries write, as those libraries read them.
 
-`tests/data/test_image_io.py` tests what all formats share.
+`test_tiff_pages` tests which of its pages are the image.
 """
 
 import io
@@ -12,9 +12,11 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
+from image_files import noise
 from PIL import Image, ImageFile
 
 from keras_patching.data.images import image_io
+from keras_patching.data.images.label_images import read_mask
 
 rasterio = pytest.importorskip("rasterio")
 pytestmark = pytest.mark.filterwarnings(
@@ -24,10 +26,6 @@ pytestmark = pytest.mark.filterwarnings(
 RNG = np.random.default_rng(0)
 LOSSLESS = ("NONE", "LZW", "DEFLATE", "PACKBITS", "ZSTD", "LZMA")
 DTYPES = ("uint8", "uint16", "int16", "int32", "float32", "float64")
-
-
-def noise(*shape, dtype="uint8"):
-    return RNG.integers(0, 256, shape).astype(dtype)
 
 
 def write_gdal(path, array, **options):
@@ -143,7 +141,7 @@ def test_a_palette_of_gdal_becomes_its_colours(tmp_path):
         file.write_colormap(1, colours)
     seen = np.array([colours[i][:3] for i in range(256)], "uint8")[array[0]]
     assert_read(path, seen)
-    np.testing.assert_array_equal(image_io.read_mask(path), array[0])
+    np.testing.assert_array_equal(read_mask(path), array[0])
 
 
 @pytest.mark.parametrize(

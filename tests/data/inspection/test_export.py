@@ -13,11 +13,8 @@ from keras_patching import (
     load_heatmap_dataset_with_json_files_from_directory,
     load_yolo_dataset_from_directory,
 )
-from keras_patching.data.images.image_io import (
-    read_image,
-    read_mask,
-    write_image,
-)
+from keras_patching.data.images.image_io import read_image, write_image
+from keras_patching.data.images.label_images import read_mask
 from keras_patching.data.inspection import export as exporting
 from keras_patching.data.inspection.contents import CacheContents
 from keras_patching.models.counting import loaders as counting

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_patching.data.images.image_formats import ImageHeader
-from keras_patching.data.images.image_io import list_images, read_header
+from keras_patching.data.images.headers import ImageHeader
+from keras_patching.data.images.image_io import read_header
+from keras_patching.data.images.listing import list_images
 from keras_patching.data.labels.box_labels import (
     check_boxes_inside,
     read_boxes_json,

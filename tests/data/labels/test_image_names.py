@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from keras_patching.data.images.image_io import list_images
+from keras_patching.data.images.listing import list_images
 from keras_patching.data.labels.image_names import ImageNames
 
 COMPOSED = unicodedata.normalize("NFC", "Grün.png")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from keras_patching.data.images.image_io import list_images
+from keras_patching.data.images.listing import list_images
 from keras_patching.data.labels.box_labels import read_boxes_json
 from keras_patching.data.labels.label_files import find_label_file
 from keras_patching.data.labels.point_labels import (

@@ -6,11 +6,8 @@ import unicodedata
 import numpy as np
 import pytest
 
-from keras_patching.data.images.image_io import (
-    list_images,
-    read_header,
-    write_image,
-)
+from keras_patching.data.images.image_io import read_header, write_image
+from keras_patching.data.images.listing import list_images
 from keras_patching.data.labels.pairing import pair_by_stem
 
 NAME = "Gr\u00fcn"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_patching.data.images.image_formats import ImageHeader
-from keras_patching.data.images.image_io import list_images
+from keras_patching.data.images.headers import ImageHeader
+from keras_patching.data.images.listing import list_images
 from keras_patching.data.labels.point_labels import (
     check_points_inside,
     read_points_csv,

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from keras_patching.data.images import image_io
+from keras_patching.data.images.label_images import read_mask
+from keras_patching.data.images.listing import list_images
 from keras_patching.data.labels.point_labels import (
     check_points_inside,
     read_points_csv,
@@ -94,18 +96,14 @@ def test_a_data_set_is_written_in_pairs(tmp_path):
     images, masks = synthetic.write_plant_field(
         tmp_path / "field", num_images=3, size=(40, 60), seed=2
     )
-    assert list(image_io.list_images(images)) == [
+    assert list(list_images(images)) == [
         "field_000",
         "field_001",
         "field_002",
     ]
-    assert list(image_io.list_images(masks)) == list(
-        image_io.list_images(images)
-    )
+    assert list(list_images(masks)) == list(list_images(images))
     image, mask = synthetic.plant_field((40, 60), seed=(2, 1))
-    np.testing.assert_array_equal(
-        image_io.read_mask(masks / "field_001.png"), mask
-    )
+    np.testing.assert_array_equal(read_mask(masks / "field_001.png"), mask)
     written = image_io.read_image(images / "field_001.jpg", channels=3)
     assert np.abs(written.astype(int) - image).mean() < 8
 
@@ -220,7 +218,7 @@ def test_a_data_set_of_seedlings_is_written_with_its_points(tmp_path):
     images = synthetic.write_seedling_field(
         tmp_path / "field", num_images=3, size=(90, 120), seed=2
     )
-    paths = image_io.list_images(images)
+    paths = list_images(images)
     assert list(paths) == ["seedlings_000", "seedlings_001", "seedlings_002"]
     labels = read_points_csv(images / "points.csv", paths)
     headers = {path: image_io.read_header(path) for path in labels}

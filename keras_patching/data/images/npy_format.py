@@ -1,13 +1,17 @@
-"""Headers of `.npy` files, written and read without NumPy's own functions.
+"""The format npy: one array of plain numbers, as images and as shards.
 
-NumPy reads them by `ast.literal_eval`, which now and then raises a
-`SystemError` when several threads call it at once, and what it writes around
-the same three facts may differ between its versions.
+Headers are read and written without NumPy's own functions. Those read them by
+`ast.literal_eval`, which now and then raises a `SystemError` when several
+threads call it at once, and what they write around the same three facts may
+differ between versions of NumPy.
 """
 
 import re
 
 import numpy as np
+
+from keras_patching._faults import ImageFileError
+from keras_patching.data.images.headers import make_header, naming
 
 _MAGIC = b"\x93NUMPY"
 # Bytes of the header's length, per version.
@@ -21,7 +25,38 @@ _ENTRY = re.compile(
 _DESCR = re.compile(r"[<>|=]?[?A-Za-z]\d*")
 
 
-def npy_header(shape, dtype):
+def npy_header(stream, path):
+    """Read the `ImageHeader` of an npy file."""
+    return _layout_of_image(stream, path)[0]
+
+
+def npy_pixels(stream, path, raw):
+    """Decode to `(h, w, c)`; True is 255 when seen, 1 when raw."""
+    header, dtype, order = _layout_of_image(stream, path)
+    shape = (*header.size, header.channels)
+    with naming(path):
+        array = np.frombuffer(
+            stream.getvalue(), dtype, np.prod(shape), stream.tell()
+        ).reshape(shape, order=order)
+    if dtype.kind == "b" and not raw:
+        array = array * np.uint8(255)
+    return np.ascontiguousarray(array.astype(header.dtype, copy=False))
+
+
+def _layout_of_image(stream, path):
+    with naming(path):
+        shape, fortran, dtype = read_npy_header(stream)
+    if len(shape) not in (2, 3) or 0 in shape or dtype.kind not in "uifb":
+        raise ImageFileError(
+            f"{path}: expected a numeric array (height, width) or (height, "
+            f"width, channels). Found shape {shape} of {dtype}."
+        )
+    channels = shape[2] if len(shape) == 3 else 1
+    header = make_header(shape[:2], channels, dtype, 1, path)
+    return header, dtype, "F" if fortran else "C"
+
+
+def encode_npy_header(shape, dtype):
     """Give the bytes before an array of plain numbers in its `.npy` file.
 
     Args:

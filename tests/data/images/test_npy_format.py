@@ -5,7 +5,11 @@ import io
 import numpy as np
 import pytest
 
-from keras_patching.data.images.npy_files import npy_header, read_npy_header
+from keras_patching.data.images import image_io
+from keras_patching.data.images.npy_format import (
+    encode_npy_header,
+    read_npy_header,
+)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "<u2", ">u2", "?", "f2", "<f8", "i8"])
@@ -24,12 +28,12 @@ def test_headers_that_numpy_writes_are_read(dtype, shape):
 @pytest.mark.parametrize("shape", [(), (3,), (2, 3), (10**9, 4, 4, 4)])
 @pytest.mark.parametrize("dtype", ["uint8", "float32", ">u2"])
 def test_numpy_reads_headers_that_are_written(shape, dtype):
-    stream = io.BytesIO(npy_header(shape, dtype))
+    stream = io.BytesIO(encode_npy_header(shape, dtype))
     assert np.lib.format.read_magic(stream) == (1, 0)
     found = np.lib.format.read_array_header_1_0(stream)
     assert found == (shape, False, np.dtype(dtype))
     assert stream.read() == b""
-    assert len(npy_header(shape, dtype)) % 64 == 0
+    assert len(encode_npy_header(shape, dtype)) % 64 == 0
 
 
 def header(text, version=1):
@@ -72,7 +76,17 @@ def test_other_headers_are_refused(text):
 
 
 def test_a_header_that_ends_early_is_refused():
-    data = npy_header((2, 3), "uint8")
+    data = encode_npy_header((2, 3), "uint8")
     for length in (0, 5, 7, 9, 30):
         with pytest.raises(ValueError, match=r"not an npy|ends within"):
             read_npy_header(io.BytesIO(data[:length]))
+
+
+def test_npy_of_objects_or_other_ranks_is_refused(tmp_path):
+    path = tmp_path / "a.npy"
+    for array in (np.array([[{}]]), np.zeros(3), np.zeros((2, 2), "complex64")):
+        np.save(path, array)
+        with pytest.raises(ValueError, match=r"a\.npy: expected a numeric"):
+            image_io.read_image(path)
+        with pytest.raises(ValueError, match=r"a\.npy: expected a numeric"):
+            image_io.read_header(path)
