@@ -125,8 +125,8 @@ def _drawer(model):
 
 def _draw_detection(model, image, output, boxes, height):
     (found,) = model.merge_predictions(output, image.shape[:2])
-    panels = detection_panels(image, found, boxes, model.labels, height)
-    return panels, functools.partial(legend, box_legend(model.labels))
+    panels = detection_panels(image, found, boxes, model.class_names, height)
+    return panels, functools.partial(legend, box_legend(model.class_names))
 
 
 def _draw_counting(model, image, output, points, height):

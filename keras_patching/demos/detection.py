@@ -23,7 +23,7 @@ from keras_patching.visualization import detection_figure
 
 _BATCH_SIZE = 16
 _GRID_SIZE = (7, 7)
-_LABELS = ("seedling",)
+_CLASS_NAMES = ("seedling",)
 # Plants are 30 to 105 pixels large then.
 _ZOOM = 2.5
 _SURE = 0.5
@@ -67,7 +67,7 @@ def detection_demo(
     console.train(model, train, epochs, resample)
     paths = [images / name for name in held_out.image_names]
     merged = _predict(model, paths)
-    boxes = read_boxes(labels, images, _LABELS, "seedlings")
+    boxes = read_boxes(labels, images, _CLASS_NAMES, "seedlings")
     truths = [boxes[path.name] for path in paths]
     pictures = _write_pictures(paths, merged, truths, out / "pictures")
     saved = console.save(model, out)
@@ -104,7 +104,7 @@ def _load_patches(images, labels, patch_size, seed):
         "of the images",
         "train, held_out = keras_patching.load_yolo_dataset_from_directory(",
         f"    labels, images, {patch_size}, grid_size={_GRID_SIZE}, "
-        f"labels={_LABELS},",
+        f"class_names={_CLASS_NAMES},",
         '    objects_key="seedlings", store="windows", subset="both",',
         f"    validation_split=0.2, batch_size={_BATCH_SIZE}, seed={seed})",
     )
@@ -113,7 +113,7 @@ def _load_patches(images, labels, patch_size, seed):
         images,
         patch_size,
         grid_size=_GRID_SIZE,
-        labels=_LABELS,
+        class_names=_CLASS_NAMES,
         objects_key="seedlings",
         store="windows",
         subset="both",
@@ -130,15 +130,15 @@ def _make_model(train, patch_size, patch_model):
         "more than a plant",
         "anchors = keras_patching.fit_anchors(train, k=3)",
         "model = keras_patching.ObjectDetectionModel(",
-        f"    grid_size={_GRID_SIZE}, anchors=anchors, labels={_LABELS}, "
-        f"overlap={overlap})",
+        f"    grid_size={_GRID_SIZE}, anchors=anchors, "
+        f"class_names={_CLASS_NAMES}, overlap={overlap})",
         f"model.set_patch_size(height={patch_size}, width={patch_size})",
     )
     model = ObjectDetectionModel(
         patch_model,
         grid_size=_GRID_SIZE,
         anchors=fit_anchors(train, k=3),
-        labels=_LABELS,
+        class_names=_CLASS_NAMES,
         overlap=overlap,
     )
     model.set_patch_size(height=patch_size, width=patch_size)

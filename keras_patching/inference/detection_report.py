@@ -49,13 +49,15 @@ def describe(model, image, found):
     Raises:
         ValueError: If the model has no name for a class that was found.
     """
-    _check_classes(found["labels"], model.labels)
-    overlay = overlay_detections(image, found, model.labels)
-    strip = legend(box_legend(model.labels), overlay.shape[1])
-    counts = np.bincount(found["labels"], minlength=len(model.labels)).tolist()
+    _check_classes(found["labels"], model.class_names)
+    overlay = overlay_detections(image, found, model.class_names)
+    strip = legend(box_legend(model.class_names), overlay.shape[1])
+    counts = np.bincount(
+        found["labels"], minlength=len(model.class_names)
+    ).tolist()
     columns = {"count": len(found["boxes"])} | {
         f"count_{name}": count
-        for name, count in zip(model.labels, counts, strict=True)
+        for name, count in zip(model.class_names, counts, strict=True)
     }
     rows = [
         {
@@ -64,7 +66,7 @@ def describe(model, image, found):
                 for corner, pixels in zip(_CORNERS, box, strict=True)
             },
             "score": round(score, 4),
-            "label": model.labels[label],
+            "label": model.class_names[label],
         }
         for box, score, label in zip(
             *(found[name].tolist() for name in ("boxes", "scores", "labels")),
@@ -78,13 +80,14 @@ def describe(model, image, found):
     )
 
 
-def _check_classes(found, labels):
-    unknown = sorted(set(found.tolist()) - set(range(len(labels))))
+def _check_classes(found, class_names):
+    unknown = sorted(set(found.tolist()) - set(range(len(class_names))))
     if unknown:
         raise ValueError(
             f"found objects of the classes {unknown}, and the model has names "
-            f"of 0 to {len(labels) - 1}: {', '.join(labels)}. Make the model "
-            "with `labels=` of all classes that its decoder gives."
+            f"of 0 to {len(class_names) - 1}: {', '.join(class_names)}. Make "
+            "the model with `class_names=` of all classes that its decoder "
+            "gives."
         )
 
 
@@ -103,7 +106,9 @@ def to_coco(model, images, tables):
         y, width and height in pixels.
     """
     image_ids = {row["image"]: index for index, row in enumerate(images, 1)}
-    category_ids = {name: index for index, name in enumerate(model.labels, 1)}
+    category_ids = {
+        name: index for index, name in enumerate(model.class_names, 1)
+    }
     return {
         "images": [
             {

@@ -103,14 +103,14 @@ def class_colors(labels):
     return np.asarray(palette(labels.max(initial=0) + 1))[labels]
 
 
-def class_legend(classes, names=None):
+def class_legend(classes, class_names=None):
     """Say which colours `overlay_mask` gives to classes of masks.
 
     Args:
         classes: Class ids, such as the values of a mask. Class 0, which stays
             transparent, is left out.
-        names: Names of all classes, that of class 0 first; `None` numbers
-            them.
+        class_names: Names of all classes, that of class 0 first; `None`
+            numbers them.
 
     Returns:
         List of pairs of RGB and text, for `legend`.
@@ -121,16 +121,18 @@ def class_legend(classes, names=None):
     """
     present = sorted({int(each) for each in np.unique(classes)} - {0})
     colors = palette(max(present, default=0))
-    return [(colors[each - 1], _class_name(each, names)) for each in present]
+    return [
+        (colors[each - 1], _class_name(each, class_names)) for each in present
+    ]
 
 
-def _class_name(label, names):
-    if names is None or label >= len(names):
+def _class_name(label, class_names):
+    if class_names is None or label >= len(class_names):
         return f"class {label}"
-    return str(names[label])
+    return str(class_names[label])
 
 
-def detection_panels(image, found, truth=None, names=None, height=None):
+def detection_panels(image, found, truth=None, class_names=None, height=None):
     """Draw what a detector found, and what is true.
 
     Args:
@@ -138,9 +140,9 @@ def detection_panels(image, found, truth=None, names=None, height=None):
         found: Dict of `boxes` `(n, 4)`, xyxy in pixels, `scores` `(n,)` and
             `labels` `(n,)`.
         truth: Dict of `boxes` and `labels`, drawn too if given.
-        names: Names of the classes. Where there are several, boxes have the
-            colour of their class, and captions its name; otherwise captions
-            are scores only.
+        class_names: Names of the classes. Where there are several, boxes
+            have the colour of their class, and captions its name; otherwise
+            captions are scores only.
         height: Height of each panel in pixels; by default the image's, but at
             most 1024.
 
@@ -154,7 +156,7 @@ def detection_panels(image, found, truth=None, names=None, height=None):
     # Boxes are drawn at the final size, since scaling would blur the lines.
     picture = _resized(to_uint8(image), height)
     zoom = height / len(image)
-    several = names is not None and len(names) > 1
+    several = class_names is not None and len(class_names) > 1
     panels = {}
     if truth is not None:
         panels[f"Truth: {len(truth['boxes'])}"] = overlay_boxes(
@@ -164,16 +166,16 @@ def detection_panels(image, found, truth=None, names=None, height=None):
         )
     boxes = as_boxes(found["boxes"], "boxes of found") * zoom
     panels[f"Found: {len(boxes)}"] = overlay_detections(
-        picture, {**found, "boxes": boxes}, names
+        picture, {**found, "boxes": boxes}, class_names
     )
     return panels
 
 
-def overlay_detections(image, found, names=None):
+def overlay_detections(image, found, class_names=None):
     """Draw the boxes that a detector found on an image, with their scores.
 
     Args:
-        image, found, names: As for `detection_panels`.
+        image, found, class_names: As for `detection_panels`.
 
     Returns:
         uint8 `(height, width, 3)`.
@@ -181,54 +183,54 @@ def overlay_detections(image, found, names=None):
     Raises:
         ValueError: Boxes are of another shape.
     """
-    if names is None or len(names) < 2:
+    if class_names is None or len(class_names) < 2:
         return overlay_boxes(image, found["boxes"], box_captions(found))
     return overlay_boxes(
         image,
         found["boxes"],
-        box_captions(found, names),
+        box_captions(found, class_names),
         class_colors(found["labels"]),
     )
 
 
-def box_captions(found, names=None):
+def box_captions(found, class_names=None):
     """Give the score of each box, after the name of its class if given."""
     captions = [f"{score:.2f}" for score in found["scores"]]
-    if names is None:
+    if class_names is None:
         return captions
     return [
-        f"{names[label]} {caption}"
+        f"{class_names[label]} {caption}"
         for label, caption in zip(found["labels"], captions, strict=True)
     ]
 
 
-def detection_figure(image, found, truth, names=None, height=None):
+def detection_figure(image, found, truth, class_names=None, height=None):
     """Show an image with its true boxes, and with those that were found.
 
     Args:
-        image, found, truth, names, height: As for `detection_panels`.
+        image, found, truth, class_names, height: As for `detection_panels`.
 
     Returns:
         uint8 `(height, width, 3)`; where there are several classes, their
         colours are explained above.
     """
-    panels = detection_panels(image, found, truth, names, height)
+    panels = detection_panels(image, found, truth, class_names, height)
     figure = side_by_side(panels, height)
-    return stacked(legend(box_legend(names), figure.shape[1]), figure)
+    return stacked(legend(box_legend(class_names), figure.shape[1]), figure)
 
 
-def box_legend(names):
+def box_legend(class_names):
     """Say which colours boxes of classes have, if there are several.
 
     Args:
-        names: Names of the classes, or `None`.
+        class_names: Names of the classes, or `None`.
 
     Returns:
         List of pairs of RGB and text, for `legend`.
     """
-    if names is None or len(names) < 2:
+    if class_names is None or len(class_names) < 2:
         return []
-    return list(zip(palette(len(names)), names, strict=True))
+    return list(zip(palette(len(class_names)), class_names, strict=True))
 
 
 def side_by_side(panels, height=None, columns=None):

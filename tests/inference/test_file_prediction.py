@@ -172,12 +172,16 @@ def blocks(outputs):
     }
 
 
-def detector(labels=("leaf", "fruit")):
+def detector(class_names=("leaf", "fruit")):
     net = keras.Sequential(
         [keras.Input((None, None, 3)), keras.layers.Identity()]
     )
     return ObjectDetectionModel(
-        net, labels=labels, prediction_decoder=blocks, patch_size=8, overlap=4
+        net,
+        class_names=class_names,
+        prediction_decoder=blocks,
+        patch_size=8,
+        overlap=4,
     )
 
 
@@ -261,7 +265,7 @@ def test_boxes_are_written_in_the_format_of_coco(trays, tmp_path):
         "weak.png",
     ]
     read = read_boxes(
-        tmp_path / "out/coco.json", trays, labels=detector().labels
+        tmp_path / "out/coco.json", trays, class_names=detector().class_names
     )
     assert [len(each["boxes"]) for each in read.values()] == [0, 2, 1]
     assert read["two, far.png"]["boxes"][1].tolist() == [12, 11, 16, 13]
@@ -286,11 +290,11 @@ def test_options_of_other_tasks_are_refused(model, folder, tmp_path):
 
 
 def test_classes_without_a_name_are_a_fault_of_the_file(trays, tmp_path):
-    done = predict(detector(labels=("leaf",)), [trays], tmp_path / "out")
+    done = predict(detector(class_names=("leaf",)), [trays], tmp_path / "out")
     assert len(done.rows) == 1
     assert len(done.faults) == 2
     assert "weak.png: found objects of the classes [1]" in done.faults[1]
-    assert "`labels=`" in done.faults[1]
+    assert "`class_names=`" in done.faults[1]
 
 
 def test_files_that_fail_are_named_and_the_others_done(model, folder, tmp_path):

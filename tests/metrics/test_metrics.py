@@ -123,15 +123,15 @@ def draw_boxes(rng, count):
     return np.hstack([corners, corners + rng.integers(1, 12, (count, 2))])
 
 
-def draw_image(rng, num_labels):
+def draw_image(rng, num_classes):
     """Draw true boxes, and boxes near them or anywhere, with equal scores."""
     truth = draw_boxes(rng, rng.integers(0, 9))
-    true_labels = rng.integers(0, num_labels, len(truth))
+    true_labels = rng.integers(0, num_classes, len(truth))
     near = rng.integers(0, len(truth), 12) if len(truth) else np.zeros(0, int)
     boxes = truth[near] + rng.integers(-1, 2, (len(near), 4))
     boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
     boxes = np.vstack([boxes, draw_boxes(rng, rng.integers(0, 9))])
-    labels = rng.integers(0, num_labels + 1, len(boxes))
+    labels = rng.integers(0, num_classes + 1, len(boxes))
     labels[: len(near)] = true_labels[near]
     scores = rng.integers(0, 8, len(boxes)) / 8
     return (
@@ -186,9 +186,9 @@ def coco_average_precision(detections, truths, max_detections):
 @pytest.mark.parametrize("seed", range(12))
 def test_average_precision_is_that_of_pycocotools(seed, max_detections):
     rng = np.random.default_rng(seed)
-    num_images, num_labels = rng.integers(1, 6), rng.integers(1, 4)
+    num_images, num_classes = rng.integers(1, 6), rng.integers(1, 4)
     detections, truths = zip(
-        *(draw_image(rng, num_labels) for _ in range(num_images)), strict=True
+        *(draw_image(rng, num_classes) for _ in range(num_images)), strict=True
     )
     ours = average_precision(
         detections, truths, COCO_IOU_THRESHOLDS, max_detections

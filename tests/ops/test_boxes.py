@@ -30,7 +30,7 @@ def reference_suppress(boxes, scores, labels, iou_threshold, max_boxes):
     return kept
 
 
-def draw(rng, *shape, num_labels=2, size=20):
+def draw(rng, *shape, num_classes=2, size=20):
     """Draw boxes on whole pixels, with ties of scores and some padding."""
     corners = rng.integers(0, 30, (*shape, 2))
     boxes = np.concatenate(
@@ -39,7 +39,7 @@ def draw(rng, *shape, num_labels=2, size=20):
     scores = rng.integers(0, 10, shape) / 10
     padding = rng.random(shape) < 0.2
     scores[padding], boxes[padding] = -1, -1
-    labels = np.where(padding, -1, rng.integers(0, num_labels, shape))
+    labels = np.where(padding, -1, rng.integers(0, num_classes, shape))
     return (
         boxes.astype("float32"),
         scores.astype("float32"),

@@ -23,7 +23,7 @@ from keras_patching.data.images.headers import ImageHeader
 from keras_patching.data.images.image_io import READER_VERSION
 
 FORMAT = "keras_patching.patch_cache"
-VERSION = 2
+VERSION = 3
 # Kinds of labels that are kept for people and other tools: not for batches.
 _NOT_FED = {"points", "objects"}
 # Clocks of file systems are coarse: a file that changed twice within their

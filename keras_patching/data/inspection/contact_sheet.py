@@ -209,7 +209,7 @@ def _object_legend(contents, highest):
 
 def _box_legend(contents):
     """Pair the colour of each class with its name and its objects."""
-    names = contents.manifest.parameters["labels"]
+    names = contents.manifest.parameters["class_names"]
     counts = contents.class_objects.tolist()
     colors = class_colors(range(len(names))).tolist()
     return [

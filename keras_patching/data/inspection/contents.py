@@ -206,7 +206,7 @@ class CacheContents:
 
     def _count_labels(self, labels):
         """Count each class along the last axis; others, as -1, do not count."""
-        classes = np.arange(len(self.manifest.parameters["labels"]))
+        classes = np.arange(len(self.manifest.parameters["class_names"]))
         return (labels[..., None] == classes).sum(axis=-2)
 
     def _facts(self, name):
@@ -257,7 +257,7 @@ class CacheContents:
         if self.class_pixels is not None:
             lines += ["", *_pixel_table(self.class_pixels, self.image_pixels)]
         if "boxes" in manifest.kinds:
-            names = manifest.parameters["labels"]
+            names = manifest.parameters["class_names"]
             table = _box_table(names, self.class_objects, self.class_boxes)
             lines += ["", *table]
         return "\n".join([str(self.path), *lines])
@@ -281,7 +281,7 @@ def _describe_parameters(manifest):
     return {
         name: json.dumps(value)
         for name, value in manifest.parameters.items()
-        if name != "labels"
+        if name != "class_names"
     }
 
 

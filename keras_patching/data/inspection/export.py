@@ -176,7 +176,7 @@ def _write_tables(manifest, patches, target):
             ),
         )
     if "boxes" in manifest.kinds:
-        names = manifest.parameters["labels"]
+        names = manifest.parameters["class_names"]
         write_boxes_json(
             target / "labels.json",
             (

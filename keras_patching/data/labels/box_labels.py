@@ -50,7 +50,7 @@ class BoxLabels:
         label_file: `pathlib.Path` of the file they were read from.
         boxes: Float64 array `(boxes, 4)` of x1, y1, x2, y2 in pixels, with
             x1 < x2 and y1 < y2, sorted by y1, x1, y2, x2 and label.
-        labels: Int64 array `(boxes,)` of indices into the names of labels.
+        labels: Int64 array `(boxes,)` of indices into the names of classes.
         places: For each box its place in that file:
             `'["img_1"]["plants"][3]'`.
         declared_size: `(height, width)` that the file says the image has, or
@@ -69,7 +69,7 @@ class BoxLabels:
 def read_boxes_json(
     label_file,
     images,
-    labels=("plant",),
+    class_names=("plant",),
     objects_key="plants",
     unlabelled="error",
 ):
@@ -86,13 +86,13 @@ def read_boxes_json(
 
     Or it is a file of COCO, https://cocodataset.org: `{"images": [...],
     "annotations": [...], "categories": [...]}`. Names of categories are those
-    of `labels`; crowds (`"iscrowd": 1`) are left out, and a warning counts
+    of `class_names`; crowds (`"iscrowd": 1`) are left out, and a warning counts
     them.
 
     Args:
         label_file: Path of the JSON file, in UTF-8.
         images: Dict from stem to path, of `list_images`.
-        labels: Names of the labels; a box has the index of its own.
+        class_names: Names of the classes; a box has the index of its own.
         objects_key: Key of the list of objects of an image.
         unlabelled: What images are that the file does not name: an "error";
             left out, "skip"; or without objects, "empty".
@@ -104,15 +104,16 @@ def read_boxes_json(
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: Lists everything in the file that cannot be used, and
-            images without an entry if these are an error. Or `labels` are
-            not distinct names.
+            images without an entry if these are an error. Or
+            `class_names` are not distinct names.
 
     Example:
     >>> labels = read_boxes_json("labels.json", list_images("trays"))
     >>> labels[pathlib.Path("trays/a.png")].boxes.shape
     (31, 4)
     """
-    path, labels = pathlib.Path(label_file), _check_labels(labels)
+    path = pathlib.Path(label_file)
+    class_names = _check_class_names(class_names)
     check_unlabelled(unlabelled)
     expected = expected_json(objects_key)
     if not path.is_file():
@@ -122,7 +123,9 @@ def read_boxes_json(
     except ValueError as error:
         raise ValueError(f"{error} {expected}") from error
     names = ImageNames(images)
-    entries, faults = _read_entries(path, content, names, labels, objects_key)
+    entries, faults = _read_entries(
+        path, content, names, class_names, objects_key
+    )
     by_image = {entry.image: entry for entry in entries}
     missing = [image for image in images.values() if image not in by_image]
     if unlabelled == "error" and (entries or not faults):
@@ -142,7 +145,7 @@ def read_boxes_json(
     if unlabelled == "empty":
         by_image |= {image: BoxEntry(image) for image in missing}
     return {
-        image: _to_labels(path, by_image[image], labels)
+        image: _to_labels(path, by_image[image], class_names)
         for image in images.values()
         if image in by_image
     }
@@ -230,18 +233,18 @@ def _describe_size(label, image, size):
     )
 
 
-def _check_labels(labels):
-    names = () if isinstance(labels, str) else tuple(labels)
+def _check_class_names(class_names):
+    names = () if isinstance(class_names, str) else tuple(class_names)
     is_text = all(isinstance(name, str) for name in names)
     if not names or not is_text or len(set(names)) < len(names):
         raise ValueError(
-            '`labels` must be distinct names, such as ("plant",). '
-            f"Received: labels={labels!r}"
+            '`class_names` must be distinct names, such as ("plant",). '
+            f"Received: class_names={class_names!r}"
         )
     return names
 
 
-def _read_entries(path, content, names, labels, objects_key):
+def _read_entries(path, content, names, class_names, objects_key):
     """Read all entries of the file, and all that is wrong with them."""
     faults, entry_faults = [], []
     pairs = to_dict(content, path, faults)
@@ -260,7 +263,7 @@ def _read_entries(path, content, names, labels, objects_key):
             read_entry(key, value, names, objects_key, entry_faults)
             for key, value in pairs.items()
         ]
-    entry_faults += _find_twice(entries) + _label_faults(entries, labels)
+    entry_faults += _find_twice(entries) + _label_faults(entries, class_names)
     return entries, faults + [f"{path}, {fault}" for fault in entry_faults]
 
 
@@ -277,7 +280,7 @@ def _find_twice(entries):
     return faults
 
 
-def _label_faults(entries, labels):
+def _label_faults(entries, class_names):
     """Find labels that are not known: one fault for each, not each object."""
     places = {}
     for entry in entries:
@@ -285,11 +288,11 @@ def _label_faults(entries, labels):
             places.setdefault(item.label, []).append(item.place)
     found = [label for label in places if label is not None]
     listed = few(found, _MAX_LABELS) or "no labels"
-    known = set(labels) | ({None} if len(labels) == 1 else set())
+    known = set(class_names) | ({None} if len(class_names) == 1 else set())
     return [
         f"{first}: found {_describe_label(label, len(rest))}, expected one of "
-        f"{few(labels, _MAX_LABELS)}. The file has {listed}. Correct it, or "
-        "name all labels by labels=."
+        f"{few(class_names, _MAX_LABELS)}. The file has {listed}. Correct it, "
+        "or name all classes by class_names=."
         for label, (first, *rest) in places.items()
         if label not in known
     ]
@@ -318,8 +321,9 @@ def _warn_of_empty(path, entries):
         )
 
 
-def _to_labels(path, entry, labels):
-    indices = {None: 0} | {name: index for index, name in enumerate(labels)}
+def _to_labels(path, entry, class_names):
+    indices = {name: index for index, name in enumerate(class_names)}
+    indices[None] = 0
     found = sorted(
         (
             (*item.corners, indices[item.label], item.place)

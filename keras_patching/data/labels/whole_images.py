@@ -200,7 +200,7 @@ def as_true_boxes(target, name, size, num_classes):
     if len(labels) and not np.isin(labels, np.arange(num_classes)).all():
         raise ValueError(
             f"`{name}` must have labels from 0 to {num_classes - 1}, the "
-            "places of the model's `labels`, and no padding. "
+            "places of the model's `class_names`, and no padding. "
             f"Received: {sorted({*labels.tolist()}, key=str)}"
         )
     check_true_boxes(boxes, size, name)

@@ -32,7 +32,7 @@ def load_yolo_dataset_from_directory(
     patch_size,
     *,
     grid_size=(7, 7),
-    labels=("plant",),
+    class_names=("plant",),
     objects_key="plants",
     unlabelled="error",
     store="patches",
@@ -48,7 +48,7 @@ def load_yolo_dataset_from_directory(
     "file_name": ..., "plants": [{"all_points_x": [x1, x2], "all_points_y":
     [y1, y2]}, ...]}}`. The extent of a polygon is its box; `"label"` names the
     class of an object where there are several. A file in the format of COCO
-    is read too, with the names of its categories as labels.
+    is read too, with the names of its categories as `class_names`.
 
     Patches are planned by `YoloPatchSampler`: one for each cell of the grid
     that can see an object, then augmented ones with objects, then as many
@@ -60,7 +60,7 @@ def load_yolo_dataset_from_directory(
         image_dir: Folder of images. Subfolders are not searched.
         patch_size: `(height, width)` in pixels, or one integer.
         grid_size: `(rows, cols)` of the detector's grid.
-        labels: Names of the classes.
+        class_names: Names of the classes.
         objects_key: Key of the list of objects in the file.
         unlabelled: What images in the folder are that the file does not name:
             an `"error"`; not labelled, so left out, `"skip"`; or images
@@ -106,7 +106,7 @@ def load_yolo_dataset_from_directory(
             f"is done to each patch. Received: augment={augment!r}"
         )
     parameters = {
-        "labels": list(labels),
+        "class_names": list(class_names),
         "objects_key": objects_key,
         "unlabelled": unlabelled,
         "grid_size": list(as_pair(grid_size, "grid_size")),
@@ -117,7 +117,7 @@ def load_yolo_dataset_from_directory(
         "plan": PLAN_VERSION,
     }
     found, path, left_out = read_labels(
-        label_file, image_dir, labels, objects_key, unlabelled
+        label_file, image_dir, class_names, objects_key, unlabelled
     )
     yolo_labels = YoloLabels(found, path, parameters)
     loaded = load_patched_dataset(
@@ -139,7 +139,7 @@ def load_yolo_dataset_from_directory(
 def read_boxes(
     label_file,
     image_dir,
-    labels=("plant",),
+    class_names=("plant",),
     objects_key="plants",
     unlabelled="error",
 ):
@@ -149,7 +149,7 @@ def read_boxes(
     read.
 
     Args:
-        label_file, image_dir, labels, objects_key, unlabelled: As for
+        label_file, image_dir, class_names, objects_key, unlabelled: As for
             `load_yolo_dataset_from_directory`.
 
     Returns:
@@ -166,7 +166,7 @@ def read_boxes(
     (12, 4)
     """
     found, *_ = read_labels(
-        label_file, image_dir, labels, objects_key, unlabelled
+        label_file, image_dir, class_names, objects_key, unlabelled
     )
     headers, faults = read_headers(found)
     faults += check_boxes_inside(found, headers)
@@ -177,7 +177,7 @@ def read_boxes(
     }
 
 
-def read_labels(label_file, image_dir, labels, objects_key, unlabelled):
+def read_labels(label_file, image_dir, class_names, objects_key, unlabelled):
     """Read the `BoxLabels` of each image.
 
     Returns:
@@ -186,6 +186,6 @@ def read_labels(label_file, image_dir, labels, objects_key, unlabelled):
     """
     images = list_images(image_dir)
     path = find_label_file(label_file, image_dir, expected_json(objects_key))
-    found = read_boxes_json(path, images, labels, objects_key, unlabelled)
+    found = read_boxes_json(path, images, class_names, objects_key, unlabelled)
     left_out = [i.name for i in images.values() if i not in found]
     return found, path, left_out

@@ -54,7 +54,7 @@ class ObjectDetectionModel(TaskModel):
         grid_size: `(rows, cols)` of the grid that a patch is divided into.
         anchors: Pairs `(height, width)` in pixels, the shapes of boxes that
             predictions start from; `fit_anchors` finds those of a data set.
-        labels: Names of the classes.
+        class_names: Names of the classes.
         prediction_decoder: Function that turns the output of the patch model
             for `n` patches, always as many, into a dict of `boxes`
             `(n, k, 4)`, xyxy in pixels of the patch, `scores` `(n, k)` and
@@ -72,12 +72,14 @@ class ObjectDetectionModel(TaskModel):
 
     Raises:
         ValueError: If the patch model's output does not fit grid, anchors and
-            labels.
+            classes.
 
     Example:
 
     ```python
-    model = keras_patching.ObjectDetectionModel(labels=("plant",), overlap=192)
+    model = keras_patching.ObjectDetectionModel(
+        class_names=("plant",), overlap=192
+    )
     model.set_patch_size(height=448, width=448)
     train = model.load_yolo_dataset_from_directory(
         "trays/labels.json", "trays/images"
@@ -97,7 +99,7 @@ class ObjectDetectionModel(TaskModel):
         patch_model=None,
         grid_size=(7, 7),
         anchors=_ANCHORS,
-        labels=("plant",),
+        class_names=("plant",),
         prediction_decoder=None,
         *,
         channels=3,
@@ -107,13 +109,13 @@ class ObjectDetectionModel(TaskModel):
         check_images(patch_model, channels, value_range)
         grid_size = as_pair(grid_size, "grid_size")
         anchors = _check_anchors(anchors)
-        labels = _check_labels(labels)
+        class_names = _check_class_names(class_names)
         if patch_model is None:
             patch_model = yolo_net(
-                grid_size, len(anchors), len(labels), channels, value_range
+                grid_size, len(anchors), len(class_names), channels, value_range
             )
         if prediction_decoder is None:
-            _check_head(patch_model, grid_size, len(anchors), len(labels))
+            _check_head(patch_model, grid_size, len(anchors), len(class_names))
         _check_tiling(**kwargs)
         kwargs["stitch"] = False
         super().__init__(
@@ -121,28 +123,31 @@ class ObjectDetectionModel(TaskModel):
         )
         self.grid_size = grid_size
         self.anchors = anchors
-        self.labels = labels
+        self.class_names = class_names
         self.prediction_decoder = prediction_decoder
         self._unassigned = keras.metrics.Sum(name="unassigned_objects")
 
     def load_yolo_dataset_from_directory(self, label_file, image_dir, **kwargs):
         """Load patches of images and boxes, cutting them where not cached.
 
-        Takes `patch_size`, `grid_size`, `labels`, `channels` and `value_range`
-        from the model, and the other arguments of the function
+        Takes `patch_size`, `grid_size`, `class_names`, `channels` and
+        `value_range` from the model, and the other arguments of the function
         `keras_patching.load_yolo_dataset_from_directory`.
         """
         return loaders.load_yolo_dataset_from_directory(
             label_file,
             image_dir,
             grid_size=self.grid_size,
-            labels=self.labels,
+            class_names=self.class_names,
             **self.loader_arguments(),
             **kwargs,
         )
 
     def patch_parameters(self):
-        parameters = {**super().patch_parameters(), "labels": self.labels}
+        parameters = {
+            **super().patch_parameters(),
+            "class_names": self.class_names,
+        }
         if self.prediction_decoder is None:
             # Patches were drawn so that each cell of the grid has objects.
             parameters["grid_size"] = self.grid_size
@@ -188,7 +193,7 @@ class ObjectDetectionModel(TaskModel):
         )
 
     def _by_anchor(self, raw):
-        shape = (*self.grid_size, len(self.anchors), 5 + len(self.labels))
+        shape = (*self.grid_size, len(self.anchors), 5 + len(self.class_names))
         return ops.reshape(ops.cast(raw, "float32"), (-1, *shape))
 
     def decode_predictions(
@@ -207,8 +212,8 @@ class ObjectDetectionModel(TaskModel):
         Returns:
             List per image of a list per patch, in row-major order, of dicts:
             `boxes` float32 `(n, 4)`, xyxy in pixels of the patch, `scores`
-            float32 `(n,)`, `labels` int32 `(n,)`, indices into `labels`, best
-            first; and `origin`, `(y, x)` of the patch in the image.
+            float32 `(n,)`, `labels` int32 `(n,)`, indices into `class_names`,
+            best first; and `origin`, `(y, x)` of the patch in the image.
 
         Raises:
             ValueError: If `raw` is not what this model predicts for images of
@@ -311,7 +316,7 @@ class ObjectDetectionModel(TaskModel):
         if self.prediction_decoder is None:
             if known and None not in shape[3:]:
                 return *self.grid_size, *shape[3:]
-            values = len(self.anchors) * (5 + len(self.labels))
+            values = len(self.anchors) * (5 + len(self.class_names))
             return *self.grid_size, values
         return shape[1:] if known else None
 
@@ -377,7 +382,7 @@ class ObjectDetectionModel(TaskModel):
         return {name: scores[name] for name in ("ap50", "ap50_95")}
 
     def check_full_target(self, target, name, image_size):
-        return as_true_boxes(target, name, image_size, len(self.labels))
+        return as_true_boxes(target, name, image_size, len(self.class_names))
 
     def set_tiling(self, **tiling):
         """Set how images are cut, at any time; as `PatchedModel.set_tiling`."""
@@ -389,7 +394,7 @@ class ObjectDetectionModel(TaskModel):
             **super().get_config(),
             "grid_size": self.grid_size,
             "anchors": self.anchors,
-            "labels": self.labels,
+            "class_names": self.class_names,
             "prediction_decoder": keras.saving.serialize_keras_object(
                 self.prediction_decoder
             ),
@@ -436,26 +441,28 @@ def _check_anchors(anchors):
     return tuple((height, width) for height, width in sizes.tolist())
 
 
-def _check_labels(labels):
-    if isinstance(labels, str) or not labels or len(set(labels)) < len(labels):
+def _check_class_names(class_names):
+    is_text = isinstance(class_names, str)
+    if is_text or not class_names or len(set(class_names)) < len(class_names):
         raise ValueError(
-            "`labels` must be the names of the classes, each once, such as "
-            f'("plant",). Received: labels={labels!r}'
+            "`class_names` must be the names of the classes, each once, such "
+            f'as ("plant",). Received: class_names={class_names!r}'
         )
-    return tuple(labels)
+    return tuple(class_names)
 
 
-def _check_head(patch_model, grid_size, num_anchors, num_labels):
+def _check_head(patch_model, grid_size, num_anchors, num_classes):
     shape = getattr(patch_model, "output_shape", None)
     if not isinstance(shape, tuple):
         return  # Not built, or of several outputs: building it will tell.
-    values = num_anchors * (5 + num_labels)
+    values = num_anchors * (5 + num_classes)
     known = None not in shape[1:]
     if known and (shape[1:3] != grid_size or math.prod(shape[3:]) != values):
         raise ValueError(
             f"The patch model '{patch_model.name}' must end in (batch, "
             f"{grid_size[0]}, {grid_size[1]}, {values}): the grid, and for "
-            f"each of {num_anchors} anchors 5 values and {num_labels} classes. "
-            "Or pass a `prediction_decoder` that decodes what it gives. "
+            f"each of {num_anchors} anchors 5 values and {num_classes} "
+            "classes. Or pass a `prediction_decoder` that decodes what it "
+            "gives. "
             f"Received: output shape {shape}"
         )

@@ -34,7 +34,7 @@ class YoloLabels:
     Args:
         labels: Dict from image path to `BoxLabels`.
         path: File that they were read from.
-        parameters: Dict of `labels`, `objects_key`, `grid_size`, `seed`,
+        parameters: Dict of `class_names`, `objects_key`, `grid_size`, `seed`,
             `empty_patches`, `augment` and `store`.
     """
 
@@ -76,7 +76,7 @@ class YoloLabels:
 
     def summarize(self, records, headers):
         found = [each.labels for each in self._labels.values()]
-        names = self.parameters["labels"]
+        names = self.parameters["class_names"]
         counts = np.bincount(np.concatenate(found), minlength=len(names))
         return summarize_objects(
             list(map(len, found)), dict(zip(names, counts, strict=True))

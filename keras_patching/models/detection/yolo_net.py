@@ -8,7 +8,7 @@ _EMPTY = -4.0  # logit of an objectness of 2%
 def yolo_net(
     grid_size,
     num_anchors,
-    num_labels,
+    num_classes,
     channels=3,
     value_range=(0, 255),
     filters=(32, 64, 128, 192, 256),
@@ -29,7 +29,7 @@ def yolo_net(
     Args:
         grid_size: `(rows, cols)` of the output.
         num_anchors: Number of anchors.
-        num_labels: Number of classes.
+        num_classes: Number of classes.
         channels: Number of channels of the images.
         value_range: Lowest (black) and highest value of the images; rescaled
             to -1 and 1.
@@ -39,11 +39,11 @@ def yolo_net(
 
     Returns:
         A functional `keras.Model` from `(batch, height, width, channels)` to
-        float32 `(batch, rows, cols, num_anchors * (5 + num_labels))`.
+        float32 `(batch, rows, cols, num_anchors * (5 + num_classes))`.
 
     Example:
 
-    >>> yolo_net((7, 7), num_anchors=5, num_labels=1).output_shape
+    >>> yolo_net((7, 7), num_anchors=5, num_classes=1).output_shape
     (None, 7, 7, 30)
     """
     inputs = keras.Input((None, None, channels))
@@ -67,12 +67,12 @@ def yolo_net(
     x = _convolution(features, filters[-1], strides=2)
     x = _residual_block(x)
     outputs = keras.layers.Conv2D(
-        num_anchors * (5 + num_labels),
+        num_anchors * (5 + num_classes),
         1,
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
         # Few predictions are of an object: begin with none.
         bias_initializer=keras.initializers.Constant(
-            ([0.0] * 4 + [_EMPTY] + [0.0] * num_labels) * num_anchors
+            ([0.0] * 4 + [_EMPTY] + [0.0] * num_classes) * num_anchors
         ),
         dtype="float32",
     )(x)

@@ -220,7 +220,7 @@ def test_a_damaged_shard_without_its_manifest_is_cut_again(folder, lost):
             manifest.unlink()
         else:
             text = manifest.read_text()
-            change = ('"version":2', '"version":1'), ("{", "[")
+            change = ('"version":3', '"version":1'), ("{", "[")
             manifest.write_text(text.replace(*change[lost == "damaged"], 1))
     assert content(load(folder, "patches")) == expected
     for file in path.parent.glob("shards/a-*"):

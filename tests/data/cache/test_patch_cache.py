@@ -403,7 +403,7 @@ def climb(text):
         lambda text: text[:-10],
         lambda text: "[]",
         lambda text: "{}",
-        lambda text: text.replace('"version":2', '"version":99'),
+        lambda text: text.replace('"version":3', '"version":99'),
         lambda text: text.replace("keras_patching.", "other."),
         lambda text: text.replace('"origins":[[0,0],', '"origins":[', 1),
         lose_key,

@@ -106,7 +106,7 @@ def test_boxes_have_the_colour_of_their_class(tmp_path, store):
         tmp_path,
         32,
         grid_size=2,
-        labels=("leaf", "fruit", "root"),
+        class_names=("leaf", "fruit", "root"),
         augment=False,
         store=store,
         verbose=False,

@@ -159,7 +159,7 @@ def build_detection(tmp_path, arrays, store):
         tmp_path / "images",
         PATCH,
         grid_size=2,
-        labels=("a", "long name of a class", "none"),
+        class_names=("a", "long name of a class", "none"),
         empty_patches=3,
         store=store,
         verbose=False,

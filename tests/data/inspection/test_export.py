@@ -180,7 +180,7 @@ def load_detection(label_file, image_dir, **kwargs):
         image_dir,
         (12, 16),
         grid_size=2,
-        labels=CLASSES,
+        class_names=CLASSES,
         empty_patches=2,
         seed=0,
         verbose=False,

@@ -110,7 +110,7 @@ def test_boxes_come_back_sorted_whatever_their_order(
     }
     (folder / "labels.json").write_text(json.dumps(content))
     labels = read_boxes_json(
-        folder / "labels.json", images, labels=("fruit", "leaf")
+        folder / "labels.json", images, class_names=("fruit", "leaf")
     )
     assert list(labels) == list(images.values())
     for image, objects in by_image.items():
@@ -177,12 +177,12 @@ def test_exact_duplicates_are_two_objects(folder):
     assert labels.places == tuple(f'["a"]["plants"][{i}]' for i in range(12))
 
 
-def test_labels_are_indices_into_their_names(folder):
+def test_labels_are_indices_into_the_names_of_classes(folder):
     labels = read_a(
         folder,
         box(0, 0, 1, 1, label="fruit"),
         box(0, 1, 1, 2, label="leaf"),
-        labels=["leaf", "fruit"],
+        class_names=["leaf", "fruit"],
     )
     assert labels.labels.tolist() == [1, 0]
 
@@ -406,11 +406,11 @@ def test_an_unknown_label_is_told_once_with_all_that_there_are(folder):
         "a": {"plants": [box(0, 0, 1, 1, label="fruit")]},
         "b": {"plants": [box(0, 0, 1, 1, label="leef")] * 3},
     }
-    fault = the_fault(folder, content, labels=("leaf", "fruit"))
+    fault = the_fault(folder, content, class_names=("leaf", "fruit"))
     assert fault == (
         ', ["b"]["plants"][0]: found the label \'leef\', as in 2 more '
         "objects, expected one of 'leaf', 'fruit'. The file has 'fruit', "
-        "'leef'. Correct it, or name all labels by labels=."
+        "'leef'. Correct it, or name all classes by class_names=."
     )
 
 
@@ -423,7 +423,7 @@ def test_a_name_is_checked_where_there_is_one_label_too(folder):
 
 def test_a_label_is_needed_where_there_are_several(folder):
     content = {"a": {"plants": []}, "b": {"plants": [box(0, 0, 1, 1)] * 2}}
-    fault = the_fault(folder, content, labels=("leaf", "fruit"))
+    fault = the_fault(folder, content, class_names=("leaf", "fruit"))
     assert fault.startswith(
         ', ["b"]["plants"][0]: found no label, as in 1 more objects, expected '
         "one of 'leaf', 'fruit'. The file has no labels."
@@ -479,10 +479,12 @@ def test_one_error_lists_all_slips_of_the_file(folder):
     ]
 
 
-@pytest.mark.parametrize("labels", ["plant", (), ("a", "a"), (0, 1)])
-def test_labels_that_are_not_distinct_names_are_refused(folder, labels):
-    with pytest.raises(ValueError, match=r"`labels` must be .* labels="):
-        read_a(folder, labels=labels)
+@pytest.mark.parametrize("names", ["plant", (), ("a", "a"), (0, 1)])
+def test_class_names_that_are_not_distinct_are_refused(folder, names):
+    with pytest.raises(
+        ValueError, match=r"`class_names` must be .* class_names="
+    ):
+        read_a(folder, class_names=names)
 
 
 # Boxes outside

@@ -99,7 +99,7 @@ def test_boxes_are_counted_once_and_per_class(folder, capsys):
     ]
     (folder / "labels.json").write_text(json.dumps(entries))
     kp.load_yolo_dataset_from_directory(
-        "labels.json", folder, 32, grid_size=2, labels=names
+        "labels.json", folder, 32, grid_size=2, class_names=names
     )
     assert (
         "Labels of 5 images: 3 objects (leaf 2, fruit 1, root 0); 4 images "

@@ -13,7 +13,7 @@ import keras_patching as kp
 from keras_patching.data.images.image_io import write_image
 from keras_patching.models.detection.yolo_net import yolo_net
 
-LABELS = ("red", "blue")
+CLASS_NAMES = ("red", "blue")
 COLORS = ((230, 60, 40), (40, 90, 230))
 PATCH = 64
 
@@ -54,7 +54,7 @@ def write_scenes(folder, count=12):
                 {
                     "all_points_x": [x1, x2],
                     "all_points_y": [y1, y2],
-                    "label": LABELS[label],
+                    "label": CLASS_NAMES[label],
                 }
                 for (x1, y1, x2, y2), label in zip(
                     truth["boxes"].tolist(), truth["labels"], strict=True
@@ -71,7 +71,7 @@ def trained(tmp_path_factory):
     keras.utils.set_random_seed(0)
     anchors = ((18, 18), (12, 22), (22, 12))
     net = yolo_net((4, 4), len(anchors), 2, filters=(16, 32, 48, 64))
-    model = kp.ObjectDetectionModel(net, 4, anchors, LABELS, overlap=32)
+    model = kp.ObjectDetectionModel(net, 4, anchors, CLASS_NAMES, overlap=32)
     model.set_patch_size(PATCH)
     train = model.load_yolo_dataset_from_directory(
         folder / "labels.json",
@@ -131,7 +131,7 @@ def test_a_fresh_process_finds_the_same_boxes(trained, tmp_path):
     code = (
         "import keras_patching, keras, numpy as np\n"
         "model = keras.saving.load_model('model.keras')\n"
-        "assert model.labels == ('red', 'blue')\n"
+        "assert model.class_names == ('red', 'blue')\n"
         "raw = model.predict(np.load('image.npy')[None], verbose=0)\n"
         "merged = model.merge_predictions(raw, (100, 90))[0]\n"
         "np.savez('merged.npz', **merged)\n"
@@ -389,7 +389,7 @@ def test_boxes_that_are_not_of_the_image_are_refused_before_predicting():
 def test_boxes_are_scored_as_read_boxes_gives_them(tmp_path):
     write_scenes(tmp_path, count=2)
     boxes = kp.models.detection.loaders.read_boxes(
-        "../labels.json", tmp_path / "images", LABELS
+        "../labels.json", tmp_path / "images", CLASS_NAMES
     )
     net = keras.Sequential(
         [
@@ -399,7 +399,7 @@ def test_boxes_are_scored_as_read_boxes_gives_them(tmp_path):
         ]
     )
     model = kp.ObjectDetectionModel(
-        net, 2, ((9, 9),), LABELS, patch_size=16, overlap=8
+        net, 2, ((9, 9),), CLASS_NAMES, patch_size=16, overlap=8
     )
     scores = model.evaluate_full_images(tmp_path / "images", boxes)
     assert set(scores) == {"ap50", "ap50_95"}
@@ -415,7 +415,7 @@ def test_a_patch_model_of_another_output_is_refused():
 
 @pytest.mark.parametrize(
     "options",
-    [{"anchors": ()}, {"anchors": ((0, 3),)}, {"labels": "plant"}],
+    [{"anchors": ()}, {"anchors": ((0, 3),)}, {"class_names": "plant"}],
 )
 def test_arguments_that_make_no_sense_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
