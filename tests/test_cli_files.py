@@ -157,7 +157,7 @@ def test_counting_is_inspected_exported_and_predicted(field, capsys):
     (field / "images" / "points.csv").write_text("0,3,4,12.5,9\n1")
     cache = load_heatmap_dataset_with_csv_from_directory(
         field / "images", "points.csv", 8, verbose=False
-    ).manifest
+    ).manifest_path
     assert run("inspect", cache, "--out", field / "sheet.png") == 0
     assert "2" in capsys.readouterr().out.split("objects")[-1].split()
     assert run("export", cache, field / "files") == 0
@@ -183,7 +183,7 @@ def test_counting_is_inspected_exported_and_predicted(field, capsys):
     ]
 
 
-@pytest.fixture(params=["patches", "windows"])
+@pytest.fixture(params=["patches", "images"])
 def boxes(field, request):
     """A cache of two images, of which one has no objects and no patches."""
     box = {"all_points_x": [2, 9], "all_points_y": [3, 8]}
@@ -196,7 +196,7 @@ def boxes(field, request):
         grid_size=2,
         store=request.param,
         verbose=False,
-    ).manifest
+    ).manifest_path
 
 
 def test_detection_is_inspected_and_exported(boxes, field, capsys):

@@ -9,8 +9,8 @@ class ResamplePatches(keras.callbacks.Callback):
     """Draws the augmented and the random patches of a sequence anew.
 
     The patches that cover the detector's grid stay. Nothing is written, and no
-    image is decoded again: the new plan cuts other windows of the images in
-    the cache, which therefore must be of `store="windows"`.
+    image is decoded again: the new plan cuts other patches of the images in
+    the cache, which therefore must be of `store="images"`.
 
     What is drawn depends on the number of the epoch alone. So a training that
     is resumed, with `initial_epoch`, goes on with the draws that it would have
@@ -18,7 +18,7 @@ class ResamplePatches(keras.callbacks.Callback):
 
     Args:
         sequence: `PatchingSequence` of detection, made with
-            `store="windows"`.
+            `store="images"`.
         every: Each draw is of so many epochs.
 
     Raises:
@@ -29,7 +29,7 @@ class ResamplePatches(keras.callbacks.Callback):
 
     ```python
     train = model.load_yolo_dataset_from_directory(
-        "trays/labels.json", "trays/images", store="windows"
+        "trays/labels.json", "trays/images", store="images"
     )
     resample = keras_patching.callbacks.ResamplePatches(train, every=5)
     model.fit(train, epochs=50, callbacks=[resample])
@@ -38,11 +38,11 @@ class ResamplePatches(keras.callbacks.Callback):
 
     def __init__(self, sequence, every=1):
         super().__init__()
-        sequence.check_redraw()
+        sequence.check_resampling()
         self.sequence = sequence
         self.every = check_integer(every, "every", 1)
 
     def on_epoch_begin(self, epoch, logs=None):
         # Keras calls it while nothing reads the sequence. A second `fit` counts
         # its epochs from 0, the sequence goes on.
-        self.sequence.redraw(max(epoch, self.sequence.epoch) // self.every)
+        self.sequence.resample(max(epoch, self.sequence.epoch) // self.every)

@@ -106,4 +106,6 @@ def _run(options):
         cache_dir=options.cache_dir,
         overwrite=options.overwrite,
     )
-    print(f"To train on them: PatchingSequence({str(sequence.manifest)!r})")
+    print(
+        f"To train on them: PatchingSequence({str(sequence.manifest_path)!r})"
+    )

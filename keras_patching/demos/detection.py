@@ -105,7 +105,7 @@ def _load_patches(images, labels, patch_size, seed):
         "train, held_out = keras_patching.load_yolo_dataset_from_directory(",
         f"    labels, images, {patch_size}, grid_size={_GRID_SIZE}, "
         f"class_names={_CLASS_NAMES},",
-        '    objects_key="seedlings", store="windows", subset="both",',
+        '    objects_key="seedlings", store="images", subset="both",',
         f"    validation_split=0.2, batch_size={_BATCH_SIZE}, seed={seed})",
     )
     return load_yolo_dataset_from_directory(
@@ -115,7 +115,7 @@ def _load_patches(images, labels, patch_size, seed):
         grid_size=_GRID_SIZE,
         class_names=_CLASS_NAMES,
         objects_key="seedlings",
-        store="windows",
+        store="images",
         subset="both",
         validation_split=0.2,
         batch_size=_BATCH_SIZE,

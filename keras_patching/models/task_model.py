@@ -67,7 +67,7 @@ class TaskModel(PatchedModel):
             raise ValueError(
                 f"'{self.name}' is a model of {self.task}, the data set was "
                 f"made for {data_set.task}. Load it with a loader of the "
-                f"model. Received: {data_set.manifest}"
+                f"model. Received: {data_set.manifest_path}"
             )
         found = data_set.parameters
         for name, expected in self.patch_parameters().items():
@@ -76,7 +76,7 @@ class TaskModel(PatchedModel):
                     f"The data set has {name}={_plain(found[name])!r}, "
                     f"'{self.name}' has {name}={_plain(expected)!r}. Load the "
                     "data set with the loader of the model, or make the model "
-                    f"for this data set. Received: {data_set.manifest}"
+                    f"for this data set. Received: {data_set.manifest_path}"
                 )
 
     def patch_parameters(self):

@@ -96,7 +96,7 @@ def make_sequence(folder, labels, patch, shards):
 
 def pack(folder, sequence):
     """Write all patches into one file, and all labels into one."""
-    ordered = PatchingSequence(sequence.manifest, BATCH, shuffle=False)
+    ordered = PatchingSequence(sequence.manifest_path, BATCH, shuffle=False)
     arrays = []
     for kind, name in enumerate(("images.npy", "labels.npy")):
         path = folder / name

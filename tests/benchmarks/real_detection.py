@@ -87,7 +87,7 @@ def load(folder, settings, arguments, **kwargs):
         folder / "images",
         settings.patch_size,
         grid_size=settings.grid_size,
-        store="windows",
+        store="images",
         validation_split=0.2,
         subset="both",
         seed=arguments.seed,

@@ -43,7 +43,7 @@ def main():
         make_data(folder, arguments.images)
         compare_building(folder, arguments.repeats)
         print_parts(folder)
-        for store in ("patches", "windows"):
+        for store in ("patches", "images"):
             print_feeding(folder, store, arguments.repeats)
 
 

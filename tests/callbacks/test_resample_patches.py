@@ -31,9 +31,9 @@ def manifest(tmp_path):
         tmp_path,
         PATCH,
         grid_size=2,
-        store="windows",
+        store="images",
         verbose=False,
-    ).manifest
+    ).manifest_path
 
 
 def open_sequence(manifest, **kwargs):
@@ -95,7 +95,7 @@ def batches_read_in_training(manifest, epochs, initial_epoch=0):
 def batches_of_draws(manifest, numbers):
     sequence, drawn = open_sequence(manifest), set()
     for number in numbers:
-        sequence.redraw(number)
+        sequence.resample(number)
         drawn |= set(batches(sequence))
     return drawn
 

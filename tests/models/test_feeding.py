@@ -38,7 +38,7 @@ def manifest(tmp_path_factory):
         channels=1,
         num_classes=COUNT,
         verbose=False,
-    ).manifest
+    ).manifest_path
 
 
 def open_sequence(manifest, **options):

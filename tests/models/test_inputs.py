@@ -116,7 +116,7 @@ def test_patches_that_were_made_for_another_model_are_refused(
 
 def test_patches_of_a_model_with_the_same_arguments_are_taken(folder):
     patches = load_masks(folder)
-    again = PatchingSequence(patches.manifest, batch_size=2)
+    again = PatchingSequence(patches.manifest_path, batch_size=2)
     model = segmenter(3, ignore_value=255)  # Here all pixels are labelled.
     model.fit(again, validation_data=patches, verbose=0)
     counter().fit(load_points(folder), verbose=0)

@@ -13,6 +13,7 @@ import os
 import numpy as np
 
 from keras_patching.data.cache.manifest_checks import check_manifest
+from keras_patching.data.cache.shard_kinds import shard_kind
 from keras_patching.data.cache.shards import (
     CacheWriteError,
     ShardRecord,
@@ -24,8 +25,6 @@ from keras_patching.data.images.image_io import READER_VERSION
 
 FORMAT = "keras_patching.patch_cache"
 VERSION = 3
-# Kinds of labels that are kept for people and other tools: not for batches.
-_NOT_FED = {"points", "objects"}
 # Clocks of file systems are coarse: a file that changed twice within their
 # granularity has one modification time.
 _CLOCK_SLACK_NS = 2 * 10**9
@@ -161,7 +160,7 @@ class Manifest:
     @property
     def fed_kinds(self):
         """Those of them that batches are made of."""
-        return [kind for kind in self.kinds if kind not in _NOT_FED]
+        return [kind for kind in self.kinds if shard_kind(kind).fed]
 
     @property
     def num_patches(self):

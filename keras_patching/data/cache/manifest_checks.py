@@ -10,20 +10,7 @@ import re
 
 import numpy as np
 
-# Kinds that hold one thing for the whole image instead of one per patch.
-PER_IMAGE = {"windows", "objects"}
-# Shape after the first axis, `None` where any length will do; "patch" stands
-# for height and width.
-_SHAPES = {
-    "images": ("patch", None),
-    "windows": (None, None, None),
-    "masks": ("patch",),
-    "heatmaps": ("patch",),
-    "boxes": (None, 4),
-    "box_labels": (None,),
-    "points": (None, 2),
-    "objects": (None, 5),
-}
+from keras_patching.data.cache.shard_kinds import shard_kind
 
 
 def check_manifest(manifest):
@@ -53,7 +40,8 @@ def check_manifest(manifest):
     _expect(len(names) == len(sources), "it lists a source twice")
     kinds = list(sources[0].shards)
     _expect(
-        kinds[:1] in (["images"], ["windows"]), "its first shards are no images"
+        kinds and shard_kind(kinds[0]).drawn == "image",
+        "its first shards are no images",
     )
     for source in sources:
         _expect(
@@ -119,26 +107,33 @@ def _check_source(source, image_size, patch_size, parameters):
         and len(augmentations) in (0, count)
         and all(
             each is None or isinstance(each, dict) for each in augmentations
-        )
-        and ("windows" not in source.shards or len(augmentations) == count),
+        ),
         f"{source.name} does not have an augmentation for each patch",
     )
     for kind, shard in source.shards.items():
         _check_shard(kind, shard, count, patch_size, source.name)
-    if "windows" in source.shards:
-        # What lies beyond the image is black.
-        _expect("value_range" in parameters, "it has no value range")
-        _expect(
-            source.shards["windows"].shape[1:3] == tuple(image_size),
-            f"the window of {source.name} is not of the size of its image",
-        )
+        if shard_kind(kind).is_cut:
+            _check_cut(shard, source, image_size, parameters)
+
+
+def _check_cut(shard, source, image_size, parameters):
+    """Check what patches are cut out of when they are read."""
+    _expect(
+        shard.shape[1:3] == tuple(image_size),
+        f"the whole image of {source.name} is not of the size of its file",
+    )
+    _expect(
+        len(source.augmentations) == len(source.origins),
+        f"{source.name} does not have an augmentation for each patch",
+    )
+    # What lies beyond the image is black.
+    _expect("value_range" in parameters, "it has no value range")
 
 
 def _check_shard(kind, shard, count, patch_size, name):
     what = f"what it says of the {kind} of {name} cannot be"
     _expect(
-        _is_word(kind)
-        and is_plain_name(shard.file)
+        is_plain_name(shard.file)
         and _is_count(shard.bytes)
         and _is_integer(shard.mtime_ns)
         and isinstance(shard.sha256, str),
@@ -148,11 +143,11 @@ def _check_shard(kind, shard, count, patch_size, name):
         _is_plain_dtype(shard.dtype),
         f"{what}: {shard.dtype!r} is not a dtype of plain numbers",
     )
-    first = 1 if kind in PER_IMAGE else count
+    entry = shard_kind(kind)
     _expect(
         all(map(_is_count, shard.shape))
-        and shard.shape[:1] == (first,)
-        and _fits(shard.shape[1:], kind, patch_size),
+        and shard.shape[:1] == (1 if entry.per_image else count,)
+        and entry.fits(shard.shape[1:], patch_size),
         f"{what}: the shape {shard.shape} of {count} patches of {patch_size}",
     )
     _expect(isinstance(shard.facts, dict), what)
@@ -165,18 +160,6 @@ def _check_shard(kind, shard, count, patch_size, name):
             and array.ndim <= 2,
             f"{what}: {fact} are not numbers per patch",
         )
-
-
-def _fits(shape, kind, patch_size):
-    if kind not in _SHAPES:
-        return True
-    expected = []
-    for length in _SHAPES[kind]:
-        expected += patch_size if length == "patch" else [length]
-    return len(shape) == len(expected) and all(
-        wanted in (None, found)
-        for wanted, found in zip(expected, shape, strict=True)
-    )
 
 
 def _check_value_range(pair):

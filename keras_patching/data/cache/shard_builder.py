@@ -15,6 +15,7 @@ import numpy as np
 from keras_patching._faults import fault_of, readable
 from keras_patching.data.cache.manifest import VERSION, FileRecord
 from keras_patching.data.cache.opening import SHARD_FOLDER
+from keras_patching.data.cache.shard_kinds import shard_kind
 from keras_patching.data.cache.shards import (
     CacheWriteError,
     ShardError,
@@ -33,7 +34,7 @@ class ShardPlan:
     """A shard that a source is to have.
 
     Attributes:
-        kind: "images", or the kind of labels: "masks", "heatmaps", ...
+        kind: One of `shard_kinds.SHARD_KINDS`: "images", "masks", ...
         shape: Shape of the array, patches first.
         dtype: Its dtype.
         parameters: JSON-able; everything that decides the content, other
@@ -44,6 +45,9 @@ class ShardPlan:
         path: File that the array is made from, if there is one.
         facts: Picklable function from the array to a dict of lists with one
             entry per patch, for the manifest.
+
+    Raises:
+        ValueError: If there is no such kind.
     """
 
     kind: str
@@ -53,6 +57,9 @@ class ShardPlan:
     make: Callable
     path: pathlib.Path | None = None
     facts: Callable | None = None
+
+    def __post_init__(self):
+        shard_kind(self.kind)
 
     def file_name(self, source_name, sha256):
         """Give the shard's name; `sha256` is that of the content of `path`."""

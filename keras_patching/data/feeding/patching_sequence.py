@@ -16,10 +16,10 @@ from keras_patching.data.feeding.epoch_sampler import (
     check_sampling,
 )
 from keras_patching.data.feeding.read_ahead import ReadAhead
-from keras_patching.data.feeding.readers import (
-    PADDED_KINDS,
-    open_readers,
-    open_redrawn,
+from keras_patching.data.feeding.readers import open_readers
+from keras_patching.data.feeding.resampling import (
+    check_resampling,
+    open_resampled,
 )
 
 
@@ -75,7 +75,7 @@ class PatchingSequence(keras.utils.PyDataset):
             are read ahead at most.
 
     Attributes:
-        manifest: `pathlib.Path` of the manifest.
+        manifest_path: `pathlib.Path` of the manifest.
         directory: Folder of the cache.
         task: Name of the task that the cache was made for.
         parameters: Dict of what else the patches were made by, such as
@@ -118,8 +118,8 @@ class PatchingSequence(keras.utils.PyDataset):
         self.workers = workers
         check_feeding(batch_size, seed, dtype, augment)
         check_sampling(foreground_fraction, foreground_classes, keep_empty)
-        self.manifest, manifest = load_cache(path)
-        self.directory = self.manifest.parent
+        self.manifest_path, manifest = load_cache(path)
+        self.directory = self.manifest_path.parent
         self.task = manifest.task
         self.parameters = dict(manifest.parameters)
         self.patch_size = manifest.patch_size
@@ -134,7 +134,7 @@ class PatchingSequence(keras.utils.PyDataset):
         self._value_range = manifest.parameters.get("value_range", (0, 255))
         self._order = None
         self._start_anew()
-        sources = _select(manifest.sources, names, self.manifest)
+        sources = _select(manifest.sources, names, self.manifest_path)
         self._sampler = EpochSampler(
             _has_foreground(
                 sources,
@@ -155,14 +155,14 @@ class PatchingSequence(keras.utils.PyDataset):
         self._row_of = np.concatenate([np.arange(n) for n in lengths])
         if len(self) == 0:
             raise ValueError(
-                f"{self.manifest}: {self.num_samples} patches do not make a "
-                "batch. Use a smaller `batch_size`, or drop_remainder=False. "
+                f"{self.manifest_path}: {self.num_samples} patches do not make "
+                "a batch. Use a smaller `batch_size`, or drop_remainder=False. "
                 f"Received: batch_size={self.batch_size}, drop_remainder="
                 f"{self.drop_remainder}"
             )
-        self._contents, self._sources = manifest, sources
+        self._manifest, self._sources = manifest, sources
         self._draw = 0
-        self._readers = open_readers(self.manifest, manifest, sources)
+        self._readers = open_readers(self.manifest_path, manifest, sources)
 
     def _start_anew(self):
         """Forget the pass that is going on, as in a copy."""
@@ -196,21 +196,16 @@ class PatchingSequence(keras.utils.PyDataset):
     def use_multiprocessing(self, value):
         _check_multiprocessing(value)
 
-    def check_redraw(self):
+    def check_resampling(self):
         """Refuse a cache that no other patches can be drawn from.
 
         Raises:
-            ValueError: If it is not of detection with whole images.
+            ValueError: If it does not hold whole images and their objects.
         """
-        if "windows" not in self._readers:
-            raise ValueError(
-                f"{self.manifest}: holds patches, and drawing others needs "
-                "the images that they were cut from. Load a detection data "
-                'set with store="windows".'
-            )
+        check_resampling(self.manifest_path, self._manifest)
 
-    def redraw(self, number):
-        """Draw the patches of detection after the stage "grid" anew.
+    def resample(self, number):
+        """Draw anew the patches that were planned at random.
 
         Call it between epochs. Their number stays the same. Nothing is done
         where it is the present draw.
@@ -219,12 +214,12 @@ class PatchingSequence(keras.utils.PyDataset):
             number: Number of the draw, from 0, which is what the cache holds.
 
         Raises:
-            ValueError: If the cache does not hold whole images.
+            ValueError: As `check_resampling`.
         """
-        self.check_redraw()
+        self.check_resampling()
         if number != self._draw:
-            self._readers = open_redrawn(
-                self.manifest, self._contents, self._sources, number
+            self._readers = open_resampled(
+                self.manifest_path, self._manifest, self._sources, number
             )
             self._draw = number
             self._ahead.stop()
@@ -261,32 +256,28 @@ class PatchingSequence(keras.utils.PyDataset):
     def _read(self, epoch, samples):
         """Copy patches out of the shards: images, and what belongs to them."""
         places = [each[samples].tolist() for each in self._at(epoch)]
-        images, *labels = [
-            reader.read(*places) for reader in self._readers.values()
-        ]
-        if len(labels) == 1:
-            return images, labels[0]
-        return images, dict(zip(PADDED_KINDS.values(), labels, strict=True))
+        images, *_ = self._readers.values()
+        return images.read(*places), self._read_labels(places)
 
-    def labels_of_boxes(self):
-        """Read boxes and labels of all patches of this epoch, no images.
+    def _read_labels(self, places):
+        labels = {k: self._readers[k].read(*places) for k in self.label_keys}
+        return labels if len(labels) != 1 else next(iter(labels.values()))
+
+    @property
+    def label_keys(self):
+        """What the labels are called, where there are several: a tuple."""
+        _, *keys = self._readers
+        return tuple(keys)
+
+    def read_labels(self):
+        """Read the labels of all patches of this epoch, no images.
 
         Returns:
-            Dict of `boxes` and `labels`, as in a batch of all patches.
-
-        Raises:
-            ValueError: If the data set has no boxes.
+            Array, or dict of them, as in a batch of all patches.
         """
-        if not set(PADDED_KINDS) <= set(self._readers):
-            raise ValueError(
-                f"{self.manifest}: a data set without boxes. Load one with "
-                "`load_yolo_dataset_from_directory`."
-            )
-        places = [each.tolist() for each in self._at(self.epoch)]
-        return {
-            name: self._readers[kind].read(*places)
-            for kind, name in PADDED_KINDS.items()
-        }
+        return self._read_labels(
+            [each.tolist() for each in self._at(self.epoch)]
+        )
 
     def _at(self, epoch):
         """Give shard and row of each patch, in the order of an epoch."""

@@ -9,116 +9,65 @@ import math
 import numpy as np
 
 from keras_patching.data.cache.opening import SHARD_FOLDER
-from keras_patching.data.cache.shards import read_shard
+from keras_patching.data.cache.shard_kinds import key_of, shard_kind
 from keras_patching.data.feeding.shard_pool import ShardPool
 from keras_patching.data.patches.planned_patches import (
     NO_OBJECT,
     complete_patch,
-    label_planned,
-    plan_patches,
     visible_window,
 )
 
-# Kinds of which patches have different numbers, and their name in a batch.
-PADDED_KINDS = {"boxes": "boxes", "box_labels": "labels"}
 
-
-def open_readers(path, manifest, sources):
-    """Open a reader per kind of shard that batches are made of.
+def open_readers(manifest_path, manifest, sources, kinds=None):
+    """Open a reader per kind of shard.
 
     Args:
-        path: `pathlib.Path` of the manifest.
+        manifest_path: `pathlib.Path` of the manifest.
         manifest: The `Manifest`.
         sources: Those of its `SourceRecord` that are read.
+        kinds: Kinds to read, those of a whole image only where patches are
+            cut out of it; `None` is what batches are made of.
 
     Returns:
-        Dict from kind to reader, images first.
+        Dict from the key of each kind, see `ShardKind`, to its reader, images
+        first.
 
     Raises:
         ValueError: If patches differ in size or dtype.
     """
-    readers = {}
-    for kind in manifest.fed_kinds:
-        place = _place(kind, path, sources)
-        if kind == "windows":
-            readers[kind] = WindowReader(
-                *place,
-                [source.origins for source in sources],
-                [source.augmentations for source in sources],
-                manifest.patch_size,
-                manifest.parameters["value_range"],
-            )
-        elif kind in PADDED_KINDS:
-            readers[kind] = PaddedReader(*place, _most(kind, manifest))
-        else:
-            _check_alike(place[1], [source.name for source in sources], path)
-            readers[kind] = StackedReader(*place)
-    return readers
+    kinds = manifest.fed_kinds if kinds is None else kinds
+    return {
+        key_of(kind): _open_reader(kind, manifest_path, manifest, sources)
+        for kind in kinds
+    }
 
 
-def open_redrawn(path, manifest, sources, number):
-    """Open readers of patches that are planned anew, of whole images.
-
-    Args:
-        path, manifest, sources: As for `open_readers`; the images are kept as
-            "windows".
-        number: Number of the draw.
-
-    Returns:
-        As `open_readers`.
-    """
-    plans, labels = [], []
-    for source in sources:
-        objects = _read_objects(path, source)
-        boxes, classes = objects[:, :4], objects[:, 4].astype(int)
-        plan = plan_patches(
-            source.name,
-            source.shards["windows"].shape[1:3],
-            boxes,
-            manifest.patch_size,
-            manifest.parameters,
-            number,
-        )
-        plans.append(plan)
-        labels.append(label_planned(boxes, classes, plan, manifest.patch_size))
-    readers = {
-        "windows": WindowReader(
-            *_place("windows", path, sources),
-            [[patch.origin for patch in plan] for plan in plans],
-            [[patch.augmentation for patch in plan] for plan in plans],
+def _open_reader(kind, manifest_path, manifest, sources):
+    place = manifest_path.parent, [source.shards[kind] for source in sources]
+    entry = shard_kind(kind)
+    if entry.is_cut:
+        return WindowReader(
+            *place,
+            [source.origins for source in sources],
+            [source.augmentations for source in sources],
             manifest.patch_size,
             manifest.parameters["value_range"],
         )
-    }
-    for kind, arrays in zip(
-        PADDED_KINDS, zip(*labels, strict=True), strict=True
-    ):
-        most = max(_most(kind, manifest), *(a.shape[1] for a in arrays))
-        readers[kind] = MemoryReader(arrays, most)
-    return readers
+    if entry.padding is not None:
+        return PaddedReader(*place, most_rows(kind, manifest), entry.padding)
+    _check_alike(place[1], [source.name for source in sources], manifest_path)
+    return StackedReader(*place)
 
 
-def _place(kind, path, sources):
-    """Give folder and records of a kind's reader."""
-    return path.parent, [source.shards[kind] for source in sources]
-
-
-def _most(kind, manifest):
-    """Give the largest number in a patch of any image.
+def most_rows(kind, manifest):
+    """Give the largest number of rows in a patch of any image.
 
     So subsets of the images have batches of one shape.
     """
     return max(source.shards[kind].shape[1] for source in manifest.sources)
 
 
-def _read_objects(path, source):
-    """Read float64 `(n, 5)` of an image: x1, y1, x2, y2, label."""
-    record = source.shards["objects"]
-    objects = read_shard(path.parent / SHARD_FOLDER, record)[0]
-    return objects[objects[:, 4] >= 0]
-
-
-def _check_alike(records, names, path):
+def _check_alike(records, names, manifest_path):
     formats = {
         (record.shape[1:], record.dtype): name
         for record, name in zip(records, names, strict=True)
@@ -126,8 +75,8 @@ def _check_alike(records, names, path):
     if len(formats) > 1:
         (first, name), (second, other) = list(formats.items())[:2]
         raise ValueError(
-            f"{path}: patches of {len(formats)} formats do not make a batch: "
-            f"{name} has {first}; {other} has {second}"
+            f"{manifest_path}: patches of {len(formats)} formats do not make a "
+            f"batch: {name} has {first}; {other} has {second}"
         )
 
 
@@ -157,17 +106,19 @@ class PaddedReader:
     Args:
         directory, records: As for `StackedReader`.
         most: Number of labels that all patches are padded to.
+        padding: Value that they are padded with.
     """
 
-    def __init__(self, directory, records, most):
+    def __init__(self, directory, records, most, padding=NO_OBJECT):
         self._pool = ShardPool(directory / SHARD_FOLDER, records)
         self._records = records
         self._shape = (most, *records[0].shape[2:])
         self._dtype = records[0].dtype
+        self._padding = padding
 
     def read(self, sources, rows):
         """Copy labels, one row of them per pair of source and row."""
-        labels = np.full((len(rows), *self._shape), NO_OBJECT, self._dtype)
+        labels = np.full((len(rows), *self._shape), self._padding, self._dtype)
         for target, s, r in zip(labels, sources, rows, strict=True):
             shape = self._records[s].shape[1:]
             row = np.empty(math.prod(shape), self._dtype)

@@ -1,7 +1,10 @@
 """A picture of what a patch cache holds: some patches with their labels."""
 
+import dataclasses
+
 import numpy as np
 
+from keras_patching.data.cache.shard_kinds import keys_drawn
 from keras_patching.data.inspection.contents import HAS_OBJECTS, pick_patches
 from keras_patching.visualization import (
     COLORS,
@@ -53,15 +56,17 @@ def contact_sheet(contents, num_patches=24, columns=6):
     indices = pick_patches(_sorts_of_patches(contents), num_patches)
     patches = [contents.read_patch(index) for index in indices]
     pictures = _pictures([patch["images"] for patch in patches])
-    colors = _colors(contents.manifest.parameters)
-    highest = _highest(patches, contents.manifest.parameters)
+    inks = _Inks(
+        _colors(contents.manifest.parameters),
+        _highest(patches, contents.manifest),
+    )
     cells = [
         _cell(
             _caption(contents.names[index], contents.stages[index]),
             picture,
             patch,
-            colors,
-            highest,
+            contents.manifest.kinds,
+            inks,
         )
         for index, picture, patch in zip(
             indices, pictures, patches, strict=True
@@ -70,7 +75,7 @@ def contact_sheet(contents, num_patches=24, columns=6):
     sheet = _grid(cells, min(columns, len(cells)))
     head = [
         (None, contents.path.name),
-        *_legend(contents, colors, highest),
+        *_legend(contents, inks),
     ]
     return stacked(legend(head, sheet.shape[1], _LETTERS), sheet)
 
@@ -101,13 +106,27 @@ def _classes_and_stages(contents):
     return np.column_stack([boxes, ~boxes.any(axis=1), *is_stage]).astype(int)
 
 
-def _highest(patches, parameters):
+@dataclasses.dataclass(frozen=True)
+class _Inks:
+    """What labels are drawn with, alike in all patches.
+
+    Attributes:
+        colors: uint8 `(classes, 3)` of class 1, 2 and so on of masks.
+        highest: Value of heatmaps that is white; `None` without any.
+    """
+
+    colors: np.ndarray
+    highest: float | None
+
+
+def _highest(patches, manifest):
     """Give one highest value for all heatmaps: they can be compared."""
-    sigma = parameters.get("density_map_sigma")
+    sigma = manifest.parameters.get("density_map_sigma")
     if sigma:
         return 1 / (2 * np.pi * sigma**2)  # the center of a lone object
-    heatmaps = [patch["heatmaps"] for patch in patches if "heatmaps" in patch]
-    return max((heatmap.max() for heatmap in heatmaps), default=None)
+    keys = keys_drawn(manifest.kinds, "heatmap")
+    highest = [patch[key].max() for patch in patches for key in keys]
+    return max(highest, default=None)
 
 
 def _pictures(images):
@@ -131,25 +150,46 @@ def _colors(parameters):
     return colors
 
 
-def _cell(caption, picture, patch, colors, highest):
+def _cell(caption, picture, patch, kinds, inks):
     # Enlarged before labels are drawn, which keeps their lines thin.
     factor = max(1, round(_CELL / len(picture)))
     picture = _enlarged(picture, factor)
-    if "masks" in patch:
-        mask = _enlarged(patch["masks"], factor)
-        picture = overlay_mask(picture, mask, colors=colors)
-    if "heatmaps" in patch:
-        heatmap = _enlarged(patch["heatmaps"], factor)
-        picture = overlay_heatmap(picture, heatmap, highest)
-    if "points" in patch:
-        radius = max(3, len(picture) // 64)
-        points = (patch["points"] + 0.5) * factor - 0.5
-        picture = overlay_points(picture, points, _POINT, radius)
-    if "boxes" in patch:
-        boxes, color = patch["boxes"] * factor, class_colors(patch["labels"])
-        picture = overlay_boxes(picture, boxes, color=color)
+    for drawn, draw in _DRAW.items():
+        for key in keys_drawn(kinds, drawn):
+            picture = draw(picture, patch, key, factor, inks)
     height = min(len(picture), 2 * _CELL)
     return side_by_side({caption: picture}, height)
+
+
+def _draw_mask(picture, patch, key, factor, inks):
+    mask = _enlarged(patch[key], factor)
+    return overlay_mask(picture, mask, colors=inks.colors)
+
+
+def _draw_heatmap(picture, patch, key, factor, inks):
+    heatmap = _enlarged(patch[key], factor)
+    return overlay_heatmap(picture, heatmap, inks.highest)
+
+
+def _draw_points(picture, patch, key, factor, inks):
+    radius = max(3, len(picture) // 64)
+    points = (patch[key] + 0.5) * factor - 0.5
+    return overlay_points(picture, points, _POINT, radius)
+
+
+def _draw_boxes(picture, patch, key, factor, inks):
+    classes = patch.get("labels", np.zeros(len(patch[key]), int))
+    color = class_colors(classes)
+    return overlay_boxes(picture, patch[key] * factor, color=color)
+
+
+# By `ShardKind.drawn`, in this order, over the images.
+_DRAW = {
+    "mask": _draw_mask,
+    "heatmap": _draw_heatmap,
+    "points": _draw_points,
+    "boxes": _draw_boxes,
+}
 
 
 def _enlarged(array, factor):
@@ -185,15 +225,15 @@ def _grid(cells, columns):
     return sheet
 
 
-def _legend(contents, colors, highest):
+def _legend(contents, inks):
     """Pair colours, or none, with what they stand for and how much it is."""
     if contents.class_pixels is not None:
         image_pixels = contents.image_pixels.sum()
-        return _class_legend(contents.class_pixels, image_pixels, colors)
+        return _class_legend(contents.class_pixels, image_pixels, inks.colors)
     if contents.class_objects is not None:
         return _box_legend(contents)
     if contents.objects is not None:
-        return _object_legend(contents, highest)
+        return _object_legend(contents, inks.highest)
     return []
 
 
@@ -202,7 +242,7 @@ def _object_legend(contents, highest):
     if highest is not None:
         scale = f"heatmaps, white from {highest:.2g} objects per pixel"
         entries.append(((255, 0, 0), scale))
-    if "points" in contents.manifest.kinds:
+    if keys_drawn(contents.manifest.kinds, "points"):
         entries.append((_POINT, "points"))
     return entries
 

@@ -11,6 +11,7 @@ from keras_patching.data.cache.opening import (
     list_manifests,
     load_cache,
 )
+from keras_patching.data.cache.shard_kinds import shard_kind
 from keras_patching.data.cache.shards import read_shard
 from keras_patching.data.inspection.named_patches import (
     patch_names,
@@ -20,8 +21,6 @@ from keras_patching.data.inspection.named_patches import (
 # A patch has objects from half a one on, as for the foreground of a
 # `PatchingSequence`: what a Gaussian beyond the seam leaves here is none.
 HAS_OBJECTS = 0.5
-# Kinds of shards that are no labels, or belong to those of another kind.
-_NO_LABELS = {"images", "windows", "box_labels", "objects"}
 
 
 def list_caches(path):
@@ -286,7 +285,11 @@ def _describe_parameters(manifest):
 
 
 def _describe_labels(manifest):
-    kinds = [kind for kind in manifest.kinds if kind not in _NO_LABELS]
+    kinds = [
+        kind
+        for kind in manifest.kinds
+        if shard_kind(kind).drawn not in (None, "image")
+    ]
     kinds, path = ", ".join(kinds), manifest.label_path
     return (f"{kinds} from {path}" if path else kinds) or "none"
 

@@ -13,6 +13,7 @@ from keras_patching._printing import Progress
 from keras_patching._whole_files import flush
 from keras_patching.data.cache.manifest import write_manifest
 from keras_patching.data.cache.opening import SHARD_FOLDER, load_cache
+from keras_patching.data.cache.shard_kinds import PICTURES, keys_drawn
 from keras_patching.data.inspection.export_formats import (
     write_boxes_json,
     write_boxes_yolo,
@@ -45,7 +46,7 @@ def export_patches(path, directory, verbose=True):
     `classes.txt`. The loaders read what was written as a data set.
 
     Patches that a cache cuts when they are read, as of detection with
-    `store="windows"`, are cut: both stores give the same files.
+    `store="images"`, are cut: both stores give the same files.
 
     Args:
         path: A manifest, or a folder that holds only one.
@@ -119,15 +120,11 @@ def _copy(source, target):
     shutil.copystat(source, target)
 
 
-# Kinds of arrays that are written as image files, in folders of these names.
-_PIXELS = ("images", "masks", "heatmaps")
-
-
 def _folders(manifest):
     """Give the folders that the patches of a cache are written to."""
-    kinds = set(manifest.kinds)
-    folders = {"images"} | kinds.intersection(_PIXELS)
-    return folders | {"labels"} if "boxes" in kinds else folders
+    folders = {"images", *keys_drawn(manifest.kinds, *PICTURES)}
+    has_boxes = keys_drawn(manifest.kinds, "boxes")
+    return folders | {"labels"} if has_boxes else folders
 
 
 def _write_source(manifest_path, manifest, source, target):
@@ -137,52 +134,47 @@ def _write_source(manifest_path, manifest, source, target):
         List per patch of the name of its image file, and of a dict of its
         arrays that are no pixels.
     """
+    pictures = keys_drawn(manifest.kinds, *PICTURES)
     written = []
     for name, patch in zip(
         patch_names(source),
         read_patches(manifest_path, manifest, source),
         strict=True,
     ):
-        image_file = _write_patch(target, name, patch, manifest.patch_size)
-        labels = {k: v for k, v in patch.items() if k not in _PIXELS}
-        written.append((image_file, labels))
+        files = {
+            key: write_pixels(target / key / name, patch.pop(key))
+            for key in pictures
+        }
+        _write_labels(target, name, patch, manifest)
+        written.append((files["images"].name, patch))
     return written
 
 
-def _write_patch(target, name, patch, patch_size):
-    """Write the files of one patch, and give the name of its image file."""
-    files = {
-        kind: write_pixels(target / kind / name, patch[kind])
-        for kind in _PIXELS
-        if kind in patch
-    }
-    if "points" in patch:
-        path = target / "images" / f"{name}.json"
-        write_points_json(path, patch["points"])
-    if "boxes" in patch:
+def _write_labels(target, name, patch, manifest):
+    """Write the files of one patch that are no pixels."""
+    for key in keys_drawn(manifest.kinds, "points"):
+        write_points_json(target / "images" / f"{name}.json", patch[key])
+    for key in keys_drawn(manifest.kinds, "boxes"):
         path = target / "labels" / f"{name}.txt"
-        write_boxes_yolo(path, patch["boxes"], patch["labels"], patch_size)
-    return files["images"].name
+        labels = patch["labels"]
+        write_boxes_yolo(path, patch[key], labels, manifest.patch_size)
 
 
 def _write_tables(manifest, patches, target):
     """Write the files that hold the labels of all patches."""
-    if "points" in manifest.kinds:
+    for key in keys_drawn(manifest.kinds, "points"):
         write_points_csv(
             target / "images" / "points.csv",
             (
-                (pathlib.PurePath(name).stem, labels["points"])
+                (pathlib.PurePath(name).stem, labels[key])
                 for name, labels in patches
             ),
         )
-    if "boxes" in manifest.kinds:
+    for key in keys_drawn(manifest.kinds, "boxes"):
         names = manifest.parameters["class_names"]
         write_boxes_json(
             target / "labels.json",
-            (
-                (name, labels["boxes"], labels["labels"])
-                for name, labels in patches
-            ),
+            ((name, labels[key], labels["labels"]) for name, labels in patches),
             names,
             manifest.patch_size,
         )

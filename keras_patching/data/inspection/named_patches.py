@@ -2,14 +2,8 @@
 
 import pathlib
 
-import numpy as np
-
-from keras_patching.data.cache.opening import SHARD_FOLDER
-from keras_patching.data.feeding.shard_pool import ShardPool
-from keras_patching.data.patches.planned_patches import (
-    complete_patch,
-    visible_window,
-)
+from keras_patching.data.cache.shard_kinds import key_of, shard_kind
+from keras_patching.data.feeding.readers import open_readers
 
 
 def patch_names(source):
@@ -27,11 +21,11 @@ def patch_names(source):
     ]
 
 
-def read_patches(path, manifest, source, rows=None):
+def read_patches(manifest_path, manifest, source, rows=None):
     """Read patches of one image, one after the other.
 
     Args:
-        path: `pathlib.Path` of the manifest.
+        manifest_path: `pathlib.Path` of the manifest.
         manifest: The `Manifest`.
         source: One of its `SourceRecord`.
         rows: Numbers of the patches within the image; `None` is all.
@@ -42,49 +36,22 @@ def read_patches(path, manifest, source, rows=None):
         "points" `(n, 2)` of `(y, x)`, "boxes" `(n, 4)` of x1, y1, x2, y2, all
         in pixels of the patch, and their "labels" `(n,)`.
     """
-    shards = {
-        kind: ShardPool(path.parent / SHARD_FOLDER, [record])
-        for kind, record in source.shards.items()
-        if kind != "objects"  # of the whole image
-    }
-    windows = shards.pop("windows", None)
+    kinds = [kind for kind in manifest.kinds if _is_of_patches(kind)]
+    readers = open_readers(manifest_path, manifest, [source], kinds)
+    paddings = {key_of(kind): shard_kind(kind).padding for kind in kinds}
     for row in range(len(source.origins)) if rows is None else rows:
-        patch = {kind: _read(shard, row) for kind, shard in shards.items()}
-        if windows is not None:
-            patch["images"] = _cut(windows, manifest, source, row)
-        yield _without_padding(patch)
+        yield {
+            key: _without_padding(reader.read([0], [row])[0], paddings[key])
+            for key, reader in readers.items()
+        }
 
 
-def _read(shard, row):
-    (record,) = shard.records
-    array = np.empty(record.shape[1:], record.dtype)
-    shard.read_patch(0, row, array.reshape(-1))
-    return array
+def _is_of_patches(kind):
+    return shard_kind(kind).is_cut or not shard_kind(kind).per_image
 
 
-def _cut(shard, manifest, source, row):
-    """Cut a patch out of the whole image."""
-    (record,) = shard.records
-    patch = np.empty((*manifest.patch_size, record.shape[3]), record.dtype)
-    y, x, height, width = visible_window(
-        record.shape[1:3], source.origins[row], manifest.patch_size
-    )
-    shard.read_window(0, (y, x), patch[:height, :width])
-    complete_patch(
-        patch,
-        (height, width),
-        source.augmentations[row],
-        manifest.parameters["value_range"],
-    )
-    return patch
-
-
-def _without_padding(patch):
-    """Take away what fills up points and boxes, and call labels by a name."""
-    if "points" in patch:
-        patch["points"] = patch["points"][patch["points"][:, 0] >= 0]
-    if "boxes" in patch:
-        labels = patch.pop("box_labels")
-        patch["boxes"] = patch["boxes"][labels >= 0]
-        patch["labels"] = labels[labels >= 0]
-    return patch
+def _without_padding(array, padding):
+    """Take away the rows that fill up points, boxes and their labels."""
+    if padding is None:
+        return array
+    return array[(array != padding).reshape(len(array), -1).any(axis=1)]

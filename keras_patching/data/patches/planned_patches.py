@@ -17,7 +17,7 @@ from keras_patching.data.patches.yolo_patch_sampler import (
 NO_OBJECT = -1
 
 
-def plan_patches(name, image_size, boxes, patch_size, parameters, redraw=0):
+def plan_patches(name, image_size, boxes, patch_size, parameters, resample=0):
     """Plan the patches of an image as the parameters of a manifest say.
 
     Args:
@@ -26,13 +26,13 @@ def plan_patches(name, image_size, boxes, patch_size, parameters, redraw=0):
         boxes: Array `(n, 4)`, xyxy in pixels of the image.
         patch_size: `(height, width)` in pixels.
         parameters: Dict with `grid_size`, `seed`, `empty_patches`, `augment`.
-        redraw: Number of the draw of the stages after "grid".
+        resample: Number of the draw of the stages after "grid".
 
     Returns:
         List of `PlannedPatch`.
     """
     sampler = _sampler(patch_size, parameters)
-    plan = sampler.plan(image_size, boxes, name, redraw)
+    plan = sampler.plan(image_size, boxes, name, resample)
     if parameters["augment"]:
         return plan
     return [dataclasses.replace(patch, augmentation=None) for patch in plan]

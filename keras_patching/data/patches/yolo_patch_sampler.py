@@ -100,7 +100,7 @@ class YoloPatchSampler:
                 f"patch_size={self.patch_size}"
             )
 
-    def plan(self, image_size, boxes, name="", redraw=0):
+    def plan(self, image_size, boxes, name="", resample=0):
         """Plan the patches of an image.
 
         Args:
@@ -108,7 +108,7 @@ class YoloPatchSampler:
             boxes: Array `(boxes, 4)` of x1, y1, x2, y2 in pixels, with
                 x1 < x2, y1 < y2 and centers inside the image.
             name: Name of the image, which its draws come from.
-            redraw: Integer; another one draws the stages `"augmented"` and
+            resample: Integer; another one draws the stages `"augmented"` and
                 `"random"` anew, in the same numbers. The stage `"grid"` stays.
 
         Returns:
@@ -120,15 +120,17 @@ class YoloPatchSampler:
         """
         centers, last = self._check(image_size, boxes)
         rng = functools.partial(_generator, self.seed, name)
-        redraw = check_integer(redraw, "redraw")
+        resample = check_integer(resample, "resample")
         if not len(centers):
-            return _plan_random(self.empty_patches, last, rng("random", redraw))
+            return _plan_random(
+                self.empty_patches, last, rng("random", resample)
+            )
         grid = self._plan_grid(centers, last, rng("grid", 0))
         augmented = self._plan_augmented(
-            centers, last, rng("augmented", redraw)
+            centers, last, rng("augmented", resample)
         )
         random = _plan_random(
-            len(grid) + len(augmented), last, rng("random", redraw)
+            len(grid) + len(augmented), last, rng("random", resample)
         )
         return grid + augmented + random
 
@@ -263,8 +265,8 @@ def describe_coverage(coverage):
     return "\n".join(lines)
 
 
-def _generator(seed, name, stage, redraw):
-    text = json.dumps([seed, name, stage, redraw])
+def _generator(seed, name, stage, resample):
+    text = json.dumps([seed, name, stage, resample])
     digest = hashlib.sha256(text.encode()).digest()
     return np.random.default_rng(int.from_bytes(digest))
 

@@ -49,13 +49,14 @@ def fit_anchors(sequence, k=5, seed=0):
 
 def _sizes(sequence):
     """Give `(height, width)` of all boxes of an epoch, float64 `(n, 2)`."""
-    if not hasattr(sequence, "labels_of_boxes"):
+    keys = getattr(sequence, "label_keys", ())
+    if not {"boxes", "labels"} <= set(keys):
         raise ValueError(
             "`fit_anchors` takes a data set of detection, as "
             "`load_yolo_dataset_from_directory` gives it. "
             f"Received: sequence={sequence!r}"
         )
-    targets = sequence.labels_of_boxes()
+    targets = sequence.read_labels()
     boxes = targets["boxes"][targets["labels"] >= 0].astype("float64")
     return boxes[:, [3, 2]] - boxes[:, [1, 0]]
 

@@ -65,7 +65,7 @@ def load_yolo_dataset_from_directory(
         unlabelled: What images in the folder are that the file does not name:
             an `"error"`; not labelled, so left out, `"skip"`; or images
             without objects, `"empty"`.
-        store: `"patches"` saves every patch. `"windows"` saves each decoded
+        store: `"patches"` saves every patch. `"images"` saves each decoded
             image once and cuts on read, in a fraction of the space; batches
             are the same.
         empty_patches: Number of patches of an image without objects.

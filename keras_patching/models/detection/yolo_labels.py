@@ -23,7 +23,7 @@ from keras_patching.data.patches.planned_patches import (
 )
 from keras_patching.data.patches.yolo_patch_sampler import describe_coverage
 
-STORES = ("patches", "windows")
+STORES = ("patches", "images")
 # Share of the boxes that the advised overlap holds whole.
 _HELD_WHOLE = 0.95
 
@@ -55,7 +55,7 @@ class YoloLabels:
         )
         images = {
             "patches": _patches_plan(image, header, pixels, plan),
-            "windows": _window_plan(image, header, pixels),
+            "images": _whole_image_plan(image, header, pixels),
         }
         for store, each in images.items():
             self._bytes[store] += npy_bytes(each.shape, each.dtype)
@@ -104,8 +104,8 @@ class YoloLabels:
         return (
             f"{describe_coverage(self._coverage)}\n"
             f"All patches take {megabytes['patches']} on disk with "
-            f'store="patches", and {megabytes["windows"]} with '
-            f'store="windows".\n'
+            f'store="patches", and {megabytes["images"]} with '
+            f'store="images".\n'
             f"{self._describe_overlap()}"
         )
 
@@ -155,9 +155,9 @@ def _patches_plan(image, header, pixels, plan):
     )
 
 
-def _window_plan(image, header, pixels):
+def _whole_image_plan(image, header, pixels):
     return ShardPlan(
-        kind="windows",
+        kind="whole_images",
         shape=(1, *header.size, pixels.channels or header.channels),
         dtype=header.dtype,
         parameters=[pixels.channels, pixels.value_range],

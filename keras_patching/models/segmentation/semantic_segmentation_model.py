@@ -213,7 +213,7 @@ class SemanticSegmentationModel(TaskModel):
                 f"'{self.name}' would train on. Make the model with "
                 f"`ignore_value={ignored}`, or load the data set with the "
                 "loader of the model. Received: ignore_value="
-                f"{self.ignore_value}, {data_set.manifest}"
+                f"{self.ignore_value}, {data_set.manifest_path}"
             )
 
     def explain_class_weight(self, class_weight):

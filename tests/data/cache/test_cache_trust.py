@@ -43,7 +43,7 @@ def original(tmp_path_factory):
             ]
         }
     (folder / "labels.json").write_text(json.dumps(entries))
-    load(folder, "windows")
+    load(folder, "images")
     load(folder, "patches")
     return folder
 
@@ -54,7 +54,7 @@ def folder(original, tmp_path):
     return tmp_path / "copy"
 
 
-def load(folder, store="windows", **kwargs):
+def load(folder, store="images", **kwargs):
     return kp.load_yolo_dataset_from_directory(
         "../labels.json",
         folder / "trays",
@@ -73,7 +73,7 @@ def content(sequence):
     ]
 
 
-def manifest_of(folder, store="windows"):
+def manifest_of(folder, store="images"):
     return next(
         path
         for path in (folder / "trays_patches").glob("*.json")
@@ -110,21 +110,27 @@ CRAFTED = {
     "structured": lambda f: shard(f, "boxes").update(dtype="u1,(9,)f8"),
     "dtype of a time": lambda f: shard(f, "boxes").update(dtype="M8[s]"),
     "dtype is no text": lambda f: shard(f, "boxes").update(dtype=8),
-    "other dtype": lambda f: shard(f, "windows").update(dtype="int8"),
-    "higher": lambda f: shard(f, "windows")["shape"].__setitem__(1, 21),
-    "lower": lambda f: shard(f, "windows")["shape"].__setitem__(1, 19),
-    "turned": lambda f: shard(f, "windows").update(shape=[1, 26, 20, 3]),
-    "negative": lambda f: shard(f, "windows").update(shape=[1, -20, -26, 3]),
-    "float": lambda f: shard(f, "windows")["shape"].__setitem__(1, 20.0),
+    "other dtype": lambda f: shard(f, "whole_images").update(dtype="int8"),
+    "higher": lambda f: shard(f, "whole_images")["shape"].__setitem__(1, 21),
+    "lower": lambda f: shard(f, "whole_images")["shape"].__setitem__(1, 19),
+    "turned": lambda f: shard(f, "whole_images").update(shape=[1, 26, 20, 3]),
+    "negative": lambda f: shard(f, "whole_images").update(
+        shape=[1, -20, -26, 3]
+    ),
+    "float": lambda f: shard(f, "whole_images")["shape"].__setitem__(1, 20.0),
     "huge": lambda f: shard(f, "boxes")["shape"].__setitem__(1, 2**62),
     "flat boxes": lambda f: shard(f, "boxes").update(shape=[99]),
     "three corners": lambda f: shard(f, "boxes")["shape"].__setitem__(2, 3),
-    "bytes": lambda f: shard(f, "windows").update(bytes=10**9),
-    "negative bytes": lambda f: shard(f, "windows").update(bytes=-1),
-    "climbing shard": lambda f: shard(f, "windows").update(file="../a.npy"),
-    "absolute shard": lambda f: shard(f, "windows").update(file="/etc/passwd"),
-    "folder": lambda f: shard(f, "windows").update(file=".."),
-    "a nul": lambda f: shard(f, "windows").update(file="a\0.npy"),
+    "bytes": lambda f: shard(f, "whole_images").update(bytes=10**9),
+    "negative bytes": lambda f: shard(f, "whole_images").update(bytes=-1),
+    "climbing shard": lambda f: shard(f, "whole_images").update(
+        file="../a.npy"
+    ),
+    "absolute shard": lambda f: shard(f, "whole_images").update(
+        file="/etc/passwd"
+    ),
+    "folder": lambda f: shard(f, "whole_images").update(file=".."),
+    "a nul": lambda f: shard(f, "whole_images").update(file="a\0.npy"),
     "climbing name": lambda f: f["sources"][0].update(name="../a.png"),
     "absolute name": lambda f: f["sources"][0].update(name="/a.png"),
     "unknown name": lambda f: f["sources"][0].update(name="c.png"),
@@ -132,7 +138,9 @@ CRAFTED = {
     "climbing task": lambda f: f.update(task="../../x"),
     "task": lambda f: f.update(task=["detection"]),
     "kind": lambda f: f["sources"][0]["shards"].update({"../x": 1}),
-    "no images": lambda f: [q["shards"].pop("windows") for q in f["sources"]],
+    "no images": lambda f: [
+        q["shards"].pop("whole_images") for q in f["sources"]
+    ],
     "origin below": lambda f: origins(f).__setitem__(0, [20, 0]),
     "origin left": lambda f: origins(f).__setitem__(0, [0, -1]),
     "origin float": lambda f: origins(f).__setitem__(0, [0.5, 0]),
@@ -187,11 +195,11 @@ def flip(data, rng):
 
 @pytest.mark.parametrize("what", ["*.json", "shards/*"])
 def test_one_flipped_bit_gives_no_other_patches(folder, what):
-    expected = {s: content(load(folder, s)) for s in ("windows", "patches")}
+    expected = {s: content(load(folder, s)) for s in ("images", "patches")}
     rng = np.random.default_rng(0)
     files = sorted((folder / "trays_patches").glob(what))
     for file in rng.choice(files, 12):
-        store = "patches" if ".images." in file.name else "windows"
+        store = "patches" if ".images." in file.name else "images"
         if file == manifest_of(folder, "patches"):
             store = "patches"
         path = manifest_of(folder, store)
@@ -224,7 +232,7 @@ def test_a_damaged_shard_without_its_manifest_is_cut_again(folder, lost):
             manifest.write_text(text.replace(*change[lost == "damaged"], 1))
     assert content(load(folder, "patches")) == expected
     for file in path.parent.glob("shards/a-*"):
-        if ".windows." not in file.name:  # which this store does not have
+        if ".whole_images." not in file.name:  # which this store does not have
             assert file.read_bytes() == whole[file]
 
 
@@ -233,7 +241,8 @@ def test_a_shard_under_the_name_of_another_is_not_taken(folder):
     path = manifest_of(folder)
     expected = content(kp.PatchingSequence(path, shuffle=False))
     one, other = (
-        next(path.parent.glob(f"shards/{stem}-*.windows.npy")) for stem in "ab"
+        next(path.parent.glob(f"shards/{stem}-*.whole_images.npy"))
+        for stem in "ab"
     )
     assert one.stat().st_size == other.stat().st_size
     shutil.copyfile(other, one)
@@ -252,7 +261,7 @@ def test_names_of_shards_do_not_meet(folder):
 def test_a_shard_that_is_no_plain_file_is_refused(folder, kind):
     path = manifest_of(folder)
     expected = content(kp.PatchingSequence(path, shuffle=False))
-    file = next(path.parent.glob("shards/a-*.windows.npy"))
+    file = next(path.parent.glob("shards/a-*.whole_images.npy"))
     if kind == "link":
         shutil.move(file, folder / "outside.npy")
         file.symlink_to(folder / "outside.npy")
@@ -311,7 +320,7 @@ def test_a_header_that_disagrees_with_the_manifest_is_refused(folder):
 
 
 def test_a_shard_that_is_truncated_while_it_is_read_is_told(folder):
-    for store in ("windows", "patches"):
+    for store in ("images", "patches"):
         sequence = load(folder, store, batch_size=4)
         sequence[0]
         for file in (folder / "trays_patches/shards").glob("*.npy"):
@@ -376,4 +385,4 @@ def test_patches_of_other_readers_of_images_are_not_used(folder, monkeypatch):
     assert content(kp.PatchingSequence(path, shuffle=False)) == expected
     new = {p.name for p in path.parent.glob("shards/*")} - before
     assert {name.rpartition("-")[0] for name in new} == {"a", "b"}
-    assert all(".windows." in name for name in new)
+    assert all(".whole_images." in name for name in new)

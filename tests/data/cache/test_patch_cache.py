@@ -21,12 +21,15 @@ from keras_patching.data.cache.manifest import read_manifest
 from keras_patching.data.cache.opening import load_cache
 from keras_patching.data.cache.patch_cache import PatchCache, patch_folder
 from keras_patching.data.cache.shard_builder import ShardPlan, Source
+from keras_patching.data.cache.shard_kinds import SHARD_KINDS, ShardKind
 from keras_patching.data.images.image_io import read_image, write_image
 from keras_patching.data.images.listing import list_images
 from keras_patching.data.patches.tiling import plan_image_shard
 from keras_patching.geometry import PatchGrid
 
 PATCH = (8, 8)
+# Here and not in a fixture, since other processes import this module.
+SHARD_KINDS["numbers"] = ShardKind((None,))
 
 
 def build(dirname, patch=PATCH, sigma=1.0, slow=0.0, cache_dir=None, **options):
@@ -54,7 +57,7 @@ def plan_source(path, cache, patch, sigma, slow):
         images = ShardPlan(**{**vars(images), "make": make})
     shape = (grid.num_patches, 2)
     labels = ShardPlan(
-        kind="labels",
+        kind="numbers",
         shape=shape,
         dtype=np.dtype("float32"),
         parameters=[sigma, shape],
@@ -149,7 +152,7 @@ def test_the_manifest_records_origins_stages_and_facts(images):
     source = manifest.sources[0]
     assert source.origins[:4] == [[0, 0], [0, 8], [0, 16], [8, 0]]
     assert source.stages == ["tile"] * 6
-    assert source.shards["labels"].facts == {"sum": [4.0] * 6}
+    assert source.shards["numbers"].facts == {"sum": [4.0] * 6}
     assert manifest.num_patches == 36
     assert str(images.parent) not in json.dumps(manifest.parameters)
 
@@ -271,7 +274,7 @@ def test_what_was_built_is_given_whatever_another_builder_writes(images):
     assert other.build(changed, verbose=False) == path
     for each, expected in ((cache, 1), (other, 9)):
         _, manifest = load_cache(each.built)
-        record = manifest.sources[0].shards["labels"]
+        record = manifest.sources[0].shards["numbers"]
         found = np.load(path.parent / "shards" / record.file)
         assert (found == expected).all()
     assert load_cache(path)[1] == other.built.manifest
@@ -297,10 +300,10 @@ def test_new_label_parameters_do_not_write_images_again(images):
     assert second != first
     new = shards_of(images).keys() - before.keys()
     assert len(new) == 6
-    assert all(name.endswith(".labels.npy") for name in new)
+    assert all(name.endswith(".numbers.npy") for name in new)
     assert before.items() <= shards_of(images).items()
     assert load_cache(first)
-    assert (read_shard(second, "0.png", "labels") == 3).all()
+    assert (read_shard(second, "0.png", "numbers") == 3).all()
 
 
 def truncate(path):
@@ -425,7 +428,7 @@ def test_a_bad_manifest_is_refused_alone_and_rebuilt(images, damage):
     assert [s.name for s in rebuilt.sources] == [s.name for s in good.sources]
     assert shards_of(images).keys() == before.keys()
     for a, b in zip(good.sources, rebuilt.sources, strict=True):
-        assert a.shards["labels"].facts == b.shards["labels"].facts
+        assert a.shards["numbers"].facts == b.shards["numbers"].facts
 
 
 def test_overwrite_writes_everything_again(images):

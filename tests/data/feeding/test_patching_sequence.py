@@ -56,7 +56,7 @@ def make_cache(dirname, count=7, key=0):
         values = np.arange(4, dtype="uint8") + 4 * index + 1
         image = values.reshape(2, 2).repeat(4, 0).repeat(4, 1)[..., None]
         labels = ShardPlan(
-            kind="labels",
+            kind="masks",
             shape=(4, *PATCH),
             dtype=np.dtype("uint16"),
             parameters=[index],
@@ -95,7 +95,7 @@ def test_batches_have_the_dtypes_and_shapes_of_the_files(manifest):
     assert sequence.patch_size == PATCH
     assert sequence.task == "toy"
     assert sequence.directory == manifest.parent
-    assert sequence.manifest == manifest
+    assert sequence.manifest_path == manifest
     assert sequence.image_names == [f"{i:03}.png" for i in range(7)]
 
 
@@ -395,7 +395,7 @@ def test_a_sequence_can_be_pickled(manifest):
 
 def test_a_folder_stands_for_its_only_manifest(tmp_path):
     manifest = make_cache(tmp_path / "images", count=2)
-    assert PatchingSequence(manifest.parent).manifest == manifest
+    assert PatchingSequence(manifest.parent).manifest_path == manifest
     other = make_cache(tmp_path / "images", count=2, key=1)
     with pytest.raises(ValueError, match="holds 2 manifests") as error:
         PatchingSequence(str(manifest.parent))

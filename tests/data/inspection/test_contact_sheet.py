@@ -37,7 +37,7 @@ def make_contents(tmp_path, dtype="uint8", num_classes=3, ignore_value=255):
         value_range=(0, np.iinfo(dtype).max),
         verbose=False,
     )
-    return CacheContents(sequence.manifest)
+    return CacheContents(sequence.manifest_path)
 
 
 def shows(sheet, color):
@@ -81,7 +81,7 @@ def test_heatmaps_and_points_are_laid_over_empty_and_full_patches(tmp_path):
     sequence = load_heatmap_dataset_with_csv_from_directory(
         tmp_path, "points.csv", 16, density_map_sigma=2.0, verbose=False
     )
-    contents = CacheContents(sequence.manifest)
+    contents = CacheContents(sequence.manifest_path)
     for num_patches in (3, 16):
         sheet = contact_sheet(contents, num_patches, columns=3)
         cells = sheet[40:]  # below the legend
@@ -91,7 +91,7 @@ def test_heatmaps_and_points_are_laid_over_empty_and_full_patches(tmp_path):
         assert (cells == 90).all(axis=-1).sum() > 192 * 192
 
 
-@pytest.mark.parametrize("store", ["patches", "windows"])
+@pytest.mark.parametrize("store", ["patches", "images"])
 def test_boxes_have_the_colour_of_their_class(tmp_path, store):
     names = "a", "an image whose name does not fit above a patch"
     for name in names:
@@ -111,7 +111,7 @@ def test_boxes_have_the_colour_of_their_class(tmp_path, store):
         store=store,
         verbose=False,
     )
-    contents = CacheContents(sequence.manifest)
+    contents = CacheContents(sequence.manifest_path)
     sheet = contact_sheet(contents, num_patches=12, columns=3)
     cells = sheet[60:]  # below the legend
     assert shows(cells, COLORS[0])

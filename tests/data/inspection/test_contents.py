@@ -50,7 +50,7 @@ def build(tmp_path, arrays, patch_size=PATCH, ignore_value=None):
         num_classes=3,
         ignore_value=ignore_value,
         verbose=False,
-    ).manifest
+    ).manifest_path
 
 
 def test_pixels_per_class_are_those_of_the_masks(tmp_path, arrays):
@@ -99,7 +99,7 @@ def test_objects_are_counted_in_all_and_per_patch(tmp_path, arrays):
     contents = CacheContents(
         load_heatmap_dataset_with_csv_from_directory(
             tmp_path / "images", "points.csv", PATCH, verbose=False
-        ).manifest
+        ).manifest_path
     )
     assert contents.class_pixels is None
     assert contents.objects.tolist() == [1, 2, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]
@@ -126,7 +126,7 @@ def test_objects_of_ready_heatmaps_are_their_sum(tmp_path, arrays):
     sequence = counting.load_dataset_from_directory_with_segmentation_masks(
         tmp_path / "images", tmp_path / "heatmaps", PATCH, verbose=False
     )
-    facts = facts_of(CacheContents(sequence.manifest))
+    facts = facts_of(CacheContents(sequence.manifest_path))
     assert facts["objects"] == "2.40"
     assert facts["per patch"] == "0.00 to 1.60, 0.2 on average"
 
@@ -163,10 +163,10 @@ def build_detection(tmp_path, arrays, store):
         empty_patches=3,
         store=store,
         verbose=False,
-    ).manifest
+    ).manifest_path
 
 
-@pytest.mark.parametrize("store", ["patches", "windows"])
+@pytest.mark.parametrize("store", ["patches", "images"])
 def test_boxes_are_counted_in_images_patches_stages_and_classes(
     tmp_path, arrays, store
 ):
@@ -198,7 +198,7 @@ def test_boxes_are_counted_in_images_patches_stages_and_classes(
     assert facts["none"].split() == ["0", "0", "0"]
 
 
-@pytest.mark.parametrize("store", ["patches", "windows"])
+@pytest.mark.parametrize("store", ["patches", "images"])
 def test_a_patch_with_boxes_is_the_one_that_is_trained_on(
     tmp_path, arrays, store
 ):

@@ -37,7 +37,7 @@ def build(tmp_path, dtype="uint8", patch_size=8, num_classes=2):
         num_classes=num_classes,
         value_range=(0, highest),
         verbose=False,
-    ).manifest
+    ).manifest_path
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def build_counting(tmp_path):
     )
     return load_heatmap_dataset_with_csv_from_directory(
         tmp_path / "cells", "points.csv", 16, density_map_sigma=1, verbose=False
-    ).manifest
+    ).manifest_path
 
 
 def points_of(manifest):
@@ -111,7 +111,7 @@ def test_exported_points_are_a_data_set(tmp_path, form):
         again = load_heatmap_dataset_with_json_files_from_directory(
             folder, 16, **kwargs
         )
-    before, after = points_of(manifest), points_of(again.manifest)
+    before, after = points_of(manifest), points_of(again.manifest_path)
     assert sum(map(len, before.values())) == 5
     for (name, ours), (other_name, other) in zip(
         before.items(), after.items(), strict=True
@@ -137,7 +137,7 @@ def test_exported_heatmaps_are_those_of_the_cache(tmp_path):
     ):
         np.testing.assert_array_equal(ours, other)
     # What was ready heatmaps has no points.
-    exporting.export_patches(again.manifest, tmp_path / "2", verbose=False)
+    exporting.export_patches(again.manifest_path, tmp_path / "2", verbose=False)
     names = {path.suffix for path in (tmp_path / "2").glob("*/*")}
     assert names == {".png", ".tif"}
 
@@ -171,7 +171,7 @@ def build_detection(tmp_path, store="patches"):
     (tmp_path / "labels.json").write_text(json.dumps(entries))
     return load_detection(
         tmp_path / "labels.json", tmp_path / "trays", store=store
-    ).manifest
+    ).manifest_path
 
 
 def load_detection(label_file, image_dir, **kwargs):
@@ -201,7 +201,7 @@ def detection_patches(manifest):
     ]
 
 
-@pytest.mark.parametrize("store", ["patches", "windows"])
+@pytest.mark.parametrize("store", ["patches", "images"])
 def test_exported_boxes_are_a_data_set(tmp_path, store):
     manifest = build_detection(tmp_path, store)
     out = tmp_path / "out"
@@ -226,7 +226,7 @@ def test_exported_boxes_are_a_data_set(tmp_path, store):
 
 def test_both_stores_are_exported_as_the_same_files(tmp_path):
     files = []
-    for store in ("patches", "windows"):
+    for store in ("patches", "images"):
         manifest, out = build_detection(tmp_path, store), tmp_path / store
         exporting.export_patches(manifest, out, verbose=False)
         files.append(
@@ -260,7 +260,7 @@ def test_yolo_rows_are_fractions_of_the_patch_and_name_no_padding(tmp_path):
 
 
 def test_a_copy_of_whole_images_loads_alone_and_draws_other_patches(tmp_path):
-    manifest = build_detection(tmp_path, "windows")
+    manifest = build_detection(tmp_path, "images")
     copied = exporting.export_copy(manifest, tmp_path / "copy", verbose=False)
     expected, _ = detection_patches(manifest)
     for path in manifest.parent.glob("shards/*"):
@@ -268,7 +268,7 @@ def test_a_copy_of_whole_images_loads_alone_and_draws_other_patches(tmp_path):
     images, _ = detection_patches(copied)
     np.testing.assert_array_equal(images, expected)
     sequence = PatchingSequence(copied, batch_size=999, shuffle=False)
-    sequence.redraw(1)
+    sequence.resample(1)
     assert (sequence[0][0] != expected).any()
 
 

@@ -143,14 +143,14 @@ def test_each_augmented_patch_contains_a_center(case, seed):
 
 @given(cases(), st.integers(0, 3), st.integers(0, 3))
 def test_origins_lie_in_the_padded_image_and_are_plain_integers(
-    case, empty_patches, redraw
+    case, empty_patches, resample
 ):
     image_size, patch_size, grid_size, boxes = case
     sampler = YoloPatchSampler(
         patch_size, grid_size, empty_patches=empty_patches
     )
     inside = set(all_origins(image_size, patch_size))
-    for patch in sampler.plan(image_size, boxes, redraw=redraw):
+    for patch in sampler.plan(image_size, boxes, resample=resample):
         assert patch.origin in inside
         assert [type(start) for start in patch.origin] == [int, int]
 
@@ -315,12 +315,12 @@ def test_another_name_or_seed_gives_another_plan(change):
         assert one != other
 
 
-def test_a_redraw_changes_all_but_the_grid_stage():
+def test_resampling_changes_all_but_the_grid_stage():
     sampler = YoloPatchSampler(60, empty_patches=5)
     boxes = random_boxes(10, (300, 400))
     plans = [
-        sampler.plan((300, 400), boxes, "a", redraw=redraw)
-        for redraw in range(3)
+        sampler.plan((300, 400), boxes, "a", resample=resample)
+        for resample in range(3)
     ]
     assert plans[0] == sampler.plan((300, 400), boxes, "a")
     for plan in plans[1:]:
@@ -329,7 +329,7 @@ def test_a_redraw_changes_all_but_the_grid_stage():
     for stage in ("augmented", "random"):
         drawn = [{p.origin for p in of_stage(plan, stage)} for plan in plans]
         assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
-    empty = [sampler.plan((300, 400), [], redraw=r) for r in range(2)]
+    empty = [sampler.plan((300, 400), [], resample=r) for r in range(2)]
     assert empty[0] != empty[1]
 
 

@@ -70,7 +70,7 @@ def test_csv_and_json_share_the_patches_of_the_same_points(folder):
     from_json = kp.load_heatmap_dataset_with_json_files_from_directory(
         folder, PATCH, shuffle=False, verbose=False
     )
-    assert from_csv.manifest != from_json.manifest
+    assert from_csv.manifest_path != from_json.manifest_path
     shards = list((from_csv.directory / "shards").iterdir())
     assert len(shards) == 9  # images, heatmaps and points of three images
 
@@ -82,16 +82,16 @@ def test_labels_of_two_files_are_two_caches(folder):
     (folder / "deeper" / "points.csv").write_text("a,1,1,2,2\nb\nc\n")
     names = ("points.csv", "other.csv", folder / "deeper" / "points.csv")
     sequences = [load_named(folder, name) for name in names]
-    assert len({sequence.manifest for sequence in sequences}) == 3
+    assert len({sequence.manifest_path for sequence in sequences}) == 3
     for sequence, count in zip(sequences, (7, 1, 2), strict=True):
-        for each in (sequence, kp.PatchingSequence(sequence.manifest)):
+        for each in (sequence, kp.PatchingSequence(sequence.manifest_path)):
             np.testing.assert_allclose(all_of(each)[1].sum(), count, rtol=1e-5)
     with pytest.raises(ValueError, match="holds 3 manifests") as error:
         kp.PatchingSequence(sequences[0].directory)
     assert "(labels of deeper/points.csv)" in str(error.value)
     # Labels that change in their file take the place of what they were.
     (folder / "points.csv").write_text(text.replace("39", "38"))
-    assert load_csv(folder).manifest == sequences[0].manifest
+    assert load_csv(folder).manifest_path == sequences[0].manifest_path
 
 
 def load_named(folder, label_file):
@@ -105,7 +105,7 @@ def test_what_images_without_a_label_are_makes_another_cache(folder):
     skipped = load_csv(folder, unlabelled="skip")
     empty = load_csv(folder, unlabelled="empty")
     for sequence, count in ((skipped, 2), (empty, 3)):
-        again = kp.PatchingSequence(sequence.manifest)
+        again = kp.PatchingSequence(sequence.manifest_path)
         assert len(again.image_names) == count
 
 

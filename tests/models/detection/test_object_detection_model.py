@@ -78,7 +78,7 @@ def trained(tmp_path_factory):
         folder / "images",
         seed=0,
         batch_size=32,
-        store="windows",
+        store="images",
         verbose=False,
     )
     epochs = 36

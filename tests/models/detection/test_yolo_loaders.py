@@ -72,10 +72,10 @@ def test_boxes_frame_their_objects_in_every_patch(folder):
 
 def test_both_stores_give_the_same_batches(folder):
     patches = all_of(load(folder, store="patches"))
-    windows = all_of(load(folder, store="windows"))
-    np.testing.assert_array_equal(patches[0], windows[0])
+    images = all_of(load(folder, store="images"))
+    np.testing.assert_array_equal(patches[0], images[0])
     for name in ("boxes", "labels"):
-        np.testing.assert_array_equal(patches[1][name], windows[1][name])
+        np.testing.assert_array_equal(patches[1][name], images[1][name])
 
 
 def test_a_second_call_finds_the_patches_and_says_what_they_cover(
@@ -84,7 +84,7 @@ def test_a_second_call_finds_the_patches_and_says_what_they_cover(
     first = load(folder)
     again = load(folder, verbose=True)
     printed = capsys.readouterr().out
-    assert again.manifest == first.manifest
+    assert again.manifest_path == first.manifest_path
     assert "Found" in printed
     assert "2x2 grid" in printed
     assert "95% of the boxes" in printed
@@ -97,9 +97,9 @@ def test_objects_of_two_keys_are_two_caches(folder):
         entry["weeds"] = entry["plants"][:1]
     path.write_text(json.dumps(entries))
     plants, weeds = load(folder), load(folder, objects_key="weeds")
-    assert plants.manifest != weeds.manifest
+    assert plants.manifest_path != weeds.manifest_path
     for sequence in (plants, weeds):
-        again = kp.PatchingSequence(sequence.manifest, shuffle=False)
+        again = kp.PatchingSequence(sequence.manifest_path, shuffle=False)
         np.testing.assert_array_equal(all_of(again)[0], all_of(sequence)[0])
     assert plants.num_samples > weeds.num_samples
 
@@ -143,13 +143,13 @@ def test_a_split_keeps_images_apart(folder):
     assert shapes[0] == shapes[1]  # one compilation for both
 
 
-def test_redrawing_changes_all_but_the_patches_of_the_grid(folder):
-    sequence = load(folder, store="windows")
+def test_resampling_changes_all_but_the_patches_of_the_grid(folder):
+    sequence = load(folder, store="images")
     (source, *_) = sequence._sources
     is_grid = np.array(source.stages) == "grid"
     count = len(is_grid)
     before, _ = all_of(sequence)
-    sequence.redraw(1)
+    sequence.resample(1)
     images, targets = all_of(sequence)
     changed = (before != images).any(axis=(1, 2, 3))[:count]
     assert not changed[is_grid].any()
@@ -159,18 +159,18 @@ def test_redrawing_changes_all_but_the_patches_of_the_grid(folder):
     ):
         for x1, y1, x2, y2 in boxes[labels >= 0].round().astype(int):
             assert (image[y1:y2, x1:x2] == image[y1, x1]).all()
-    sequence.redraw(0)
+    sequence.resample(0)
     np.testing.assert_array_equal(all_of(sequence)[0], before)
 
 
-def test_stored_patches_cannot_be_redrawn(folder):
-    with pytest.raises(ValueError, match="windows"):
+def test_stored_patches_cannot_be_resampled(folder):
+    with pytest.raises(ValueError, match='store="images"'):
         kp.callbacks.ResamplePatches(load(folder))
 
 
 def test_without_augmentation_patches_are_as_they_are_cut(folder):
-    augmented = load(folder, augment=True, store="windows")
-    plain = load(folder, augment=False, store="windows")
+    augmented = load(folder, augment=True, store="images")
+    plain = load(folder, augment=False, store="images")
     assert plain.num_samples == augmented.num_samples
     assert any(s for source in augmented._sources for s in source.augmentations)
     assert not any(s for source in plain._sources for s in source.augmentations)

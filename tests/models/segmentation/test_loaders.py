@@ -98,7 +98,7 @@ def test_the_smallest_unsigned_dtype_holds_the_masks(folders):
 def test_the_manifest_counts_pixels_of_each_class(folders):
     mask = replace_mask(folders, [0, 1, 2, 7])
     sequence = load_quietly(folders, num_classes=3, ignore_value=7)
-    source = read_manifest(sequence.manifest).sources[0]
+    source = read_manifest(sequence.manifest_path).sources[0]
     counted = np.sum(source.shards["masks"].facts["pixels"], axis=0)
     assert counted.tolist() == [(mask == i).sum() for i in range(3)]
 
@@ -184,7 +184,7 @@ def test_masks_of_another_folder_are_another_cache(folders, tmp_path):
     first = load_quietly(folders)
     other = make_folders_of_masks(tmp_path / "other")
     second = load_quietly((folders[0], other))
-    assert first.manifest != second.manifest
+    assert first.manifest_path != second.manifest_path
     assert first.directory == second.directory
 
 
@@ -428,10 +428,12 @@ def test_a_damaged_cache_is_rebuilt(folders, kind, damage):
 
 def test_a_manifest_of_another_version_is_rebuilt(folders):
     sequence = load_quietly(folders)
-    text = sequence.manifest.read_text()
-    sequence.manifest.write_text(text.replace('"version":3', '"version":0'))
+    text = sequence.manifest_path.read_text()
+    sequence.manifest_path.write_text(
+        text.replace('"version":3', '"version":0')
+    )
     load_quietly(folders)
-    assert '"version":3' in sequence.manifest.read_text()
+    assert '"version":3' in sequence.manifest_path.read_text()
 
 
 def test_the_cache_can_lie_elsewhere(folders, tmp_path):

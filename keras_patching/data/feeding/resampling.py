@@ -1,0 +1,83 @@
+"""Plans patches of whole images anew, other ones of the same objects."""
+
+from keras_patching.data.cache.opening import SHARD_FOLDER
+from keras_patching.data.cache.shards import read_shard
+from keras_patching.data.feeding.readers import (
+    MemoryReader,
+    WindowReader,
+    most_rows,
+)
+from keras_patching.data.patches.planned_patches import (
+    label_planned,
+    plan_patches,
+)
+
+# What is needed: the pixels, and all boxes with their labels.
+_WHOLE, _OBJECTS = "whole_images", "objects"
+
+
+def check_resampling(manifest_path, manifest):
+    """Refuse a cache that no other patches can be drawn from.
+
+    Raises:
+        ValueError: If it does not keep whole images and their objects.
+    """
+    if not {_WHOLE, _OBJECTS} <= set(manifest.kinds):
+        raise ValueError(
+            f"{manifest_path}: holds patches, and drawing others needs the "
+            "images that they were cut from. Load a detection data set with "
+            'store="images".'
+        )
+
+
+def open_resampled(manifest_path, manifest, sources, number):
+    """Open readers of patches that are planned anew, of whole images.
+
+    Args:
+        manifest_path: `pathlib.Path` of the manifest.
+        manifest: The `Manifest`, see `check_resampling`.
+        sources: Those of its `SourceRecord` that are read.
+        number: Number of the draw; 0 is what the cache holds.
+
+    Returns:
+        As `readers.open_readers`.
+    """
+    plans, labels = [], []
+    for source in sources:
+        objects = _read_objects(manifest_path, source)
+        boxes, classes = objects[:, :4], objects[:, 4].astype(int)
+        plan = plan_patches(
+            source.name,
+            source.shards[_WHOLE].shape[1:3],
+            boxes,
+            manifest.patch_size,
+            manifest.parameters,
+            number,
+        )
+        plans.append(plan)
+        labels.append(label_planned(boxes, classes, plan, manifest.patch_size))
+    boxes, classes = zip(*labels, strict=True)
+    return {
+        "images": WindowReader(
+            manifest_path.parent,
+            [source.shards[_WHOLE] for source in sources],
+            [[patch.origin for patch in plan] for plan in plans],
+            [[patch.augmentation for patch in plan] for plan in plans],
+            manifest.patch_size,
+            manifest.parameters["value_range"],
+        ),
+        "boxes": _memory_reader("boxes", manifest, boxes),
+        "labels": _memory_reader("box_labels", manifest, classes),
+    }
+
+
+def _memory_reader(kind, manifest, arrays):
+    rows = (array.shape[1] for array in arrays)
+    return MemoryReader(arrays, max(most_rows(kind, manifest), *rows))
+
+
+def _read_objects(manifest_path, source):
+    """Read float64 `(n, 5)` of an image: x1, y1, x2, y2, label."""
+    record = source.shards[_OBJECTS]
+    objects = read_shard(manifest_path.parent / SHARD_FOLDER, record)[0]
+    return objects[objects[:, 4] >= 0]
