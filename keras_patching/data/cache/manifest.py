@@ -253,8 +253,28 @@ def _parse_source(fields):
     return SourceRecord(**{**fields, "shards": shards})
 
 
+def manifest_state(path):
+    """Tell one file under a name from the next, without reading it.
+
+    Returns:
+        What changes when a manifest is written in place of another; `None`
+        where there is none.
+    """
+    try:
+        return _state(os.stat(path))
+    except OSError:
+        return None
+
+
+def _state(stat):
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
 def write_manifest(directory, manifest):
     """Write a manifest under its name, atomically.
+
+    Returns:
+        Its `manifest_state`.
 
     Raises:
         CacheWriteError: If it cannot be written.
@@ -269,7 +289,7 @@ def write_manifest(directory, manifest):
     text = json.dumps(content, separators=(",", ":"), default=vars)
     head = text.encode()[:-1]
     path = directory / manifest.file_name
-    write_atomically(path, [head, _hash_entry(head)])
+    return _state(write_atomically(path, [head, _hash_entry(head)]))
 
 
 def _hash_entry(head):
@@ -284,8 +304,13 @@ def _is_whole(data):
 
 
 def refresh_manifest(path, manifest):
-    """Replace a manifest by one that says the same, where it is possible."""
+    """Replace a manifest by one that says the same, where it is possible.
+
+    Returns:
+        Its `manifest_state`.
+    """
     # A user may have renamed it; and a read-only folder stays as it is.
     if path.name == manifest.file_name and os.access(path.parent, os.W_OK):
         with contextlib.suppress(CacheWriteError):
-            write_manifest(path.parent, manifest)
+            return write_manifest(path.parent, manifest)
+    return manifest_state(path)

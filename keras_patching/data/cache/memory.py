@@ -1,10 +1,12 @@
 """What the manifests in the folder of a patch cache remember.
 
-Of any cache there: a file that one of them knows, and that has not changed
-since, is not read again for the others.
+A file that one of them knows, and that has not changed since, is not read
+again. The manifest of the cache itself is asked first, and those of other
+caches there are read only when it does not know.
 """
 
 import contextlib
+import functools
 import os
 import pathlib
 
@@ -24,32 +26,31 @@ class CacheMemory:
     """What is known of the files of a data set before they are read.
 
     Args:
-        directory: `pathlib.Path` of the folder of the cache.
+        manifest_path: `pathlib.Path` of the manifest of the cache, which need
+            not exist.
         dirname: `pathlib.Path` of the folder of the images.
 
     Attributes:
-        manifests: Dict from path to `Manifest` of those that can be read.
+        manifest: The `Manifest` of the cache; `None` where there is none that
+            can be read.
     """
 
-    def __init__(self, directory, dirname):
-        self._shards = directory / SHARD_FOLDER
+    def __init__(self, manifest_path, dirname):
+        self._manifest_path = manifest_path
         self._dirname = dirname
-        self._hashed, self._known = {}, {}
+        self._own = _read_all([manifest_path])
+        self.manifest = self._own[0].manifest if self._own else None
         self._trusted, self._headers = {}, {}
-        self.manifests = {}
-        for path in list_manifests(directory):
-            with contextlib.suppress(ManifestError):
-                self.manifests[path] = read_manifest(path)
-        for manifest in self.manifests.values():
-            self._add(manifest)
 
-    def _add(self, manifest):
-        for name, file in manifest.files.items():
-            times = self._hashed.setdefault(name, [])
-            times.append((file, manifest.hashed_at_ns))
-        for source in manifest.sources:
-            known = self._known.setdefault(shard_prefix(source.name), {})
-            known.update((s.file, s) for s in source.shards.values())
+    @functools.cached_property
+    def _others(self):
+        paths = list_manifests(self._manifest_path.parent)
+        return _read_all(p for p in paths if p != self._manifest_path)
+
+    def _known(self):
+        """Yield what is known, as far as it is asked for."""
+        yield from self._own
+        yield from self._others
 
     def header(self, path):
         """Give the `ImageHeader` of a file, from a manifest or the file.
@@ -69,11 +70,9 @@ class CacheMemory:
         """Give the `FileRecord` of a file that has not changed, or `None`."""
         if path not in self._trusted:
             stat = os.stat(path)
-            records = self._hashed.get(name_of(path, self._dirname), [])
-            self._trusted[path] = next(
-                (file for file, at in records if file.is_trusted(stat, at)),
-                None,
-            )
+            name = name_of(path, self._dirname)
+            found = (known.trusted(name, stat) for known in self._known())
+            self._trusted[path] = next(filter(None, found), None)
         return self._trusted[path]
 
     def learn(self, files):
@@ -82,26 +81,63 @@ class CacheMemory:
 
     def shards(self, source):
         """Give what may be there of a `Source`: `ShardRecord` per file name."""
-        return self._known.get(shard_prefix(source.name), {})
+        shards = {}
+        for known in self._known():
+            shards |= known.shards(source)
+        return shards
 
     def find(self, source):
         """Give the `SourceRecord` of a source that is there, or `None`."""
-        known = self.shards(source)
         shards = {}
         for plan in source.shards:
             file = self.trusted(plan.path) if plan.path else None
             if plan.path and file is None:
                 return None
             name = plan.file_name(source.name, file.sha256 if file else None)
-            record = known.get(name)
-            if (
-                record is None
-                or not is_shard_of(plan, record)
-                or not is_unchanged(self._shards, record)
-            ):
+            record = self._find_shard(source, plan, name)
+            if record is None:
                 return None
             shards[plan.kind] = record
         return SourceRecord.of(source, shards)
+
+    def _find_shard(self, source, plan, name):
+        folder = self._manifest_path.parent / SHARD_FOLDER
+        for known in self._known():
+            record = known.shards(source).get(name)
+            if (
+                record is not None
+                and is_shard_of(plan, record)
+                and is_unchanged(folder, record)
+            ):
+                return record
+        return None
+
+
+class _Known:
+    """What one manifest knows."""
+
+    def __init__(self, manifest):
+        self.manifest = manifest
+        self._shards = {}
+        for source in manifest.sources:
+            shards = self._shards.setdefault(shard_prefix(source.name), {})
+            shards.update((s.file, s) for s in source.shards.values())
+
+    def shards(self, source):
+        return self._shards.get(shard_prefix(source.name), {})
+
+    def trusted(self, name, stat):
+        file = self.manifest.files.get(name)
+        is_trusted = file and file.is_trusted(stat, self.manifest.hashed_at_ns)
+        return file if is_trusted else None
+
+
+def _read_all(paths):
+    known = []
+    for path in paths:
+        with contextlib.suppress(ManifestError):
+            known.append(_Known(read_manifest(path)))
+    return known
 
 
 def name_of(path, dirname):

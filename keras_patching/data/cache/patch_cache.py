@@ -24,9 +24,8 @@ from keras_patching._faults import raise_faults
 from keras_patching._printing import Progress, say
 from keras_patching.data.cache.manifest import (
     Manifest,
-    ManifestError,
     SourceRecord,
-    read_manifest,
+    manifest_state,
     refresh_manifest,
     write_manifest,
 )
@@ -114,8 +113,9 @@ class PatchCache:
         )
         self.path = self.directory / self._empty.file_name
         self.built = None
-        self._memory = CacheMemory(self.directory, self.dirname)
-        self._manifest = self._memory.manifests.get(self.path)
+        self._state = manifest_state(self.path)
+        self._memory = CacheMemory(self.path, self.dirname)
+        self._manifest = self._memory.manifest
 
     def header(self, path):
         """Give the `ImageHeader` of an image or mask.
@@ -301,22 +301,15 @@ class PatchCache:
         )
         old = self._manifest
         if old is None or not _says_the_same(old, manifest):
-            write_manifest(self.directory, manifest)
-        elif hashed and self._read() == old:
+            self._state = write_manifest(self.directory, manifest)
+        elif hashed and manifest_state(self.path) == self._state:
             # Not over one that another process has written meanwhile, which
             # may know of more images.
-            refresh_manifest(self.path, manifest)
+            self._state = refresh_manifest(self.path, manifest)
         else:
             return manifest
         self._manifest = manifest
         return manifest
-
-    def _read(self):
-        """Read the manifest that lies there now, `None` without."""
-        try:
-            return read_manifest(self.path)
-        except ManifestError:
-            return None
 
     def _report(self, written, records):
         total = sum(len(record.origins) for record in records.values())

@@ -66,13 +66,21 @@ def _image_names(directory):
             for entry in entries
             if entry.name.lower().endswith(SUFFIXES)
             and not entry.name.startswith(".")
-            and (entry.is_symlink() or entry.is_file())
-            and not os.path.isdir(entry.path)
+            and (
+                entry.is_file(follow_symlinks=False)
+                or (entry.is_symlink() and not os.path.isdir(entry.path))
+            )
         )
 
 
 def _refuse_broken(directory, names):
-    broken = [name for name in names if not os.path.exists(directory / name)]
+    with os.scandir(directory) as entries:
+        links = {entry.name for entry in entries if entry.is_symlink()}
+    broken = [
+        name
+        for name in names
+        if name in links and not os.path.exists(directory / name)
+    ]
     if broken:
         listed = ", ".join(
             f"{name} -> {os.readlink(directory / name)}" for name in broken[:20]
