@@ -11,7 +11,7 @@ from keras_patching.data.cache.opening import load_cache
 from keras_patching.data.cache.patch_cache import PatchCache
 from keras_patching.data.cache.shard_builder import ShardPlan
 from keras_patching.data.cache.shard_kinds import SHARD_KINDS, ShardKind
-from keras_patching.data.images.image_io import list_images
+from keras_patching.data.images.listing import list_images
 from keras_patching.data.inspection.contact_sheet import contact_sheet
 from keras_patching.data.inspection.contents import CacheContents
 from keras_patching.data.patched_dataset import PixelOptions, tile_source
