@@ -16,7 +16,7 @@ from keras_patching.inference.prediction_journal import (
     PredictionJournal,
     SourceState,
 )
-from keras_patching.inference.reports import check_options, report_of
+from keras_patching.inference.reports.by_task import check_options, report_of
 from keras_patching.inference.result_folder import ResultFolder
 from keras_patching.inference.result_tables import ResultTables
 from keras_patching.receptive_fields.automatic_overlap import another_tiling

@@ -19,7 +19,7 @@ class ResultFolder:
 
     Args:
         directory: Path of the folder, which need not exist.
-        report: Module of `reports`.
+        report: Module of `inference.reports`.
 
     Attributes:
         path: `pathlib.Path` of the folder.

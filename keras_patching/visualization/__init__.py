@@ -1,37 +1,40 @@
-"""Pictures for people: labels over images, panels side by side.
+"""Pictures for people: labels over images, panels side by side, legends.
 
 Every function returns uint8 `(height, width, 3)`, ready for
-`keras_patching.data.write_image`.
+`keras_patching.data.write_image`. A new figure goes into `figures`, a new kind
+of label into `overlays`; both are made with numpy and the Pillow that imageio
+brings, so that they need no optional package.
 """
 
-from keras_patching.visualization.figures import (
+from keras_patching.visualization.colors import (
+    COLORS,
     FALSE_ALARM,
     MISSED,
     WRONG_CLASS,
-    box_captions,
-    box_legend,
     class_colors,
-    class_legend,
+    palette,
+)
+from keras_patching.visualization.figures import (
+    box_captions,
     counting_figure,
     counting_panels,
     detection_figure,
     detection_panels,
     overlay_detections,
     segmentation_figure,
-    side_by_side,
 )
+from keras_patching.visualization.layout import side_by_side, stacked
 from keras_patching.visualization.legends import (
+    box_legend,
+    class_legend,
     heatmap_bar,
     legend,
-    stacked,
 )
 from keras_patching.visualization.overlays import (
-    COLORS,
     overlay_boxes,
     overlay_heatmap,
     overlay_mask,
     overlay_points,
-    palette,
     show_heatmap,
     to_uint8,
 )

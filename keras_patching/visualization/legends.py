@@ -1,18 +1,19 @@
-"""What tells people how to read a picture: legends, and the bar of a scale.
-
-Parts that `keras_patching.visualization` is made of, which is where they are
-imported from.
-"""
-
-import math
+"""What tells people how to read a picture: colours, and the bar of a scale."""
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-from keras_patching.visualization.overlays import INK, show_heatmap
+from keras_patching.visualization.colors import INK, palette
+from keras_patching.visualization.lettering import (
+    blank_strip,
+    line_height,
+    suiting_size,
+    text_width,
+    write,
+)
+from keras_patching.visualization.overlays import show_heatmap
 
-_WHITE = 255
-PAPER = (_WHITE,) * 3
+_LINES = 60  # of letters, in the width of a picture
 
 
 def legend(entries, width, size=None):
@@ -32,20 +33,18 @@ def legend(entries, width, size=None):
     """
     if not entries:
         return np.zeros((0, width, 3), "uint8")
-    if size is None:
-        size = _letters(width)
-    font = ImageFont.load_default(size)
-    swatch, gap, line = size, size // 2, math.ceil(size * 1.7)
+    size = suiting_size(width, _LINES) if size is None else size
+    swatch, gap, line = size, size // 2, line_height(size)
     places, x, y, widest = [], gap, 0, 0
     for color, text in entries:
-        taken = int(font.getlength(text)) + (color is not None) * (swatch + gap)
+        taken = int(text_width(text, size))
+        taken += 0 if color is None else swatch + gap
         if x > gap and x + taken > width:
             x, y = gap, y + line
         places.append((x, y))
         widest = max(widest, x + taken + gap)
         x += taken + 3 * gap
-    strip = Image.new("RGB", (max(width, widest), y + line + gap), PAPER)
-    draw = ImageDraw.Draw(strip)
+    strip, draw = blank_strip(y + line + gap, max(width, widest))
     for (color, text), (x, y) in zip(entries, places, strict=True):
         middle = y + (line + gap) / 2
         if color is not None:
@@ -53,8 +52,48 @@ def legend(entries, width, size=None):
             corners = (x, top, x + swatch, top + swatch)
             draw.rectangle(corners, tuple(color), outline=INK)
             x += swatch + gap
-        draw.text((x, middle), text, INK, font, anchor="lm")
+        write(draw, (x, middle), text, size)
     return np.asarray(strip)
+
+
+def class_legend(classes, class_names=None):
+    """Say which colours `overlay_mask` gives to classes of masks.
+
+    Args:
+        classes: Class ids, such as the values of a mask. Class 0, which stays
+            transparent, is left out.
+        class_names: Names of all classes, that of class 0 first; `None`
+            numbers them.
+
+    Returns:
+        List of pairs of RGB and text, for `legend`.
+
+    Example:
+        >>> class_legend([0, 2, 2], ("soil", "maize", "weed"))
+        [((230, 159, 0), 'weed')]
+    """
+    present = sorted({int(each) for each in np.unique(classes)} - {0})
+    colors = palette(max(present, default=0))
+    return [
+        (colors[each - 1], _class_name(each, class_names)) for each in present
+    ]
+
+
+def box_legend(class_names):
+    """Say which colours the boxes of classes have.
+
+    Args:
+        class_names: Names of the classes; `None` explains nothing.
+
+    Returns:
+        List of pairs of RGB and text, for `legend`.
+
+    Example:
+        >>> box_legend(["weed", "maize"])
+        [((86, 180, 233), 'weed'), ((230, 159, 0), 'maize')]
+    """
+    names = () if class_names is None else class_names
+    return list(zip(palette(len(names)), names, strict=True))
 
 
 def heatmap_bar(highest, width, size=None):
@@ -68,57 +107,22 @@ def heatmap_bar(highest, width, size=None):
     Returns:
         uint8 `(height, width, 3)` on white, the bar between its two values.
     """
-    if size is None:
-        size = _letters(width)
-    font = ImageFont.load_default(size)
+    size = suiting_size(width, _LINES) if size is None else size
     texts = ("0", f"{highest:.2g} objects per pixel")
-    before, after = (int(font.getlength(text)) + size for text in texts)
+    before, after = (int(text_width(text, size)) + size for text in texts)
     length = max(width - before - after, 3 * size)
-    height = math.ceil(size * 1.7) + size // 2
-    strip = Image.new("RGB", (before + length + after, height), PAPER)
+    height = line_height(size) + size // 2
+    strip, draw = blank_strip(height, before + length + after)
     ramp = np.linspace(0, 1, length, dtype="float32")
     bar = np.repeat(show_heatmap(ramp[None], highest=1), size, axis=0)
     strip.paste(Image.fromarray(bar), (before, (height - size) // 2))
-    draw = ImageDraw.Draw(strip)
-    for text, x in zip(
-        texts, (size // 2, before + length + size // 2), strict=True
-    ):
-        draw.text((x, height / 2), text, INK, font, anchor="lm")
+    starts = (size // 2, before + length + size // 2)
+    for text, x in zip(texts, starts, strict=True):
+        write(draw, (x, height / 2), text, size)
     return np.asarray(strip)
 
 
-def stacked(*blocks):
-    """Set pictures below each other, on white.
-
-    Args:
-        *blocks: uint8 `(height, width, 3)`, of any sizes.
-
-    Returns:
-        The same, as wide as the widest.
-    """
-    return joined(blocks, axis=0)
-
-
-def joined(blocks, axis, gutter=0):
-    """Join on white along one axis, padding the other to the longest.
-
-    Args:
-        blocks: Arrays uint8 `(height, width, 3)`.
-        axis: 0 sets them below each other, 1 side by side.
-        gutter: Pixels between two of them.
-
-    Returns:
-        uint8 `(height, width, 3)`.
-    """
-    longest = max(block.shape[1 - axis] for block in blocks)
-    padded = []
-    for block in blocks:
-        widths = [(0, 0)] * 3
-        widths[1 - axis] = (0, longest - block.shape[1 - axis])
-        widths[axis] = (gutter if padded else 0, 0)
-        padded.append(np.pad(block, widths, constant_values=_WHITE))
-    return np.concatenate(padded, axis)
-
-
-def _letters(width):
-    return min(max(12, width // 60), 40)
+def _class_name(label, class_names):
+    if class_names is None or label >= len(class_names):
+        return f"class {label}"
+    return str(class_names[label])

@@ -1,50 +1,14 @@
 """Pictures of one image: as a screen shows it, and with labels laid over.
 
-The parts that `keras_patching.visualization` is made of, which is where they
-are imported from. Boxes and points are in pixels of the image.
+Points are in pixels of the image, `(y, x)`, boxes too, xyxy.
 """
 
-import colorsys
-
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from keras_patching._checks import as_boxes, as_points
-
-# Distinct to colour-blind eyes: Okabe and Ito, 2008, "Color universal design",
-# https://jfly.uni-koeln.de/color/
-COLORS = (
-    (86, 180, 233),
-    (230, 159, 0),
-    (204, 121, 167),
-    (240, 228, 66),
-    (0, 114, 178),
-    (213, 94, 0),
-    (0, 158, 115),
-)
-INK = (40, 40, 40)
-
-
-def palette(count):
-    """Give colours for class 1, 2 and so on, all different.
-
-    The first are `COLORS`. Those after them are pale and lie evenly around the
-    circle of hues, so that none is near the dark colours of errors.
-
-    Args:
-        count: Number of colours.
-
-    Returns:
-        List of RGB tuples.
-    """
-    colors = list(COLORS[:count])
-    for index in range(count - len(colors)):
-        # Steps of the golden ratio never come near to where they have been.
-        hue = (0.05 + index * 0.618034) % 1
-        saturation, value = ((0.5, 1), (0.4, 0.85), (0.4, 0.65))[index % 3]
-        rgb = colorsys.hsv_to_rgb(hue, saturation, value)
-        colors.append(tuple(round(255 * part) for part in rgb))
-    return colors
+from keras_patching.visualization.colors import COLORS, INK, palette
+from keras_patching.visualization.lettering import draw_tag, tag_size
 
 
 def to_uint8(image, value_range=None):
@@ -242,10 +206,10 @@ def overlay_boxes(image, boxes, captions=(), color=COLORS[1], width=None):
     draw = ImageDraw.Draw(canvas)
     for corner, each in zip(corners[::-1], colors[::-1], strict=True):
         _frame(draw, corner, tuple(each), width)
-    font = _tag_font(boxes, canvas.size)
+    size = tag_size(boxes, canvas.size)
     written = list(zip(corners, captions, colors, strict=bool(len(captions))))
     for corner, text, each in written[::-1]:
-        _tag(draw, corner, text, tuple(each), font)
+        draw_tag(draw, corner, text, tuple(each), size)
     return np.asarray(canvas)
 
 
@@ -263,23 +227,3 @@ def _frame(draw, corners, color, width):
     # A dark rim shows on bright images, where colours do not.
     draw.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=INK)
     draw.rectangle((x1, y1, x2, y2), outline=color, width=width)
-
-
-def _tag_font(boxes, size):
-    """Give a font that suits the picture, smaller where boxes are small."""
-    suiting = max(11, min(size) // 70)
-    if len(boxes):
-        median = float(np.median(boxes[:, 2] - boxes[:, 0]))
-        suiting = min(suiting, round(median / 2.5))
-    return ImageFont.load_default(max(8, suiting))
-
-
-def _tag(draw, corners, text, color, font):
-    """Write on a patch of colour above a box, or in it at the upper edge."""
-    x1, y1, _, _ = corners
-    _, top, right, bottom = draw.textbbox((0, 0), text, font)
-    height = bottom - top + 4
-    y = y1 - height if y1 >= height else y1
-    x = max(0, min(x1, draw.im.size[0] - right - 4))
-    draw.rectangle((x, y, x + right + 3, y + height), fill=color)
-    draw.text((x + 2, y + 2 - top), text, INK, font)

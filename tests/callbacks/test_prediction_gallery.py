@@ -214,7 +214,7 @@ def test_found_boxes_are_drawn_beside_the_true_ones(tmp_path):
     assert np.abs(lines.min(axis=0) - (5, 3)).max() <= 1
     assert np.abs(lines.max(axis=0) - (14, 19)).max() <= 1
     for line in (found[34, 22:28], found[37, 22:28], found[34:38, 22]):
-        np.testing.assert_array_equal(line, [COLORS[1]] * len(line))
+        np.testing.assert_array_equal(line, [COLORS[0]] * len(line))
     np.testing.assert_array_equal(found[39:], 0)
     # Without a target there is a panel less.
     assert read_image(tmp_path / "2" / "epoch_001_0.png").shape[1] == 84

@@ -1,6 +1,11 @@
 """What is written of the prediction of a counting model."""
 
-from keras_patching.visualization import overlay_points
+from keras_patching.visualization import (
+    COLORS,
+    legend,
+    overlay_points,
+    stacked,
+)
 
 OPTIONS = ()
 OUTPUTS = {"heatmaps": ".tif", "overlays": ".png"}
@@ -35,18 +40,21 @@ def describe(model, image, prediction):
 
     Returns:
         Dict from each key of `OUTPUTS` to what `write_image` takes: the
-        heatmap, and a uint8
-        picture `(height, width, 3)` with a ring around each located object; a
-        dict from column to number: the count, which is a sum of densities,
-        and the number of located objects; and a dict from each key of
-        `TABLES` to rows: pixels and score of these.
+        heatmap, and a uint8 picture `(height, width, 3)` with a ring around
+        each located object, and below it how many there are; a dict from
+        column to number: the count, which is a sum of densities, and the
+        number of located objects; and a dict from each key of `TABLES` to
+        rows: pixels and score of these.
     """
     heatmap, count, (points, scores) = prediction
     radius = max(3, round(2 * model.density_map_sigma))
-    arrays = {
-        "heatmaps": (heatmap,),
-        "overlays": (overlay_points(image, points, radius=radius),),
-    }
+    overlay = overlay_points(image, points, COLORS[1], radius)
+    entries = [
+        (COLORS[1], f"located: {len(points)}"),
+        (None, f"count: {count:.1f}"),
+    ]
+    strip = legend(entries, overlay.shape[1])
+    arrays = {"heatmaps": (heatmap,), "overlays": (stacked(overlay, strip),)}
     rows = [
         {"x": float(x), "y": float(y), "score": round(float(score), 4)}
         for (y, x), score in zip(points, scores, strict=True)

@@ -42,7 +42,7 @@ def describe(model, image, found):
     Returns:
         Dict from each key of `OUTPUTS` to what `write_image` takes: a uint8
         picture `(height, width, 3)` with boxes and scores, and below it the
-        colours of several classes; a dict from column to number: the
+        colours of the classes; a dict from column to number: the
         objects, in all and per class; and a dict from each key of `TABLES` to
         rows: corners in pixels, score and class of each box.
 

@@ -1,25 +1,6 @@
-"""Which report is written of the predictions of which task.
+"""Which report is written of the predictions of which task model."""
 
-A report is a module, such as `counting_report`, with
-
-- `OPTIONS`: names of keyword arguments of `predict`,
-- `OUTPUTS`: dict from folder to the suffix of the images in it,
-- `TABLES`: dict from the name of a CSV file, beside `results.csv`, to its
-  columns, the first of which is the image's name,
-- `DOCUMENTS`: dict from the name of a JSON file to a function that gives its
-  content, from model, rows of `results.csv` and dict from table to rows,
-- `predict`: a function of model and image,
-- `describe`: a function of model, image and prediction. It gives a dict from
-  folder to a tuple of what `write_image` takes, a dict from column of
-  `results.csv` to number, and a dict from table to rows, which are dicts
-  without the image's name.
-"""
-
-from keras_patching.inference import (
-    counting_report,
-    detection_report,
-    segmentation_report,
-)
+from keras_patching.inference.reports import counting, detection, segmentation
 from keras_patching.models.counting.heatmap_object_counting_model import (
     HeatmapObjectCountingModel,
 )
@@ -31,9 +12,9 @@ from keras_patching.models.segmentation.semantic_segmentation_model import (
 )
 
 _REPORTS = {
-    SemanticSegmentationModel: segmentation_report,
-    HeatmapObjectCountingModel: counting_report,
-    ObjectDetectionModel: detection_report,
+    SemanticSegmentationModel: segmentation,
+    HeatmapObjectCountingModel: counting,
+    ObjectDetectionModel: detection,
 }
 
 
