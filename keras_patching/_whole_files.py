@@ -7,10 +7,11 @@ import re
 import secrets
 import time
 
+# Names of files that are not whole yet, with the number of their process.
+TEMPORARY = re.compile(r"\.([0-9]+)-[0-9a-f]{16}\.tmp(\..+)?")
 # Seconds. A file may be of a process on another machine, which writes to the
 # same folder and whose number says nothing here: one still at work is young.
 _MIN_AGE = 3600.0
-_TEMPORARY = re.compile(r"\.([0-9]+)-[0-9a-f]{16}\.tmp(\.|$)")
 
 
 class OutputError(ValueError):
@@ -40,14 +41,34 @@ def whole_file(path):
         raise OutputError(
             f"{path}: is a folder, expected the name of a file to write."
         )
-    name = f".{os.getpid()}-{secrets.token_hex(8)}.tmp{path.suffix}"
+    with writing_errors(path), replaced(path, path.suffix) as temporary:
+        yield temporary
+
+
+@contextlib.contextmanager
+def replaced(path, suffix=""):
+    """Let a file appear in one step, and leave its errors as they are.
+
+    It is on the disk before it has its name, so that it is whole also when the
+    power fails.
+
+    Args:
+        path: `pathlib.Path` of the file; its folder is made if need be.
+        suffix: Suffix of the file to write to, for writers that ask for one.
+
+    Yields:
+        `pathlib.Path` to write to, as `whole_file` does.
+
+    Raises:
+        OSError: If it cannot be written. `path` is then what it was.
+    """
+    name = f".{os.getpid()}-{secrets.token_hex(8)}.tmp{suffix}"
     temporary = path.with_name(name)
     try:
-        with writing_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            yield temporary
-            flush(temporary)
-            os.replace(temporary, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        flush(temporary)
+        os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -68,7 +89,7 @@ def remove_unfinished(directory):
         directory: `pathlib.Path` of a folder, which need not exist.
     """
     for path in directory.glob(".*"):
-        found = _TEMPORARY.match(path.name)
+        found = TEMPORARY.fullmatch(path.name)
         if found and not _is_running(int(found[1])):
             with contextlib.suppress(OSError):
                 if time.time() - path.stat().st_mtime > _MIN_AGE:

@@ -42,8 +42,10 @@ def _run(options):
     from keras_patching.data.inspection import export
 
     if options.copy:
-        manifest = export.export_copy(options.cache, options.directory)
-        print(f"To train on it: PatchingSequence({str(manifest.parent)!r})")
+        manifest_path = export.export_copy(options.cache, options.directory)
+        print(
+            f"To train on it: PatchingSequence({str(manifest_path.parent)!r})"
+        )
     else:
         count = export.export_patches(options.cache, options.directory)
         print(f"Wrote {count:,} patches into {options.directory}.")

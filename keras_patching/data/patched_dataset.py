@@ -9,7 +9,7 @@ from keras_patching._checks import check_optional
 from keras_patching._faults import fault_of, raise_faults
 from keras_patching._printing import say
 from keras_patching.data.cache.patch_cache import PatchCache
-from keras_patching.data.cache.shard_builder import Source
+from keras_patching.data.cache.shard_builder import plan_source
 from keras_patching.data.images.image_io import read_header
 from keras_patching.data.images.value_range import check_brightness
 from keras_patching.data.labels.label_summaries import (
@@ -60,7 +60,7 @@ class Labels(Protocol):
         """Say what was understood of the labels.
 
         Args:
-            records: List of the `SourceRecord` of each image.
+            records: List of the `Source` of each image.
             headers: Dict from image path to `ImageHeader`.
 
         Returns:
@@ -101,9 +101,9 @@ def tile_source(image, header, pixels, label_shards):
     plan = plan_image_shard(
         image, header, grid, pixels.channels, pixels.value_range
     )
-    return Source(
+    return plan_source(
         name=image.name,
-        shards=(plan, *label_shards(grid)),
+        plans=[plan, *label_shards(grid)],
         origins=[list(origin) for origin in grid.origins],
         stages=["tile"] * grid.num_patches,
     )

@@ -7,6 +7,7 @@ import pathlib
 import re
 import time
 
+from keras_patching._whole_files import TEMPORARY
 from keras_patching.data.cache.manifest import (
     ManifestError,
     OutdatedManifestError,
@@ -18,11 +19,9 @@ from keras_patching.data.cache.opening import (
     is_other_json,
     list_manifests,
 )
-from keras_patching.data.cache.shards import TEMPORARY_SUFFIX
 
 # With 8 digits those of older versions.
 _SHARD = re.compile(r".*-([0-9a-f]{8}|[0-9a-f]{32})\.[a-z_]+\.npy", re.DOTALL)
-_TEMPORARY = re.compile(r"\.[0-9]+-[0-9a-f]{16}" + re.escape(TEMPORARY_SUFFIX))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +61,7 @@ def _clean(directory, min_age):
         path: status
         for folder in (directory, directory / SHARD_FOLDER)
         for path, status in _list_files(folder)
-        if _TEMPORARY.fullmatch(path.name)
+        if TEMPORARY.fullmatch(path.name)
         or (
             folder != directory
             and _SHARD.fullmatch(path.name)

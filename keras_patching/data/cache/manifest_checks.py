@@ -184,6 +184,10 @@ def _is_plain_dtype(name):
     )
 
 
+# The package's own checks of integers take those of numpy too, and raise errors
+# of arguments. These read JSON of strangers, where only an `int` is one.
+
+
 def _is_integer(number):
     return type(number) is int
 

@@ -6,16 +6,13 @@ caches there are read only when it does not know.
 """
 
 import contextlib
+import dataclasses
 import functools
 import os
 import pathlib
 
 from keras_patching._faults import readable
-from keras_patching.data.cache.manifest import (
-    ManifestError,
-    SourceRecord,
-    read_manifest,
-)
+from keras_patching.data.cache.manifest import ManifestError, read_manifest
 from keras_patching.data.cache.opening import SHARD_FOLDER, list_manifests
 from keras_patching.data.cache.shard_builder import is_shard_of
 from keras_patching.data.cache.shards import is_unchanged, shard_prefix
@@ -87,9 +84,13 @@ class CacheMemory:
         return shards
 
     def find(self, source):
-        """Give the `SourceRecord` of a source that is there, or `None`."""
+        """Find the shards of a `Source` that is to be built.
+
+        Returns:
+            It with its `ShardRecord`s, or `None` where some are not there.
+        """
         shards = {}
-        for plan in source.shards:
+        for plan in source.shards.values():
             file = self.trusted(plan.path) if plan.path else None
             if plan.path and file is None:
                 return None
@@ -98,7 +99,7 @@ class CacheMemory:
             if record is None:
                 return None
             shards[plan.kind] = record
-        return SourceRecord.of(source, shards)
+        return dataclasses.replace(source, shards=shards)
 
     def _find_shard(self, source, plan, name):
         folder = self._manifest_path.parent / SHARD_FOLDER

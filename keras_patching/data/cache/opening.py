@@ -12,11 +12,11 @@ import pathlib
 from keras_patching._faults import raise_faults, readable
 from keras_patching.data.cache.manifest import (
     FORMAT,
-    Manifest,
     ManifestError,
     OutdatedManifestError,
     read_manifest,
 )
+from keras_patching.data.cache.records import Manifest
 from keras_patching.data.cache.shards import ShardError, verify_shard
 
 SHARD_FOLDER = "shards"
@@ -33,11 +33,11 @@ class BuiltCache:
     Another process may by now have written another manifest in its place.
 
     Attributes:
-        path: `pathlib.Path` of its manifest.
+        manifest_path: `pathlib.Path` of its manifest.
         manifest: The `Manifest` that was built.
     """
 
-    path: pathlib.Path
+    manifest_path: pathlib.Path
     manifest: Manifest
 
 
@@ -149,7 +149,7 @@ def load_cache(path):
             each file that is wrong.
     """
     if isinstance(path, BuiltCache):
-        return path.path, path.manifest
+        return path.manifest_path, path.manifest
     path = find_manifest(path)
     try:
         manifest = read_manifest(path)

@@ -12,19 +12,19 @@ last: it can be killed at any moment, and run in two processes at once. It never
 deletes a shard, since readers may have it open; `clean` does.
 """
 
-import concurrent.futures
-import contextlib
 import dataclasses
 import os
 import pathlib
-import shutil
 import time
 
 from keras_patching._faults import raise_faults
-from keras_patching._printing import Progress, say
+from keras_patching._printing import say
+from keras_patching.data.cache.disk_space import (
+    check_space,
+    describe_bytes,
+    missing_bytes,
+)
 from keras_patching.data.cache.manifest import (
-    Manifest,
-    SourceRecord,
     manifest_state,
     refresh_manifest,
     write_manifest,
@@ -35,14 +35,10 @@ from keras_patching.data.cache.opening import (
     BuiltCache,
     check_shard_folder,
 )
+from keras_patching.data.cache.records import Manifest
 from keras_patching.data.cache.shard_builder import Job, build_shards
-from keras_patching.data.cache.shards import (
-    ShardError,
-    digest,
-    open_shard,
-    shard_bytes,
-    shard_prefix,
-)
+from keras_patching.data.cache.shards import ShardError, digest, open_shard
+from keras_patching.data.cache.workers import WorkersEndedError, run_jobs
 
 # How often a build makes again what another program takes away from it.
 _ROUNDS = 3
@@ -80,13 +76,13 @@ class PatchCache:
 
     Attributes:
         directory: Folder of the cache.
-        path: Path of its manifest.
+        manifest_path: Path of its manifest.
         built: `BuiltCache`, what `build` made; `None` before.
 
     Example:
     >>> cache = PatchCache("field/images", "segmentation", (128, 128), {})
     >>> headers = [cache.header(path) for path in image_paths]
-    >>> manifest_path = cache.build(sources)  # of `shard_builder.Source`
+    >>> manifest_path = cache.build(sources)  # of `shard_builder.plan_source`
     """
 
     def __init__(
@@ -111,10 +107,10 @@ class PatchCache:
             files={},
             sources=[],
         )
-        self.path = self.directory / self._empty.file_name
+        self.manifest_path = self.directory / self._empty.file_name
         self.built = None
-        self._state = manifest_state(self.path)
-        self._memory = CacheMemory(self.path, self.dirname)
+        self._state = manifest_state(self.manifest_path)
+        self._memory = CacheMemory(self.manifest_path, self.dirname)
         self._manifest = self._memory.manifest
 
     def header(self, path):
@@ -169,26 +165,32 @@ class PatchCache:
         ]
         if jobs and check is not None:
             check()
-        missing = sum(self._missing_bytes(jobs))
-        self._check_space(missing)
+        missing = missing_bytes(self._shards, [job.source for job in jobs])
+        check_space(self.directory, missing)
         if verbose and (missing or (jobs and overwrite)):
             say(
                 f"Cutting patches of {len(jobs)} images into {self.directory} "
-                f"({_readable(missing)} more on disk)."
+                f"({describe_bytes(missing)} more on disk)."
             )
         show_progress = verbose and (missing or overwrite)
         written = self._make(jobs, records, executor, show_progress)
         manifest = self._save(sources, records, started, hashed=bool(jobs))
         if jobs:
             manifest = self._keep(manifest, sources, records, executor)
-        self.built = BuiltCache(self.path, manifest)
+        self.built = BuiltCache(self.manifest_path, manifest)
         if verbose:
             self._report(written, records)
-        return self.path
+        return self.manifest_path
 
     def _make(self, jobs, records, executor, show_progress=False):
         """Make shards, note their records, and give the sources written."""
-        outcomes = _run(jobs, executor, show_progress)
+        try:
+            outcomes = run_jobs(
+                build_shards, jobs, "image", show_progress, executor
+            )
+        except WorkersEndedError as error:
+            problem = _describe_ended(self.directory, jobs, error)
+            raise ValueError(problem) from error
         raise_faults(
             [fault for outcome in outcomes for fault in outcome.faults],
             f"{self.dirname}: files that cannot be used",
@@ -196,8 +198,8 @@ class PatchCache:
             "patches of the others are cached already.",
         )
         for job, outcome in zip(jobs, outcomes, strict=True):
-            records[job.source.name] = SourceRecord.of(
-                job.source, outcome.shards
+            records[job.source.name] = dataclasses.replace(
+                job.source, shards=outcome.shards
             )
             self._memory.learn(outcome.files)
         return [
@@ -238,7 +240,7 @@ class PatchCache:
         return self.directory / SHARD_FOLDER
 
     def _job(self, source, overwrite):
-        paths = [plan.path for plan in source.shards if plan.path]
+        paths = [plan.path for plan in source.shards.values() if plan.path]
         memory = self._memory
         files = {} if overwrite else {p: memory.trusted(p) for p in paths}
         return Job(
@@ -250,47 +252,12 @@ class PatchCache:
             overwrite=overwrite,
         )
 
-    def _missing_bytes(self, jobs):
-        """Yield the size of each shard that is probably not there.
-
-        Which ones are, only the hashes of the sources will tell. One of the
-        same source, kind and size is taken for the same: a build that was
-        killed is not refused for the space that its own shards take.
-        """
-        present = set()
-        with contextlib.suppress(OSError), os.scandir(self._shards) as entries:
-            for entry in entries if jobs else ():
-                stem, _, rest = entry.name.rpartition("-")
-                _, _, kind = rest.partition(".")
-                with contextlib.suppress(FileNotFoundError):
-                    present.add((stem, kind, entry.stat().st_size))
-        for job in jobs:
-            stem = shard_prefix(job.source.name)
-            for plan in job.source.shards:
-                size = shard_bytes(plan.shape, plan.dtype)
-                if (stem, f"{plan.kind}.npy", size) not in present:
-                    yield size
-
-    def _check_space(self, missing):
-        if not missing:
-            return
-        folders = [self.directory, *self.directory.parents]
-        existing = next(folder for folder in folders if os.path.exists(folder))
-        free = shutil.disk_usage(existing).free
-        if missing > free:
-            raise ValueError(
-                f"{self.directory}: the patches need {_readable(missing)} "
-                f"({missing} bytes), and the disk has {_readable(free)} "
-                f"({free} bytes) free. Free some space, use larger patches or "
-                "fewer images, or pass `cache_dir` on another disk."
-            )
-
     def _save(self, sources, records, started, hashed):
         """Write the manifest where it says something new; give it."""
         files = {
             name_of(plan.path, self.dirname): self._memory.trusted(plan.path)
             for source in sources
-            for plan in source.shards
+            for plan in source.shards.values()
             if plan.path
         }
         manifest = dataclasses.replace(
@@ -302,10 +269,10 @@ class PatchCache:
         old = self._manifest
         if old is None or not _says_the_same(old, manifest):
             self._state = write_manifest(self.directory, manifest)
-        elif hashed and manifest_state(self.path) == self._state:
+        elif hashed and manifest_state(self.manifest_path) == self._state:
             # Not over one that another process has written meanwhile, which
             # may know of more images.
-            self._state = refresh_manifest(self.path, manifest)
+            self._state = refresh_manifest(self.manifest_path, manifest)
         else:
             return manifest
         self._manifest = manifest
@@ -333,54 +300,13 @@ def _says_the_same(old, new):
     )
 
 
-def _run(jobs, executor, show_progress):
-    """Run jobs; give their outcomes in order."""
-    if not jobs:
-        return []
-    if executor is None:
-        workers = min(4, os.cpu_count() or 1)
-        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-            return _run(jobs, pool, show_progress)
-    futures = []
-    progress = Progress(len(jobs), "image", show_progress)
-    try:
-        for job in jobs:
-            futures.append(executor.submit(build_shards, job))
-        for future in concurrent.futures.as_completed(futures):
-            future.result()
-            progress.add(1)
-    except (concurrent.futures.BrokenExecutor, MemoryError) as error:
-        raise ValueError(_describe_broken(jobs, futures, error)) from error
-    finally:
-        for future in futures:
-            future.cancel()
-    return [future.result() for future in futures]
-
-
-def _describe_broken(jobs, futures, error):
+def _describe_ended(directory, jobs, error):
     """Say at which images the workers ended, and what to do."""
-    done = [
-        f.done() and not f.cancelled() and not f.exception() for f in futures
-    ]
-    done += [False] * (len(jobs) - len(done))
-    left = [
-        job.source.name
-        for job, is_done in zip(jobs, done, strict=True)
-        if not is_done
-    ]
+    left = [jobs[index].source.name for index in error.left]
     return (
-        f"{jobs[0].directory}: the workers ended ({type(error).__name__}), "
-        "most likely for lack of memory. Each holds one image and its patches. "
+        f"{directory}: the workers ended ({error.reason}), most likely for "
+        "lack of memory. Each holds one image and its patches. "
         f"{len(left)} of {len(jobs)} images are not done, the next are "
         f"{', '.join(left[:_FEW])}. Pass a new `executor` with fewer workers "
         "and run again, which goes on from what is done."
     )
-
-
-def _readable(size):
-    """Write a number of bytes for people."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} TB"

@@ -13,8 +13,9 @@ from collections.abc import Callable
 import numpy as np
 
 from keras_patching._faults import fault_of, readable
-from keras_patching.data.cache.manifest import VERSION, FileRecord
+from keras_patching.data.cache.manifest import VERSION
 from keras_patching.data.cache.opening import SHARD_FOLDER
+from keras_patching.data.cache.records import FileRecord, Source
 from keras_patching.data.cache.shard_kinds import shard_kind
 from keras_patching.data.cache.shards import (
     CacheWriteError,
@@ -68,23 +69,19 @@ class ShardPlan:
         return shard_name(source_name, self.kind, key)
 
 
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """One image of a data set, with all that is to be made of it.
+def plan_source(name, plans, origins, stages, augmentations=()):
+    """Put together what is to be made of one image.
 
-    Attributes:
+    Args:
         name: Path of the image, relative to the image folder.
-        shards: `ShardPlan` per kind; images first.
-        origins: Pair `(y, x)` per patch, in pixels of the image.
-        stages: Per patch, the sampling stage it comes from.
-        augmentations: Per patch, what is done to it; empty where nothing is.
-    """
+        plans: `ShardPlan` per kind; images first.
+        origins, stages, augmentations: As in `Source`.
 
-    name: str
-    shards: tuple[ShardPlan, ...]
-    origins: list
-    stages: list[str]
-    augmentations: list = dataclasses.field(default_factory=list)
+    Returns:
+        A `Source`.
+    """
+    shards = {plan.kind: plan for plan in plans}
+    return Source(name, shards, origins, stages, list(augmentations))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +138,7 @@ def build_shards(job):
         CacheWriteError: If the folder cannot be written.
     """
     outcome = Outcome()
-    for plan in job.source.shards:
+    for plan in job.source.shards.values():
         try:
             outcome.shards[plan.kind] = _build_shard(job, plan, outcome)
         except CacheWriteError:

@@ -14,15 +14,14 @@ import json
 import math
 import os
 import pathlib
-import secrets
 import stat
 import threading
 
 import numpy as np
 
+from keras_patching._whole_files import replaced
 from keras_patching.data.images.npy_format import encode_npy_header
 
-TEMPORARY_SUFFIX = ".tmp"
 _TRAILER = b"kp-shard"
 _TRAILER_BYTES = len(_TRAILER) + hashlib.sha256().digest_size
 _BUFFER_BYTES = 2**20
@@ -128,9 +127,6 @@ def write_shard(path, array):
 def write_atomically(path, chunks):
     """Write a file in one step: readers see it whole or not at all.
 
-    It is on the disk before it has its name, so that this also holds when the
-    power fails.
-
     Args:
         path: `pathlib.Path` of the file; its folder is made if need be.
         chunks: Byte buffers, the content of the file.
@@ -157,21 +153,11 @@ def write_atomically(path, chunks):
 
 
 def _write(path, chunks):
-    name = f".{os.getpid()}-{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
-    temporary = path.with_name(name)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replaced(path) as temporary:
         with open(temporary, "xb") as stream:
             for chunk in chunks:
                 stream.write(chunk)
-            stream.flush()
-            os.fsync(stream.fileno())
-        status = temporary.stat()
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-    return status
+        return temporary.stat()
 
 
 def open_shard(directory, record):

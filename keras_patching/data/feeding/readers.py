@@ -24,7 +24,7 @@ def open_readers(manifest_path, manifest, sources, kinds=None):
     Args:
         manifest_path: `pathlib.Path` of the manifest.
         manifest: The `Manifest`.
-        sources: Those of its `SourceRecord` that are read.
+        sources: Those of its `Source` that are read.
         kinds: Kinds to read, those of a whole image only where patches are
             cut out of it; `None` is what batches are made of.
 

@@ -36,7 +36,7 @@ def open_resampled(manifest_path, manifest, sources, number):
     Args:
         manifest_path: `pathlib.Path` of the manifest.
         manifest: The `Manifest`, see `check_resampling`.
-        sources: Those of its `SourceRecord` that are read.
+        sources: Those of its `Source` that are read.
         number: Number of the draw; 0 is what the cache holds.
 
     Returns:

@@ -74,7 +74,7 @@ def contact_sheet(contents, num_patches=24, columns=6):
     ]
     sheet = _grid(cells, min(columns, len(cells)))
     head = [
-        (None, contents.path.name),
+        (None, contents.manifest_path.name),
         *_legend(contents, inks),
     ]
     return stacked(legend(head, sheet.shape[1], _LETTERS), sheet)

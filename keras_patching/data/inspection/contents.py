@@ -66,9 +66,9 @@ def inspect(path):
         FileNotFoundError: If there is no such path, or no manifest in it.
     """
     caches, faults = [], []
-    for manifest in list_caches(path):
+    for manifest_path in list_caches(path):
         try:
-            caches.append(CacheContents(manifest))
+            caches.append(CacheContents(manifest_path))
         except ValueError as error:
             faults.append(str(error))
     return caches, faults
@@ -95,12 +95,12 @@ class CacheContents:
             `PatchingSequence` checks it.
 
     Attributes:
-        path: `pathlib.Path` of the manifest.
+        manifest_path: `pathlib.Path` of the manifest.
         manifest: The `Manifest`.
         shard_bytes: Dict from a shard's file name to its size in bytes.
         names: Name of each patch: `leaf_0001_y0128_x0256` is the second patch
             of `leaf.png`, its top-left corner in row 128 and column 256.
-        stages: Stage of each patch, as in `SourceRecord`.
+        stages: Stage of each patch, as in `Source`.
 
     Raises:
         FileNotFoundError: If there is no manifest.
@@ -112,7 +112,7 @@ class CacheContents:
     """
 
     def __init__(self, path):
-        self.path, self.manifest = load_cache(path)
+        self.manifest_path, self.manifest = load_cache(path)
         self.shard_bytes = {
             shard.file: shard.bytes for shard in self.manifest.shards
         }
@@ -199,7 +199,9 @@ class CacheContents:
         if kind not in self.manifest.kinds:
             return None
         return [
-            read_shard(self.path.parent / SHARD_FOLDER, source.shards[kind])
+            read_shard(
+                self.manifest_path.parent / SHARD_FOLDER, source.shards[kind]
+            )
             for source in self.manifest.sources
         ]
 
@@ -230,7 +232,9 @@ class CacheContents:
             `(n,)`.
         """
         source, row = self._places[index]
-        (patch,) = read_patches(self.path, self.manifest, source, [row])
+        (patch,) = read_patches(
+            self.manifest_path, self.manifest, source, [row]
+        )
         return patch
 
     def describe(self):
@@ -259,7 +263,7 @@ class CacheContents:
             names = manifest.parameters["class_names"]
             table = _box_table(names, self.class_objects, self.class_boxes)
             lines += ["", *table]
-        return "\n".join([str(self.path), *lines])
+        return "\n".join([str(self.manifest_path), *lines])
 
     def _describe_padding(self):
         padded = 1 - self.image_pixels.mean() / np.prod(

@@ -1,7 +1,7 @@
 """Writes patches for people and other tools, and copies of one cache."""
 
-import concurrent.futures
 import contextlib
+import functools
 import itertools
 import os
 import pathlib
@@ -9,11 +9,11 @@ import re
 import shutil
 import tempfile
 
-from keras_patching._printing import Progress
 from keras_patching._whole_files import flush
 from keras_patching.data.cache.manifest import write_manifest
 from keras_patching.data.cache.opening import SHARD_FOLDER, load_cache
 from keras_patching.data.cache.shard_kinds import PICTURES, keys_drawn
+from keras_patching.data.cache.workers import run_jobs
 from keras_patching.data.inspection.export_formats import (
     write_boxes_json,
     write_boxes_yolo,
@@ -66,12 +66,14 @@ def export_patches(path, directory, verbose=True):
     >>> export_patches("field/images_patches", "for_labelling")
     480
     """
-    path, manifest = load_cache(path)
+    manifest_path, manifest = load_cache(path)
     with _new_directory(directory) as target:
         for folder in _folders(manifest):
             (target / folder).mkdir()
-        jobs = [(path, manifest, source, target) for source in manifest.sources]
-        written = _run(_write_source, jobs, "image", verbose)
+        write = functools.partial(
+            _write_source, manifest_path, manifest, target
+        )
+        written = run_jobs(write, manifest.sources, "image", verbose)
         patches = list(itertools.chain.from_iterable(written))
         _write_tables(manifest, patches, target)
     return manifest.num_patches
@@ -98,26 +100,26 @@ def export_copy(path, directory, verbose=True):
             cannot be written.
 
     Example:
-    >>> manifest = export_copy("field/images_patches", "to_the_cluster")
-    >>> sequence = PatchingSequence(manifest)
+    >>> manifest_path = export_copy("field/images_patches", "to_the_cluster")
+    >>> sequence = PatchingSequence(manifest_path)
     """
-    path, manifest = load_cache(path)
+    manifest_path, manifest = load_cache(path)
     with _new_directory(directory) as target:
         (target / SHARD_FOLDER).mkdir()
-        jobs = [
-            (path.parent / SHARD_FOLDER / file, target / SHARD_FOLDER / file)
-            for file in sorted({shard.file for shard in manifest.shards})
-        ]
-        _run(_copy, jobs, "file", verbose)
+        copy = functools.partial(
+            _copy, manifest_path.parent / SHARD_FOLDER, target / SHARD_FOLDER
+        )
+        names = sorted({shard.file for shard in manifest.shards})
+        run_jobs(copy, names, "file", verbose)
         write_manifest(target, manifest)
     return pathlib.Path(directory) / manifest.file_name
 
 
-def _copy(source, target):
+def _copy(source, target, name):
     """Copy a shard with its times, by which the copy is known."""
-    shutil.copyfile(source, target)
-    flush(target)
-    shutil.copystat(source, target)
+    shutil.copyfile(source / name, target / name)
+    flush(target / name)
+    shutil.copystat(source / name, target / name)
 
 
 def _folders(manifest):
@@ -127,7 +129,7 @@ def _folders(manifest):
     return folders | {"labels"} if has_boxes else folders
 
 
-def _write_source(manifest_path, manifest, source, target):
+def _write_source(manifest_path, manifest, target, source):
     """Write the patches of one image.
 
     Returns:
@@ -240,23 +242,3 @@ def _check_empty(directory):
             "overwritten. Pass a new folder, or empty this one."
         )
     return left
-
-
-def _run(function, jobs, unit, verbose):
-    """Call a function with each job's arguments, in a few threads.
-
-    Returns:
-        List of what it returned, in the order of the jobs.
-    """
-    workers = min(4, os.cpu_count() or 1)
-    progress = Progress(len(jobs), unit, verbose)
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(function, *job) for job in jobs]
-        try:
-            for future in concurrent.futures.as_completed(futures):
-                future.result()
-                progress.add(1)
-        finally:
-            for future in futures:
-                future.cancel()
-    return [future.result() for future in futures]

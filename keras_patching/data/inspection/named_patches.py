@@ -7,7 +7,7 @@ from keras_patching.data.feeding.readers import open_readers
 
 
 def patch_names(source):
-    """Name the patches of a `SourceRecord`: image, number, and origin.
+    """Name the patches of a `Source`: image, number, and origin.
 
     Example:
     >>> patch_names(source)[1]
@@ -27,7 +27,7 @@ def read_patches(manifest_path, manifest, source, rows=None):
     Args:
         manifest_path: `pathlib.Path` of the manifest.
         manifest: The `Manifest`.
-        source: One of its `SourceRecord`.
+        source: One of its `Source`.
         rows: Numbers of the patches within the image; `None` is all.
 
     Yields:

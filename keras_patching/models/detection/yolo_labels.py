@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from keras_patching.data.cache.shard_builder import ShardPlan, Source
+from keras_patching.data.cache.shard_builder import ShardPlan, plan_source
 from keras_patching.data.cache.shards import npy_bytes
 from keras_patching.data.images.value_range import decode_in_range
 from keras_patching.data.labels.box_labels import check_boxes_inside
@@ -62,13 +62,13 @@ class YoloLabels:
         self._coverage += coverage(
             header.size, boxes, pixels.patch_size, self.parameters
         )
-        return Source(
+        return plan_source(
             name=image.name,
-            shards=(
+            plans=[
                 images[self.parameters["store"]],
                 *_label_plans(boxes, labels, plan, pixels),
                 _objects_plan(boxes, labels),
-            ),
+            ],
             origins=[list(patch.origin) for patch in plan],
             stages=[patch.stage for patch in plan],
             augmentations=[patch.augmentation for patch in plan],

@@ -6,15 +6,13 @@ import numpy as np
 import pytest
 
 from keras_patching.data.cache.manifest import (
-    FileRecord,
-    Manifest,
     ManifestError,
     OutdatedManifestError,
-    SourceRecord,
     read_manifest,
     refresh_manifest,
     write_manifest,
 )
+from keras_patching.data.cache.records import FileRecord, Manifest, Source
 from keras_patching.data.cache.shards import CacheWriteError, ShardRecord
 from keras_patching.data.images.headers import ImageHeader
 
@@ -33,7 +31,7 @@ def shard(kind, shape, dtype):
 
 def make(**changes):
     """A cache of two patches of one image, whose points are kept too."""
-    source = SourceRecord(
+    source = Source(
         name="grün.png",
         shards={
             "images": shard("images", (2, 8, 8, 3), "uint8"),

@@ -16,11 +16,12 @@ import time
 import numpy as np
 import pytest
 
+from keras_patching.data.cache import shard_builder
 from keras_patching.data.cache.cleaning import clean
 from keras_patching.data.cache.manifest import read_manifest
 from keras_patching.data.cache.opening import load_cache
 from keras_patching.data.cache.patch_cache import PatchCache, patch_folder
-from keras_patching.data.cache.shard_builder import ShardPlan, Source
+from keras_patching.data.cache.shard_builder import ShardPlan
 from keras_patching.data.cache.shard_kinds import SHARD_KINDS, ShardKind
 from keras_patching.data.images.image_io import read_image, write_image
 from keras_patching.data.images.listing import list_images
@@ -66,7 +67,8 @@ def plan_source(path, cache, patch, sigma, slow):
     )
     origins = [list(origin) for origin in grid.origins]
     stages = ["tile"] * grid.num_patches
-    return Source(path.name, (images, labels), origins, stages)
+    plans = images, labels
+    return shard_builder.plan_source(path.name, plans, origins, stages)
 
 
 def make_slowly(data, make, seconds):
@@ -82,10 +84,11 @@ def make_after(data, make, action):
 
 def with_images_made_after(source, action):
     """Let something happen before the image shard of a source is made."""
-    images, *others = source.shards
+    images = source.shards["images"]
     make = functools.partial(make_after, make=images.make, action=action)
     images = dataclasses.replace(images, make=make)
-    return dataclasses.replace(source, shards=(images, *others))
+    shards = {**source.shards, "images": images}
+    return dataclasses.replace(source, shards=shards)
 
 
 def sum_patches(array):
@@ -262,14 +265,11 @@ def test_what_was_built_is_given_whatever_another_builder_writes(images):
     """Two builders with one name of labels, whose content has changed."""
     (cache, sources), (other, changed) = plan(images), plan(images)
     values = np.full((6, 2), 9, "float32")
-    plans = [
-        (images, dataclasses.replace(labels, parameters=9, make=values.copy))
-        for images, labels in (source.shards for source in changed)
-    ]
-    changed = [
-        dataclasses.replace(source, shards=shards)
-        for source, shards in zip(changed, plans, strict=True)
-    ]
+    for source in changed:
+        numbers = source.shards["numbers"]
+        source.shards["numbers"] = dataclasses.replace(
+            numbers, parameters=9, make=values.copy
+        )
     path = cache.build(sources, verbose=False)
     assert other.build(changed, verbose=False) == path
     for each, expected in ((cache, 1), (other, 9)):

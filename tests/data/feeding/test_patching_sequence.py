@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from keras_patching.data.cache.patch_cache import PatchCache
-from keras_patching.data.cache.shard_builder import ShardPlan, Source
+from keras_patching.data.cache.shard_builder import ShardPlan, plan_source
 from keras_patching.data.feeding import shard_pool
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.images.image_io import write_image
@@ -64,7 +64,7 @@ def make_cache(dirname, count=7, key=0):
         )
         images = plan_image_shard(path, header, grid, 3, (0, 255))
         sources.append(
-            Source(
+            plan_source(
                 path.name,
                 (images, labels),
                 [list(origin) for origin in grid.origins],

@@ -230,7 +230,7 @@ def test_shards_that_caches_share_count_once(tmp_path, arrays):
     second = build(tmp_path, arrays, ignore_value=7)
     caches, faults = inspect(first.parent)
     assert faults == []
-    assert sorted(c.path for c in caches) == sorted([first, second])
+    assert sorted(c.manifest_path for c in caches) == sorted([first, second])
     shards = list((first.parent / "shards").iterdir())
     assert len(shards) == 9
     size = sum(path.stat().st_size for path in shards)
@@ -241,7 +241,7 @@ def test_a_bad_cache_does_not_hide_the_others(tmp_path, arrays):
     manifest = build(tmp_path, arrays)
     manifest.with_name("broken.json").write_text("{")
     caches, (fault,) = inspect(manifest.parent)
-    assert [cache.path for cache in caches] == [manifest]
+    assert [cache.manifest_path for cache in caches] == [manifest]
     assert "broken.json: not a manifest" in fault
 
 

@@ -1,0 +1,82 @@
+"""How much room a build needs on the disk, and whether there is as much."""
+
+import contextlib
+import os
+import shutil
+
+from keras_patching.data.cache.shards import shard_bytes, shard_prefix
+
+
+def missing_bytes(shard_folder, sources):
+    """Add up the sizes of the shards that are probably not there.
+
+    Which ones are, only the hashes of the sources will tell. One of the same
+    source, kind and size is taken for the same: a build that was killed is not
+    refused for the space that its own shards take.
+
+    Args:
+        shard_folder: Folder of shards, which need not exist.
+        sources: List of `Source` that are to be built.
+    """
+    present = _list_shards(shard_folder) if sources else set()
+    wanted = [
+        (shard_prefix(source.name), plan.kind, _size_of(plan))
+        for source in sources
+        for plan in source.shards.values()
+    ]
+    return sum(shard[-1] for shard in wanted if shard not in present)
+
+
+def _size_of(plan):
+    return shard_bytes(plan.shape, plan.dtype)
+
+
+def _list_shards(folder):
+    """Give stem, kind and size of each shard that is there."""
+    found = set()
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            stem, _, rest = entry.name.rpartition("-")
+            kind = rest.partition(".")[2].removesuffix(".npy")
+            with contextlib.suppress(FileNotFoundError):
+                found.add((stem, kind, entry.stat().st_size))
+    return found
+
+
+def check_space(directory, missing):
+    """Refuse a build that the disk has no room for.
+
+    Args:
+        directory: `pathlib.Path` of the folder of the cache, which need not
+            exist.
+        missing: Number of bytes that are to be written.
+
+    Raises:
+        ValueError: If the disk has fewer.
+    """
+    if not missing:
+        return
+    folders = [directory, *directory.parents]
+    existing = next(folder for folder in folders if os.path.exists(folder))
+    free = shutil.disk_usage(existing).free
+    if missing > free:
+        raise ValueError(
+            f"{directory}: the patches need {describe_bytes(missing)} "
+            f"({missing} bytes), and the disk has {describe_bytes(free)} "
+            f"({free} bytes) free. Free some space, use larger patches or "
+            "fewer images, or pass `cache_dir` on another disk."
+        )
+
+
+def describe_bytes(size):
+    """Write a number of bytes for people.
+
+    Example:
+    >>> describe_bytes(1_234_567)
+    '1.23 MB'
+    """
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"

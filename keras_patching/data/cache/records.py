@@ -1,0 +1,154 @@
+"""What a manifest records: a cache, its sources, and the files of those."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+
+from keras_patching.data.cache.shard_kinds import shard_kind
+from keras_patching.data.cache.shards import digest
+from keras_patching.data.images.headers import ImageHeader
+
+# Clocks of file systems are coarse: a file that changed twice within their
+# granularity has one modification time.
+_CLOCK_SLACK_NS = 2 * 10**9
+
+
+@dataclasses.dataclass(frozen=True)
+class FileRecord:
+    """What a manifest says of an image file that shards were made from.
+
+    Attributes:
+        size, mtime_ns, ctime_ns: As `os.stat` gave them.
+        sha256: Hash of the file's content.
+        header: `[height, width, channels, dtype, rotated]`.
+    """
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    sha256: str
+    header: tuple = ()
+
+    @classmethod
+    def of(cls, data, stat, header):
+        """Make the record of a file.
+
+        Args:
+            data: Its bytes.
+            stat: Its `os.stat_result`.
+            header: The `ImageHeader` in these bytes.
+        """
+        return cls(
+            size=stat.st_size,
+            mtime_ns=stat.st_mtime_ns,
+            ctime_ns=stat.st_ctime_ns,
+            sha256=hashlib.sha256(data).hexdigest(),
+            header=(
+                *map(int, header.size),
+                int(header.channels),
+                np.dtype(header.dtype).name,
+                bool(header.rotated),
+            ),
+        )
+
+    @property
+    def image_header(self):
+        """The `ImageHeader` of the file."""
+        height, width, channels, dtype, rotated = self.header
+        return ImageHeader(
+            (height, width), channels, np.dtype(dtype), bool(rotated)
+        )
+
+    def is_trusted(self, stat, hashed_at_ns):
+        """Tell whether a file still has the content that was hashed.
+
+        Args:
+            stat: Its `os.stat_result` now.
+            hashed_at_ns: Time before which it was not hashed.
+        """
+        found = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        return (
+            found == (self.size, self.mtime_ns, self.ctime_ns)
+            and self.mtime_ns < hashed_at_ns - _CLOCK_SLACK_NS
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """One image of a data set, its patches, and the shards of them.
+
+    Attributes:
+        name: Path of the image, relative to the image folder.
+        shards: Dict from kind to `ShardRecord` or, of a source that is to be
+            built, to `shard_builder.ShardPlan`; images first.
+        origins: Pair `(y, x)` per patch, in pixels of the image.
+        stages: Per patch, the sampling stage it comes from.
+        augmentations: Per patch, what is done to it; empty where nothing is
+            done to any.
+    """
+
+    name: str
+    shards: dict
+    origins: list
+    stages: list[str]
+    augmentations: list = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """One complete cache.
+
+    Attributes:
+        task: Name of the task.
+        patch_size: `(height, width)` in pixels.
+        parameters: JSON-able dict, what else decides the patches.
+        label_path: File or folder that the labels came from, relative to the
+            folder of the images; absolute where it is on another drive.
+        hashed_at_ns: Time before the first source was hashed.
+        files: Dict from path, relative to the image folder, to `FileRecord`.
+        sources: List of `Source`.
+    """
+
+    task: str
+    patch_size: tuple[int, int]
+    parameters: dict
+    label_path: str
+    hashed_at_ns: int
+    files: dict[str, FileRecord]
+    sources: list[Source]
+
+    @property
+    def kinds(self):
+        """Kinds of shards that each source has, images first."""
+        return list(self.sources[0].shards)
+
+    @property
+    def fed_kinds(self):
+        """Those of them that batches are made of."""
+        return [kind for kind in self.kinds if shard_kind(kind).fed]
+
+    @property
+    def num_patches(self):
+        """Number of patches of all sources."""
+        return sum(len(source.origins) for source in self.sources)
+
+    @property
+    def shards(self):
+        """List of all `ShardRecord`."""
+        return [
+            shard for source in self.sources for shard in source.shards.values()
+        ]
+
+    @property
+    def file_name(self):
+        """Name of the file; it hashes what decides the patches.
+
+        Labels of two files are two caches, and those of a file that has
+        changed take the place of what they were.
+        """
+        key = digest(
+            [self.task, self.patch_size, self.parameters, self.label_path]
+        )
+        height, width = self.patch_size
+        return f"{self.task}-{height}x{width}-{key[:12]}.json"
