@@ -26,6 +26,7 @@ __all__ = [
     "layers",
     "load_dataset_from_directory_with_segmentation_masks",
     "load_heatmap_dataset_with_csv_from_directory",
+    "load_heatmap_dataset_with_heatmap_files_from_directory",
     "load_heatmap_dataset_with_json_files_from_directory",
     "load_yolo_dataset_from_directory",
     "losses",

@@ -56,6 +56,13 @@ def raise_faults(faults, summary, remedy):
     raise ValueError("\n".join([f"{summary}:", *lines, *remedies, remedy]))
 
 
+def few(names, most=5, show=repr):
+    """List the first names for a message, and count the others."""
+    listed = ", ".join(map(show, names[:most]))
+    rest = len(names) - most
+    return f"{listed} and {rest} more" if rest > 0 else listed
+
+
 @contextlib.contextmanager
 def readable(path):
     """Turn what the system says of a file that may not be read into a fault.

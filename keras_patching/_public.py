@@ -17,7 +17,12 @@ from keras_patching import (
     models,
     visualization,
 )
-from keras_patching.data import PatchingSequence, YoloPatchSampler
+from keras_patching.data import (
+    PatchingSequence,
+    YoloPatchSampler,
+    read_boxes,
+    read_points,
+)
 from keras_patching.geometry import PatchGrid
 from keras_patching.inference import verify_tiling
 from keras_patching.layers import PatchedPredictor
@@ -31,12 +36,11 @@ from keras_patching.models import (
 )
 from keras_patching.models.counting.loaders import (
     load_heatmap_dataset_with_csv_from_directory,
+    load_heatmap_dataset_with_heatmap_files_from_directory,
     load_heatmap_dataset_with_json_files_from_directory,
-    read_points,
 )
 from keras_patching.models.detection.loaders import (
     load_yolo_dataset_from_directory,
-    read_boxes,
 )
 from keras_patching.models.segmentation.loaders import (
     load_dataset_from_directory_with_segmentation_masks,

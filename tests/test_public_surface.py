@@ -37,6 +37,7 @@ PUBLIC = {
         "layers",
         "load_dataset_from_directory_with_segmentation_masks",
         "load_heatmap_dataset_with_csv_from_directory",
+        "load_heatmap_dataset_with_heatmap_files_from_directory",
         "load_heatmap_dataset_with_json_files_from_directory",
         "load_yolo_dataset_from_directory",
         "losses",
@@ -60,8 +61,10 @@ PUBLIC = {
         "export_copy",
         "export_patches",
         "list_images",
+        "read_boxes",
         "read_image",
         "read_mask",
+        "read_points",
         "write_image",
     ],
     "keras_patching.demos": [

@@ -6,6 +6,8 @@ from keras_patching.data.images.image_io import read_image, write_image
 from keras_patching.data.images.label_images import read_mask
 from keras_patching.data.images.listing import list_images
 from keras_patching.data.inspection.export import export_copy, export_patches
+from keras_patching.data.labels.boxes import read_boxes
+from keras_patching.data.labels.points import read_points
 from keras_patching.data.patches.yolo_patch_sampler import YoloPatchSampler
 
 __all__ = [
@@ -15,7 +17,9 @@ __all__ = [
     "export_copy",
     "export_patches",
     "list_images",
+    "read_boxes",
     "read_image",
     "read_mask",
+    "read_points",
     "write_image",
 ]

@@ -6,13 +6,13 @@ import warnings
 from typing import Protocol
 
 from keras_patching._checks import check_optional
-from keras_patching._faults import fault_of, raise_faults
+from keras_patching._faults import raise_faults
 from keras_patching._printing import say
 from keras_patching.data.cache.patch_cache import PatchCache
 from keras_patching.data.cache.shard_builder import plan_source
-from keras_patching.data.images.image_io import read_header
+from keras_patching.data.images.image_io import read_headers
 from keras_patching.data.images.value_range import check_brightness
-from keras_patching.data.labels.label_summaries import (
+from keras_patching.data.labels.summaries import (
     describe_left_out,
     describe_turned_images,
 )
@@ -182,26 +182,6 @@ def load_patched_dataset(
     for doubt in labels.doubts(records, headers):
         warnings.warn(f"{dirname}: {doubt}", stacklevel=3)
     return loaded
-
-
-def read_headers(images, read=read_header):
-    """Read the headers of images, and list what is wrong with others.
-
-    Args:
-        images: Iterable of paths.
-        read: Function from a path to its `ImageHeader`.
-
-    Returns:
-        Dict from the path of each readable image to `ImageHeader`, and a list
-        of faults, a line each.
-    """
-    faults, headers = [], {}
-    for image in images:
-        try:
-            headers[image] = read(image)
-        except (ValueError, OSError) as error:
-            faults.append(fault_of(error))
-    return headers, faults
 
 
 def _check(images, labels, channels, cache):

@@ -7,13 +7,13 @@ import numpy as np
 
 from keras_patching._printing import say
 from keras_patching.data.images.image_io import read_image
+from keras_patching.data.labels.points import read_points
 from keras_patching.demos import console
 from keras_patching.demos.drawing import fields
 from keras_patching.metrics import count_errors, localization_scores
 from keras_patching.models.counting.heatmap_object_counting_model import (
     HeatmapObjectCountingModel,
 )
-from keras_patching.models.counting.loaders import read_points
 from keras_patching.visualization import counting_figure
 
 # Small, since it is the number of steps that such a short training lacks.

@@ -8,13 +8,13 @@ import numpy as np
 from keras_patching._printing import say
 from keras_patching.callbacks import ResamplePatches
 from keras_patching.data.images.image_io import read_image
+from keras_patching.data.labels.boxes import read_boxes
 from keras_patching.demos import console
 from keras_patching.demos.drawing import fields
 from keras_patching.metrics import average_precision
 from keras_patching.models.detection.anchors import fit_anchors
 from keras_patching.models.detection.loaders import (
     load_yolo_dataset_from_directory,
-    read_boxes,
 )
 from keras_patching.models.detection.object_detection_model import (
     ObjectDetectionModel,

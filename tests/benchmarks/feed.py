@@ -19,7 +19,9 @@ import numpy as np
 
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.images.image_io import write_image
-from keras_patching.models.counting import loaders as counting
+from keras_patching.models.counting.loaders import (
+    load_heatmap_dataset_with_heatmap_files_from_directory,
+)
 from keras_patching.models.segmentation.loaders import (
     load_dataset_from_directory_with_segmentation_masks,
 )
@@ -31,7 +33,7 @@ LABELS = {
     "masks": ("uint8", load_dataset_from_directory_with_segmentation_masks),
     "heatmaps": (
         "float32",
-        counting.load_dataset_from_directory_with_segmentation_masks,
+        load_heatmap_dataset_with_heatmap_files_from_directory,
     ),
 }
 

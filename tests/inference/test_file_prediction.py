@@ -18,7 +18,7 @@ from keras_patching import (
 from keras_patching.data.images.image_io import read_image, write_image
 from keras_patching.data.images.label_images import read_mask
 from keras_patching.data.images.listing import list_images
-from keras_patching.data.labels.point_labels import read_points_csv
+from keras_patching.data.labels.points_csv import read_points_csv
 from keras_patching.inference.file_prediction import (
     find_images,
     load_model,

@@ -12,7 +12,6 @@ from PIL import Image
 
 import keras_patching as kp
 from keras_patching.data.images.image_io import write_image
-from keras_patching.models.counting import loaders as counting
 
 HEIGHT, WIDTH = 40, 60
 RIGHT = {"a": [(50, 5), (7.5, 30)], "b": []}
@@ -228,7 +227,7 @@ def load_masks(folder):
 
 
 def load_heatmaps(folder):
-    return counting.load_dataset_from_directory_with_segmentation_masks(
+    return kp.load_heatmap_dataset_with_heatmap_files_from_directory(
         folder, folder.with_name("labels"), 32, heatmap_unit=0.01, verbose=False
     )
 

@@ -16,7 +16,7 @@ import pathlib
 import imageio.v3 as iio
 import numpy as np
 
-from keras_patching._faults import ImageFileError
+from keras_patching._faults import ImageFileError, fault_of
 from keras_patching._whole_files import whole_file
 from keras_patching.data.images import npy_format, pillow_formats, tiff_format
 from keras_patching.data.images.headers import ImageHeader, format_of
@@ -45,6 +45,26 @@ def read_header(path) -> ImageHeader:
     """
     with open(path, "rb") as stream:
         return _read_header(stream, path)
+
+
+def read_headers(images, read=read_header):
+    """Read the headers of images, and list what is wrong with others.
+
+    Args:
+        images: Iterable of paths.
+        read: Function from a path to its `ImageHeader`.
+
+    Returns:
+        Dict from the path of each readable image to `ImageHeader`, and a list
+        of faults, a line each.
+    """
+    faults, headers = [], {}
+    for image in images:
+        try:
+            headers[image] = read(image)
+        except (ValueError, OSError) as error:
+            faults.append(fault_of(error))
+    return headers, faults
 
 
 def decode_header(data, path) -> ImageHeader:

@@ -1,6 +1,6 @@
 """One entry of a JSON file of boxes: its values to boxes, slip by slip.
 
-Values are those of `label_files.load_json`. What is wrong is added to a list
+Values are those of `strict_json.load_json`. What is wrong is added to a list
 of faults, each with its place in the file, `["img_1"]["plants"][3]`, and
 without the file itself.
 """
@@ -11,7 +11,10 @@ import pathlib
 import reprlib
 import typing
 
-from keras_patching.data.labels.label_files import few, to_dict
+from keras_patching._faults import few
+from keras_patching.data.labels.strict_json import (
+    to_dict,
+)
 
 _AXES = ("all_points_x", "all_points_y")
 

@@ -1,45 +1,24 @@
-"""Labels of objects as boxes: one JSON file to one array per image.
+"""The boxes of an image as every reader gives them, and what is wrong there.
 
-Boxes are xyxy in continuous pixel coordinates: 0 is the left or top edge of an
-image, its width or height the other. They come in a canonical order, with
-exact duplicates kept, so that the same labels give equal arrays. Each box
-knows its place in the file, for messages.
+Boxes are float64 xyxy in pixels in a canonical order, with exact duplicates
+kept: the same boxes give equal arrays from every format. Each knows its place
+in its file, for messages.
 """
 
 import dataclasses
 import pathlib
-import warnings
 
 import numpy as np
 
-from keras_patching._faults import raise_faults
-from keras_patching.data.labels.box_entries import BoxEntry, quote, read_entry
-from keras_patching.data.labels.coco_entries import read_coco_entries
-from keras_patching.data.labels.image_names import ImageNames
-from keras_patching.data.labels.label_files import (
-    check_unlabelled,
-    describe_unlabelled,
-    few,
-    load_json,
-    to_dict,
-)
-from keras_patching.data.labels.label_forms import is_coco
-from keras_patching.data.labels.label_places import (
-    are_fractions,
+from keras_patching._checks import as_boxes
+from keras_patching.data.labels.places import (
     describe_fractions,
+    describe_range,
     describe_turned,
-    leave,
+    misplaced_boxes,
 )
 
-_MAX_PLACES = 3
-_MAX_LABELS = 20
 _XYXY = [1, 0, 3, 2]  # of boxes as y1, x1, y2, x2
-_EXPECTED = (
-    'Expected {{"a.png": {{{key}: [{{"all_points_x": [x1, x2], "all_points_y": '
-    "[y1, y2]}}, ...]}}, ...}}, where an entry may name its image by "
-    '"file_name" instead, and {key}: [] if it holds no objects; or a file of '
-    "COCO."
-)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,94 +45,28 @@ class BoxLabels:
     entry: str = ""
 
 
-def read_boxes_json(
-    label_file,
-    images,
-    class_names=("plant",),
-    objects_key="plants",
-    unlabelled="error",
-):
-    """Read the boxes of a folder's images from one JSON file.
-
-    The file holds an object with an entry per image:
-    `{"img_1": {"file_name": "a.png", "width": w, "height": h, "plants":
-    [{"all_points_x": [x1, x2], "all_points_y": [y1, y2], "label": "plant"},
-    ...]}, ...}`. The image is the one of `"file_name"`, else of the key, with
-    or without suffix. Two points are opposite corners, the first nearer to the
-    origin; of more points, which are a polygon, the extent is the box.
-    `"width"` and `"height"` may be left out, and `"label"` too where there is
-    only one. Other keys are ignored.
-
-    Or it is a file of COCO, https://cocodataset.org: `{"images": [...],
-    "annotations": [...], "categories": [...]}`. Names of categories are those
-    of `class_names`; crowds (`"iscrowd": 1`) are left out, and a warning counts
-    them.
-
-    Args:
-        label_file: Path of the JSON file, in UTF-8.
-        images: Dict from stem to path, of `list_images`.
-        class_names: Names of the classes; a box has the index of its own.
-        objects_key: Key of the list of objects of an image.
-        unlabelled: What images are that the file does not name: an "error";
-            left out, "skip"; or without objects, "empty".
-
-    Returns:
-        Dict from image path to `BoxLabels`, in the order of `images`. Boxes
-        without area are left out, and one warning counts them.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: Lists everything in the file that cannot be used, and
-            images without an entry if these are an error. Or
-            `class_names` are not distinct names.
-
-    Example:
-    >>> labels = read_boxes_json("labels.json", list_images("trays"))
-    >>> labels[pathlib.Path("trays/a.png")].boxes.shape
-    (31, 4)
-    """
-    path = pathlib.Path(label_file)
-    class_names = _check_class_names(class_names)
-    check_unlabelled(unlabelled)
-    expected = expected_json(objects_key)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file. {expected}")
-    try:
-        content = load_json(path)
-    except ValueError as error:
-        raise ValueError(f"{error} {expected}") from error
-    names = ImageNames(images)
-    entries, faults = _read_entries(
-        path, content, names, class_names, objects_key
+def to_box_labels(path, entry, class_names):
+    """Make the labels of an image of its `BoxEntry` in a file, in order."""
+    indices = {name: index for index, name in enumerate(class_names)}
+    indices[None] = 0
+    found = sorted(
+        (
+            (*item.corners, indices[item.label], item.place)
+            for item in entry.objects
+            if item.has_area
+        ),
+        key=lambda row: row[:5],
     )
-    by_image = {entry.image: entry for entry in entries}
-    missing = [image for image in images.values() if image not in by_image]
-    if unlabelled == "error" and (entries or not faults):
-        remedy = (
-            'add an item to "images" for each'
-            if is_coco(content)
-            else f"add an entry with {quote(objects_key)}: [] for each"
-        )
-        faults += [
-            f"{path}: {fault}"
-            for fault in describe_unlabelled(missing, images, "entry", remedy)
-        ]
-    raise_faults(faults, "Boxes that cannot be used", expected)
-    if not entries:
-        raise ValueError(f"{path}: has no entries. {expected}")
-    _warn_of_empty(path, entries)
-    if unlabelled == "empty":
-        by_image |= {image: BoxEntry(image) for image in missing}
-    return {
-        image: _to_labels(path, by_image[image], class_names)
-        for image in images.values()
-        if image in by_image
-    }
-
-
-def expected_json(objects_key):
-    """Say what a JSON file of boxes holds, for messages."""
-    return _EXPECTED.format(key=quote(objects_key))
+    boxes = np.array([row[:4] for row in found], "float64").reshape(-1, 4)
+    boxes += 0.0  # -0.0 becomes 0.0: equal boxes have equal bytes
+    return BoxLabels(
+        label_file=path,
+        boxes=np.ascontiguousarray(boxes[:, _XYXY]),
+        labels=np.array([row[4] for row in found], "int64"),
+        places=tuple(row[5] for row in found),
+        declared_size=entry.declared_size,
+        entry=entry.place,
+    )
 
 
 def check_boxes_inside(labels, headers):
@@ -180,19 +93,18 @@ def check_boxes_inside(labels, headers):
     ]
     for image, header in headers.items():
         label, (height, width) = labels[image], header.size
-        if are_fractions(label.boxes):
+        wrong = misplaced_boxes(label.boxes, header.size)
+        if wrong.are_fractions:
             fault = describe_fractions(
                 _show_box(label.boxes[0]), image, header.size
             )
             faults.append(f"{label.label_file}, {label.places[0]}: {fault}")
             continue
-        outside = leave(label.boxes, (height, width))
-        swapped = not leave(label.boxes, (width, height)).any()
-        hint = describe_turned("boxes", swapped, image, header)
+        hint = describe_turned("boxes", wrong.are_swapped, image, header)
         if _look_like_corners(label):
             hint += " COCO gives a box as x, y, width and height: these may be"
             hint += " two corners."
-        for index in np.flatnonzero(outside):
+        for index in np.flatnonzero(wrong.outside):
             faults.append(
                 f"{label.label_file}, {label.places[index]}: the box "
                 f"{_show_box(label.boxes[index])} does not lie inside {image}, "
@@ -233,112 +145,64 @@ def _describe_size(label, image, size):
     )
 
 
-def _check_class_names(class_names):
-    names = () if isinstance(class_names, str) else tuple(class_names)
-    is_text = all(isinstance(name, str) for name in names)
-    if not names or not is_text or len(set(names)) < len(names):
+def as_true_boxes(target, name, size, num_classes):
+    """Return what an image is evaluated with as a dict of arrays.
+
+    Boxes may reach beyond the edge of their image.
+
+    Args:
+        target: Dict of `boxes` `(n, 4)`, xyxy in pixels, and `labels` `(n,)`.
+        name: What it is called in messages.
+        size: `(height, width)` of the image in pixels.
+        num_classes: Number of classes.
+
+    Returns:
+        Dict of `boxes`, float64, and `labels`.
+
+    Raises:
+        ValueError: If it is no such dict, a box has no area in the image, or
+            all are fractions of it.
+    """
+    if not isinstance(target, dict) or not {"boxes", "labels"} <= set(target):
+        received = (
+            f"keys {sorted(target)}"
+            if isinstance(target, dict)
+            else f"a {type(target).__name__}"
+        )
         raise ValueError(
-            '`class_names` must be distinct names, such as ("plant",). '
-            f"Received: class_names={class_names!r}"
+            f"`{name}` must be a dict of boxes (n, 4) and labels (n,), as "
+            f"`read_boxes` gives it. Received: {received}"
         )
-    return names
-
-
-def _read_entries(path, content, names, class_names, objects_key):
-    """Read all entries of the file, and all that is wrong with them."""
-    faults, entry_faults = [], []
-    pairs = to_dict(content, path, faults)
-    if pairs is None:
-        return [], faults
-    if is_coco(content):
-        entries, crowds = read_coco_entries(pairs, names, entry_faults)
-        if crowds:
-            warnings.warn(
-                f"{path}: left out {crowds} crowds (iscrowd), which are no "
-                "single objects.",
-                stacklevel=4,
-            )
-    else:
-        entries = [
-            read_entry(key, value, names, objects_key, entry_faults)
-            for key, value in pairs.items()
-        ]
-    entry_faults += _find_twice(entries) + _label_faults(entries, class_names)
-    return entries, faults + [f"{path}, {fault}" for fault in entry_faults]
-
-
-def _find_twice(entries):
-    faults, first = [], {}
-    for entry in entries:
-        before = first.setdefault(entry.image, entry)
-        if before is not entry and entry.image is not None:
-            faults.append(
-                f"{entry.place}: found {entry.image.name} again, after "
-                f"{before.place}, expected one entry per image. Join or "
-                "remove them."
-            )
-    return faults
-
-
-def _label_faults(entries, class_names):
-    """Find labels that are not known: one fault for each, not each object."""
-    places = {}
-    for entry in entries:
-        for item in entry.objects:
-            places.setdefault(item.label, []).append(item.place)
-    found = [label for label in places if label is not None]
-    listed = few(found, _MAX_LABELS) or "no labels"
-    known = set(class_names) | ({None} if len(class_names) == 1 else set())
-    return [
-        f"{first}: found {_describe_label(label, len(rest))}, expected one of "
-        f"{few(class_names, _MAX_LABELS)}. The file has {listed}. Correct it, "
-        "or name all classes by class_names=."
-        for label, (first, *rest) in places.items()
-        if label not in known
-    ]
-
-
-def _describe_label(label, more):
-    what = "no label" if label is None else f"the label {label!r}"
-    return f"{what}, as in {more} more objects" if more else what
-
-
-def _warn_of_empty(path, entries):
-    empty = [
-        item.place
-        for entry in entries
-        for item in entry.objects
-        if not item.has_area
-    ]
-    if empty:
-        listed = ", ".join(empty[:_MAX_PLACES])
-        rest = len(empty) - _MAX_PLACES
-        warnings.warn(
-            f"{path}: left out {len(empty)} boxes without area (x1 == x2 or "
-            f"y1 == y2): {listed}{f' and {rest} more' if rest > 0 else ''}. "
-            "Correct or remove them.",
-            stacklevel=3,
+    boxes = as_boxes(target["boxes"], f"boxes of {name}")
+    labels = np.asarray(target["labels"]).reshape(-1)
+    if len(labels) != len(boxes):
+        raise ValueError(
+            f"`{name}` must have a label for each box. "
+            f"Received: {len(boxes)} boxes, {len(labels)} labels"
         )
+    if len(labels) and not np.isin(labels, np.arange(num_classes)).all():
+        raise ValueError(
+            f"`{name}` must have labels from 0 to {num_classes - 1}, the "
+            "places of the model's `class_names`, and no padding. "
+            f"Received: {sorted({*labels.tolist()}, key=str)}"
+        )
+    _check_true_boxes(boxes, size, name)
+    return {"boxes": boxes, "labels": labels}
 
 
-def _to_labels(path, entry, class_names):
-    indices = {name: index for index, name in enumerate(class_names)}
-    indices[None] = 0
-    found = sorted(
-        (
-            (*item.corners, indices[item.label], item.place)
-            for item in entry.objects
-            if item.has_area
-        ),
-        key=lambda row: row[:5],
-    )
-    boxes = np.array([row[:4] for row in found], "float64").reshape(-1, 4)
-    boxes += 0.0  # -0.0 becomes 0.0: equal boxes have equal bytes
-    return BoxLabels(
-        label_file=path,
-        boxes=np.ascontiguousarray(boxes[:, _XYXY]),
-        labels=np.array([row[4] for row in found], "int64"),
-        places=tuple(row[5] for row in found),
-        declared_size=entry.declared_size,
-        entry=entry.place,
+def _check_true_boxes(boxes, size, name):
+    wrong = misplaced_boxes(boxes, size, may_reach_beyond=True)
+    if not wrong.outside.any() and not wrong.are_fractions:
+        return
+    hint = ""
+    if wrong.are_fractions:
+        hint = " They are fractions: multiply x by the width, y by the height."
+    elif (boxes[:, :2] >= boxes[:, 2:]).any():
+        hint = " The second corner comes before the first: it may be a size."
+    elif wrong.are_swapped:
+        hint = " With x and y swapped all would lie inside: give x first."
+    raise ValueError(
+        f"`{name}` must be boxes (x1, y1, x2, y2) in pixels that have an area "
+        f"in their image, whose size (height, width) is {tuple(size)}.{hint} "
+        f"Received: {describe_range(boxes, ('x1', 'y1', 'x2', 'y2'))}"
     )

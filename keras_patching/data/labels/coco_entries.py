@@ -1,9 +1,10 @@
 """Boxes in the form of COCO, https://cocodataset.org, slip by slip.
 
-Values are those of `label_files.load_json`, where numbers are floats; places
+Values are those of `strict_json.load_json`, where numbers are floats; places
 are as in `["annotations"][3]`.
 """
 
+from keras_patching._faults import few
 from keras_patching.data.labels.box_entries import (
     BoxEntry,
     BoxObject,
@@ -13,7 +14,9 @@ from keras_patching.data.labels.box_entries import (
     read_size,
     show,
 )
-from keras_patching.data.labels.label_files import few, to_dict
+from keras_patching.data.labels.strict_json import (
+    to_dict,
+)
 
 
 def read_coco_entries(content, names, faults):

@@ -32,6 +32,26 @@ def as_class_ids(mask, name, num_classes, ignore_value):
     raise ValueError(_describe_values(mask, name, num_classes, ignore_value))
 
 
+def count_pixels(masks, num_classes):
+    """Count the pixels of each class in each patch, padding included.
+
+    Args:
+        masks: Class ids `(patches, height, width)`.
+        num_classes: Number of classes; other ids are not counted.
+
+    Returns:
+        Dict of `pixels`: a list per patch of a number per class.
+    """
+    return {
+        "pixels": [
+            np.bincount(mask.ravel(), minlength=num_classes)[
+                :num_classes
+            ].tolist()
+            for mask in np.asarray(masks)
+        ]
+    }
+
+
 def check_training_masks(masks, images, num_classes, ignore_value, model_name):
     """Refuse masks in memory that are not class ids; they train nothing.
 

@@ -8,8 +8,11 @@ import dataclasses
 import io
 import math
 
-from keras_patching.data.labels.label_files import few, read_text
-from keras_patching.data.labels.label_forms import describe_text_form
+from keras_patching._faults import few
+from keras_patching.data.labels.forms import describe_text_form
+from keras_patching.data.labels.strict_json import (
+    read_text,
+)
 
 _LONG_FORM = ("image", "x", "y")
 EXPECTED_CSV = (

@@ -10,14 +10,9 @@ import pathlib
 
 import numpy as np
 
-from keras_patching._checks import as_boxes, as_points
 from keras_patching._faults import raise_faults
 from keras_patching.data.images.image_io import read_header
 from keras_patching.data.images.listing import list_images
-from keras_patching.data.labels.label_places import (
-    check_true_boxes,
-    check_true_points,
-)
 from keras_patching.data.labels.pairing import pair_by_stem
 
 
@@ -151,60 +146,6 @@ def describe_target(image, index):
     if _is_path(image):
         return f"targets of {image}", tuple(read_header(image).size)
     return f"targets[{index}]", tuple(np.shape(image)[:2])
-
-
-def as_true_points(points, name, size):
-    """Return points of an image as float64 `(n, 2)` of (y, x).
-
-    Args:
-        points: Array `(n, 2)`; nothing for an image without objects.
-        name: What they are called in messages.
-        size: `(height, width)` of the image in pixels.
-
-    Raises:
-        ValueError: If they are no such array or lie outside of the image.
-    """
-    points = as_points(points, name)
-    check_true_points(points, size, name)
-    return points
-
-
-def as_true_boxes(target, name, size, num_classes):
-    """Return what is true of an image as a dict of arrays.
-
-    Args:
-        target: Dict of `boxes` `(n, 4)`, xyxy in pixels, and `labels` `(n,)`.
-        name, size: As for `as_true_points`.
-        num_classes: Number of classes.
-
-    Raises:
-        ValueError: If it is no such dict, or boxes lie outside of the image.
-    """
-    if not isinstance(target, dict) or not {"boxes", "labels"} <= set(target):
-        received = (
-            f"keys {sorted(target)}"
-            if isinstance(target, dict)
-            else f"a {type(target).__name__}"
-        )
-        raise ValueError(
-            f"`{name}` must be a dict of boxes (n, 4) and labels (n,), as "
-            f"`read_boxes` gives it. Received: {received}"
-        )
-    boxes = as_boxes(target["boxes"], f"boxes of {name}")
-    labels = np.asarray(target["labels"]).reshape(-1)
-    if len(labels) != len(boxes):
-        raise ValueError(
-            f"`{name}` must have a label for each box. "
-            f"Received: {len(boxes)} boxes, {len(labels)} labels"
-        )
-    if len(labels) and not np.isin(labels, np.arange(num_classes)).all():
-        raise ValueError(
-            f"`{name}` must have labels from 0 to {num_classes - 1}, the "
-            "places of the model's `class_names`, and no padding. "
-            f"Received: {sorted({*labels.tolist()}, key=str)}"
-        )
-    check_true_boxes(boxes, size, name)
-    return {"boxes": boxes, "labels": labels}
 
 
 def _is_path(value):

@@ -9,15 +9,15 @@ from keras_patching._checks import check_positive
 from keras_patching.data.cache.shard_builder import ShardPlan
 from keras_patching.data.images.label_images import decode_label
 from keras_patching.data.labels.density_maps import density_map
-from keras_patching.data.labels.label_summaries import (
+from keras_patching.data.labels.doubts import (
     doubt_corner,
     doubt_counts,
     doubt_density,
     doubt_duplicates,
-    summarize_objects,
 )
 from keras_patching.data.labels.pairing import pair_faults
 from keras_patching.data.labels.point_labels import check_points_inside
+from keras_patching.data.labels.summaries import summarize_objects
 from keras_patching.data.patched_dataset import tile_source
 from keras_patching.data.patches.tiling import cut_patches
 

@@ -11,7 +11,7 @@ from keras_patching._checks import (
     check_positive,
     check_share,
 )
-from keras_patching.data.labels.whole_images import as_true_points
+from keras_patching.data.labels.point_labels import as_true_points
 from keras_patching.losses.density_map_loss import DensityMapLoss
 from keras_patching.metrics import count_errors, localization_scores
 from keras_patching.models.counting import loaders
@@ -173,10 +173,10 @@ class HeatmapObjectCountingModel(TaskModel):
         """Load patches of images and of ready heatmaps.
 
         Takes `patch_size`, `channels` and `value_range` from the model, and
-        the other arguments, such as `heatmap_unit`, of the function of this
-        name in `keras_patching.models.counting`.
+        the other arguments, such as `heatmap_unit`, of the function
+        `keras_patching.load_heatmap_dataset_with_heatmap_files_from_directory`.
         """
-        return loaders.load_dataset_from_directory_with_segmentation_masks(
+        return loaders.load_heatmap_dataset_with_heatmap_files_from_directory(
             dirname, seg_dirname, **self.loader_arguments(), **kwargs
         )
 

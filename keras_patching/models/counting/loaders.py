@@ -6,22 +6,9 @@ objects per pixel. Heatmaps are drawn on the whole image and then cut, so the
 sum over all patches of an image is its number of objects.
 """
 
-import pathlib
-
-from keras_patching._faults import raise_faults
-from keras_patching.data.images.listing import list_images
-from keras_patching.data.labels.label_files import find_label_file
 from keras_patching.data.labels.pairing import pair_by_stem
-from keras_patching.data.labels.point_labels import (
-    EXPECTED_CSV,
-    check_points_inside,
-    read_points_csv,
-    read_points_json,
-)
-from keras_patching.data.patched_dataset import (
-    load_patched_dataset,
-    read_headers,
-)
+from keras_patching.data.labels.points import read_point_labels
+from keras_patching.data.patched_dataset import load_patched_dataset
 from keras_patching.models.counting.heatmap_labels import (
     DrawnHeatmaps,
     ReadyHeatmaps,
@@ -122,7 +109,7 @@ def load_heatmap_dataset_with_json_files_from_directory(
     return _load_points(*reading, patch_size, density_map_sigma, kwargs)
 
 
-def load_dataset_from_directory_with_segmentation_masks(
+def load_heatmap_dataset_with_heatmap_files_from_directory(
     dirname, seg_dirname, patch_size, *, heatmap_unit=None, **kwargs
 ):
     """Load a folder of images and a folder of ready heatmaps as patches.
@@ -149,7 +136,7 @@ def load_dataset_from_directory_with_segmentation_masks(
             read; lists the files.
 
     Example:
-    >>> train = load_dataset_from_directory_with_segmentation_masks(
+    >>> train = load_heatmap_dataset_with_heatmap_files_from_directory(
     ...     "cells", "heatmaps", patch_size=128, heatmap_unit=1 / 255)
     """
     pairs = pair_by_stem(dirname, seg_dirname, "heatmap")
@@ -163,41 +150,8 @@ def load_dataset_from_directory_with_segmentation_masks(
     )
 
 
-def read_points(dirname, label_file=None, unlabelled="error"):
-    """Read the points of a folder of images, to evaluate or draw them.
-
-    They are checked as the loaders check them; of images only the headers are
-    read.
-
-    Args:
-        dirname: Folder of images.
-        label_file: CSV file in it, or its path; `None` reads the JSON file
-            beside each image.
-        unlabelled: What images are that the labels do not name, as for
-            `load_heatmap_dataset_with_csv_from_directory`.
-
-    Returns:
-        Dict from the name of each image to float64 `(n, 2)`, `(y, x)` in
-        pixels.
-
-    Raises:
-        FileNotFoundError: If something is missing.
-        ValueError: If labels or headers of images cannot be used; lists them.
-
-    Example:
-    >>> points = read_points("cells", "points.csv")
-    >>> points["slide_1.png"].shape
-    (292, 2)
-    """
-    labels, *_ = _read_labels(dirname, label_file, unlabelled)
-    headers, faults = read_headers(labels)
-    faults += check_points_inside(labels, headers)
-    raise_faults(faults, "Points that cannot be used", "Correct the labels.")
-    return {path.name: each.points for path, each in labels.items()}
-
-
 def _load_points(dirname, label_file, unlabelled, patch_size, sigma, options):
-    labels, path, left_out = _read_labels(dirname, label_file, unlabelled)
+    labels, path, left_out = read_point_labels(dirname, label_file, unlabelled)
     return load_patched_dataset(
         TASK,
         dirname,
@@ -207,21 +161,3 @@ def _load_points(dirname, label_file, unlabelled, patch_size, sigma, options):
         left_out=left_out,
         **options,
     )
-
-
-def _read_labels(dirname, label_file, unlabelled):
-    """Read the `PointLabels` of each image.
-
-    Returns:
-        Dict of them, the path that they were read from, and the names of the
-        images left out.
-    """
-    images = list_images(dirname)
-    if label_file is None:
-        path = pathlib.Path(dirname) / "*.json"
-        labels = read_points_json(images, unlabelled)
-    else:
-        path = find_label_file(label_file, dirname, EXPECTED_CSV)
-        labels = read_points_csv(path, images, unlabelled)
-    left_out = [i.name for i in images.values() if i not in labels]
-    return labels, path, left_out

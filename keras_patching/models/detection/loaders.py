@@ -6,19 +6,9 @@ the patch, and `labels`, int32 `(batch, n)`, both filled up with -1.
 """
 
 from keras_patching._checks import check_integer
-from keras_patching._faults import raise_faults
 from keras_patching._printing import say
-from keras_patching.data.images.listing import list_images
-from keras_patching.data.labels.box_labels import (
-    check_boxes_inside,
-    expected_json,
-    read_boxes_json,
-)
-from keras_patching.data.labels.label_files import find_label_file
-from keras_patching.data.patched_dataset import (
-    load_patched_dataset,
-    read_headers,
-)
+from keras_patching.data.labels.boxes import read_box_labels
+from keras_patching.data.patched_dataset import load_patched_dataset
 from keras_patching.data.patches.yolo_patch_sampler import PLAN_VERSION
 from keras_patching.geometry import as_pair
 from keras_patching.models.detection.yolo_labels import STORES, YoloLabels
@@ -116,7 +106,7 @@ def load_yolo_dataset_from_directory(
         "store": store,
         "plan": PLAN_VERSION,
     }
-    found, path, left_out = read_labels(
+    found, path, left_out = read_box_labels(
         label_file, image_dir, class_names, objects_key, unlabelled
     )
     yolo_labels = YoloLabels(found, path, parameters)
@@ -134,58 +124,3 @@ def load_yolo_dataset_from_directory(
     if verbose:
         say(yolo_labels.describe())
     return loaded
-
-
-def read_boxes(
-    label_file,
-    image_dir,
-    class_names=("plant",),
-    objects_key="plants",
-    unlabelled="error",
-):
-    """Read the boxes of a folder of images, to evaluate or draw them.
-
-    They are checked as the loader checks them; of images only the headers are
-    read.
-
-    Args:
-        label_file, image_dir, class_names, objects_key, unlabelled: As for
-            `load_yolo_dataset_from_directory`.
-
-    Returns:
-        Dict from the name of each image to `{"boxes": float64 (n, 4), "labels":
-        int64 (n,)}`, xyxy in pixels.
-
-    Raises:
-        FileNotFoundError: If something is missing.
-        ValueError: If labels or headers of images cannot be used; lists them.
-
-    Example:
-    >>> boxes = read_boxes("trays/labels.json", "trays/images")
-    >>> boxes["tray_1.jpg"]["boxes"].shape
-    (12, 4)
-    """
-    found, *_ = read_labels(
-        label_file, image_dir, class_names, objects_key, unlabelled
-    )
-    headers, faults = read_headers(found)
-    faults += check_boxes_inside(found, headers)
-    raise_faults(faults, "Boxes that cannot be used", "Correct the labels.")
-    return {
-        path.name: {"boxes": each.boxes, "labels": each.labels}
-        for path, each in found.items()
-    }
-
-
-def read_labels(label_file, image_dir, class_names, objects_key, unlabelled):
-    """Read the `BoxLabels` of each image.
-
-    Returns:
-        Dict of them, the path of the file, and the names of the images left
-        out.
-    """
-    images = list_images(image_dir)
-    path = find_label_file(label_file, image_dir, expected_json(objects_key))
-    found = read_boxes_json(path, images, class_names, objects_key, unlabelled)
-    left_out = [i.name for i in images.values() if i not in found]
-    return found, path, left_out

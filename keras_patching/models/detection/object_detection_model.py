@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_patching._checks import check_distance, check_share
-from keras_patching.data.labels.whole_images import as_true_boxes
+from keras_patching.data.labels.box_labels import as_true_boxes
 from keras_patching.geometry import as_pair
 from keras_patching.losses.yolo_loss import YoloLoss
 from keras_patching.metrics import COCO_IOU_THRESHOLDS, average_precision

@@ -9,12 +9,12 @@ from keras_patching.data.cache.shard_builder import ShardPlan, plan_source
 from keras_patching.data.cache.shards import npy_bytes
 from keras_patching.data.images.value_range import decode_in_range
 from keras_patching.data.labels.box_labels import check_boxes_inside
-from keras_patching.data.labels.label_summaries import (
+from keras_patching.data.labels.doubts import (
     doubt_corner,
     doubt_counts,
     doubt_duplicates,
-    summarize_objects,
 )
+from keras_patching.data.labels.summaries import summarize_objects
 from keras_patching.data.patches.planned_patches import (
     coverage,
     cut_planned,

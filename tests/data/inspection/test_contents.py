@@ -12,6 +12,7 @@ from keras_patching import (
     PatchingSequence,
     load_dataset_from_directory_with_segmentation_masks,
     load_heatmap_dataset_with_csv_from_directory,
+    load_heatmap_dataset_with_heatmap_files_from_directory,
     load_yolo_dataset_from_directory,
 )
 from keras_patching.data.images.image_io import write_image
@@ -22,7 +23,6 @@ from keras_patching.data.inspection.contents import (
     list_caches,
     pick_patches,
 )
-from keras_patching.models.counting import loaders as counting
 
 SIZE, PATCH = (10, 14), 8
 
@@ -123,7 +123,7 @@ def test_objects_of_ready_heatmaps_are_their_sum(tmp_path, arrays):
         heatmap = np.zeros(SIZE, "float32")
         heatmap[0, :8] = index * 0.1
         write_image(tmp_path / "heatmaps" / f"leaf_{index}.tif", heatmap)
-    sequence = counting.load_dataset_from_directory_with_segmentation_masks(
+    sequence = load_heatmap_dataset_with_heatmap_files_from_directory(
         tmp_path / "images", tmp_path / "heatmaps", PATCH, verbose=False
     )
     facts = facts_of(CacheContents(sequence.manifest_path))

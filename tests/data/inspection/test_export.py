@@ -10,15 +10,15 @@ from keras_patching import (
     PatchingSequence,
     load_dataset_from_directory_with_segmentation_masks,
     load_heatmap_dataset_with_csv_from_directory,
+    load_heatmap_dataset_with_heatmap_files_from_directory,
     load_heatmap_dataset_with_json_files_from_directory,
     load_yolo_dataset_from_directory,
+    read_boxes,
 )
 from keras_patching.data.images.image_io import read_image, write_image
 from keras_patching.data.images.label_images import read_mask
 from keras_patching.data.inspection import export as exporting
 from keras_patching.data.inspection.contents import CacheContents
-from keras_patching.models.counting import loaders as counting
-from keras_patching.models.detection.loaders import read_boxes
 
 
 def build(tmp_path, dtype="uint8", patch_size=8, num_classes=2):
@@ -129,7 +129,7 @@ def test_exported_heatmaps_are_those_of_the_cache(tmp_path):
     manifest = build_counting(tmp_path)
     out = tmp_path / "out"
     exporting.export_patches(manifest, out, verbose=False)
-    again = counting.load_dataset_from_directory_with_segmentation_masks(
+    again = load_heatmap_dataset_with_heatmap_files_from_directory(
         out / "images", out / "heatmaps", 16, shuffle=False, verbose=False
     )
     for ours, other in zip(

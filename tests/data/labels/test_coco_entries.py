@@ -5,7 +5,7 @@ import json
 import pytest
 
 from keras_patching.data.images.listing import list_images
-from keras_patching.data.labels.box_labels import read_boxes_json
+from keras_patching.data.labels.boxes_json import read_boxes_json
 
 
 @pytest.fixture

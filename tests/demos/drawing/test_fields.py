@@ -4,10 +4,8 @@ import pytest
 from keras_patching.data.images import image_io
 from keras_patching.data.images.label_images import read_mask
 from keras_patching.data.images.listing import list_images
-from keras_patching.data.labels.point_labels import (
-    check_points_inside,
-    read_points_csv,
-)
+from keras_patching.data.labels.point_labels import check_points_inside
+from keras_patching.data.labels.points_csv import read_points_csv
 from keras_patching.demos.drawing import fields as synthetic
 from keras_patching.demos.drawing import plants as plant_drawing
 from keras_patching.metrics import count_errors, localization_scores

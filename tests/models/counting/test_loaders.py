@@ -9,7 +9,6 @@ import keras_patching as kp
 from keras_patching.data.images.image_io import write_image
 from keras_patching.data.labels.density_maps import density_map
 from keras_patching.geometry import PatchGrid
-from keras_patching.models.counting import loaders as counting
 from keras_patching.models.counting.heatmap_labels import points_per_patch
 
 SIZES = {"a": (20, 33), "b": (8, 9), "c": (40, 16)}
@@ -171,7 +170,7 @@ def heatmaps(folder):
 
 
 def load_ready(folder, heatmaps, **kwargs):
-    return counting.load_dataset_from_directory_with_segmentation_masks(
+    return kp.load_heatmap_dataset_with_heatmap_files_from_directory(
         folder, heatmaps, PATCH, **{"shuffle": False, "verbose": False} | kwargs
     )
 
@@ -232,7 +231,7 @@ def test_ready_heatmaps_of_other_values_are_refused(tmp_path, values, reason):
     heatmap = np.full((8, 8), values, "float32")
     write_image(tmp_path / "heatmaps/a.npy", heatmap)
     with pytest.raises(ValueError, match=reason) as error:
-        counting.load_dataset_from_directory_with_segmentation_masks(
+        kp.load_heatmap_dataset_with_heatmap_files_from_directory(
             tmp_path / "images", tmp_path / "heatmaps", PATCH, verbose=False
         )
     assert "a.npy" in str(error.value)

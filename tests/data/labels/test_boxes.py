@@ -13,10 +13,8 @@ from hypothesis import strategies as st
 from keras_patching.data.images.headers import ImageHeader
 from keras_patching.data.images.image_io import read_header
 from keras_patching.data.images.listing import list_images
-from keras_patching.data.labels.box_labels import (
-    check_boxes_inside,
-    read_boxes_json,
-)
+from keras_patching.data.labels.box_labels import check_boxes_inside
+from keras_patching.data.labels.boxes_json import read_boxes_json
 
 NAMES = ("a.png", "a.b.tif", "leaf 1.JPG", "blätter.png")
 REAL = pathlib.Path(__file__).parents[3] / "shared" / "data"

@@ -1,67 +1,17 @@
-"""Says in a line what was understood of the labels of a data set.
+"""Says in sentences what can hardly be meant in the labels of a data set.
 
-And in sentences what can hardly be meant. Both are of the whole data set,
-whatever part of it a sequence is of.
+Each function gives a list of one sentence, or an empty one.
 """
 
 import numpy as np
 
-from keras_patching.data.labels.label_files import few
+from keras_patching._faults import few
 
-_MAX_CLASSES = 20
 # Fewer objects may lie in one quarter of their images by chance.
 _ENOUGH = 20
 # Smaller objects than of 4 x 4 pixels are not told apart.
 _MOST_PER_PIXEL = 1 / 16
-
-
-def summarize_objects(counts, classes=None):
-    """Say how many objects there are.
-
-    Args:
-        counts: Number of objects in each image; fractions are rounded.
-        classes: Dict from the name of a class to its number of objects.
-
-    Returns:
-        A sentence.
-    """
-    counts = np.asarray(counts)
-    total, empty = float(counts.sum()), int((counts < 0.5).sum())
-    named = ""
-    if classes and len(classes) > 1:
-        each = [f"{name} {count}" for name, count in classes.items()]
-        named = f" ({_first(each)})"
-    lone = "1 image has none" if empty == 1 else f"{empty} images have none"
-    return (
-        f"Labels of {_number(len(counts), 'image')}: "
-        f"{_number(round(total), 'object')}{named}; {lone}."
-    )
-
-
-def summarize_pixels(images, pixels, unlabelled):
-    """Say how many pixels each class has.
-
-    Args:
-        images: Number of images.
-        pixels: Number of pixels of each class, in order.
-        unlabelled: Number of pixels without a class.
-
-    Returns:
-        A sentence.
-    """
-    total = max(sum(pixels) + unlabelled, 1)
-    each = [
-        f"class {index}: {count / total:.3%}" if count else ""
-        for index, count in enumerate(pixels)
-    ]
-    found = _first([text for text in each if text]) or "no class"
-    absent = [str(index) for index, count in enumerate(pixels) if not count]
-    return (
-        f"Labels of {_number(images, 'image')}: {found} of the pixels"
-        + (f", {unlabelled / total:.3%} unlabelled" if unlabelled else "")
-        + (f"; no pixel of class {_first(absent)}" if absent else "")
-        + "."
-    )
+_MAX_CLASSES = 20
 
 
 def doubt_corner(coordinates, sizes):
@@ -149,38 +99,8 @@ def doubt_classes(pixels, ignore_value):
         else f"If {ignore_value} is a class in these masks, leave out "
         "`ignore_value`."
     )
+    others = few(absent, _MAX_CLASSES, str)
     return [
-        f"{found}, and none of class {_first(absent)}, so there is nothing to "
-        f"learn. {remedy}"
+        f"{found}, and none of class {others}, so there is nothing to learn. "
+        f"{remedy}"
     ]
-
-
-def describe_turned_images(headers):
-    """Say how many images are turned, with a space before."""
-    turned = sum(header.rotated for header in headers.values())
-    if not turned:
-        return ""
-    return (
-        f" {_number(turned, 'image')} turned by 90 degrees, as the EXIF "
-        "orientation says: labels must be of what is shown."
-    )
-
-
-def describe_left_out(names):
-    """Say which images are left out, with a space before."""
-    if not names:
-        return ""
-    return (
-        f" Left out {_number(len(names), 'image')} without labels: "
-        f"{few(names)}."
-    )
-
-
-def _first(texts):
-    rest = len(texts) - _MAX_CLASSES
-    listed = ", ".join(texts[:_MAX_CLASSES])
-    return f"{listed} and {rest} more" if rest > 0 else listed
-
-
-def _number(count, noun):
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -11,11 +11,9 @@ from hypothesis import strategies as st
 
 from keras_patching.data.images.headers import ImageHeader
 from keras_patching.data.images.listing import list_images
-from keras_patching.data.labels.point_labels import (
-    check_points_inside,
-    read_points_csv,
-    read_points_json,
-)
+from keras_patching.data.labels.point_labels import check_points_inside
+from keras_patching.data.labels.points_csv import read_points_csv
+from keras_patching.data.labels.points_json import read_points_json
 
 NAMES = ("a.png", "a.b.tif", "leaf 1.JPG", "blätter.png")
 

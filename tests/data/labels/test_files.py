@@ -5,12 +5,10 @@ import json
 import pytest
 
 from keras_patching.data.images.listing import list_images
-from keras_patching.data.labels.box_labels import read_boxes_json
-from keras_patching.data.labels.label_files import find_label_file
-from keras_patching.data.labels.point_labels import (
-    read_points_csv,
-    read_points_json,
-)
+from keras_patching.data.labels.boxes_json import read_boxes_json
+from keras_patching.data.labels.files import find_label_file
+from keras_patching.data.labels.points_csv import read_points_csv
+from keras_patching.data.labels.points_json import read_points_json
 
 
 @pytest.fixture

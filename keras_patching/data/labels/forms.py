@@ -9,7 +9,7 @@ def describe_json_form(content):
     """Name a well-known form of JSON labels.
 
     Args:
-        content: What `label_files.load_json` reads: objects are tuples of
+        content: What `strict_json.load_json` reads: objects are tuples of
             pairs.
 
     Returns:

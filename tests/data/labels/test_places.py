@@ -3,19 +3,23 @@
 import numpy as np
 import pytest
 
-from keras_patching.data.labels.label_places import (
-    check_true_boxes,
-    check_true_points,
-)
+from keras_patching.data.labels.box_labels import as_true_boxes
+from keras_patching.data.labels.point_labels import as_true_points
 
 SIZE = (40, 60)
+
+
+def check_boxes(boxes):
+    truth = {"boxes": boxes, "labels": np.zeros(len(boxes), int)}
+    return as_true_boxes(truth, "targets[0]", SIZE, 1)["boxes"]
 
 
 @pytest.mark.parametrize(
     "points", [[], [(0, 0), (39.9, 59.9)], [(0, 1)], np.zeros((0, 2))]
 )
 def test_points_inside_are_taken(points):
-    check_true_points(points, SIZE, "targets[0]")
+    taken = as_true_points(points, "targets[0]", SIZE)
+    np.testing.assert_array_equal(taken, np.reshape(points, (-1, 2)))
 
 
 @pytest.mark.parametrize(
@@ -29,14 +33,16 @@ def test_points_inside_are_taken(points):
 )
 def test_points_that_cannot_be_of_the_image_are_refused(points, words):
     with pytest.raises(ValueError, match=words):
-        check_true_points(points, SIZE, "targets[0]")
+        as_true_points(points, "targets[0]", SIZE)
 
 
 @pytest.mark.parametrize(
     "boxes", [[], [(0, 0, 60, 40)], [(-3, -3, 9, 9), (50, 30, 70, 50)]]
 )
 def test_boxes_may_reach_beyond_the_edge(boxes):
-    check_true_boxes(boxes, SIZE, "targets[0]")
+    np.testing.assert_array_equal(
+        check_boxes(boxes), np.reshape(boxes, (-1, 4))
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,4 +56,4 @@ def test_boxes_may_reach_beyond_the_edge(boxes):
 )
 def test_boxes_that_cannot_be_of_the_image_are_refused(boxes, words):
     with pytest.raises(ValueError, match=words):
-        check_true_boxes(boxes, SIZE, "targets[0]")
+        check_boxes(boxes)

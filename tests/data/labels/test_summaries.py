@@ -10,7 +10,6 @@ from PIL import Image
 
 import keras_patching as kp
 from keras_patching.data.images.image_io import write_image
-from keras_patching.models.counting import loaders as counting
 
 SIZE = (40, 60)
 
@@ -135,7 +134,7 @@ def test_ready_heatmaps_are_counted(folder, capsys):
     for name in "abcde":
         write_image(folder.parent / "heatmaps" / f"{name}.npy", heatmap)
         heatmap[0, 0] += 0.75
-    counting.load_dataset_from_directory_with_segmentation_masks(
+    kp.load_heatmap_dataset_with_heatmap_files_from_directory(
         folder, folder.parent / "heatmaps", 32
     )
     assert (

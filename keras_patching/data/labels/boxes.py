@@ -1,0 +1,69 @@
+"""Reads the boxes of a folder of images, whatever format they are in."""
+
+from keras_patching._faults import raise_faults
+from keras_patching.data.images.image_io import read_headers
+from keras_patching.data.images.listing import list_images
+from keras_patching.data.labels.box_labels import check_boxes_inside
+from keras_patching.data.labels.boxes_json import expected_json, read_boxes_json
+from keras_patching.data.labels.files import find_label_file
+
+
+def read_boxes(
+    label_file,
+    image_dir,
+    class_names=("plant",),
+    objects_key="plants",
+    unlabelled="error",
+):
+    """Read the boxes of a folder of images, to evaluate or draw them.
+
+    They are checked as the loader checks them; of images only the headers are
+    read.
+
+    Args:
+        label_file, image_dir, class_names, objects_key, unlabelled: As for
+            `load_yolo_dataset_from_directory`.
+
+    Returns:
+        Dict from the name of each image to `{"boxes": float64 (n, 4), "labels":
+        int64 (n,)}`, xyxy in pixels.
+
+    Raises:
+        FileNotFoundError: If something is missing.
+        ValueError: If labels or headers of images cannot be used; lists them.
+
+    Example:
+    >>> boxes = read_boxes("trays/labels.json", "trays/images")
+    >>> boxes["tray_1.jpg"]["boxes"].shape
+    (12, 4)
+    """
+    labels, *_ = read_box_labels(
+        label_file, image_dir, class_names, objects_key, unlabelled
+    )
+    headers, faults = read_headers(labels)
+    faults += check_boxes_inside(labels, headers)
+    raise_faults(faults, "Boxes that cannot be used", "Correct the labels.")
+    return {
+        path.name: {"boxes": each.boxes, "labels": each.labels}
+        for path, each in labels.items()
+    }
+
+
+def read_box_labels(
+    label_file, image_dir, class_names, objects_key, unlabelled
+):
+    """Read the boxes of a folder of images with their places in the file.
+
+    Args:
+        label_file, image_dir, class_names, objects_key, unlabelled: As for
+            `read_boxes`.
+
+    Returns:
+        Dict from the path of each image to `BoxLabels`, the path of the file,
+        and the names of the images left out.
+    """
+    images = list_images(image_dir)
+    path = find_label_file(label_file, image_dir, expected_json(objects_key))
+    labels = read_boxes_json(path, images, class_names, objects_key, unlabelled)
+    left_out = [i.name for i in images.values() if i not in labels]
+    return labels, path, left_out
