@@ -107,7 +107,6 @@ def localization_scores(points, true_points, tolerance):
 
 def _count_hits(points, true_points, tolerance):
     """Match points within a distance, as many as possible."""
-    # jax, which this package needs, needs SciPy itself.
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import maximum_bipartite_matching
     from scipy.spatial import KDTree
@@ -115,8 +114,9 @@ def _count_hits(points, true_points, tolerance):
     if not len(points) or not len(true_points):
         return 0
     near = KDTree(true_points).query_ball_point(points, tolerance)
-    columns = np.concatenate([np.asarray(row, int) for row in near])
-    ends = np.cumsum([0, *map(len, near)])
+    # int32 is what all versions of SciPy match by.
+    columns = np.concatenate([np.asarray(row, "int32") for row in near])
+    ends = np.cumsum([0, *map(len, near)], dtype="int32")
     graph = csr_array(
         (np.ones(len(columns), bool), columns, ends),
         shape=(len(points), len(true_points)),

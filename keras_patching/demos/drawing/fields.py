@@ -276,7 +276,6 @@ def threshold_boxes(image, min_area=100):
 
 def _threshold_components(image, min_area):
     """Give the components as numbers, and the numbers of the large ones."""
-    # jax, which this package needs, needs SciPy itself.
     from scipy import ndimage
 
     components, count = ndimage.label(threshold_mask(image))

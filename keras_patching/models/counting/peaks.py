@@ -65,7 +65,6 @@ def _reach(min_distance):
 
 def _far_enough(points, scores, min_distance):
     """Keep the better of two points that are too close: equal ones, mostly."""
-    # jax, which this package needs, needs SciPy itself.
     from scipy.spatial import KDTree
 
     values = scores[points[:, 0], points[:, 1]]

@@ -122,7 +122,6 @@ class Seams:
             whether one of these owns it; and whether one does that is
             connected to it over others.
         """
-        # jax, which this package needs, needs SciPy itself.
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components
 
