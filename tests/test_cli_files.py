@@ -187,7 +187,7 @@ def test_counting_is_inspected_exported_and_predicted(field, capsys):
 def boxes(field, request):
     """A cache of two images, of which one has no objects and no patches."""
     box = {"all_points_x": [2, 9], "all_points_y": [3, 8]}
-    labels = {"0": {"plants": [box]}, "1": {"plants": []}}
+    labels = {"0": {"objects": [box]}, "1": {"objects": []}}
     (field / "labels.json").write_text(json.dumps(labels))
     return load_yolo_dataset_from_directory(
         field / "labels.json",

@@ -67,7 +67,7 @@ def detection_demo(
     console.train(model, train, epochs, resample)
     paths = [images / name for name in held_out.image_names]
     merged = _predict(model, paths)
-    boxes = read_boxes(labels, images, _CLASS_NAMES, "seedlings")
+    boxes = read_boxes(labels, images, _CLASS_NAMES)
     truths = [boxes[path.name] for path in paths]
     pictures = _write_pictures(paths, merged, truths, out / "pictures")
     saved = console.save(model, out)
@@ -105,7 +105,7 @@ def _load_patches(images, labels, patch_size, seed):
         "train, held_out = keras_patching.load_yolo_dataset_from_directory(",
         f"    labels, images, {patch_size}, grid_size={_GRID_SIZE}, "
         f"class_names={_CLASS_NAMES},",
-        '    objects_key="seedlings", store="images", subset="both",',
+        '    store="images", subset="both",',
         f"    validation_split=0.2, batch_size={_BATCH_SIZE}, seed={seed})",
     )
     return load_yolo_dataset_from_directory(
@@ -114,7 +114,6 @@ def _load_patches(images, labels, patch_size, seed):
         patch_size,
         grid_size=_GRID_SIZE,
         class_names=_CLASS_NAMES,
-        objects_key="seedlings",
         store="images",
         subset="both",
         validation_split=0.2,

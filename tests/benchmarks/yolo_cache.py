@@ -61,7 +61,7 @@ def make_data(folder, count):
         low = rng.integers(0, np.array(SIZE[::-1]) - 200, (20, 2))
         high = low + rng.integers(60, 200, (20, 2))
         entries[name] = {
-            "plants": [
+            "objects": [
                 {"all_points_x": [x1, x2], "all_points_y": [y1, y2]}
                 for (x1, y1), (x2, y2) in zip(
                     low.tolist(), high.tolist(), strict=True

@@ -24,7 +24,7 @@ def manifest(tmp_path):
     write_image(tmp_path / "tray.png", image)
     box = {"all_points_x": [12, 17], "all_points_y": [9, 14]}
     (tmp_path / "labels.json").write_text(
-        json.dumps({"tray": {"plants": [box]}})
+        json.dumps({"tray": {"objects": [box]}})
     )
     return load_yolo_dataset_from_directory(
         "labels.json",

@@ -58,7 +58,7 @@ def write_json_beside(folder, labels):
 def write_boxes(folder, labels):
     entries = [
         f"{json.dumps(name)}: "
-        + json.dumps({"plants": [extent(*point) for point in found]})
+        + json.dumps({"objects": [extent(*point) for point in found]})
         for name, found in labels
     ]
     (folder / "labels.json").write_text(f"{{{', '.join(entries)}}}")

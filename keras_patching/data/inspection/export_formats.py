@@ -99,7 +99,7 @@ def write_boxes_json(path, patches, names, patch_size):
             "width": width,
             "height": height,
             "file_name": file_name,
-            "plants": [
+            "objects": [
                 {
                     "all_points_x": [x1, x2],
                     "all_points_y": [y1, y2],

@@ -1,7 +1,7 @@
 """One entry of a JSON file of boxes: its values to boxes, slip by slip.
 
 Values are those of `strict_json.load_json`. What is wrong is added to a list
-of faults, each with its place in the file, `["img_1"]["plants"][3]`, and
+of faults, each with its place in the file, `["img_1"]["objects"][3]`, and
 without the file itself.
 """
 
@@ -16,6 +16,9 @@ from keras_patching.data.labels.strict_json import (
     to_dict,
 )
 
+OBJECTS_KEY = "objects"
+# What Deep Plant Phenomics calls them.
+_DPP_KEY = "plants"
 _AXES = ("all_points_x", "all_points_y")
 
 
@@ -63,7 +66,7 @@ def read_entry(key, value, names, objects_key, faults):
         key: Its key.
         value: Its value.
         names: `ImageNames` of all images.
-        objects_key: Key of the list of objects.
+        objects_key: Key of the list of objects; "plants" stands for "objects".
         faults: List that what is wrong is added to.
 
     Returns:
@@ -143,14 +146,10 @@ def read_objects(fields, place, objects_key, faults):
     Returns:
         List of `BoxObject`, without those that are wrong.
     """
-    if objects_key not in fields:
-        found = few(list(fields)) or "none"
-        faults.append(
-            f"{place}: has no key {objects_key!r}, found {found}. Name the "
-            "list of objects by objects_key=, or add an empty one."
-        )
+    key = _find_key(fields, place, objects_key, faults)
+    if key is None:
         return []
-    values, place = fields[objects_key], f"{place}[{quote(objects_key)}]"
+    values, place = fields[key], f"{place}[{quote(key)}]"
     if not isinstance(values, list):
         faults.append(f"{place}: found {show(values)}, expected a list.")
         return []
@@ -159,6 +158,26 @@ def read_objects(fields, place, objects_key, faults):
         for index, value in enumerate(values)
     )
     return [item for item in read if item is not None]
+
+
+def _find_key(fields, place, objects_key, faults):
+    """Give the key of the list of objects, or `None`."""
+    keys = [objects_key] + [_DPP_KEY] * (objects_key == OBJECTS_KEY)
+    found = [key for key in keys if key in fields]
+    if len(found) == 2:
+        faults.append(
+            f"{place}: has both {found[0]!r} and {found[1]!r}, expected one "
+            "list of objects. Join or remove them, or say which by "
+            f"objects_key={_DPP_KEY!r}."
+        )
+    elif not found:
+        listed = few(list(fields)) or "none"
+        faults.append(
+            f"{place}: has no key {' or '.join(map(repr, keys))}, found "
+            f"{listed}. Name the list of objects by objects_key=, or add an "
+            "empty one."
+        )
+    return found[0] if len(found) == 1 else None
 
 
 def _read_object(value, place, faults):

@@ -31,7 +31,7 @@ class BoxLabels:
             x1 < x2 and y1 < y2, sorted by y1, x1, y2, x2 and label.
         labels: Int64 array `(boxes,)` of indices into the names of classes.
         places: For each box its place in that file:
-            `'["img_1"]["plants"][3]'`.
+            `'["img_1"]["objects"][3]'`.
         declared_size: `(height, width)` that the file says the image has, or
             `None`.
         entry: The place of the image in that file: `'["img_1"]'`.

@@ -12,7 +12,7 @@ def read_boxes(
     label_file,
     image_dir,
     class_names=("plant",),
-    objects_key="plants",
+    objects_key="objects",
     unlabelled="error",
 ):
     """Read the boxes of a folder of images, to evaluate or draw them.

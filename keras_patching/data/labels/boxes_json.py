@@ -4,7 +4,12 @@ import pathlib
 import warnings
 
 from keras_patching._faults import few, raise_faults
-from keras_patching.data.labels.box_entries import BoxEntry, quote, read_entry
+from keras_patching.data.labels.box_entries import (
+    OBJECTS_KEY,
+    BoxEntry,
+    quote,
+    read_entry,
+)
 from keras_patching.data.labels.box_labels import to_box_labels
 from keras_patching.data.labels.coco_entries import read_coco_entries
 from keras_patching.data.labels.files import (
@@ -32,13 +37,13 @@ def read_boxes_json(
     label_file,
     images,
     class_names=("plant",),
-    objects_key="plants",
+    objects_key=OBJECTS_KEY,
     unlabelled="error",
 ):
     """Read the boxes of a folder's images from one JSON file.
 
     The file holds an object with an entry per image:
-    `{"img_1": {"file_name": "a.png", "width": w, "height": h, "plants":
+    `{"img_1": {"file_name": "a.png", "width": w, "height": h, "objects":
     [{"all_points_x": [x1, x2], "all_points_y": [y1, y2], "label": "plant"},
     ...]}, ...}`. The image is the one of `"file_name"`, else of the key, with
     or without suffix. Two points are opposite corners, the first nearer to the
@@ -55,7 +60,8 @@ def read_boxes_json(
         label_file: Path of the JSON file, in UTF-8.
         images: Dict from stem to path, of `list_images`.
         class_names: Names of the classes; a box has the index of its own.
-        objects_key: Key of the list of objects of an image.
+        objects_key: Key of the list of objects of an image. Where it is
+            "objects", an entry may have "plants" instead.
         unlabelled: What images are that the file does not name: an "error";
             left out, "skip"; or without objects, "empty".
 

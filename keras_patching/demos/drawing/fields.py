@@ -170,7 +170,7 @@ def write_seedling_field(
     Args:
         directory: Folder in which `images/seedlings_000.jpg` and so on are
             written; `images/points.csv` of rows `name,x1,y1,x2,y2,...`; and
-            `labels.json` of boxes, under the key "seedlings" of each image.
+            `labels.json` of boxes, as the YOLO loader reads it.
         num_images: Number of images.
         size: `(height, width)` of each, in pixels.
         seed: Integer; image `i` is `seedling_field(size, (seed, i), zoom)`.
@@ -191,7 +191,7 @@ def write_seedling_field(
         # Down, since up would move a point at the edge out of the image.
         rounded = np.floor(points[:, ::-1] * 10) / 10
         rows.append([name, *rounded.ravel().tolist()])
-        entries[name] = {"seedlings": [_entry(box) for box in boxes.tolist()]}
+        entries[name] = {"objects": [_entry(box) for box in boxes.tolist()]}
         progress.add(1)
     with open(images / "points.csv", "w", newline="") as file:
         csv.writer(file).writerows(rows)

@@ -23,7 +23,7 @@ def load_yolo_dataset_from_directory(
     *,
     grid_size=(7, 7),
     class_names=("plant",),
-    objects_key="plants",
+    objects_key="objects",
     unlabelled="error",
     store="patches",
     empty_patches=0,
@@ -35,7 +35,7 @@ def load_yolo_dataset_from_directory(
     """Load images and boxes as patches in which every grid cell sees objects.
 
     The label file is JSON: `{"<file or id>": {"width": w, "height": h,
-    "file_name": ..., "plants": [{"all_points_x": [x1, x2], "all_points_y":
+    "file_name": ..., "objects": [{"all_points_x": [x1, x2], "all_points_y":
     [y1, y2]}, ...]}}`. The extent of a polygon is its box; `"label"` names the
     class of an object where there are several. A file in the format of COCO
     is read too, with the names of its categories as `class_names`.
@@ -51,7 +51,9 @@ def load_yolo_dataset_from_directory(
         patch_size: `(height, width)` in pixels, or one integer.
         grid_size: `(rows, cols)` of the detector's grid.
         class_names: Names of the classes.
-        objects_key: Key of the list of objects in the file.
+        objects_key: Key of the list of objects of an image. Where it is
+            `"objects"`, an image may have `"plants"` instead, as in files of
+            Deep Plant Phenomics.
         unlabelled: What images in the folder are that the file does not name:
             an `"error"`; not labelled, so left out, `"skip"`; or images
             without objects, `"empty"`.

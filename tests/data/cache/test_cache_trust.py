@@ -37,7 +37,7 @@ def original(tmp_path_factory):
         os.utime(folder / "trays" / name, (10**9, 10**9))
         xs = rng.integers(0, 12, 3)
         entries[name] = {
-            "plants": [
+            "objects": [
                 {"all_points_x": [int(x), int(x) + 6], "all_points_y": [3, 11]}
                 for x in xs
             ]

@@ -99,7 +99,10 @@ def test_boxes_have_the_colour_of_their_class(tmp_path, store):
         write_image(tmp_path / f"{name}.png", image)
     box = {"all_points_x": [8, 20], "all_points_y": [30, 39], "label": "leaf"}
     other = box | {"all_points_x": [30, 50], "label": "fruit"}
-    entries = {names[0]: {"plants": [box, other]}, names[1]: {"plants": [box]}}
+    entries = {
+        names[0]: {"objects": [box, other]},
+        names[1]: {"objects": [box]},
+    }
     (tmp_path / "labels.json").write_text(json.dumps(entries))
     sequence = load_yolo_dataset_from_directory(
         "labels.json",

@@ -142,7 +142,7 @@ def build_detection(tmp_path, arrays, store):
     build(tmp_path, arrays)
     entries = {
         name: {
-            "plants": [
+            "objects": [
                 {
                     "all_points_x": box[::2],
                     "all_points_y": box[1::2],

@@ -159,7 +159,7 @@ def build_detection(tmp_path, store="patches"):
         image = rng.integers(0, 255, (28, 40, 3)).astype("uint8")
         write_image(tmp_path / "trays" / f"{name}.png", image)
         entries[name] = {
-            "plants": [
+            "objects": [
                 {
                     "all_points_x": [x1, x2],
                     "all_points_y": [y1, y2],

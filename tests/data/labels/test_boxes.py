@@ -48,7 +48,7 @@ def read(folder, content, **kwargs):
 
 def read_a(folder, *objects, **kwargs):
     """Read the labels of a.png from its objects; b.png has none."""
-    content = {"a": {"plants": list(objects)}, "b": {"plants": []}}
+    content = {"a": {"objects": list(objects)}, "b": {"objects": []}}
     return read(folder, content, **kwargs)["a.png"]
 
 
@@ -97,7 +97,7 @@ def test_boxes_come_back_sorted_whatever_their_order(
     by_image = dict(zip(images.values(), found, strict=True))
     content = {
         (image.name if index % 2 else image.stem): {
-            "plants": [
+            "objects": [
                 box(x1, y1, x2, y2, label=label)
                 for (x1, x2), (y1, y2), label in random.sample(
                     objects, len(objects)
@@ -144,9 +144,9 @@ def test_boxes_are_xyxy_with_place_file_and_size(folder):
             "file_name": "a.png",
             "width": 30,
             "height": 20.0,
-            "plants": [box(5, 6, 7, 8), box(3, 1, 4, 2.5)],
+            "objects": [box(5, 6, 7, 8), box(3, 1, 4, 2.5)],
         },
-        "b.png": {"plants": []},
+        "b.png": {"objects": []},
     }
     labels = read(folder, content)
     assert labels["a.png"].label_file == folder / "labels.json"
@@ -154,8 +154,8 @@ def test_boxes_are_xyxy_with_place_file_and_size(folder):
     assert labels["a.png"].labels.tolist() == [0, 0]
     assert labels["a.png"].entry == '["img_1"]'
     assert labels["a.png"].places == (
-        '["img_1"]["plants"][1]',
-        '["img_1"]["plants"][0]',
+        '["img_1"]["objects"][1]',
+        '["img_1"]["objects"][0]',
     )
     assert labels["a.png"].declared_size == (20, 30)
     assert labels["b.png"].boxes.shape == (0, 4)
@@ -172,7 +172,7 @@ def test_the_box_of_a_polygon_is_its_extent(folder):
 def test_exact_duplicates_are_two_objects(folder):
     labels = read_a(folder, *[box(1, 2, 3, 4)] * 12)
     assert labels.boxes.tolist() == [[1, 2, 3, 4]] * 12
-    assert labels.places == tuple(f'["a"]["plants"][{i}]' for i in range(12))
+    assert labels.places == tuple(f'["a"]["objects"][{i}]' for i in range(12))
 
 
 def test_labels_are_indices_into_the_names_of_classes(folder):
@@ -196,10 +196,29 @@ def test_the_list_of_objects_has_another_name_by_argument(folder):
     assert labels["a.png"].places == ('["a"]["cells"][0]',)
 
 
+def test_plants_are_objects_unless_the_key_is_given(folder):
+    content = {
+        "a": {"plants": [box(0, 0, 1, 1)]},
+        "b": {"objects": [box(0, 0, 2, 2)]},
+    }
+    labels = read(folder, content)
+    assert labels["a.png"].places == ('["a"]["plants"][0]',)
+    assert labels["b.png"].places == ('["b"]["objects"][0]',)
+    with pytest.raises(ValueError, match=r"b.*has no key 'plants', found 'obj"):
+        read(folder, content, objects_key="plants")
+
+
+def test_objects_and_plants_of_one_image_are_an_error(folder):
+    content = {"a": {"plants": [], "objects": []}, "b": {"plants": []}}
+    with pytest.raises(ValueError, match="has both 'objects' and 'plants'"):
+        read(folder, content)
+    assert len(read(folder, content, objects_key="plants")) == 2
+
+
 def test_the_file_name_goes_before_the_key(folder):
     content = {
-        "a.png": {"file_name": "b", "plants": [box(0, 0, 1, 1)]},
-        "../b.png": {"file_name": "a.png", "plants": []},
+        "a.png": {"file_name": "b", "objects": [box(0, 0, 1, 1)]},
+        "../b.png": {"file_name": "a.png", "objects": []},
     }
     labels = read(folder, content)
     assert [len(label.boxes) for label in labels.values()] == [0, 1]
@@ -207,8 +226,8 @@ def test_the_file_name_goes_before_the_key(folder):
 
 def test_json_of_a_text_editor_is_accepted(folder):
     text = (
-        '\ufeff{"b": {"plants": []},\r\n "by": {"file_name": "a", "me": [1],'
-        '"plants": [{"all_points_y": [0, 2e0], "id": "", '
+        '\ufeff{"b": {"objects": []},\r\n "by": {"file_name": "a", "me": [1],'
+        '"objects": [{"all_points_y": [0, 2e0], "id": "", '
         '"all_points_x": [0.0, 1]}]}}'
     )
     assert read(folder, text)["a.png"].boxes.tolist() == [[0, 0, 1, 2]]
@@ -219,7 +238,7 @@ def test_json_of_a_text_editor_is_accepted(folder):
 
 def test_boxes_without_area_are_left_out_with_one_warning(folder):
     content = {
-        name: {"plants": [box(1, 1, 1, 5), box(0, 0, 9, 9), box(2, 3, 5, 3)]}
+        name: {"objects": [box(1, 1, 1, 5), box(0, 0, 9, 9), box(2, 3, 5, 3)]}
         for name in "ab"
     }
     with pytest.warns(UserWarning, match="without area") as caught:
@@ -227,12 +246,12 @@ def test_boxes_without_area_are_left_out_with_one_warning(folder):
     assert len(caught) == 1
     assert str(caught[0].message) == (
         f"{folder / 'labels.json'}: left out 4 boxes without area (x1 == x2 "
-        'or y1 == y2): ["a"]["plants"][0], ["a"]["plants"][2], '
-        '["b"]["plants"][0] and 1 more. Correct or remove them.'
+        'or y1 == y2): ["a"]["objects"][0], ["a"]["objects"][2], '
+        '["b"]["objects"][0] and 1 more. Correct or remove them.'
     )
     for label in labels.values():
         assert label.boxes.tolist() == [[0, 0, 9, 9]]
-        assert label.places == (f'{label.entry}["plants"][1]',)
+        assert label.places == (f'{label.entry}["objects"][1]',)
 
 
 def test_a_polygon_in_a_line_has_no_area(folder):
@@ -279,14 +298,14 @@ def test_what_is_not_an_object_is_named(folder):
 
 
 def test_keys_that_occur_twice_are_named(folder):
-    text = '{"a": {"plants": []}, "b": {"plants": []}, "a": {"plants": []}}'
+    text = '{"a": {"objects": []}, "b": {"objects": []}, "a": {"objects": []}}'
     assert "found the keys 'a' more than once" in the_fault(folder, text)
-    text = '{"a": {"plants": []}, "b": {"plants": [], "plants": []}}'
+    text = '{"a": {"objects": []}, "b": {"objects": [], "objects": []}}'
     fault = the_fault(folder, text)
-    assert fault.startswith(", [\"b\"]: found the keys 'plants' more than")
+    assert fault.startswith(", [\"b\"]: found the keys 'objects' more than")
     slip = '{"all_points_x": [0, 1], "all_points_x": [2, 3]}'
-    text = f'{{"a": {{"plants": []}}, "b": {{"plants": [{slip}]}}}}'
-    with pytest.raises(ValueError, match=r'\["b"\]\["plants"\]\[0\]: .* more'):
+    text = f'{{"a": {{"objects": []}}, "b": {{"objects": [{slip}]}}}}'
+    with pytest.raises(ValueError, match=r'\["b"\]\["objects"\]\[0\]: .* more'):
         read(folder, text)
 
 
@@ -296,48 +315,48 @@ def test_keys_that_occur_twice_are_named(folder):
         ({"b": 5}, r'\["b"\]: found 5.0, expected a JSON object'),
         (
             {"b": {}},
-            r'\["b"\]: has no key \'plants\', found none.*objects_key=',
+            r'\["b"\]: has no key \'objects\' or .*, found none.*objects_key=',
         ),
         (
             {"b": {"cells": [], "width": 1, "height": 1}},
-            r"has no key 'plants', found 'cells', 'width', 'height'\. Name",
+            r"or 'plants', found 'cells', 'width', 'height'\. Name",
         ),
         (
-            {"b": {"plants": {"0": 1}}},
-            r'\["b"\]\["plants"\]: found {\'0\': 1.0}, expected a list',
+            {"b": {"objects": {"0": 1}}},
+            r'\["b"\]\["objects"\]: found {\'0\': 1.0}, expected a list',
         ),
-        ({"c": {"plants": []}}, r'\["c"\]: found the name \'c\''),
-        ({"": {"plants": []}}, r'\[""\]: found the name \'\''),
-        ({"b.jpg": {"plants": []}}, r"There is b\.png: correct the suffix"),
+        ({"c": {"objects": []}}, r'\["c"\]: found the name \'c\''),
+        ({"": {"objects": []}}, r'\[""\]: found the name \'\''),
+        ({"b.jpg": {"objects": []}}, r"There is b\.png: correct the suffix"),
         (
-            {"i": {"file_name": "c.png", "plants": []}},
+            {"i": {"file_name": "c.png", "objects": []}},
             r'\["i"\]: found the name \'c.png\', expected .*remove the entry',
         ),
         (
-            {"i": {"file_name": 5, "plants": []}},
+            {"i": {"file_name": 5, "objects": []}},
             r'\["i"\]\["file_name"\]: found 5.0, expected the name',
         ),
         (
-            {"i": {"file_name": None, "plants": []}},
+            {"i": {"file_name": None, "objects": []}},
             r'\["i"\]\["file_name"\]: found None, expected the name',
         ),
-        ({"../b.png": {"plants": []}}, r"'\.\./b\.png'.* Leave out the fold"),
-        ({"/tmp/b.png": {"plants": []}}, "Leave out the folder"),
-        ({"..\\b.png": {"plants": []}}, "Leave out the folder"),
+        ({"../b.png": {"objects": []}}, r"'\.\./b\.png'.* Leave out the fold"),
+        ({"/tmp/b.png": {"objects": []}}, "Leave out the folder"),
+        ({"..\\b.png": {"objects": []}}, "Leave out the folder"),
         (
-            {"i": {"file_name": "../b.png", "plants": []}},
+            {"i": {"file_name": "../b.png", "objects": []}},
             r'\["i"\]: found the name \'\.\./b\.png\'.* Leave out the folder',
         ),
         (
-            {"b.png": {"plants": []}},
+            {"b.png": {"objects": []}},
             r'\["b\.png"\]: found b\.png again, after \["b"\], expected one',
         ),
         (
-            {"i": {"file_name": "b", "plants": []}},
+            {"i": {"file_name": "b", "objects": []}},
             r'\["i"\]: found b\.png again, after \["b"\]',
         ),
         *(
-            ({"b": {"plants": [], "height": height, "width": width}}, words)
+            ({"b": {"objects": [], "height": height, "width": width}}, words)
             for height, width, words in (
                 (0, 5, "found the height 0.0 and width 5.0, expected pixels"),
                 (5, -5, "height 5.0 and width -5.0"),
@@ -349,11 +368,11 @@ def test_keys_that_occur_twice_are_named(folder):
                 (5, float("inf"), "width inf"),
             )
         ),
-        ({"b": {"plants": [], "width": 5}}, "height None and width 5.0"),
+        ({"b": {"objects": [], "width": 5}}, "height None and width 5.0"),
     ],
 )
 def test_a_slip_in_an_entry_names_file_and_key(folder, slip, words):
-    content = {"a": {"plants": []}, "b": {"plants": []}} | slip
+    content = {"a": {"objects": []}, "b": {"objects": []}} | slip
     assert re.match(f", .*{words}", the_fault(folder, content))
 
 
@@ -392,21 +411,21 @@ def test_a_slip_in_an_entry_names_file_and_key(folder, slip, words):
 )
 def test_a_slip_in_an_object_names_file_and_key(folder, slip, words):
     content = {
-        "a": {"plants": []},
-        "b": {"plants": [box(0, 0, 1, 1), slip]},
+        "a": {"objects": []},
+        "b": {"objects": [box(0, 0, 1, 1), slip]},
     }
-    place = re.escape(', ["b"]["plants"][1]')
+    place = re.escape(', ["b"]["objects"][1]')
     assert re.match(place + words, the_fault(folder, content))
 
 
 def test_an_unknown_label_is_told_once_with_all_that_there_are(folder):
     content = {
-        "a": {"plants": [box(0, 0, 1, 1, label="fruit")]},
-        "b": {"plants": [box(0, 0, 1, 1, label="leef")] * 3},
+        "a": {"objects": [box(0, 0, 1, 1, label="fruit")]},
+        "b": {"objects": [box(0, 0, 1, 1, label="leef")] * 3},
     }
     fault = the_fault(folder, content, class_names=("leaf", "fruit"))
     assert fault == (
-        ', ["b"]["plants"][0]: found the label \'leef\', as in 2 more '
+        ', ["b"]["objects"][0]: found the label \'leef\', as in 2 more '
         "objects, expected one of 'leaf', 'fruit'. The file has 'fruit', "
         "'leef'. Correct it, or name all classes by class_names=."
     )
@@ -420,10 +439,10 @@ def test_a_name_is_checked_where_there_is_one_label_too(folder):
 
 
 def test_a_label_is_needed_where_there_are_several(folder):
-    content = {"a": {"plants": []}, "b": {"plants": [box(0, 0, 1, 1)] * 2}}
+    content = {"a": {"objects": []}, "b": {"objects": [box(0, 0, 1, 1)] * 2}}
     fault = the_fault(folder, content, class_names=("leaf", "fruit"))
     assert fault.startswith(
-        ', ["b"]["plants"][0]: found no label, as in 1 more objects, expected '
+        ', ["b"]["objects"][0]: found no label, as in 1 more objects, expected '
         "one of 'leaf', 'fruit'. The file has no labels."
     )
 
@@ -456,9 +475,9 @@ def test_one_error_lists_all_slips_of_the_file(folder):
     content = {
         "a": {
             "width": 0,
-            "plants": [box("", 0, 1, ""), box(2, 0, 1, 1), box(1, 1, 1, 1)],
+            "objects": [box("", 0, 1, ""), box(2, 0, 1, 1), box(1, 1, 1, 1)],
         },
-        "c": {"plants": [box(0, 0, 1, 1, label="leaf")]},
+        "c": {"objects": [box(0, 0, 1, 1, label="leaf")]},
     }
     with (
         warnings.catch_warnings(action="error"),
@@ -467,12 +486,12 @@ def test_one_error_lists_all_slips_of_the_file(folder):
         read(folder, content)
     path = str(folder / "labels.json")
     assert [fault.split(": ")[0] for fault in faults_of(error)] == [
-        f'{path}, ["a"]["plants"][0]["all_points_x"][0]',
-        f'{path}, ["a"]["plants"][0]["all_points_y"][1]',
-        f'{path}, ["a"]["plants"][1]',
+        f'{path}, ["a"]["objects"][0]["all_points_x"][0]',
+        f'{path}, ["a"]["objects"][0]["all_points_y"][1]',
+        f'{path}, ["a"]["objects"][1]',
         f'{path}, ["a"]',
         f'{path}, ["c"]',
-        f'{path}, ["c"]["plants"][0]',
+        f'{path}, ["c"]["objects"][0]',
         path,
     ]
 
@@ -503,9 +522,9 @@ def check(folder, content, height, width):
 
 def test_boxes_outside_name_their_place_and_the_size_of_the_image(folder):
     content = {
-        "b": {"plants": [box(0, 0, 14, 10), box(0, 0, 14.25, 10)]},
+        "b": {"objects": [box(0, 0, 14, 10), box(0, 0, 14.25, 10)]},
         "a": {
-            "plants": [
+            "objects": [
                 box(0, 5, 1, 10.5),
                 box(-1, 2, 5, 6),
                 box(0, -0.5, 1, 1),
@@ -514,7 +533,7 @@ def test_boxes_outside_name_their_place_and_the_size_of_the_image(folder):
         },
     }
     assert check(folder, content, 10, 14) == [
-        f'["{image}"]["plants"][{index}]: the box {found} does not lie inside '
+        f'["{image}"]["objects"][{index}]: the box {found} does not lie inside '
         f"{folder / image}.png, whose size (height, width) is (10, 14). "
         "Correct or clip it."
         for image, index, found in (
@@ -529,8 +548,8 @@ def test_boxes_outside_name_their_place_and_the_size_of_the_image(folder):
 
 def test_a_declared_size_must_be_that_of_the_image(folder):
     content = {
-        "a": {"plants": [box(0, 0, 20, 20)], "width": 28, "height": 20},
-        "b": {"plants": [], "width": 14, "height": 10},
+        "a": {"objects": [box(0, 0, 20, 20)], "width": 28, "height": 20},
+        "b": {"objects": [], "width": 14, "height": 10},
     }
     size, outside = check(folder, content, 10, 14)
     assert size == (
@@ -538,13 +557,13 @@ def test_a_declared_size_must_be_that_of_the_image(folder):
         f"{folder / 'a.png'} has (10, 14). If the image was resized, scale "
         "its boxes; if only the size is wrong, correct or remove it."
     )
-    assert outside.startswith('["a"]["plants"][0]: the box')
+    assert outside.startswith('["a"]["objects"][0]: the box')
 
 
 def test_a_swapped_size_hints_at_what_may_have_swapped_it(folder):
     content = {
-        "a": {"plants": [], "width": 10, "height": 14},
-        "b": {"plants": [], "width": 14, "height": 10},
+        "a": {"objects": [], "width": 10, "height": 14},
+        "b": {"objects": [], "width": 14, "height": 10},
     }
     (fault,) = check(folder, content, 10, 14)
     assert fault.startswith('["a"]: declares the size (height, width) (14, 10)')

@@ -149,7 +149,7 @@ def test_points_are_not_read_from_coco(folder):
 
 
 def test_json_for_csv_and_csv_for_json_are_told(folder):
-    (folder / "labels.json").write_text('{"a": {"plants": []}}')
+    (folder / "labels.json").write_text('{"a": {"objects": []}}')
     with pytest.raises(ValueError, match=r"is no CSV\. It looks like JSON"):
         read_csv(folder)
     (folder / "labels.json").write_text("a,1,2\n")

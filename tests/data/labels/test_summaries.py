@@ -90,8 +90,8 @@ def test_a_model_hands_on_what_is_done_with_unlabelled_images(folder):
 
 def test_boxes_are_counted_once_and_per_class(folder, capsys):
     names = ("leaf", "fruit", "root")
-    entries = {name: {"plants": []} for name in "abcde"}
-    entries["a"]["plants"] = [
+    entries = {name: {"objects": []} for name in "abcde"}
+    entries["a"]["objects"] = [
         box(1, 1, 9, 9, "leaf"),
         box(2, 1, 9, 39, "leaf"),
         box(20, 20, 30, 30, "fruit"),

@@ -50,7 +50,7 @@ def write_scenes(folder, count=12):
         image, truth = scene((128, 160), index)
         write_image(folder / f"images/{index}.png", image)
         entries[f"{index}"] = {
-            "plants": [
+            "objects": [
                 {
                     "all_points_x": [x1, x2],
                     "all_points_y": [y1, y2],

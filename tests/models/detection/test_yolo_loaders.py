@@ -29,7 +29,7 @@ def folder(tmp_path):
         write_image(tmp_path / "images" / f"{name}.png", image)
         entries[name] = {
             "file_name": f"{name}.png",
-            "plants": [
+            "objects": [
                 {"all_points_x": [x1, x2], "all_points_y": [y1, y2]}
                 for x1, y1, x2, y2 in BOXES[name]
             ],
@@ -94,7 +94,7 @@ def test_objects_of_two_keys_are_two_caches(folder):
     path = folder / "labels.json"
     entries = json.loads(path.read_text())
     for entry in entries.values():
-        entry["weeds"] = entry["plants"][:1]
+        entry["weeds"] = entry["objects"][:1]
     path.write_text(json.dumps(entries))
     plants, weeds = load(folder), load(folder, objects_key="weeds")
     assert plants.manifest_path != weeds.manifest_path
@@ -112,7 +112,7 @@ def test_one_more_image_leaves_the_shards_of_the_others_alone(folder):
         {"all_points_x": [i, i + 9], "all_points_y": [i, i + 9]}
         for i in range(20)
     ]
-    labels["d"] = {"plants": many}
+    labels["d"] = {"objects": many}
     (folder / "labels.json").write_text(json.dumps(labels))
     after = set(load(folder).directory.glob("shards/*"))
     assert before < after
@@ -126,7 +126,7 @@ def test_an_image_without_objects_has_patches_only_on_request(folder):
 
 
 def test_images_of_which_none_has_objects_make_no_data_set(folder):
-    (folder / "labels.json").write_text('{"a": {"plants": []}}')
+    (folder / "labels.json").write_text('{"a": {"objects": []}}')
     for name in "bc":
         (folder / f"images/{name}.png").unlink()
     with pytest.raises(ValueError, match="`empty_patches`"):
@@ -178,9 +178,9 @@ def test_without_augmentation_patches_are_as_they_are_cut(folder):
 
 def test_a_box_outside_its_image_is_refused_before_anything_is_cut(folder):
     labels = json.loads((folder / "labels.json").read_text())
-    labels["a"]["plants"][1]["all_points_x"] = [60, 71]
+    labels["a"]["objects"][1]["all_points_x"] = [60, 71]
     (folder / "labels.json").write_text(json.dumps(labels))
-    with pytest.raises(ValueError, match=r'\["a"\]\["plants"\]\[1\]'):
+    with pytest.raises(ValueError, match=r'\["a"\]\["objects"\]\[1\]'):
         load(folder)
     assert not (folder / "images_patches").exists()
 
