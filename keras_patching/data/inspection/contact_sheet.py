@@ -19,11 +19,10 @@ from keras_patching.visualization import (
     stacked,
     to_uint8,
 )
+from keras_patching.visualization.colors import PAPER, UNLABELLED
 
-_UNLABELLED = (128, 128, 128)
 _POINT = COLORS[0]
-_PAPER = (255, 255, 255)
-_CELL, _GUTTER = 192, 8
+_CELL = 192
 _LETTERS = 16
 _LONGEST_STEM = 16
 
@@ -45,13 +44,13 @@ def contact_sheet(contents, num_patches=24, columns=6):
         stays transparent, pixels without a label are grey. Heatmaps go from
         black, which is transparent, over red to white: the center of an object
         that is alone or, where heatmaps are files, the highest value in the
-        picture; points are ringed, boxes drawn in the colour of their
-        class. Images that are not uint8 are scaled
-        from the smallest to the largest value among them.
+        picture; points are ringed, boxes drawn in the colour of their class.
+        Images that are not uint8 are scaled from the smallest to the largest
+        value among them. What the colours stand for is written above.
 
     Example:
     >>> sheet = contact_sheet(CacheContents("field/images_patches"))
-    >>> image_io.write_image("sheet.png", sheet)
+    >>> keras_patching.data.write_image("sheet.png", sheet)
     """
     indices = pick_patches(_sorts_of_patches(contents), num_patches)
     patches = [contents.read_patch(index) for index in indices]
@@ -61,22 +60,17 @@ def contact_sheet(contents, num_patches=24, columns=6):
         _highest(patches, contents.manifest),
     )
     cells = [
-        _cell(
+        (
             _caption(contents.names[index], contents.stages[index]),
-            picture,
-            patch,
-            contents.manifest.kinds,
-            inks,
+            _labelled(picture, patch, contents.manifest.kinds, inks),
         )
         for index, picture, patch in zip(
             indices, pictures, patches, strict=True
         )
     ]
-    sheet = _grid(cells, min(columns, len(cells)))
-    head = [
-        (None, contents.manifest_path.name),
-        *_legend(contents, inks),
-    ]
+    height = min(len(cells[0][1]), 2 * _CELL)
+    sheet = side_by_side(cells, height, min(columns, len(cells)))
+    head = [(None, contents.manifest_path.name), *_legend(contents, inks)]
     return stacked(legend(head, sheet.shape[1], _LETTERS), sheet)
 
 
@@ -146,19 +140,18 @@ def _colors(parameters):
     highest = max(ignored, parameters.get("num_classes", 2) - 1)
     colors = palette(highest)
     if ignored:
-        colors[ignored - 1] = _UNLABELLED
+        colors[ignored - 1] = UNLABELLED
     return colors
 
 
-def _cell(caption, picture, patch, kinds, inks):
+def _labelled(picture, patch, kinds, inks):
     # Enlarged before labels are drawn, which keeps their lines thin.
     factor = max(1, round(_CELL / len(picture)))
     picture = _enlarged(picture, factor)
     for drawn, draw in _DRAW.items():
         for key in keys_drawn(kinds, drawn):
             picture = draw(picture, patch, key, factor, inks)
-    height = min(len(picture), 2 * _CELL)
-    return side_by_side({caption: picture}, height)
+    return picture
 
 
 def _draw_mask(picture, patch, key, factor, inks):
@@ -212,19 +205,6 @@ def _shortened(stem):
     return f"{stem[: half - 1]}…{stem[-half:]}"
 
 
-def _grid(cells, columns):
-    # Long captions are written smaller, in less height.
-    height, width = max(map(len, cells)), cells[0].shape[1]
-    rows = (len(cells) + columns - 1) // columns
-    shape = (rows * (height + _GUTTER), columns * (width + _GUTTER) + _GUTTER)
-    sheet = np.full((*shape, 3), _PAPER, "uint8")
-    for index, cell in enumerate(cells):
-        y = index // columns * (height + _GUTTER) + height - len(cell)
-        x = index % columns * (width + _GUTTER) + _GUTTER
-        sheet[y : y + len(cell), x : x + width] = cell
-    return sheet
-
-
 def _legend(contents, inks):
     """Pair colours, or none, with what they stand for and how much it is."""
     if contents.class_pixels is not None:
@@ -261,7 +241,7 @@ def _box_legend(contents):
 def _class_legend(pixels, image_pixels, colors):
     """Pair the colour of each class with its name and fraction."""
     fractions = pixels.sum(axis=0) / image_pixels
-    swatches = [_PAPER, *colors][: len(fractions)]
+    swatches = [PAPER, *colors][: len(fractions)]
     entries = [
         (color, f"class {index}: {fraction:.2%}")
         for index, (color, fraction) in enumerate(
@@ -270,5 +250,5 @@ def _class_legend(pixels, image_pixels, colors):
     ]
     rest = 1 - fractions.sum()
     if rest > 0:
-        entries.append((_UNLABELLED, f"unlabelled: {rest:.2%}"))
+        entries.append((UNLABELLED, f"unlabelled: {rest:.2%}"))
     return entries
