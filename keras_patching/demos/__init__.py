@@ -1,7 +1,9 @@
 """Demonstrations on made-up data, one module per task.
 
 Each does what a user would do with data of their own, and prints at every
-step the call that it stands for. They need the core installation only.
+step the call that it stands for. They need the core installation only. The
+steps that they share are in `console`, the images in `drawing`, and what the
+models are compared with in `thresholding`.
 """
 
 from keras_patching.demos.counting import counting_demo

@@ -2,13 +2,12 @@
 
 import time
 
-import keras
 import numpy as np
 
 from keras_patching._printing import say
 from keras_patching.data.images.image_io import read_image
 from keras_patching.data.labels.points import read_points
-from keras_patching.demos import console
+from keras_patching.demos import console, thresholding
 from keras_patching.demos.drawing import fields
 from keras_patching.metrics import count_errors, localization_scores
 from keras_patching.models.counting.heatmap_object_counting_model import (
@@ -53,13 +52,29 @@ def counting_demo(
         but for the mean, `"precision"`, `"recall"` and `"f1"`.
     """
     started = time.time()
-    out = console.claim(out, "counting")
-    keras.utils.set_random_seed(seed)
-    console.print_setup()
-    images = _draw_field(out / "field", num_images, image_size, seed)
+    out = console.begin(out, "counting", seed)
+    images = console.draw_field(
+        fields.write_seedling_field,
+        "their points",
+        "images",
+        out / "field",
+        num_images,
+        image_size,
+        seed,
+    )
     model = HeatmapObjectCountingModel(patch_model, overlap=patch_size // 4)
     model.set_patch_size(height=patch_size, width=patch_size)
-    train, held_out = _load_patches(model, images, seed)
+    train, held_out = console.load_patches(
+        model,
+        f"density_map_sigma={model.density_map_sigma}",
+        model.load_heatmap_dataset_with_csv_from_directory,
+        images,
+        "points.csv",
+        '"points.csv"',
+        batch_size=_BATCH_SIZE,
+        augment=True,
+        seed=seed,
+    )
     console.train(model, train, epochs)
     paths = [images / name for name in held_out.image_names]
     heatmaps = _predict(model, paths)
@@ -89,55 +104,16 @@ def counting_demo(
     return scores
 
 
-def _draw_field(directory, num_images, image_size, seed):
-    height, width = image_size
-    console.print_step(
-        f"Draw {num_images} images of {height} x {width} pixels, and their "
-        "points",
-        "images = write_seedling_field(",
-        f'    "{directory}", {num_images}, {image_size}, seed={seed})',
-    )
-    return fields.write_seedling_field(
-        directory, num_images, image_size, seed, verbose=True
-    )
-
-
-def _load_patches(model, images, seed):
-    height, width = model.patch_size
-    console.print_step(
-        f"Cut them into patches of {height} x {width} pixels, and "
-        "hold out a fifth of the images",
-        "model = keras_patching.HeatmapObjectCountingModel("
-        f"density_map_sigma={model.density_map_sigma}, "
-        f"overlap={model.predictor.overlap[0]})",
-        f"model.set_patch_size(height={height}, width={width})",
-        "train, held_out = model.load_heatmap_dataset_with_csv_from_directory(",
-        '    images, "points.csv", subset="both", validation_split=0.2,',
-        f"    batch_size={_BATCH_SIZE}, augment=True, seed={seed})",
-    )
-    return model.load_heatmap_dataset_with_csv_from_directory(
-        images,
-        "points.csv",
-        subset="both",
-        validation_split=0.2,
-        batch_size=_BATCH_SIZE,
-        augment=True,
-        seed=seed,
-    )
-
-
 def _predict(model, paths):
     """Predict the heatmap of each image, as a batch of one."""
-    console.print_step(
-        f"Predict {len(paths)} whole images that it has not seen",
+    predicted = console.predict(
+        model,
+        paths,
         "heatmaps = model.predict(full_images)  # objects per pixel",
         "counts = model.decode_predictions(heatmaps)  # their sums",
         "points, scores = model.locate(heatmaps)[0]  # of the first image",
     )
-    return [
-        model.predict(read_image(path)[None], verbose=0)
-        for path in console.with_progress(paths)
-    ]
+    return [heatmap for _, heatmap in predicted]
 
 
 def _write_pictures(paths, heatmaps, places, truths, peak_density, directory):
@@ -170,7 +146,7 @@ def _score(counts, places, truths, tolerance):
 
 
 def _score_threshold(paths, truths, tolerance):
-    places = [fields.threshold_points(read_image(path)) for path in paths]
+    places = [thresholding.threshold_points(read_image(path)) for path in paths]
     counts = [len(each) for each in places]
     return _score(counts, places, truths, tolerance)
 

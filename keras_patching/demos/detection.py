@@ -2,14 +2,12 @@
 
 import time
 
-import keras
 import numpy as np
 
-from keras_patching._printing import say
 from keras_patching.callbacks import ResamplePatches
 from keras_patching.data.images.image_io import read_image
 from keras_patching.data.labels.boxes import read_boxes
-from keras_patching.demos import console
+from keras_patching.demos import console, thresholding
 from keras_patching.demos.drawing import fields
 from keras_patching.metrics import average_precision
 from keras_patching.models.detection.anchors import fit_anchors
@@ -57,10 +55,18 @@ def detection_demo(
         intersection over union of 0.5, on the held-out images.
     """
     started = time.time()
-    out = console.claim(out, "detection")
-    keras.utils.set_random_seed(seed)
-    console.print_setup()
-    images, labels = _draw_field(out / "field", num_images, image_size, seed)
+    out = console.begin(out, "detection", seed)
+    images = console.draw_field(
+        fields.write_seedling_field,
+        "the boxes of their plants",
+        "images",
+        out / "field",
+        num_images,
+        image_size,
+        seed,
+        zoom=_ZOOM,
+    )
+    labels = out / "field" / "labels.json"
     train, held_out = _load_patches(images, labels, patch_size, seed)
     model = _make_model(train, patch_size, patch_model)
     resample = {"ResamplePatches(train)": ResamplePatches(train)}
@@ -76,24 +82,14 @@ def detection_demo(
         "model": average_precision(merged, truths)["ap50"],
         "threshold": average_precision(thresholded, truths)["ap50"],
     }
-    _print_scores(scores, truths)
+    total = sum(len(truth["boxes"]) for truth in truths)
+    console.print_two_scores(
+        f"Average precision (AP@0.5) of the boxes of {total} seedlings in "
+        f"{len(truths)} whole\nheld-out images (1 is perfect)",
+        scores,
+    )
     console.print_end(pictures, saved, time.time() - started)
     return scores
-
-
-def _draw_field(directory, num_images, image_size, seed):
-    height, width = image_size
-    console.print_step(
-        f"Draw {num_images} images of {height} x {width} pixels, and the "
-        "boxes of their plants",
-        "images = write_seedling_field(",
-        f'    "{directory}", {num_images}, {image_size}, seed={seed}, '
-        f"zoom={_ZOOM})",
-    )
-    images = fields.write_seedling_field(
-        directory, num_images, image_size, seed, verbose=True, zoom=_ZOOM
-    )
-    return images, directory / "labels.json"
 
 
 def _load_patches(images, labels, patch_size, seed):
@@ -146,15 +142,14 @@ def _make_model(train, patch_size, patch_model):
 
 def _predict(model, paths):
     """Predict the boxes of each image."""
-    console.print_step(
-        f"Predict {len(paths)} whole images that it has not seen",
+    predicted = console.predict(
+        model,
+        paths,
         "raw = model.predict(full_images)  # of each patch",
         "merged = model.merge_predictions(raw, image_size)  # of each image",
     )
     merged = []
-    for path in console.with_progress(paths):
-        image = read_image(path)
-        raw = model.predict(image[None], verbose=0)
+    for image, raw in predicted:
         # Average precision wants the poor ones too.
         merged += model.merge_predictions(raw, image.shape[:2], 0.01)
     return merged
@@ -166,33 +161,26 @@ def _write_pictures(paths, merged, truths, directory):
     def figure(index):
         is_sure = merged[index]["scores"] >= _SURE
         sure = {name: all_[is_sure] for name, all_ in merged[index].items()}
-        return detection_figure(read_image(paths[index]), sure, truths[index])
+        return detection_figure(
+            read_image(paths[index]), sure, truths[index], _CLASS_NAMES
+        )
 
     return console.write_pictures(
         directory,
         paths,
         figure,
-        "keras_patching.visualization.detection_figure(image, merged, truth)"
+        "keras_patching.visualization.detection_figure("
+        f"image, merged, truth, {_CLASS_NAMES})"
         f"  # scores from {_SURE}",
     )
 
 
 def _threshold(path):
     """Find boxes by colour; the larger, the surer."""
-    boxes = fields.threshold_boxes(read_image(path))
+    boxes = thresholding.threshold_boxes(read_image(path))
     sides = boxes[:, 2:] - boxes[:, :2]
     return {
         "boxes": boxes,
         "scores": sides.prod(axis=1),
         "labels": np.zeros(len(boxes), int),
     }
-
-
-def _print_scores(scores, truths):
-    total = sum(len(truth["boxes"]) for truth in truths)
-    say(
-        f"\nAverage precision (AP@0.5) of the boxes of {total} seedlings in "
-        f"{len(truths)} whole\nheld-out images (1 is perfect)\n"
-        f"  model                  {scores['model']:.3f}\n"
-        f"  thresholding of green  {scores['threshold']:.3f}\n"
-    )

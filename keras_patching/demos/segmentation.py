@@ -2,13 +2,11 @@
 
 import time
 
-import keras
 import numpy as np
 
-from keras_patching._printing import say
 from keras_patching.data.images.image_io import read_image
 from keras_patching.data.images.label_images import read_mask
-from keras_patching.demos import console
+from keras_patching.demos import console, thresholding
 from keras_patching.demos.drawing import fields
 from keras_patching.models.segmentation.semantic_segmentation_model import (
     SemanticSegmentationModel,
@@ -46,13 +44,29 @@ def segmentation_demo(
         of the plants, over all pixels of the held-out images.
     """
     started = time.time()
-    out = console.claim(out, "segmentation")
-    keras.utils.set_random_seed(seed)
-    console.print_setup()
-    images, masks = _draw_field(out / "field", num_images, image_size, seed)
+    out = console.begin(out, "segmentation", seed)
+    images, masks = console.draw_field(
+        fields.write_plant_field,
+        "their masks",
+        "images, masks",
+        out / "field",
+        num_images,
+        image_size,
+        seed,
+    )
     model = SemanticSegmentationModel(2, patch_model, overlap=patch_size // 4)
     model.set_patch_size(height=patch_size, width=patch_size)
-    train, held_out = _load_patches(model, images, masks, seed)
+    train, held_out = console.load_patches(
+        model,
+        "num_classes=2",
+        model.load_dataset_from_directory_with_segmentation_masks,
+        images,
+        masks,
+        "masks",
+        batch_size=_BATCH_SIZE,
+        augment=True,
+        seed=seed,
+    )
     console.train(model, train, epochs)
     paths = [images / name for name in held_out.image_names]
     truths = [
@@ -65,61 +79,24 @@ def segmentation_demo(
     )
     saved = console.save(model, out)
     scores = _score(paths, truths, predictions)
-    _print_scores(scores, len(paths))
+    console.print_two_scores(
+        f"IoU of the plants in {len(paths)} whole held-out images "
+        "(1 is perfect)",
+        scores,
+    )
     console.print_end(pictures, saved, time.time() - started)
     return scores
 
 
-def _draw_field(directory, num_images, image_size, seed):
-    height, width = image_size
-    console.print_step(
-        f"Draw {num_images} images of {height} x {width} pixels, and their "
-        "masks",
-        "images, masks = write_plant_field(",
-        f'    "{directory}", {num_images}, {image_size}, seed={seed})',
-    )
-    return fields.write_plant_field(
-        directory, num_images, image_size, seed, verbose=True
-    )
-
-
-def _load_patches(model, images, masks, seed):
-    height, width = model.patch_size
-    console.print_step(
-        f"Cut them into patches of {height} x {width} pixels, and "
-        "hold out a fifth of the images",
-        "model = keras_patching.SemanticSegmentationModel(num_classes=2, "
-        f"overlap={model.predictor.overlap[0]})",
-        f"model.set_patch_size(height={height}, width={width})",
-        "train, held_out = "
-        "model.load_dataset_from_directory_with_segmentation_masks(",
-        '    images, masks, subset="both", validation_split=0.2,',
-        f"    batch_size={_BATCH_SIZE}, augment=True, seed={seed})",
-    )
-    return model.load_dataset_from_directory_with_segmentation_masks(
-        images,
-        masks,
-        subset="both",
-        validation_split=0.2,
-        batch_size=_BATCH_SIZE,
-        augment=True,
-        seed=seed,
-    )
-
-
 def _predict(model, paths):
     """Predict the mask of each image."""
-    console.print_step(
-        f"Predict {len(paths)} whole images that it has not seen",
+    predicted = console.predict(
+        model,
+        paths,
         "probabilities = model.predict(full_images)",
         "predictions = model.decode_predictions(probabilities)",
     )
-    predictions = []
-    for path in console.with_progress(paths):
-        image = read_image(path)
-        probabilities = model.predict(image[None], verbose=0)
-        predictions.append(model.decode_predictions(probabilities)[0])
-    return predictions
+    return [model.decode_predictions(each)[0] for _, each in predicted]
 
 
 def _write_pictures(paths, truths, predictions, directory):
@@ -144,7 +121,9 @@ def _write_pictures(paths, truths, predictions, directory):
 
 
 def _score(paths, truths, predictions):
-    thresholded = [fields.threshold_mask(read_image(path)) for path in paths]
+    thresholded = [
+        thresholding.threshold_mask(read_image(path)) for path in paths
+    ]
     return {
         "model": _iou(truths, predictions),
         "threshold": _iou(truths, thresholded),
@@ -156,12 +135,3 @@ def _iou(truths, predictions):
     both = np.logical_and(truths, predictions).sum()
     either = np.logical_or(truths, predictions).sum()
     return float(both / max(either, 1))
-
-
-def _print_scores(scores, num_images):
-    say(
-        f"\nIoU of the plants in {num_images} whole held-out images "
-        "(1 is perfect)\n"
-        f"  model                  {scores['model']:.3f}\n"
-        f"  thresholding of green  {scores['threshold']:.3f}\n"
-    )

@@ -19,7 +19,7 @@ from real_training import fit, learning_rate
 
 import keras_patching as kp
 from keras_patching.data.images.image_io import read_image, write_image
-from keras_patching.demos.drawing.fields import otsu_threshold
+from keras_patching.demos.thresholding import otsu_threshold
 from keras_patching.visualization import segmentation_figure
 
 import keras  # isort: skip

@@ -1,1 +1,5 @@
-"""Pictures of plants from above, drawn with numpy, with their labels."""
+"""Made-up fields to segment, count and detect plants in: begin at `fields`.
+
+`plants` draws what fields are made of, `seedlings` young plants and where they
+stand.
+"""

@@ -6,8 +6,12 @@ from keras_patching.data.images.label_images import read_mask
 from keras_patching.data.images.listing import list_images
 from keras_patching.data.labels.point_labels import check_points_inside
 from keras_patching.data.labels.points_csv import read_points_csv
-from keras_patching.demos.drawing import fields as synthetic
-from keras_patching.demos.drawing import plants as plant_drawing
+from keras_patching.demos.drawing import fields as drawn
+from keras_patching.demos.drawing import plants
+from keras_patching.demos.thresholding import (
+    threshold_mask,
+    threshold_points,
+)
 from keras_patching.metrics import count_errors, localization_scores
 
 
@@ -16,7 +20,7 @@ def iou(mask, truth):
 
 
 def test_a_field_is_an_image_with_its_mask():
-    image, mask = synthetic.plant_field(size=(96, 130), seed=1)
+    image, mask = drawn.plant_field(size=(96, 130), seed=1)
     assert image.shape == (96, 130, 3)
     assert image.dtype == np.uint8
     assert mask.shape == (96, 130)
@@ -25,58 +29,45 @@ def test_a_field_is_an_image_with_its_mask():
 
 
 def test_the_same_seed_draws_the_same_field():
-    first = synthetic.plant_field(size=(64, 64), seed=5)
-    second = synthetic.plant_field(size=(64, 64), seed=5)
+    first = drawn.plant_field(size=(64, 64), seed=5)
+    second = drawn.plant_field(size=(64, 64), seed=5)
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_seeds_and_sizes_draw_other_fields():
-    image, _ = synthetic.plant_field(size=(64, 64), seed=5)
-    other, _ = synthetic.plant_field(size=(64, 64), seed=6)
-    larger, _ = synthetic.plant_field(size=(64, 65), seed=5)
+    image, _ = drawn.plant_field(size=(64, 64), seed=5)
+    other, _ = drawn.plant_field(size=(64, 64), seed=6)
+    larger, _ = drawn.plant_field(size=(64, 65), seed=5)
     assert np.mean(image != other) > 0.9
     assert np.mean(image != larger[:, :64]) > 0.9
 
 
 @pytest.mark.parametrize("size", [(2, 2), (2, 300), (17, 5)])
 def test_small_and_narrow_fields_can_be_drawn(size):
-    image, mask = synthetic.plant_field(size, seed=0)
+    image, mask = drawn.plant_field(size, seed=0)
     assert image.shape[:2] == mask.shape == size
 
 
 def test_a_field_without_pixels_is_an_error():
     with pytest.raises(ValueError, match=r"Received: size=\(0, 100\)"):
-        synthetic.plant_field(size=(0, 100))
+        drawn.plant_field(size=(0, 100))
 
 
 def test_colour_alone_finds_plants_but_does_not_solve_the_task():
-    fields = [synthetic.plant_field((384, 512), seed) for seed in range(6)]
-    found = np.stack([synthetic.threshold_mask(image) for image, _ in fields])
+    fields = [drawn.plant_field((384, 512), seed) for seed in range(6)]
+    found = np.stack([threshold_mask(image) for image, _ in fields])
     truth = np.stack([mask for _, mask in fields])
     assert 0.45 < iou(found, truth) < 0.75
     assert 0.2 < truth.mean() < 0.5
 
 
-def test_thresholding_separates_a_green_square_from_brown():
-    image = np.full((20, 30, 3), (120, 90, 60), "uint8")
-    image[5:10, 5:20] = (60, 140, 50)
-    mask = synthetic.threshold_mask(image)
-    assert mask.dtype == np.uint8
-    np.testing.assert_array_equal(mask, image[..., 1] == 140)
-
-
-def test_otsu_splits_two_groups_between_them():
-    values = np.r_[np.linspace(0, 1, 50), np.linspace(5, 6, 200)]
-    assert 1 <= synthetic.otsu_threshold(values) <= 5
-
-
 def test_a_plant_can_be_drawn_with_a_number_of_its_own():
     rng = np.random.default_rng(0)
-    canvas = plant_drawing.draw_soil((200, 300), rng)
+    canvas = plants.draw_soil((200, 300), rng)
     numbers = np.zeros((200, 300), "uint16")
     for number, center in enumerate([(80, 80), (110, 220), (100, 150)], 1):
-        plant_drawing.draw_rosette(canvas, numbers, center, 50, rng, number)
+        plants.draw_rosette(canvas, numbers, center, 50, rng, number)
     assert set(np.unique(numbers)) == {0, 1, 2, 3}
     y, x = np.nonzero(numbers == 2)
     assert np.hypot(y - 110, x - 220).max() < 70
@@ -84,14 +75,14 @@ def test_a_plant_can_be_drawn_with_a_number_of_its_own():
 
 def test_grass_over_a_plant_is_not_plant():
     rng = np.random.default_rng(0)
-    canvas = plant_drawing.draw_soil((100, 100), rng)
+    canvas = plants.draw_soil((100, 100), rng)
     mask = np.ones((100, 100), "uint8")
-    plant_drawing.draw_grass(canvas, (50, 50), rng, mask)
+    plants.draw_grass(canvas, (50, 50), rng, mask)
     assert 0 < np.mean(mask == 0) < 0.2
 
 
 def test_a_data_set_is_written_in_pairs(tmp_path):
-    images, masks = synthetic.write_plant_field(
+    images, masks = drawn.write_plant_field(
         tmp_path / "field", num_images=3, size=(40, 60), seed=2
     )
     assert list(list_images(images)) == [
@@ -100,19 +91,19 @@ def test_a_data_set_is_written_in_pairs(tmp_path):
         "field_002",
     ]
     assert list(list_images(masks)) == list(list_images(images))
-    image, mask = synthetic.plant_field((40, 60), seed=(2, 1))
+    image, mask = drawn.plant_field((40, 60), seed=(2, 1))
     np.testing.assert_array_equal(read_mask(masks / "field_001.png"), mask)
     written = image_io.read_image(images / "field_001.jpg", channels=3)
     assert np.abs(written.astype(int) - image).mean() < 8
 
 
 def test_progress_is_shown_on_request(tmp_path, capsys):
-    synthetic.write_plant_field(tmp_path, 2, size=(16, 16), verbose=True)
+    drawn.write_plant_field(tmp_path, 2, size=(16, 16), verbose=True)
     assert "2/2" in capsys.readouterr().out
 
 
 def test_a_field_of_seedlings_is_an_image_with_centers_and_boxes():
-    image, points, boxes = synthetic.seedling_field((200, 300), seed=1)
+    image, points, boxes = drawn.seedling_field((200, 300), seed=1)
     assert image.shape == (200, 300, 3)
     assert image.dtype == np.uint8
     assert points.shape == (len(points), 2)
@@ -121,16 +112,16 @@ def test_a_field_of_seedlings_is_an_image_with_centers_and_boxes():
 
 
 def test_the_same_seed_draws_the_same_seedlings():
-    first = synthetic.seedling_field((64, 64), seed=5)
-    second = synthetic.seedling_field((64, 64), seed=5)
+    first = drawn.seedling_field((64, 64), seed=5)
+    second = drawn.seedling_field((64, 64), seed=5)
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_seeds_and_sizes_draw_other_seedlings():
-    image, points, _ = synthetic.seedling_field((128, 128), seed=5)
-    other, other_points, _ = synthetic.seedling_field((128, 128), seed=6)
-    larger, _, _ = synthetic.seedling_field((128, 129), seed=5)
+    image, points, _ = drawn.seedling_field((128, 128), seed=5)
+    other, other_points, _ = drawn.seedling_field((128, 128), seed=6)
+    larger, _, _ = drawn.seedling_field((128, 129), seed=5)
     assert np.mean(image != other) > 0.9
     assert np.mean(image != larger[:, :128]) > 0.9
     assert not np.array_equal(points, other_points)
@@ -138,7 +129,7 @@ def test_seeds_and_sizes_draw_other_seedlings():
 
 @pytest.fixture(scope="module")
 def seedling_fields():
-    return [synthetic.seedling_field((768, 1024), seed) for seed in range(6)]
+    return [drawn.seedling_field((768, 1024), seed) for seed in range(6)]
 
 
 def test_fields_hold_different_numbers_of_seedlings(seedling_fields):
@@ -166,7 +157,7 @@ def test_from_closer_fewer_and_larger_seedlings_are_seen(seedling_fields):
     def sides(boxes):
         return np.maximum(*(boxes[:, 2:] - boxes[:, :2]).T)
 
-    _, _, boxes = synthetic.seedling_field((768, 1024), seed=0, zoom=2.5)
+    _, _, boxes = drawn.seedling_field((768, 1024), seed=0, zoom=2.5)
     far = seedling_fields[0][2]
     assert 4 * len(boxes) < len(far)
     ratio = np.median(sides(boxes)) / np.median(sides(far))
@@ -185,9 +176,7 @@ def test_some_seedlings_touch_and_none_hides_another(seedling_fields):
 
 def test_colour_alone_miscounts_seedlings(seedling_fields):
     truths = [points for _, points, _ in seedling_fields]
-    found = [
-        synthetic.threshold_points(image) for image, _, _ in seedling_fields
-    ]
+    found = [threshold_points(image) for image, _, _ in seedling_fields]
     errors = count_errors([*map(len, found)], [*map(len, truths)])
     scores = localization_scores(found, truths, tolerance=8)
     assert errors["count_relative_error"] > 0.15
@@ -196,24 +185,13 @@ def test_colour_alone_miscounts_seedlings(seedling_fields):
 
 @pytest.mark.parametrize("size", [(2, 2), (2, 300), (17, 5)])
 def test_small_and_narrow_fields_of_seedlings_can_be_drawn(size):
-    image, points, boxes = synthetic.seedling_field(size, seed=0)
+    image, points, boxes = drawn.seedling_field(size, seed=0)
     assert image.shape[:2] == size
     assert points.shape == (len(boxes), 2)
 
 
-def test_components_are_located_at_their_centers_and_specks_are_not():
-    image = np.full((60, 90, 3), (120, 90, 60), "uint8")
-    for y, x in ((10, 20), (40, 70)):
-        image[y - 5 : y + 6, x - 5 : x + 6] = (60, 140, 50)
-    image[50, 10:20] = (60, 140, 50)
-    points = synthetic.threshold_points(image, min_area=100)
-    np.testing.assert_allclose(points, [(10, 20), (40, 70)])
-    nothing = synthetic.threshold_points(image[:1, :1])
-    assert nothing.shape == (0, 2)
-
-
 def test_a_data_set_of_seedlings_is_written_with_its_points(tmp_path):
-    images = synthetic.write_seedling_field(
+    images = drawn.write_seedling_field(
         tmp_path / "field", num_images=3, size=(90, 120), seed=2
     )
     paths = list_images(images)
@@ -221,7 +199,7 @@ def test_a_data_set_of_seedlings_is_written_with_its_points(tmp_path):
     labels = read_points_csv(images / "points.csv", paths)
     headers = {path: image_io.read_header(path) for path in labels}
     assert check_points_inside(labels, headers) == []
-    image, points, _ = synthetic.seedling_field((90, 120), seed=(2, 1))
+    image, points, _ = drawn.seedling_field((90, 120), seed=(2, 1))
     read = labels[paths["seedlings_001"]].points
     ordered = points[np.lexsort(points.T[::-1])]
     np.testing.assert_allclose(read, ordered, atol=0.1)
@@ -230,5 +208,5 @@ def test_a_data_set_of_seedlings_is_written_with_its_points(tmp_path):
 
 
 def test_a_field_without_seedlings_has_a_row_of_its_name(tmp_path):
-    images = synthetic.write_seedling_field(tmp_path, 1, size=(2, 2), seed=1)
+    images = drawn.write_seedling_field(tmp_path, 1, size=(2, 2), seed=1)
     assert (images / "points.csv").read_text() == "seedlings_000\n"
