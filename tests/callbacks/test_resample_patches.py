@@ -6,6 +6,7 @@ import threading
 import keras
 import numpy as np
 import pytest
+from checks import check_callback
 
 from keras_patching import (
     ObjectDetectionModel,
@@ -64,14 +65,7 @@ def test_another_training_draws_the_same_patches(manifest):
     assert drawn[0] == drawn[2] != drawn[1] == batches(open_sequence(manifest))
 
 
-def batches_read_in_training(manifest, epochs, initial_epoch=0):
-    seen, lock = set(), threading.Lock()
-
-    def note(images, targets):
-        with lock:
-            seen.add(images.tobytes())
-        return images, targets
-
+def make_model():
     net = keras.Sequential(
         [
             keras.Input((PATCH, PATCH, 3)),
@@ -81,6 +75,28 @@ def batches_read_in_training(manifest, epochs, initial_epoch=0):
     )
     model = ObjectDetectionModel(net, 2, ((5, 5),), patch_size=PATCH)
     model.compile("adam")
+    return model
+
+
+def test_it_is_a_callback_as_all_others_of_keras(manifest):
+    def make():
+        keras.utils.set_random_seed(0)
+        sequence = open_sequence(manifest)
+        options = {"sequence": sequence, "every": 3}  # One draw for both.
+        return make_model(), {"x": sequence}, options
+
+    check_callback(ResamplePatches, make)
+
+
+def batches_read_in_training(manifest, epochs, initial_epoch=0):
+    seen, lock = set(), threading.Lock()
+
+    def note(images, targets):
+        with lock:
+            seen.add(images.tobytes())
+        return images, targets
+
+    model = make_model()
     sequence = open_sequence(manifest, augment=note)
     model.fit(
         sequence,

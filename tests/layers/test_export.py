@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from exports import export
 
 from keras_patching import PatchedModel, PatchedPredictor
 
@@ -18,43 +19,24 @@ def draw(*shape):
     return np.random.default_rng(0).normal(size=shape).astype("float32")
 
 
-def full_model(stride, **kwargs):
+def full_model(**kwargs):
     inputs = keras.Input((None, None, 2))
-    x = full = keras.layers.Conv2D(3, 3, padding="same")(inputs)
-    if stride > 1:
-        x = keras.layers.MaxPooling2D(stride)(x)
-        x = keras.layers.UpSampling2D(stride)(x)
-        x = keras.layers.Concatenate()([x, full])
+    full = keras.layers.Conv2D(3, 3, padding="same")(inputs)
+    half = keras.layers.MaxPooling2D()(full)
+    x = keras.layers.Concatenate()([keras.layers.UpSampling2D()(half), full])
     patch_model = keras.Model(inputs, keras.layers.Conv2D(2, 1)(x))
     layer = PatchedPredictor(patch_model, 16, **kwargs)
     return keras.Sequential([keras.Input((None, None, 2)), layer])
-
-
-def export(model, path):
-    """Return a function of what was exported, without Keras."""
-    if keras.backend.backend() == "jax":
-        import jax
-
-        shape = jax.export.symbolic_shape("batch, height, width, 2")
-        images = jax.ShapeDtypeStruct(shape, "float32")
-        function = jax.jit(lambda images: model(images, training=False))
-        return jax.export.export(function)(images).call
-    import tensorflow as tf
-
-    model.export(path, verbose=False)
-    loaded = tf.saved_model.load(path)
-    return lambda images: loaded.serve(images)
 
 
 @pytest.mark.skipif(
     keras.backend.backend() == "torch",
     reason="torch.export does not take images of any size.",
 )
-@pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("kwargs", VARIANTS.values(), ids=VARIANTS)
-def test_what_was_exported_predicts_the_same(kwargs, stride, tmp_path):
-    model = full_model(stride, **kwargs)
-    exported = export(model, str(tmp_path / "exported"))
+def test_what_was_exported_predicts_the_same(kwargs, tmp_path):
+    model = full_model(**kwargs)
+    exported = export(model, 2, tmp_path / "exported")
     for size in ((40, 54), (7, 61)):
         images = draw(2, *size, 2)
         np.testing.assert_allclose(
@@ -85,7 +67,7 @@ def test_weights_are_read_before_the_loop_as_onnx_needs_it():
     import tensorflow as tf
 
     images = tf.TensorSpec((None, None, None, 2))
-    model = full_model(2, **VARIANTS["auto"])
+    model = full_model(**VARIANTS["auto"])
     graph = tf.function(model).get_concrete_function(images).graph
     nodes = [
         node.op
@@ -94,25 +76,3 @@ def test_weights_are_read_before_the_loop_as_onnx_needs_it():
     ]
     assert "Conv2D" in nodes
     assert "ReadVariableOp" not in nodes
-
-
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow",
-    reason="Keras writes a SavedModel with tensorflow alone.",
-)
-def test_a_patched_model_is_exported_for_images_of_any_size(tmp_path):
-    import tensorflow as tf
-
-    patch_model = keras.Sequential(
-        [keras.Input((None, None, 2)), keras.layers.Dense(1)]
-    )
-    model = PatchedModel(patch_model, 8)
-    model.export(str(tmp_path / "exported"), verbose=False)
-    exported = tf.saved_model.load(str(tmp_path / "exported"))
-    for size in ((8, 8), (9, 12)):
-        images = draw(1, *size, 2)
-        np.testing.assert_allclose(
-            exported.serve(images),
-            model.predict(images, verbose=0),
-            atol=1e-6,
-        )

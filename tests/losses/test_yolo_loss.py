@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from checks import check_loss
 from keras import ops
 
 from keras_patching.losses.yolo_loss import YoloLoss
@@ -70,6 +71,19 @@ def draw(seed, padded, count=12):
     is_near = np.roll(true[..., 4], 1, axis=2) > 0
     decoded[is_near, :4] = near[is_near]
     return boxes, true, ops.convert_to_numpy(is_assigned), decoded
+
+
+def test_it_is_a_loss_as_all_others_of_keras(tmp_path):
+    _, targets, _, decoded = draw(0, 0.3)
+    options = {
+        "box_weight": 2.0,
+        "object_weight": 3.0,
+        "empty_weight": 0.5,
+        "class_weight": 0.7,
+        "ignore_threshold": 0.4,
+        "name": "other",
+    }
+    check_loss(YoloLoss, options, targets, decoded, tmp_path)
 
 
 @pytest.mark.parametrize(("seed", "padded"), [(0, 0), (1, 0.3), (2, 0.9)])

@@ -10,6 +10,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+from checks import check_task_model
 
 from keras_patching import PatchedModel
 
@@ -38,6 +39,27 @@ def patch_mean_model():
 @pytest.fixture
 def model():
     return PatchedModel(conv_model(), patch_size=(8, 12))
+
+
+def test_it_is_a_model_as_all_others_of_keras(tmp_path):
+    options = {
+        "patch_size": (8, 12),
+        "overlap": 2,
+        "multiple_of": 2,
+        "blend": "mean",
+        "pad_value": 5,
+        "patch_batch_size": 3,
+        "predict_patch_size": (12, 20),
+    }
+    check_task_model(
+        PatchedModel,
+        lambda: {"patch_model": conv_model(), **options},
+        draw((2, 8, 12, 3)) / 200,
+        np.zeros((2, 8, 12, 2)),
+        draw((1, 19, 30, 3)) / 200,
+        tmp_path,
+        loss="mse",
+    )
 
 
 def test_fit_on_patches_then_predict_and_evaluate_images(model):
@@ -353,23 +375,6 @@ def test_unstitched_outputs_train_with_one_target_per_patch():
     assert history["loss"][-1] < history["loss"][0] / 4
     predicted = model.predict(np.ones((1, 20, 8, 3)), verbose=0)
     assert predicted.shape == (1, 3, 1, 1)
-
-
-def test_a_round_trip_keeps_geometry_weights_and_compilation(tmp_path):
-    model = PatchedModel(
-        conv_model(), patch_size=(8, 12), overlap=2, multiple_of=2, pad_value=5
-    )
-    model.compile("adam", "mse")
-    model.fit(draw((4, 8, 12, 3)), np.zeros((4, 8, 12, 2)), verbose=0)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    images = draw((1, 19, 30, 3))
-    np.testing.assert_array_equal(
-        loaded.predict(images, verbose=0), model.predict(images, verbose=0)
-    )
-    for name in ("patch_size", "overlap", "multiple_of", "pad_value"):
-        assert loaded.get_config()[name] == model.get_config()[name]
-    loaded.fit(draw((4, 8, 12, 3)), np.zeros((4, 8, 12, 2)), verbose=0)
 
 
 @pytest.mark.skipif(

@@ -1,7 +1,6 @@
 """Boxes are read in one order, and every slip names its place in the file."""
 
 import json
-import pathlib
 import re
 import warnings
 
@@ -11,13 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_patching.data.images.headers import ImageHeader
-from keras_patching.data.images.image_io import read_header
 from keras_patching.data.images.listing import list_images
 from keras_patching.data.labels.box_labels import check_boxes_inside
 from keras_patching.data.labels.boxes_json import read_boxes_json
 
 NAMES = ("a.png", "a.b.tif", "leaf 1.JPG", "blätter.png")
-REAL = pathlib.Path(__file__).parents[3] / "shared" / "data"
 
 
 @pytest.fixture
@@ -584,21 +581,3 @@ def test_corners_in_the_place_of_sizes_of_coco_are_told(folder):
     (fault,) = check(folder, content, 10, 14)
     assert fault.startswith('["annotations"][0]: the box x=3 to 16, y=2 to 11 ')
     assert "x, y, width and height: these may be two corners" in fault
-
-
-# Real labels
-
-
-@pytest.mark.parametrize(
-    ("name", "images", "boxes"),
-    [("tomato_factory_third", 72, 1271), ("bccd", 74, 984)],
-)
-def test_real_labels_are_read_without_a_fault(name, images, boxes):
-    if not (REAL / name).is_dir():
-        pytest.skip(f"needs {REAL / name}")
-    files = list_images(REAL / name / "images")
-    labels = read_boxes_json(REAL / name / "labels.json", files)
-    headers = {path: read_header(path) for path in files.values()}
-    assert check_boxes_inside(labels, headers) == []
-    assert len(labels) == images
-    assert sum(len(label.boxes) for label in labels.values()) == boxes

@@ -1,0 +1,36 @@
+"""The loss of counting compares density maps, scaled up."""
+
+import numpy as np
+import pytest
+from checks import check_loss
+
+from keras_patching.losses import DensityMapLoss
+
+
+def draw():
+    return np.random.default_rng(0).random((2, 3, 8, 8)).astype("float32")
+
+
+def test_it_is_a_loss_as_all_others_of_keras(tmp_path):
+    true, predicted = draw()
+    options = {"scale": 5.0, "name": "other"}
+    check_loss(DensityMapLoss, options, true, predicted[..., None], tmp_path)
+
+
+def test_the_loss_is_that_of_the_scaled_maps():
+    true, predicted = draw()
+    loss = DensityMapLoss(scale=50.0)
+    expected = np.mean((50 * (true - predicted)) ** 2)
+    for maps in (true, true[..., None]):
+        found = float(loss(maps, predicted[..., None]))
+        assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_weights_are_of_images_or_of_pixels():
+    true, predicted = draw()
+    of_images = np.array([1.0, 0.0, 2.0])
+    errors = (true - predicted) ** 2
+    for weights in (of_images, np.tile(of_images[:, None, None], (8, 8))):
+        found = float(DensityMapLoss(1.0)(true, predicted[..., None], weights))
+        expected = np.mean(errors * of_images[:, None, None])
+        assert found == pytest.approx(expected, rel=1e-5)
