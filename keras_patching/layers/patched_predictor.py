@@ -96,9 +96,9 @@ class PatchedPredictor(keras.layers.Wrapper):
         pad_value: Value of the pixels added at the bottom and right.
         patch_batch_size: Most patches per forward pass when not training,
             which bounds memory; they are of one row of patches. `None` runs
-            all at once, as training does. `"auto"` takes about 2**16 pixels
+            all at once, as training does. `"auto"` takes about `2**16` pixels
             on a CPU, whose caches larger chunks outgrow (one patch of 256 x
-            256), and 2**20 elsewhere, from 1 to 32 patches.
+            256), and `2**20` elsewhere, from 1 to 32 patches.
         predict_patch_size: Size of the patches that images are cut into, if
             it is not `patch_size`: a fully convolutional patch model may
             predict larger ones than it was trained on. `None` in the pair is
