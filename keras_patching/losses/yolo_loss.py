@@ -29,11 +29,13 @@ class YoloLoss(keras.losses.Loss):
         **kwargs: Arguments of `keras.losses.Loss`.
 
     Call arguments:
-        y_true: `(batch, rows, cols, anchors, 6)`, as of `ops.yolo.assign`. Or
-            with a seventh value, the highest overlap of each prediction with a
-            true box, which is else found among all predictions and all slots.
-        y_pred: `(batch, rows, cols, anchors, 5 + classes)`, as of
-            `ops.yolo.decode_boxes`.
+        y_true: `(batch, rows, cols, anchors, 6)`: center x, center y, width
+            and height in cells of the grid, 1 where there is an object (else
+            all is 0), and its class. Or with a seventh value, the highest
+            overlap of each prediction with a true box, which is else found
+            among all predictions and all slots.
+        y_pred: `(batch, rows, cols, anchors, 5 + classes)`: center x, center
+            y, width and height in cells; logits of objectness and classes.
 
     Example:
 

@@ -54,13 +54,11 @@ class PatchingSequence(keras.utils.PyDataset):
             uint8 is a quarter of the memory of float32. Use "float32" for
             models that do not cast their inputs.
         augment: `True` flips, quarter-turns and brightens image and label
-            together, see `augmentation.augment_batch`. Or a function (whose
-            own randomness the seed does not reach) from
-            `(images, labels)` to the same, for a batch.
+            together. Or a function (whose own randomness the seed does not
+            reach) from `(images, labels)` to the same, for a batch.
         foreground_fraction: Fraction of the patches of an epoch that hold a
             wanted class or an object, drawn again where there are too few.
-            `None` takes each patch as often as any other. See
-            `epoch_sampler.EpochSampler`.
+            `None` takes each patch as often as any other.
         foreground_classes: The wanted classes of masks; `None` is all but
             class 0.
         keep_empty: Fraction of the patches without foreground that an

@@ -48,9 +48,10 @@ class ObjectDetectionModel(TaskModel):
 
     Args:
         patch_model: Keras model from `(batch, height, width, channels)` to
-            `(batch, rows, cols, anchors * (5 + classes))`, see `ops.yolo`; or
-            with a `prediction_decoder`, to anything. `None` makes a compact
-            convolutional net.
+            `(batch, rows, cols, anchors * (5 + classes))`, per anchor x, y,
+            width, height, objectness and each class, as of YOLOv2 and before
+            its sigmoids and exponentials; or with a `prediction_decoder`, to
+            anything. `None` makes a compact convolutional net.
         grid_size: `(rows, cols)` of the grid that a patch is divided into.
         anchors: Pairs `(height, width)` in pixels, the shapes of boxes that
             predictions start from; `fit_anchors` finds those of a data set.
