@@ -6,6 +6,9 @@ arrays; all warm, in one thread. The bar
 is a ratio of 0.75. The two take turns, and the best turn of each counts, since
 other work on the machine only ever slows one down.
 
+Then how fast are windows of large images, of `store="images"`? Compared with
+slices of memory maps of the same images.
+
     python tests/benchmarks/feed.py [--shards 120] [--repeats 40]
 """
 
@@ -17,7 +20,10 @@ import time
 
 import numpy as np
 
+from keras_patching.data.cache.shards import write_shard
+from keras_patching.data.cache.strips import as_strips
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
+from keras_patching.data.feeding.shard_pool import ShardPool
 from keras_patching.data.images.image_io import write_image
 from keras_patching.models.counting.loaders import (
     load_heatmap_dataset_with_heatmap_files_from_directory,
@@ -27,6 +33,7 @@ from keras_patching.models.segmentation.loaders import (
 )
 
 BATCH = 32
+IMAGES = (1000, 1500), (3000, 4000), (6000, 8000)
 BAR = 0.75
 # Dtype and loader per kind of labels.
 LABELS = {
@@ -52,6 +59,41 @@ def main():
     for labels, patch in itertools.product(LABELS, (128, 256)):
         with tempfile.TemporaryDirectory() as folder:
             measure(pathlib.Path(folder), labels, patch, arguments)
+    print(f"\n{'image':<12}{'window':>6} {'mapped, us':>11} {'read, us':>9}")
+    for size, window in itertools.product(IMAGES, (128, 448)):
+        with tempfile.TemporaryDirectory() as folder:
+            measure_windows(pathlib.Path(folder), size, window, arguments)
+
+
+def measure_windows(folder, size, window, arguments):
+    height, width = size
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (height, width, 3), "uint8")
+    np.save(folder / "image.npy", image)
+    mapped = np.asarray(np.load(folder / "image.npy", mmap_mode="r"))
+    record = write_shard(folder / "shard.npy", as_strips(image)[None])
+    pool = ShardPool(folder, [record])
+    target = np.empty((window, window, 3), "uint8")
+    corners = rng.integers(0, np.subtract(size, window), (64, 2)).tolist()
+
+    def slice_all():
+        for y, x in corners:
+            target[...] = mapped[y : y + window, x : x + window]
+
+    def read_all():
+        for corner in corners:
+            pool.read_window(0, corner, target)
+
+    times = {slice_all: [], read_all: []}
+    for _ in range(arguments.repeats):
+        for read, seconds in times.items():
+            seconds.append(timed(read))
+    best = [min(seconds) / len(corners) * 1e6 for seconds in times.values()]
+    print(
+        f"{f'{height} x {width}':<12}{window:>6} {best[0]:>11.0f} "
+        f"{best[1]:>9.0f}",
+        flush=True,
+    )
 
 
 def measure(folder, labels, patch, arguments):

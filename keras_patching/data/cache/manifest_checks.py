@@ -11,6 +11,7 @@ import re
 import numpy as np
 
 from keras_patching.data.cache.shard_kinds import shard_kind
+from keras_patching.data.cache.strips import strips_shape
 
 
 def check_manifest(manifest):
@@ -119,7 +120,7 @@ def _check_source(source, image_size, patch_size, parameters):
 def _check_cut(shard, source, image_size, parameters):
     """Check what patches are cut out of when they are read."""
     _expect(
-        shard.shape[1:3] == tuple(image_size),
+        shard.shape[1:] == strips_shape(image_size, shard.shape[-1]),
         f"the whole image of {source.name} is not of the size of its file",
     )
     _expect(

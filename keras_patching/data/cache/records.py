@@ -128,6 +128,11 @@ class Manifest:
         """Those of them that batches are made of."""
         return [kind for kind in self.kinds if shard_kind(kind).fed]
 
+    def image_size(self, source):
+        """Give the `(height, width)` in pixels of the image of a source."""
+        height, width, *_ = self.files[source.name].header
+        return height, width
+
     @property
     def num_patches(self):
         """Number of patches of all sources."""

@@ -22,7 +22,7 @@ class ShardKind:
             of one per patch.
         fed: Whether batches are made of it. Arrays of patches are stacked, or
             padded first, see `padding`. One of a whole image must be its
-            pixels `(height, width, channels)`, which patches are cut out of.
+            pixels in `strips`, which patches are cut out of.
         padding: Value of the rows that fill up arrays of patches that hold
             fewer than others; `None` where all patches are alike.
         drawn: What people see of it, on contact sheets and in exported files:
@@ -69,7 +69,7 @@ class ShardKind:
 SHARD_KINDS = {
     "images": ShardKind(("height", "width", None), drawn="image"),
     "whole_images": ShardKind(
-        (None, None, None), per_image=True, drawn="image", key="images"
+        (None, None, None, None), per_image=True, drawn="image", key="images"
     ),
     "masks": ShardKind(("height", "width"), drawn="mask"),
     "heatmaps": ShardKind(("height", "width"), drawn="heatmap"),

@@ -48,6 +48,7 @@ def _open_reader(kind, manifest_path, manifest, sources):
     if entry.is_cut:
         return WindowReader(
             *place,
+            [manifest.image_size(source) for source in sources],
             [source.origins for source in sources],
             [source.augmentations for source in sources],
             manifest.patch_size,
@@ -154,7 +155,8 @@ class WindowReader:
 
     Args:
         directory, records: As for `StackedReader`; a shard holds one
-            whole image.
+            whole image in strips.
+        image_sizes: `(height, width)` in pixels, per source.
         origins: Pairs `(y, x)` per patch, per source.
         augmentations: What is done to each patch, per source.
         patch_size: `(height, width)` in pixels.
@@ -165,13 +167,15 @@ class WindowReader:
         self,
         directory,
         records,
+        image_sizes,
         origins,
         augmentations,
         patch_size,
         value_range,
     ):
         self._pool = ShardPool(directory / SHARD_FOLDER, records)
-        self._records = records
+        self._channels, self._dtype = records[0].shape[-1], records[0].dtype
+        self._image_sizes = image_sizes
         self._origins = origins
         self._augmentations = augmentations
         self._patch_size = patch_size
@@ -179,14 +183,11 @@ class WindowReader:
 
     def read(self, sources, rows):
         """Cut patches, one per pair of source and row, into one array."""
-        first = self._records[0]
-        shape = (len(rows), *self._patch_size, first.shape[3])
-        patches = np.empty(shape, first.dtype)
+        shape = (len(rows), *self._patch_size, self._channels)
+        patches = np.empty(shape, self._dtype)
         for target, s, r in zip(patches, sources, rows, strict=True):
             y, x, height, width = visible_window(
-                self._records[s].shape[1:3],
-                self._origins[s][r],
-                self._patch_size,
+                self._image_sizes[s], self._origins[s][r], self._patch_size
             )
             self._pool.read_window(s, (y, x), target[:height, :width])
             complete_patch(

@@ -48,7 +48,7 @@ def open_resampled(manifest_path, manifest, sources, number):
         boxes, classes = objects[:, :4], objects[:, 4].astype(int)
         plan = plan_patches(
             source.name,
-            source.shards[_WHOLE].shape[1:3],
+            manifest.image_size(source),
             boxes,
             manifest.patch_size,
             manifest.parameters,
@@ -61,6 +61,7 @@ def open_resampled(manifest_path, manifest, sources, number):
         "images": WindowReader(
             manifest_path.parent,
             [source.shards[_WHOLE] for source in sources],
+            [manifest.image_size(source) for source in sources],
             [[patch.origin for patch in plan] for plan in plans],
             [[patch.augmentation for patch in plan] for plan in plans],
             manifest.patch_size,

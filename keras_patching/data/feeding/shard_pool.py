@@ -15,8 +15,6 @@ import numpy as np
 from keras_patching.data.cache.shards import open_shard, read_at, truncated
 
 _FEW, _MANY = 512, 32768
-# Reading another piece of a file takes about as long as this many bytes more.
-_BYTES_OF_A_CALL = 8192
 # What stays in the cache of a processor until it is copied from there.
 _BYTES_AT_ONCE = 2**18
 
@@ -47,16 +45,9 @@ class _OpenShard:
 
     def read(self, place, target):
         """Fill a contiguous array with what lies at a place, in bytes."""
-        self.read_rows(place, 0, (target,))
-
-    def read_rows(self, place, step, rows):
-        """Fill each of some arrays with what lies a step after the last."""
-        offset = self._offset + place
         try:
-            for row in rows:
-                if not read_at(self._file, offset, row):
-                    raise truncated(self._name)
-                offset += step
+            if not read_at(self._file, self._offset + place, target):
+                raise truncated(self._name)
         except OSError as error:
             raise OSError(error.errno, error.strerror, self._name) from error
 
@@ -129,7 +120,7 @@ class ShardPool:
         opened.read(row * target.nbytes, target)
 
     def read_window(self, shard, origin, target):
-        """Copy a window out of the whole image that a shard holds.
+        """Copy a window out of the whole image that a shard holds in strips.
 
         Args:
             shard: Index of the shard.
@@ -138,19 +129,20 @@ class ShardPool:
                 contiguous.
         """
         opened = self._open(shard)
-        _, _, columns, channels = self.records[shard].shape
+        _, _, rows, columns, channels = self.records[shard].shape
         (y, x), (height, width) = origin, target.shape[:2]
-        pixel = channels * target.itemsize
-        if (columns - width) * pixel > _BYTES_OF_A_CALL:
-            place = (y * columns + x) * pixel
-            opened.read_rows(place, columns * pixel, target)
-            return
-        step = max(_BYTES_AT_ONCE // (columns * pixel), 1)
-        buffer = np.empty((step, columns, channels), target.dtype)
-        for top in range(0, height, step):
-            rows = buffer[: height - top]
-            opened.read((y + top) * columns * pixel, rows.reshape(-1))
-            target[top : top + step] = rows[:, x : x + width]
+        row_bytes = columns * channels * target.itemsize
+        step = max(_BYTES_AT_ONCE // row_bytes, 1)
+        buffer = np.empty((min(step, height), columns, channels), target.dtype)
+        for strip in range(x // columns, (x + width - 1) // columns + 1):
+            left = strip * columns - x  # where it begins in the window
+            skipped = max(-left, 0)
+            for top in range(0, height, step):
+                part = target[top : top + step, left + skipped : left + columns]
+                lines = buffer[: len(part)]
+                place = (strip * rows + y + top) * row_bytes
+                opened.read(place, lines)
+                part[...] = lines[:, skipped : skipped + part.shape[1]]
 
     def _open(self, shard):
         """Give a shard that is open."""

@@ -138,7 +138,7 @@ class CacheContents:
         """
         inside = [
             _pixels_inside(
-                self.manifest.files[source.name].image_header.size,
+                self.manifest.image_size(source),
                 source.origins,
                 self.manifest.patch_size,
             )

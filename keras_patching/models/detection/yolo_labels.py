@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_patching.data.cache.shard_builder import ShardPlan, plan_source
 from keras_patching.data.cache.shards import npy_bytes
+from keras_patching.data.cache.strips import as_strips, strips_shape
 from keras_patching.data.images.value_range import decode_in_range
 from keras_patching.data.labels.box_labels import check_boxes_inside
 from keras_patching.data.labels.doubts import (
@@ -156,11 +157,12 @@ def _patches_plan(image, header, pixels, plan):
 
 
 def _whole_image_plan(image, header, pixels):
+    shape = strips_shape(header.size, pixels.channels or header.channels)
     return ShardPlan(
         kind="whole_images",
-        shape=(1, *header.size, pixels.channels or header.channels),
+        shape=(1, *shape),
         dtype=header.dtype,
-        parameters=[pixels.channels, pixels.value_range],
+        parameters=[pixels.channels, pixels.value_range, shape],
         path=image,
         make=functools.partial(_decode_one, path=image, pixels=pixels),
     )
@@ -209,7 +211,7 @@ def _decode(data, path, pixels):
 
 
 def _decode_one(data, path, pixels):
-    return _decode(data, path, pixels)[None]
+    return as_strips(_decode(data, path, pixels))[None]
 
 
 def _cut(data, path, pixels, origins, augmentations):

@@ -111,13 +111,15 @@ CRAFTED = {
     "dtype of a time": lambda f: shard(f, "boxes").update(dtype="M8[s]"),
     "dtype is no text": lambda f: shard(f, "boxes").update(dtype=8),
     "other dtype": lambda f: shard(f, "whole_images").update(dtype="int8"),
-    "higher": lambda f: shard(f, "whole_images")["shape"].__setitem__(1, 21),
-    "lower": lambda f: shard(f, "whole_images")["shape"].__setitem__(1, 19),
-    "turned": lambda f: shard(f, "whole_images").update(shape=[1, 26, 20, 3]),
-    "negative": lambda f: shard(f, "whole_images").update(
-        shape=[1, -20, -26, 3]
+    "higher": lambda f: shard(f, "whole_images")["shape"].__setitem__(2, 21),
+    "lower": lambda f: shard(f, "whole_images")["shape"].__setitem__(2, 19),
+    "turned": lambda f: shard(f, "whole_images").update(
+        shape=[1, 1, 26, 20, 3]
     ),
-    "float": lambda f: shard(f, "whole_images")["shape"].__setitem__(1, 20.0),
+    "negative": lambda f: shard(f, "whole_images").update(
+        shape=[1, 1, -20, -26, 3]
+    ),
+    "float": lambda f: shard(f, "whole_images")["shape"].__setitem__(2, 20.0),
     "huge": lambda f: shard(f, "boxes")["shape"].__setitem__(1, 2**62),
     "flat boxes": lambda f: shard(f, "boxes").update(shape=[99]),
     "three corners": lambda f: shard(f, "boxes")["shape"].__setitem__(2, 3),

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_patching.data.cache.shards import ShardError, write_shard
+from keras_patching.data.cache.strips import as_strips
 from keras_patching.data.feeding.shard_pool import ShardPool
 
 
@@ -26,16 +27,21 @@ def draw(*shape, dtype="uint8"):
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Whole images, read in few pieces or, the wide one, row by row."""
-    images = draw(1, 60, 50, 3), draw(1, 9, 7000, 2, dtype="float32")
-    return images, make_pool(tmp_path_factory.mktemp("pool"), *images)
+    """Whole images of one strip, of several, and of a high one in pieces."""
+    images = (
+        draw(60, 50, 3),
+        draw(9, 1000, 2, dtype="float32"),
+        draw(700, 270, 3, dtype="float64"),
+    )
+    strips = [as_strips(image)[None] for image in images]
+    return images, make_pool(tmp_path_factory.mktemp("pool"), *strips)
 
 
 @given(st.data())
 def test_windows_are_those_of_the_images(images, data):
     images, pool = images
-    shard = data.draw(st.sampled_from([0, 1]))
-    image = images[shard][0]
+    shard = data.draw(st.sampled_from([0, 1, 2]))
+    image = images[shard]
     (y, height), (x, width) = (
         sorted(data.draw(st.tuples(*[st.integers(0, length)] * 2)))
         for length in image.shape[:2]
@@ -59,7 +65,7 @@ def test_patches_are_rows_of_their_shards(tmp_path):
 
 def test_threads_and_other_processes_read_the_same(images):
     images, pool = images
-    expected = images[0][0]
+    expected = images[0]
 
     def read(y):
         target = np.empty((10, 50, 3), "uint8")
