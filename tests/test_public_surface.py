@@ -82,7 +82,9 @@ PUBLIC = {
     "keras_patching.layers": ["PatchedPredictor", "register_rule"],
     "keras_patching.losses": ["DensityMapLoss", "SegmentationLoss", "YoloLoss"],
     "keras_patching.metrics": [
+        "BoxIoU",
         "COCO_IOU_THRESHOLDS",
+        "CountError",
         "DiceScore",
         "MeanIoU",
         "PixelAccuracy",

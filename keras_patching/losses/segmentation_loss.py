@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_patching.ops.class_ids import without_channel
 from keras_patching.ops.sample_weights import as_pixel_weights
 
 ACTIVATIONS = ("softmax", "sigmoid", "linear")
@@ -73,10 +74,7 @@ class SegmentationLoss(keras.losses.Loss):
         return super().__call__(y_true, y_pred, weights)
 
     def call(self, y_true, y_pred):
-        if len(y_true.shape) == len(y_pred.shape):
-            _check_class_ids(y_true, y_pred)
-            y_true = ops.squeeze(y_true, axis=-1)
-        y_true = ops.cast(y_true, "int32")
+        y_true = ops.cast(without_channel(y_true, y_pred), "int32")
         log_probabilities = self._log_probabilities(y_pred)
         if self.ignore_value is None:
             labelled = ops.ones_like(y_true, dtype=log_probabilities.dtype)
@@ -122,16 +120,6 @@ class SegmentationLoss(keras.losses.Loss):
             "class_weights": self.class_weights,
             "dice_weight": self.dice_weight,
         }
-
-
-def _check_class_ids(y_true, y_pred):
-    if y_true.shape[-1] != 1:
-        raise ValueError(
-            "Masks must be class ids of shape (batch, height, width). "
-            "`np.argmax(masks, axis=-1)` makes them of one-hot masks. "
-            f"Received: masks of shape {tuple(y_true.shape)} for predictions "
-            f"of shape {tuple(y_pred.shape)}"
-        )
 
 
 def _dice(one_hot, probabilities):

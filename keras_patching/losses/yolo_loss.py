@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_patching.ops.yolo import highest_overlap
+from keras_patching.ops.yolo import highest_overlap, overlap_of_pairs
 
 
 @keras.saving.register_keras_serializable(package="keras_patching")
@@ -71,7 +71,7 @@ class YoloLoss(keras.losses.Loss):
         y_pred = ops.reshape(y_pred, (-1, slots, channels))
         is_object = y_true[..., 4]
         boxes = ops.stop_gradient(y_pred[..., :4])
-        reached = is_object * _overlap(boxes, y_true)
+        reached = is_object * overlap_of_pairs(boxes, y_true)
         if y_true.shape[-1] > 6:
             nearest = y_true[..., 6]
         else:
@@ -128,20 +128,3 @@ def _nearest(boxes, y_true, step):
         overlap = highest_overlap(boxes, true[..., :4], true[..., 4])
         nearest = ops.maximum(nearest, overlap)
     return nearest
-
-
-def _overlap(boxes, true_boxes):
-    """Intersection over union of each box with the one of the same slot."""
-    low = ops.maximum(_low(boxes), _low(true_boxes))
-    high = ops.minimum(_high(boxes), _high(true_boxes))
-    shared = ops.prod(ops.maximum(high - low, 0.0), axis=-1)
-    area, true_area = (ops.prod(b[..., 2:4], -1) for b in (boxes, true_boxes))
-    return shared / (area + true_area - shared)
-
-
-def _low(boxes):
-    return boxes[..., :2] - boxes[..., 2:4] / 2
-
-
-def _high(boxes):
-    return boxes[..., :2] + boxes[..., 2:4] / 2

@@ -1,5 +1,7 @@
 """Scores: of whole images as functions of numpy arrays, and Keras metrics."""
 
+from keras_patching.metrics.box_iou import BoxIoU
+from keras_patching.metrics.count_error import CountError
 from keras_patching.metrics.counting import count_errors, localization_scores
 from keras_patching.metrics.detection import (
     COCO_IOU_THRESHOLDS,
@@ -13,6 +15,8 @@ from keras_patching.metrics.segmentation import (
 
 __all__ = [
     "COCO_IOU_THRESHOLDS",
+    "BoxIoU",
+    "CountError",
     "DiceScore",
     "MeanIoU",
     "PixelAccuracy",

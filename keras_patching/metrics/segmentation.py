@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_patching.ops.class_ids import without_channel
 from keras_patching.ops.sample_weights import as_pixel_weights
 
 _COLUMNS, _MOST_CELLS = 1024, 2**20
@@ -195,8 +196,7 @@ def _as_class_ids(y_true, y_pred, activation):
     """Give true and predicted class of each pixel, int32, of one shape."""
     y_true = ops.convert_to_tensor(y_true)
     y_pred = ops.convert_to_tensor(y_pred)
-    if len(y_true.shape) == len(y_pred.shape):
-        y_true = ops.squeeze(y_true, axis=-1)
+    y_true = without_channel(y_true, y_pred)
     if y_pred.shape[-1] == 1:
         threshold = 0.0 if activation == "linear" else 0.5
         found = y_pred[..., 0] > threshold

@@ -287,10 +287,6 @@ class PatchedModel(keras.Model):
     def compute_output_spec(self, inputs, training=None):
         return self.predictor.compute_output_spec(inputs)
 
-    def default_loss(self):
-        """Loss of `compile` when none is given; that of a task is its own."""
-        return None
-
     def check_data_set(self, data_set):
         """Refuse a data set, such as a `PatchingSequence`, of other patches.
 
@@ -309,15 +305,10 @@ class PatchedModel(keras.Model):
     def check_targets(self, x, y):
         """Refuse targets of `fit` and `evaluate` that a task cannot use."""
 
-    def compile(self, optimizer="rmsprop", loss=None, *args, **kwargs):
-        """Configure training; as `keras.Model.compile`.
-
-        Without a `loss` it is the task's own (see `default_loss`).
-        """
-        if loss is None:
-            loss = self.default_loss()
+    def compile(self, *args, **kwargs):
+        """Configure training; as `keras.Model.compile`."""
         self._functions.clear()
-        super().compile(optimizer, loss, *args, **kwargs)
+        super().compile(*args, **kwargs)
 
     def compile_from_config(self, config):
         # Keras leaves this to models that override `compile`.

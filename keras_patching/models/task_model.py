@@ -99,6 +99,52 @@ class TaskModel(PatchedModel):
             f"{class_weight}"
         )
 
+    def compile(
+        self,
+        optimizer="rmsprop",
+        loss="auto",
+        loss_weights=None,
+        metrics="auto",
+        weighted_metrics=None,
+        **kwargs,
+    ):
+        """Configure training; as `keras.Model.compile`.
+
+        Args:
+            optimizer, loss_weights, weighted_metrics: As there.
+            loss: `"auto"` is that of the task, which the class tells; all
+                else is as there.
+            metrics: `"auto"` are those of the task, where the loss compares
+                what they do; all else is as there.
+            **kwargs: The other arguments of `keras.Model.compile`.
+        """
+        if isinstance(loss, str) and loss == "auto":
+            loss = self._default_loss()
+        if isinstance(metrics, str) and metrics == "auto":
+            metrics = self._default_metrics(loss)
+        elif metrics is None:
+            metrics = []  # For `None` Keras keeps those of an earlier call.
+        super().compile(
+            optimizer,
+            loss,
+            loss_weights,
+            keras.tree.map_structure(self._as_metric, metrics),
+            keras.tree.map_structure(self._as_metric, weighted_metrics),
+            **kwargs,
+        )
+
+    def _default_loss(self):
+        """Return the loss of the task, or `None` if it has none."""
+        raise NotImplementedError
+
+    def _default_metrics(self, loss):
+        """Return a list of the metrics that a fit with that loss shows."""
+        raise NotImplementedError
+
+    def _as_metric(self, metric):
+        """Return the metric that is meant, or refuse one that means little."""
+        return metric
+
     def check_patch_size(self, patch_size):
         super().check_patch_size(patch_size)
         if self.predictor.stitch:

@@ -211,6 +211,25 @@ def highest_overlap(boxes, true_boxes, counts):
     return ops.max(overlap, axis=-1)
 
 
+def overlap_of_pairs(boxes, true_boxes):
+    """Return the intersection over union of each box with a true one.
+
+    Args:
+        boxes: Tensor `(..., 4 or more)`: center x, center y, width, height,
+            of which no size is 0.
+        true_boxes: Tensor of the same leading axes, likewise; of any size.
+
+    Returns:
+        Tensor `(...)`, from 0 to 1.
+    """
+    low, high = _corners(boxes)
+    true_low, true_high = _corners(true_boxes)
+    shared = ops.minimum(high, true_high) - ops.maximum(low, true_low)
+    shared = ops.prod(ops.maximum(shared, 0.0), axis=-1)
+    area, true_area = (ops.prod(b[..., 2:4], -1) for b in (boxes, true_boxes))
+    return shared / (area + true_area - shared)
+
+
 def _corners(boxes):
     half = boxes[..., 2:4] / 2
     return boxes[..., :2] - half, boxes[..., :2] + half

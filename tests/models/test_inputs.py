@@ -217,7 +217,8 @@ def test_masks_are_taken_in_every_form_of_class_ids():
         MASKS.astype(bool),
         np.argmax(np.eye(2)[MASKS], axis=-1),
     ):
-        model.compile("sgd")  # tensorflow would relax the rank of masks.
+        # Anew, since tensorflow would relax the rank of masks.
+        model.compile("sgd", metrics=None)
         losses.append(model.evaluate(IMAGES, masks, verbose=0))
     np.testing.assert_allclose(losses, losses[0], rtol=1e-6)
 
@@ -251,7 +252,7 @@ def test_weights_of_samples_are_those_of_images():
     weights = np.repeat([1.0, 0.0], 4)
     loss = SegmentationLoss(2, dice_weight=0.0)
     model = segmenter()
-    model.compile("sgd", loss)
+    model.compile("sgd", loss, metrics=None)
     weighted = model.evaluate(
         images, masks, sample_weight=weights, batch_size=8, verbose=0
     )

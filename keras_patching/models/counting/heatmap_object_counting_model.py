@@ -13,7 +13,11 @@ from keras_patching._checks import (
 )
 from keras_patching.data.labels.point_labels import as_true_points
 from keras_patching.losses.density_map_loss import DensityMapLoss
-from keras_patching.metrics import count_errors, localization_scores
+from keras_patching.metrics import (
+    CountError,
+    count_errors,
+    localization_scores,
+)
 from keras_patching.models.counting import loaders
 from keras_patching.models.counting.peaks import find_peaks
 from keras_patching.models.prediction_checks import check_predictions
@@ -37,7 +41,8 @@ class HeatmapObjectCountingModel(TaskModel):
 
     Sequences and predictions are in objects per pixel, which are small
     numbers. The patch model gives them times `density_scale`, as does the
-    loss compare them.
+    loss compare them: `compile` takes `DensityMapLoss` and shows
+    `metrics.CountError`, where it is not told otherwise.
 
     Args:
         patch_model: Keras model from `(batch, height, width, channels)` to
@@ -106,8 +111,8 @@ class HeatmapObjectCountingModel(TaskModel):
         super().__init__(
             patch_model, channels=channels, value_range=value_range, **kwargs
         )
-        self._fixed_scale = density_scale is not None
-        if self._fixed_scale:
+        self._given_scale = density_scale is not None
+        if self._given_scale:
             self.density_scale = check_positive(density_scale, "density_scale")
         self.set_density_map_sigma(density_map_sigma)
 
@@ -122,9 +127,14 @@ class HeatmapObjectCountingModel(TaskModel):
         """
         sigma = check_positive(density_map_sigma, "density_map_sigma")
         self.density_map_sigma = sigma
-        if not self._fixed_scale:
+        if not self._is_scale_fixed:
             self.density_scale = _PEAK * _peak_area(sigma)
             self.drop_compiled_functions()
+
+    @property
+    def _is_scale_fixed(self):
+        """Whether another sigma leaves the scale: it was given or trained."""
+        return self._given_scale or self.compiled
 
     @property
     def peak_density(self):
@@ -192,18 +202,11 @@ class HeatmapObjectCountingModel(TaskModel):
         spec = super().compute_output_spec(inputs)
         return keras.KerasTensor(spec.shape, dtype="float32")
 
-    def default_loss(self):
-        """`DensityMapLoss`: mean squared error in the patch model's scale."""
+    def _default_loss(self):
         return DensityMapLoss(self.density_scale)
 
-    def compile(self, *args, **kwargs):
-        """Configure training; as `keras.Model.compile`.
-
-        Without a `loss` it is `DensityMapLoss`. From now on another sigma
-        leaves the scale of the patch model as it is.
-        """
-        super().compile(*args, **kwargs)
-        self._fixed_scale = True
+    def _default_metrics(self, loss):
+        return [CountError()]
 
     def decode_predictions(self, heatmaps):
         """Count the objects in heatmaps.
@@ -297,7 +300,9 @@ class HeatmapObjectCountingModel(TaskModel):
         return {
             **super().get_config(),
             "density_map_sigma": self.density_map_sigma,
-            "density_scale": self.density_scale if self._fixed_scale else None,
+            "density_scale": (
+                self.density_scale if self._is_scale_fixed else None
+            ),
         }
 
 

@@ -11,7 +11,11 @@ from keras_patching._checks import check_distance, check_share
 from keras_patching.data.labels.box_labels import as_true_boxes
 from keras_patching.geometry import as_pair
 from keras_patching.losses.yolo_loss import YoloLoss
-from keras_patching.metrics import COCO_IOU_THRESHOLDS, average_precision
+from keras_patching.metrics import (
+    COCO_IOU_THRESHOLDS,
+    BoxIoU,
+    average_precision,
+)
 from keras_patching.models.detection import loaders
 from keras_patching.models.detection.decoding import (
     PARTS,
@@ -45,6 +49,8 @@ class ObjectDetectionModel(TaskModel):
 
     `predict` gives the predictions of each patch. `decode_predictions` makes
     boxes of them, patch by patch, and `merge_predictions` one list per image.
+    `compile` takes `YoloLoss` and shows `metrics.BoxIoU`, where it is not told
+    otherwise; with a `prediction_decoder` both must be given.
 
     Args:
         patch_model: Keras model from `(batch, height, width, channels)` to
@@ -154,18 +160,19 @@ class ObjectDetectionModel(TaskModel):
             parameters["grid_size"] = self.grid_size
         return parameters
 
-    def default_loss(self):
-        """`YoloLoss`; with a `prediction_decoder`, the loss must be given."""
+    def _default_loss(self):
         return None if self.prediction_decoder else YoloLoss()
+
+    def _default_metrics(self, loss):
+        return [BoxIoU()] if isinstance(loss, YoloLoss) else []
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         if not isinstance(self.loss, YoloLoss):
             return super().compute_loss(x, y, y_pred, sample_weight, training)
-        raw = self._by_anchor(self.predictor.fold_grid(y_pred))
         targets, is_assigned = self._assign(y)
-        decoded = decode_boxes(raw, self.anchors, self.patch_size)
+        decoded = self._boxes_in_cells(y_pred)
         found = ops.reshape(
             ops.stop_gradient(decoded[..., :4]),
             (-1, math.prod(decoded.shape[1:4]), 4),
@@ -179,10 +186,14 @@ class ObjectDetectionModel(TaskModel):
         )
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        if isinstance(self.loss, YoloLoss):
-            is_object = ops.cast(y["labels"] >= 0, "float32")
-            self._unassigned.update_state(is_object - self._assign(y)[1])
-        return super().compute_metrics(x, y, y_pred, sample_weight)
+        if not isinstance(self.loss, YoloLoss):
+            return super().compute_metrics(x, y, y_pred, sample_weight)
+        targets, is_assigned = self._assign(y)
+        is_object = ops.cast(y["labels"] >= 0, "float32")
+        self._unassigned.update_state(is_object - is_assigned)
+        return keras.Model.compute_metrics(
+            self, x, targets, self._boxes_in_cells(y_pred), sample_weight
+        )
 
     def _assign(self, y):
         return assign_each(
@@ -192,6 +203,11 @@ class ObjectDetectionModel(TaskModel):
             self.grid_size,
             self.patch_size,
         )
+
+    def _boxes_in_cells(self, y_pred):
+        """Decode what the model gives in training, as losses take it."""
+        raw = self._by_anchor(self.predictor.fold_grid(y_pred))
+        return decode_boxes(raw, self.anchors, self.patch_size)
 
     def _by_anchor(self, raw):
         shape = (*self.grid_size, len(self.anchors), 5 + len(self.class_names))

@@ -15,7 +15,7 @@ from keras_patching.losses.segmentation_loss import (
     ACTIVATIONS,
     SegmentationLoss,
 )
-from keras_patching.metrics import PixelAccuracy
+from keras_patching.metrics import MeanIoU, PixelAccuracy
 from keras_patching.metrics.confusion import confusion_matrix, iou_per_class
 from keras_patching.models.prediction_checks import check_predictions
 from keras_patching.models.segmentation import loaders
@@ -28,6 +28,10 @@ _ROUNDING = 0.01  # of narrow floats
 @keras.saving.register_keras_serializable(package="keras_patching")
 class SemanticSegmentationModel(TaskModel):
     """Assigns a class to every pixel of images of any size.
+
+    `compile` takes `SegmentationLoss` and shows `metrics.MeanIoU`, where it is
+    not told otherwise. The metric `"accuracy"` is `metrics.PixelAccuracy`;
+    metrics of Keras that would count pixels of `ignore_value` are refused.
 
     Args:
         num_classes: Number of classes, background included.
@@ -137,39 +141,15 @@ class SemanticSegmentationModel(TaskModel):
             **kwargs,
         )
 
-    def default_loss(self):
-        """`SegmentationLoss` for what the patch model ends in."""
+    def _default_loss(self):
         return SegmentationLoss(
             self.num_classes, self.activation, self.ignore_value
         )
 
-    def compile(
-        self,
-        optimizer="rmsprop",
-        loss=None,
-        loss_weights=None,
-        metrics=None,
-        weighted_metrics=None,
-        *args,
-        **kwargs,
-    ):
-        """Configure training; as `keras.Model.compile`.
-
-        Without a `loss` it is `SegmentationLoss`. The metric `"accuracy"` is
-        `metrics.PixelAccuracy`: pixels of `ignore_value` do not count.
-
-        Raises:
-            ValueError: If a metric of Keras would count these.
-        """
-        super().compile(
-            optimizer,
-            loss,
-            loss_weights,
-            keras.tree.map_structure(self._as_metric, metrics),
-            keras.tree.map_structure(self._as_metric, weighted_metrics),
-            *args,
-            **kwargs,
-        )
+    def _default_metrics(self, loss):
+        if not _takes_class_ids(loss):
+            return []
+        return [MeanIoU(self.num_classes, self.activation, self.ignore_value)]
 
     def _as_metric(self, metric):
         if isinstance(metric, str) and metric.lower() in ("accuracy", "acc"):

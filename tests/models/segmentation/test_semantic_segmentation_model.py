@@ -5,7 +5,11 @@ import numpy as np
 import pytest
 from checks import check_task_model
 
-from keras_patching import PatchingSequence, SemanticSegmentationModel
+from keras_patching import (
+    PatchingSequence,
+    SegmentationLoss,
+    SemanticSegmentationModel,
+)
 from keras_patching.data.images.image_io import write_image
 
 
@@ -170,10 +174,12 @@ def test_evaluate_takes_whole_images_and_masks():
     model = SemanticSegmentationModel(patch_size=32)
     model.compile("adam")
     image, mask = field((50, 70), 0)
-    loss = model.evaluate(image[None], mask[None], verbose=0)
+    loss, iou = model.evaluate(image[None], mask[None], verbose=0)
     predicted = model.predict(image[None], verbose=0)
-    expected = model.default_loss()(mask[None], predicted)
+    expected = SegmentationLoss(2)(mask[None], predicted)
     np.testing.assert_allclose(loss, float(expected), rtol=1e-4)
+    scores = model.evaluate_full_images(image[None], mask[None])
+    np.testing.assert_allclose(iou, scores["mean_iou"], rtol=1e-5)
 
 
 def perfect_model():

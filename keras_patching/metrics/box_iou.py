@@ -1,0 +1,44 @@
+"""How well a detector places boxes, as a metric that `compile` takes."""
+
+import keras
+from keras import ops
+
+from keras_patching.ops.yolo import overlap_of_pairs
+
+
+@keras.saving.register_keras_serializable(package="keras_patching")
+class BoxIoU(keras.metrics.Mean):
+    """Intersection over union of objects with the boxes predicted for them.
+
+    Each object has one prediction of its own, of an anchor in the cell that
+    holds its center; it counts whatever its score is. So this tells of places
+    and sizes, and `average_precision` on whole images of all else.
+
+    Args:
+        name, dtype: As for `keras.metrics.Metric`.
+
+    Call arguments:
+        y_true: `(batch, rows, cols, anchors, 6)`: center x, center y, width
+            and height in cells of the grid, 1 where there is an object, and
+            its class; what `ObjectDetectionModel` makes of the boxes.
+        y_pred: `(batch, rows, cols, anchors, 5 + classes)`, whose first four
+            values are those of the predicted box.
+        sample_weight: Weights of patches, `(batch,)`.
+
+    Example:
+
+    >>> iou = keras_patching.metrics.BoxIoU()
+    >>> model.compile("adam", metrics=[iou])
+    """
+
+    def __init__(self, name="box_iou", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        y_true = ops.cast(y_true, self.dtype)
+        iou = overlap_of_pairs(ops.cast(y_pred, self.dtype), y_true)
+        weights = y_true[..., 4]
+        if sample_weight is not None:
+            of_patch = ops.cast(sample_weight, self.dtype)
+            weights = weights * ops.reshape(of_patch, (-1, 1, 1, 1))
+        return super().update_state(iou, weights)

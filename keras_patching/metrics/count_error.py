@@ -1,0 +1,45 @@
+"""How far counts are off, as a metric that `compile` takes."""
+
+import keras
+from keras import ops
+
+from keras_patching.ops.sample_weights import as_pixel_weights
+
+
+@keras.saving.register_keras_serializable(package="keras_patching")
+class CountError(keras.metrics.Mean):
+    """Mean absolute error of the count, in objects per patch or image.
+
+    The count is the sum of a heatmap.
+
+    Args:
+        name, dtype: As for `keras.metrics.Metric`.
+
+    Call arguments:
+        y_true: Objects per pixel, of shape `(batch, height, width)`, or with a
+            last axis of 1.
+        y_pred: The same, of shape `(batch, height, width, 1)`.
+        sample_weight: Weights of images, `(batch,)`. With those of pixels,
+            `(batch, height, width)`, weighted maps are counted.
+
+    Example:
+
+    >>> error = CountError()
+    >>> error.update_state(heatmaps, predicted_heatmaps)
+    """
+
+    def __init__(self, name="count_mae", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        true, found = (ops.cast(y, self.dtype) for y in (y_true, y_pred))
+        found = ops.reshape(found, ops.shape(true))
+        difference = found - true
+        if sample_weight is not None:
+            sample_weight = ops.cast(sample_weight, self.dtype)
+            if len(sample_weight.shape) > 1:
+                weights = as_pixel_weights(sample_weight, len(true.shape))
+                difference, sample_weight = difference * weights, None
+        axes = tuple(range(1, len(true.shape)))
+        error = ops.abs(ops.sum(difference, axis=axes))
+        return super().update_state(error, sample_weight)
