@@ -6,6 +6,12 @@ Without overlap the image is padded to whole patches. With overlap it is padded
 to `multiple_of` (and to at least one patch), and the last row and column of
 patches are shifted inward to end at the padded edge.
 
+Coordinates, of points and boxes alike, are continuous: pixel `i` reaches from
+`i` to `i + 1`, and its center is at `i + 0.5`. So an image is from 0 to its
+height and width, a point `(y, x)` lies in the pixel `(floor(y), floor(x))`, a
+patch owns the objects whose center is from its origin to, exclusively, origin
+plus size, and a flip takes `x` to `width - x`.
+
 The formulas use only `+ - * //` on non-negative values, and a `maximum` and a
 `minimum` that are passed in, so that the same lines serve Python integers and
 the dynamic sizes of a graph. (`-(-a // b)` is avoided on purpose: exported to

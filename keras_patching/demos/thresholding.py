@@ -40,7 +40,7 @@ def threshold_points(image, min_area=100):
 
     components, kept = _threshold_components(image, min_area)
     centers = ndimage.center_of_mass(components > 0, components, kept)
-    return np.array(centers, "float64").reshape(-1, 2)
+    return np.array(centers, "float64").reshape(-1, 2) + 0.5
 
 
 def threshold_boxes(image, min_area=100):

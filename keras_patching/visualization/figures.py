@@ -67,20 +67,15 @@ def counting_panels(
     panels = {}
     if true_points is not None:
         panels[f"Truth: {len(true_points)}"] = overlay_points(
-            picture, _moved(true_points, "true_points", zoom), COLORS[0]
+            picture, as_points(true_points, "true_points") * zoom, COLORS[0]
         )
     panels[f"Located: {len(points)}"] = overlay_points(
-        picture, _moved(points, "points", zoom)
+        picture, as_points(points, "points") * zoom
     )
     panels[f"Count: {float(np.sum(heatmap)):.1f}"] = show_heatmap(
         heatmap, highest
     )
     return panels
-
-
-def _moved(points, name, zoom):
-    """Move points, which are at the centers of pixels, with their image."""
-    return (as_points(points, name) + 0.5) * zoom - 0.5
 
 
 def counting_figure(

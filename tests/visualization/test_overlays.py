@@ -95,7 +95,8 @@ def test_points_are_ringed_and_their_centers_left_visible():
         grey(60, 80), [(20, 30), (50.4, 70.2)], color=(255, 0, 0), radius=6
     )
     changed = np.argwhere((picture != 100).any(axis=-1))
-    near = np.linalg.norm(changed[:, None] - [(20, 30), (50, 70)], axis=-1)
+    centers = changed[:, None] + 0.5
+    near = np.linalg.norm(centers - [(20, 30), (50, 70)], axis=-1)
     assert near.min(axis=1).max() < 9
     assert near.min() > 2
     assert near.argmin(axis=1).mean() == pytest.approx(0.5, abs=0.1)

@@ -166,8 +166,7 @@ def _draw_heatmap(picture, patch, key, factor, inks):
 
 def _draw_points(picture, patch, key, factor, inks):
     radius = max(3, len(picture) // 64)
-    points = (patch[key] + 0.5) * factor - 0.5
-    return overlay_points(picture, points, _POINT, radius)
+    return overlay_points(picture, patch[key] * factor, _POINT, radius)
 
 
 def _draw_boxes(picture, patch, key, factor, inks):

@@ -1,1 +1,6 @@
-"""Labels as people have them: points, boxes, masks, and their images."""
+"""Labels as people have them: points, boxes, masks, and their images.
+
+Points are `(y, x)` and boxes x1, y1, x2, y2, in pixels of the image: pixel `i`
+reaches from `i` to `i + 1`, see `geometry`. That is how labelling tools export
+them, so coordinates are taken as they are.
+"""

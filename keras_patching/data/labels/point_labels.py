@@ -25,8 +25,7 @@ class PointLabels:
 
     Args:
         label_file: `pathlib.Path` of the file they were read from.
-        points: Float64 array `(points, 2)` of (y, x) in pixels, sorted; pixel
-            `i` has its center at `i`.
+        points: Float64 array `(points, 2)` of (y, x) in pixels, sorted.
         places: For each point its place in that file: `"line 3"` in CSV,
             `"key 'p1'"` in JSON.
     """

@@ -106,10 +106,9 @@ def seedling_field(size=(768, 1024), seed=0, zoom=1):
 
     Returns:
         `(image, points, boxes)`: uint8 `(height, width, 3)`; float64 `(n, 2)`,
-        the center `(y, x)` of each plant, where pixel `i` has its center at
-        `i`; and float64 `(n, 4)`, the box `(x1, y1, x2, y2)` of the same
-        plant's leaves, also of those that others hide, from 0 to the width or
-        height.
+        the center `(y, x)` of each plant; and float64 `(n, 4)`, the box `(x1,
+        y1, x2, y2)` of the same plant's leaves, also of those that others
+        hide, from 0 to the width or height.
 
     Example:
         >>> image, points, boxes = seedling_field(size=(256, 256), seed=3)
@@ -146,11 +145,11 @@ def _draw_seedlings(canvas, rng, zoom):
             canvas, numbers, center, radius, rng, number, zoom
         )
         drawn = numbers == number
-        inside = all(
-            0 <= at < end for at, end in zip(center, size, strict=True)
-        )
+        # What is drawn around 0 is drawn around the center of the first pixel.
+        point = [at + 0.5 for at in center]
+        inside = all(0 <= at < end for at, end in zip(point, size, strict=True))
         if inside and drawn.any():
-            points.append(center)
+            points.append(point)
             boxes.append(_box(drawn))
     points = np.array(points, "float64").reshape(-1, 2)
     return points, np.array(boxes, "float64").reshape(-1, 4)

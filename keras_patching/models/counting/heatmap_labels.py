@@ -8,7 +8,7 @@ import numpy as np
 from keras_patching._checks import check_positive
 from keras_patching.data.cache.shard_builder import ShardPlan
 from keras_patching.data.images.label_images import decode_label
-from keras_patching.data.labels.density_maps import density_map
+from keras_patching.data.labels.density_maps import MAP_VERSION, density_map
 from keras_patching.data.labels.doubts import (
     doubt_corner,
     doubt_counts,
@@ -74,7 +74,7 @@ class DrawnHeatmaps:
                 kind="heatmaps",
                 shape=shape,
                 dtype=np.dtype("float32"),
-                parameters=[self.sigma, *content],
+                parameters=[MAP_VERSION, self.sigma, *content],
                 make=functools.partial(
                     _draw, points=points, sigma=self.sigma, grid=grid
                 ),

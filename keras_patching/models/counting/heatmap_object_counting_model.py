@@ -236,9 +236,9 @@ class HeatmapObjectCountingModel(TaskModel):
 
         Returns:
             List with a pair `(points, scores)` per image: float32 `(n, 2)`,
-            `(y, x)` in pixels, and float32 `(n,)`, best first. There may be
-            fewer points than the count says: objects that lie closer than
-            their Gaussians are wide have one maximum.
+            `(y, x)` in pixels, the centers of pixels, and float32 `(n,)`, best
+            first. There may be fewer points than the count says: objects that
+            lie closer than their Gaussians are wide have one maximum.
 
         Raises:
             ValueError: If `heatmaps` is no such array, or holds NaN; or a

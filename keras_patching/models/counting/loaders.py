@@ -31,8 +31,9 @@ def load_heatmap_dataset_with_csv_from_directory(
     The file has a row per image, without a header:
     `name,x1,y1,x2,y2,...`, where a lone name is an image without objects. Or
     it has the header `image,x,y` (further columns are not read) and a row per
-    object, or with empty x and y for an image without. Points are in pixels;
-    pixel `i` has its center at `i`.
+    object, or with empty x and y for an image without. Points are in pixels,
+    where the center of pixel `i` is at `i + 0.5`: to indices of pixels, such as
+    of `np.argwhere`, add 0.5.
 
     Images and heatmaps are cut into tiles without overlap, padded at the
     bottom and right with black, and saved in `<dirname>_patches`; a second

@@ -23,7 +23,7 @@ def find_peaks(scores, min_score, min_distance):
 
     Returns:
         List with `(points, scores)` per image: float32 `(n, 2)` of `(y, x)`
-        in pixels, and float32 `(n,)`, best first.
+        in pixels, centers of pixels, and float32 `(n,)`, best first.
     """
     highest = local_maxima(ops.convert_to_tensor(scores), _reach(min_distance))
     is_peak = ops.convert_to_numpy(highest) & (scores >= min_score)
@@ -81,4 +81,4 @@ def _far_enough(points, scores, min_distance):
     for better, worse in pairs:
         if keep[better]:
             keep[worse] = False
-    return points[keep].astype("float32"), values[keep]
+    return points[keep].astype("float32") + 0.5, values[keep]

@@ -15,7 +15,7 @@ SIGMA = 2.0
 def dots(size, seed, num_dots=25):
     """Bright dots on noise: `(image, points)`."""
     rng = np.random.default_rng(seed)
-    points = rng.uniform(0, np.array(size) - 1, (num_dots, 2))
+    points = rng.uniform(0.5, np.array(size) - 0.5, (num_dots, 2))
     dots = density_map(points, size, SIGMA) * 2 * np.pi * SIGMA**2
     image = 40 + 160 * dots + rng.normal(0, 8, size)
     image = np.repeat(image[..., None], 3, axis=-1)
@@ -139,7 +139,7 @@ def test_full_image_evaluation_reports_the_counts(trained):
 
 
 def test_maxima_are_the_places_of_objects():
-    points = np.array([(3, 3), (12.5, 20.5), (25, 3), (25, 30), (25, 38)])
+    points = np.array([(3.5, 3.5), (13, 21), (25.5, 3), (25, 30), (25.1, 38.4)])
     heatmap = density_map(points, (30, 40), SIGMA)[None, ..., None]
     model = kp.HeatmapObjectCountingModel(small_net(), SIGMA)
     (found, scores), nothing = model.locate(
@@ -181,11 +181,11 @@ def test_objects_are_as_far_apart_as_is_asked_for(other, min_distance, number):
 
 def test_pixels_of_one_maximum_are_one_object_and_empty_ones_none():
     model = kp.HeatmapObjectCountingModel(small_net(), SIGMA)
-    between = density_map([(12.5, 20.5)], (30, 40), SIGMA)[None, ..., None]
+    between = density_map([(13, 21)], (30, 40), SIGMA)[None, ..., None]
     points, _ = model.locate(between, min_distance=0)[0]
     assert len(points) == 1
     points, _ = model.locate(spikes((3, 3)), min_score=0)[0]
-    assert points.tolist() == [[3, 3]]
+    assert points.tolist() == [[3.5, 3.5]]
 
 
 def test_a_tolerance_of_nothing_is_the_same_place():
@@ -198,7 +198,7 @@ def test_a_tolerance_of_nothing_is_the_same_place():
         net, SIGMA, patch_size=16, density_scale=1
     )
     image[5, 5] = 1
-    truth = [np.array([[5.0, 6.0]])]
+    truth = [np.array([[5.5, 6.5]])]
     assert model.evaluate_full_images([image], truth)["f1"] == 1
     scores = model.evaluate_full_images([image], truth, tolerance=0)
     assert scores["f1"] == 0

@@ -13,9 +13,9 @@ from keras_patching.models.counting.heatmap_labels import points_per_patch
 
 SIZES = {"a": (20, 33), "b": (8, 9), "c": (40, 16)}
 POINTS = {
-    "a": [(0, 0), (7.5, 31), (7.5, 31), (19, 32), (15.9, 16)],
+    "a": [(0, 0), (7.5, 31), (7.5, 31), (19, 32.4), (15.6, 16.4)],
     "b": [],
-    "c": [(39, 15), (16, 0)],
+    "c": [(39, 15), (16.3, 0)],
 }
 PATCH = 16
 
@@ -151,7 +151,7 @@ def test_augmentation_moves_image_and_heatmap_together(tmp_path):
     image = np.zeros((PATCH, PATCH, 3), "uint8")
     image[3, 5] = 200
     write_image(tmp_path / "a.png", image)
-    (tmp_path / "points.csv").write_text("a,5,3")
+    (tmp_path / "points.csv").write_text("a,5.5,3.5")
     sequence = load_csv(
         tmp_path, augment=True, density_map_sigma=0.5, seed=0, batch_size=1
     )
