@@ -117,12 +117,12 @@ def load_patched_dataset(
     patch_size,
     *,
     left_out=(),
-    channels=3,
-    value_range=(0, 255),
-    cache_dir=None,
-    overwrite=False,
-    executor=None,
-    verbose=True,
+    channels,
+    value_range,
+    cache_dir,
+    overwrite,
+    executor,
+    verbose,
     **options,
 ):
     """Cut images and labels into patches where not cached, and open them.

@@ -1,9 +1,11 @@
 """What the loaders of all tasks share."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from keras_patching._printing import say
 from keras_patching.data.feeding.epoch_sampler import check_sampling
@@ -39,13 +41,13 @@ class SequenceOptions:
     shuffle: bool = True
     seed: int | None = None
     validation_split: float | None = None
-    subset: str | None = None
-    groups: Callable | None = None
+    subset: Literal["training", "validation", "both"] | None = None
+    groups: Callable[[str], object] | None = None
     augment: bool | Callable = False
     foreground_fraction: float | None = None
-    foreground_classes: tuple[int, ...] | None = None
+    foreground_classes: Sequence[int] | None = None
     keep_empty: float = 1.0
-    dtype: str | None = None
+    dtype: npt.DTypeLike | None = None
     drop_remainder: bool = False
 
     def __post_init__(self):

@@ -190,7 +190,7 @@ class PatchedModel(keras.Model):
         They depend on the channels, and those of a patch model that is not
         built on the patch size too.
         """
-        channels = self.predictor.channels or self.declared_channels()
+        channels = self.predictor.channels or self._declared_channels()
         is_known = self.patch_model.built or self.patch_size is not None
         if channels is None or not is_known:
             return None
@@ -198,7 +198,7 @@ class PatchedModel(keras.Model):
             (None, None, None, channels), self.predictor.data_format
         )
 
-    def declared_channels(self):
+    def _declared_channels(self):
         """Return the channels of images, where a patch model does not tell."""
         return None
 
@@ -287,7 +287,7 @@ class PatchedModel(keras.Model):
     def compute_output_spec(self, inputs, training=None):
         return self.predictor.compute_output_spec(inputs)
 
-    def check_data_set(self, data_set):
+    def _check_data_set(self, data_set):
         """Refuse a data set, such as a `PatchingSequence`, of other patches.
 
         Raises:
@@ -549,7 +549,7 @@ class PatchedModel(keras.Model):
                 f"Received: a {type(x).__name__} of {len(x)}"
             )
         if getattr(x, "patch_size", None) is not None:
-            self.check_data_set(x)
+            self._check_data_set(x)
         if hasattr(x, "shape"):
             self._check_image_shape(tuple(x.shape))
             _check_numbers(x, self.name)

@@ -30,8 +30,8 @@ class TaskModel(PatchedModel):
 
     task = None  # Its name in the caches that its loaders make.
     # What is true of an image, for messages; and whether files may hold it.
-    truth = "targets"
-    truth_may_be_files = False
+    _truth = "targets"
+    _truth_may_be_files = False
 
     def __init__(
         self,
@@ -56,11 +56,11 @@ class TaskModel(PatchedModel):
         if patch_size is not None:
             self.set_patch_size(*as_pair(patch_size, "patch_size"))
 
-    def declared_channels(self):
+    def _declared_channels(self):
         return self.image_channels
 
-    def check_data_set(self, data_set):
-        super().check_data_set(data_set)
+    def _check_data_set(self, data_set):
+        super()._check_data_set(data_set)
         if not isinstance(data_set, PatchingSequence):
             return  # Of the user's own making.
         if data_set.task != self.task:
@@ -70,7 +70,7 @@ class TaskModel(PatchedModel):
                 f"model. Received: {data_set.manifest_path}"
             )
         found = data_set.parameters
-        for name, expected in self.patch_parameters().items():
+        for name, expected in self._patch_parameters().items():
             if name in found and _plain(found[name]) != _plain(expected):
                 raise ValueError(
                     f"The data set has {name}={_plain(found[name])!r}, "
@@ -79,7 +79,7 @@ class TaskModel(PatchedModel):
                     f"for this data set. Received: {data_set.manifest_path}"
                 )
 
-    def patch_parameters(self):
+    def _patch_parameters(self):
         """Return what the patches of a data set must agree with, by name."""
         parameters = {"value_range": self.value_range}
         if self.image_channels is not None:
@@ -88,10 +88,10 @@ class TaskModel(PatchedModel):
 
     def _check_training(self, class_weight=None, **arguments):
         if class_weight is not None:
-            raise ValueError(self.explain_class_weight(class_weight))
+            raise ValueError(self._explain_class_weight(class_weight))
         super()._check_training(**arguments)
 
-    def explain_class_weight(self, class_weight):
+    def _explain_class_weight(self, class_weight):
         """Tell what to do instead of giving `fit` a `class_weight`."""
         return (
             f"'{self.name}' takes no `class_weight`, which weighs samples "
@@ -191,14 +191,14 @@ class TaskModel(PatchedModel):
                 image.
         """
         pairs = pair_whole_images(
-            images, targets, self.truth, self.truth_may_be_files
+            images, targets, self._truth, self._truth_may_be_files
         )
         return [
-            (image, self.check_full_target(target, *describe_target(image, i)))
+            (image, self._check_full_target(target, *describe_target(image, i)))
             for i, (image, target) in enumerate(pairs)
         ]
 
-    def check_full_target(self, target, name, image_size):
+    def _check_full_target(self, target, name, image_size):
         """Return what is true of an image, or refuse what cannot be.
 
         Args:
@@ -218,7 +218,7 @@ class TaskModel(PatchedModel):
                 x = keras.ops.convert_to_numpy(x)
             check_array(x, self.value_range, f"'{self.name}'")
 
-    def loader_arguments(self):
+    def _loader_arguments(self):
         """Return the arguments that loaders take from their model.
 
         Raises:

@@ -1,6 +1,9 @@
 """Counting of objects in large images with a patch model."""
 
 import math
+import os
+from collections.abc import Callable
+from typing import Unpack
 
 import keras
 import numpy as np
@@ -11,7 +14,9 @@ from keras_patching._checks import (
     check_positive,
     check_share,
 )
+from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.labels.point_labels import as_true_points
+from keras_patching.data.loader_options import ModelLoaderOptions, loader
 from keras_patching.losses.density_map_loss import DensityMapLoss
 from keras_patching.metrics import (
     CountError,
@@ -85,7 +90,7 @@ class HeatmapObjectCountingModel(TaskModel):
     """
 
     task = loaders.TASK
-    truth = "points"
+    _truth = "points"
 
     def __init__(
         self,
@@ -144,9 +149,16 @@ class HeatmapObjectCountingModel(TaskModel):
         """
         return 1 / _peak_area(self.density_map_sigma)
 
+    @loader
     def load_heatmap_dataset_with_csv_from_directory(
-        self, dirname, label_file, **kwargs
-    ):
+        self,
+        dirname: str | os.PathLike,
+        label_file: str | os.PathLike,
+        *,
+        unlabelled: str = "error",
+        augment: bool | Callable = False,
+        **options: Unpack[ModelLoaderOptions],
+    ) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
         """Load patches of images and of the heatmaps of a CSV file's points.
 
         Takes `patch_size`, `density_map_sigma`, `channels` and `value_range`
@@ -157,13 +169,21 @@ class HeatmapObjectCountingModel(TaskModel):
             dirname,
             label_file,
             density_map_sigma=self.density_map_sigma,
-            **self.loader_arguments(),
-            **kwargs,
+            unlabelled=unlabelled,
+            augment=augment,
+            **self._loader_arguments(),
+            **options,
         )
 
+    @loader
     def load_heatmap_dataset_with_json_files_from_directory(
-        self, dirname, **kwargs
-    ):
+        self,
+        dirname: str | os.PathLike,
+        *,
+        unlabelled: str = "error",
+        augment: bool | Callable = False,
+        **options: Unpack[ModelLoaderOptions],
+    ) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
         """Load patches of images and of the heatmaps of JSON files' points.
 
         Takes `patch_size`, `density_map_sigma`, `channels` and `value_range`
@@ -173,13 +193,22 @@ class HeatmapObjectCountingModel(TaskModel):
         return loaders.load_heatmap_dataset_with_json_files_from_directory(
             dirname,
             density_map_sigma=self.density_map_sigma,
-            **self.loader_arguments(),
-            **kwargs,
+            unlabelled=unlabelled,
+            augment=augment,
+            **self._loader_arguments(),
+            **options,
         )
 
+    @loader
     def load_dataset_from_directory_with_segmentation_masks(
-        self, dirname, seg_dirname, **kwargs
-    ):
+        self,
+        dirname: str | os.PathLike,
+        seg_dirname: str | os.PathLike,
+        *,
+        heatmap_unit: float | None = None,
+        augment: bool | Callable = False,
+        **options: Unpack[ModelLoaderOptions],
+    ) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
         """Load patches of images and of ready heatmaps.
 
         Takes `patch_size`, `channels` and `value_range` from the model, and
@@ -187,11 +216,16 @@ class HeatmapObjectCountingModel(TaskModel):
         `keras_patching.load_heatmap_dataset_with_heatmap_files_from_directory`.
         """
         return loaders.load_heatmap_dataset_with_heatmap_files_from_directory(
-            dirname, seg_dirname, **self.loader_arguments(), **kwargs
+            dirname,
+            seg_dirname,
+            heatmap_unit=heatmap_unit,
+            augment=augment,
+            **self._loader_arguments(),
+            **options,
         )
 
-    def patch_parameters(self):
-        parameters = super().patch_parameters()
+    def _patch_parameters(self):
+        parameters = super()._patch_parameters()
         return {**parameters, "density_map_sigma": self.density_map_sigma}
 
     def call(self, inputs, training=None):
@@ -293,7 +327,7 @@ class HeatmapObjectCountingModel(TaskModel):
             **localization_scores(places, targets, tolerance),
         }
 
-    def check_full_target(self, target, name, image_size):
+    def _check_full_target(self, target, name, image_size):
         return as_true_points(target, name, image_size)
 
     def get_config(self):

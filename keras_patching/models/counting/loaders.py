@@ -6,8 +6,14 @@ objects per pixel. Heatmaps are drawn on the whole image and then cut, so the
 sum over all patches of an image is its number of objects.
 """
 
+import os
+from collections.abc import Callable, Sequence
+from typing import Unpack
+
+from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.labels.pairing import pair_by_stem
 from keras_patching.data.labels.points import read_point_labels
+from keras_patching.data.loader_options import LoaderOptions, loader
 from keras_patching.data.patched_dataset import load_patched_dataset
 from keras_patching.models.counting.heatmap_labels import (
     DrawnHeatmaps,
@@ -17,15 +23,17 @@ from keras_patching.models.counting.heatmap_labels import (
 TASK = "counting"
 
 
+@loader
 def load_heatmap_dataset_with_csv_from_directory(
-    dirname,
-    label_file,
-    patch_size,
+    dirname: str | os.PathLike,
+    label_file: str | os.PathLike,
+    patch_size: int | Sequence[int],
     *,
-    density_map_sigma=4.0,
-    unlabelled="error",
-    **kwargs,
-):
+    density_map_sigma: float = 4.0,
+    unlabelled: str = "error",
+    augment: bool | Callable = False,
+    **options: Unpack[LoaderOptions],
+) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
     """Load images and the points in a CSV file as patches with heatmaps.
 
     The file has a row per image, without a header:
@@ -49,12 +57,10 @@ def load_heatmap_dataset_with_csv_from_directory(
             an `"error"`; not labelled, so left out, `"skip"`; or images
             without objects, `"empty"`. So two files, one for training and one
             for validation, share a folder by `"skip"`.
-        **kwargs: `channels=3`, `value_range=(0, 255)`, `batch_size=32`,
-            `shuffle=True`, `seed=None`, `validation_split=None`,
-            `subset=None`, `groups=None`, `cache_dir=None`, `overwrite=False`,
-            `executor=None`, `augment=False`, `foreground_fraction=None`,
-            `keep_empty=1.0`, `dtype=None`, `drop_remainder=False`,
-            `verbose=True`, as in `keras_patching.
+        augment: `True` flips, quarter-turns and brightens the training
+            patches, image and heatmap together. Or a function from a batch
+            `(images, heatmaps)` to the same.
+        **options: As in `keras_patching.
             load_dataset_from_directory_with_segmentation_masks`. Foreground
             is a patch with an object.
 
@@ -71,17 +77,20 @@ def load_heatmap_dataset_with_csv_from_directory(
     ...     "cells", "points.csv", patch_size=128)
     """
     reading = dirname, label_file, unlabelled
-    return _load_points(*reading, patch_size, density_map_sigma, kwargs)
+    options["augment"] = augment
+    return _load_points(*reading, patch_size, density_map_sigma, options)
 
 
+@loader
 def load_heatmap_dataset_with_json_files_from_directory(
-    dirname,
-    patch_size,
+    dirname: str | os.PathLike,
+    patch_size: int | Sequence[int],
     *,
-    density_map_sigma=4.0,
-    unlabelled="error",
-    **kwargs,
-):
+    density_map_sigma: float = 4.0,
+    unlabelled: str = "error",
+    augment: bool | Callable = False,
+    **options: Unpack[LoaderOptions],
+) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
     """Load images and a JSON file of points each as patches with heatmaps.
 
     Beside `leaf.png` lies `leaf.json`: `{"x": {"p1": 10, ...}, "y": {"p1": 20,
@@ -93,7 +102,7 @@ def load_heatmap_dataset_with_json_files_from_directory(
         density_map_sigma: As for
             `load_heatmap_dataset_with_csv_from_directory`, as are all others.
         unlabelled: What images without a JSON file are, as there.
-        **kwargs: As there.
+        augment, **options: As there.
 
     Returns:
         As there; the same points give the same cache.
@@ -107,12 +116,20 @@ def load_heatmap_dataset_with_json_files_from_directory(
     ...     "cells", patch_size=128)
     """
     reading = dirname, None, unlabelled
-    return _load_points(*reading, patch_size, density_map_sigma, kwargs)
+    options["augment"] = augment
+    return _load_points(*reading, patch_size, density_map_sigma, options)
 
 
+@loader
 def load_heatmap_dataset_with_heatmap_files_from_directory(
-    dirname, seg_dirname, patch_size, *, heatmap_unit=None, **kwargs
-):
+    dirname: str | os.PathLike,
+    seg_dirname: str | os.PathLike,
+    patch_size: int | Sequence[int],
+    *,
+    heatmap_unit: float | None = None,
+    augment: bool | Callable = False,
+    **options: Unpack[LoaderOptions],
+) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
     """Load a folder of images and a folder of ready heatmaps as patches.
 
     They are paired by name without suffix.
@@ -126,7 +143,8 @@ def load_heatmap_dataset_with_heatmap_files_from_directory(
             for. The sum of a file times this is the number of its objects.
             `None` is 1 for floats; integers need it, such as `1 / 255` for
             8-bit images whose white is one object per pixel.
-        **kwargs: As for `load_heatmap_dataset_with_csv_from_directory`.
+        augment, **options: As for
+            `load_heatmap_dataset_with_csv_from_directory`.
 
     Returns:
         As there.
@@ -147,7 +165,8 @@ def load_heatmap_dataset_with_heatmap_files_from_directory(
         [image for image, _ in pairs],
         ReadyHeatmaps(pairs, seg_dirname, heatmap_unit),
         patch_size,
-        **kwargs,
+        augment=augment,
+        **options,
     )
 
 

@@ -5,9 +5,15 @@ files' dtype, and a dict of `boxes`, float32 `(batch, n, 4)` xyxy in pixels of
 the patch, and `labels`, int32 `(batch, n)`, both filled up with -1.
 """
 
+import os
+from collections.abc import Sequence
+from typing import Unpack
+
 from keras_patching._checks import check_integer
 from keras_patching._printing import say
+from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.labels.boxes import read_box_labels
+from keras_patching.data.loader_options import LoaderOptions, loader
 from keras_patching.data.patched_dataset import load_patched_dataset
 from keras_patching.data.patches.yolo_patch_sampler import PLAN_VERSION
 from keras_patching.geometry import as_pair
@@ -16,22 +22,21 @@ from keras_patching.models.detection.yolo_labels import STORES, YoloLabels
 TASK = "detection"
 
 
+@loader
 def load_yolo_dataset_from_directory(
-    label_file,
-    image_dir,
-    patch_size,
+    label_file: str | os.PathLike,
+    image_dir: str | os.PathLike,
+    patch_size: int | Sequence[int],
     *,
-    grid_size=(7, 7),
-    class_names=("plant",),
-    objects_key="objects",
-    unlabelled="error",
-    store="patches",
-    empty_patches=0,
-    augment=True,
-    seed=None,
-    verbose=True,
-    **kwargs,
-):
+    grid_size: int | Sequence[int] = (7, 7),
+    class_names: Sequence[str] = ("plant",),
+    objects_key: str = "objects",
+    unlabelled: str = "error",
+    store: str = "patches",
+    empty_patches: int = 0,
+    augment: bool = True,
+    **options: Unpack[LoaderOptions],
+) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
     """Load images and boxes as patches in which every grid cell sees objects.
 
     The label file is JSON: `{"<file or id>": {"width": w, "height": h,
@@ -63,17 +68,11 @@ def load_yolo_dataset_from_directory(
         empty_patches: Number of patches of an image without objects.
         augment: Whether the sampler's augmented patches are turned, flipped
             or brightened, or left as they are cut.
-        seed: Integer that decides the plan, the split and orders. `None` plans
-            and splits as 0 does, and draws orders anew.
-        verbose: Whether to print what is cut and found, the grid cells that
-            no object can be put into, and an overlap that suits the boxes.
-        **kwargs: `channels=3`, `value_range=(0, 255)`, `batch_size=32`,
-            `shuffle=True`, `validation_split=None`, `subset=None`,
-            `groups=None`, `cache_dir=None`, `overwrite=False`,
-            `executor=None`, `foreground_fraction=None`, `keep_empty=1.0`,
-            `dtype=None`, `drop_remainder=False`, as in `keras_patching.
+        **options: As in `keras_patching.
             load_dataset_from_directory_with_segmentation_masks`. Foreground is
-            a patch with an object.
+            a patch with an object. `seed` decides the plan too; `None` plans
+            as 0 does. `verbose` also prints the grid cells that no object can
+            be put into, and an overlap that suits the boxes.
 
     Returns:
         A `PatchingSequence`; with `subset="both"` a pair of them, for training
@@ -97,6 +96,7 @@ def load_yolo_dataset_from_directory(
             "`augment` of detection is True or False: the sampler plans what "
             f"is done to each patch. Received: augment={augment!r}"
         )
+    seed = options["seed"]
     parameters = {
         "class_names": list(class_names),
         "objects_key": objects_key,
@@ -119,10 +119,8 @@ def load_yolo_dataset_from_directory(
         yolo_labels,
         patch_size,
         left_out=left_out,
-        seed=seed,
-        verbose=verbose,
-        **kwargs,
+        **options,
     )
-    if verbose:
+    if options["verbose"]:
         say(yolo_labels.describe())
     return loaded

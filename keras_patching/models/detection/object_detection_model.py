@@ -1,14 +1,18 @@
 """Detection of objects in large images with a YOLO patch model."""
 
 import math
+import os
 import warnings
+from typing import Unpack
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_patching._checks import check_distance, check_share
+from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.labels.box_labels import as_true_boxes
+from keras_patching.data.loader_options import ModelLoaderOptions, loader
 from keras_patching.geometry import as_pair
 from keras_patching.losses.yolo_loss import YoloLoss
 from keras_patching.metrics import (
@@ -99,7 +103,7 @@ class ObjectDetectionModel(TaskModel):
     """
 
     task = loaders.TASK
-    truth = "boxes"
+    _truth = "boxes"
 
     def __init__(
         self,
@@ -134,7 +138,19 @@ class ObjectDetectionModel(TaskModel):
         self.prediction_decoder = prediction_decoder
         self._unassigned = keras.metrics.Sum(name="unassigned_objects")
 
-    def load_yolo_dataset_from_directory(self, label_file, image_dir, **kwargs):
+    @loader
+    def load_yolo_dataset_from_directory(
+        self,
+        label_file: str | os.PathLike,
+        image_dir: str | os.PathLike,
+        *,
+        objects_key: str = "objects",
+        unlabelled: str = "error",
+        store: str = "patches",
+        empty_patches: int = 0,
+        augment: bool = True,
+        **options: Unpack[ModelLoaderOptions],
+    ) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
         """Load patches of images and boxes, cutting them where not cached.
 
         Takes `patch_size`, `grid_size`, `class_names`, `channels` and
@@ -146,13 +162,18 @@ class ObjectDetectionModel(TaskModel):
             image_dir,
             grid_size=self.grid_size,
             class_names=self.class_names,
-            **self.loader_arguments(),
-            **kwargs,
+            objects_key=objects_key,
+            unlabelled=unlabelled,
+            store=store,
+            empty_patches=empty_patches,
+            augment=augment,
+            **self._loader_arguments(),
+            **options,
         )
 
-    def patch_parameters(self):
+    def _patch_parameters(self):
         parameters = {
-            **super().patch_parameters(),
+            **super()._patch_parameters(),
             "class_names": self.class_names,
         }
         if self.prediction_decoder is None:
@@ -398,7 +419,7 @@ class ObjectDetectionModel(TaskModel):
         scores = average_precision(merged, targets, COCO_IOU_THRESHOLDS)
         return {name: scores[name] for name in ("ap50", "ap50_95")}
 
-    def check_full_target(self, target, name, image_size):
+    def _check_full_target(self, target, name, image_size):
         return as_true_boxes(target, name, image_size, len(self.class_names))
 
     def set_tiling(self, **tiling):

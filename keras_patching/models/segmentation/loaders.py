@@ -1,38 +1,48 @@
 """Loads folders of images and segmentation masks."""
 
+import concurrent.futures
+import os
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy.typing as npt
+
+from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.labels.pairing import pair_by_stem
+from keras_patching.data.loader_options import loader
 from keras_patching.data.patched_dataset import load_patched_dataset
 from keras_patching.models.segmentation.mask_labels import MaskLabels
 
 TASK = "segmentation"
 
 
+@loader
 def load_dataset_from_directory_with_segmentation_masks(
-    dirname,
-    seg_dirname,
-    patch_size,
+    dirname: str | os.PathLike,
+    seg_dirname: str | os.PathLike,
+    patch_size: int | Sequence[int],
     *,
-    num_classes=2,
-    ignore_value=None,
-    channels=3,
-    value_range=(0, 255),
-    batch_size=32,
-    shuffle=True,
-    seed=None,
-    validation_split=None,
-    subset=None,
-    groups=None,
-    cache_dir=None,
-    overwrite=False,
-    executor=None,
-    augment=False,
-    foreground_fraction=None,
-    foreground_classes=None,
-    keep_empty=1.0,
-    dtype=None,
-    drop_remainder=False,
-    verbose=True,
-):
+    num_classes: int = 2,
+    ignore_value: int | None = None,
+    channels: int | None = 3,
+    value_range: Sequence[float] = (0, 255),
+    batch_size: int = 32,
+    shuffle: bool = True,
+    seed: int | None = None,
+    validation_split: float | None = None,
+    subset: Literal["training", "validation", "both"] | None = None,
+    groups: Callable[[str], object] | None = None,
+    cache_dir: str | os.PathLike | None = None,
+    overwrite: bool = False,
+    executor: concurrent.futures.Executor | None = None,
+    augment: bool | Callable = False,
+    foreground_fraction: float | None = None,
+    foreground_classes: Sequence[int] | None = None,
+    keep_empty: float = 1.0,
+    dtype: npt.DTypeLike | None = None,
+    drop_remainder: bool = False,
+    verbose: bool = True,
+) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
     """Load a folder of images and a folder of masks as patches for training.
 
     Images and masks are paired by name without suffix. They are cut into tiles

@@ -1,16 +1,20 @@
 """Semantic segmentation of large images with a patch model."""
 
 import os
+from collections.abc import Callable, Sequence
+from typing import Unpack
 
 import keras
 import numpy as np
 
+from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.images.image_io import read_header
 from keras_patching.data.images.label_images import read_mask
 from keras_patching.data.labels.masks import (
     as_class_ids,
     check_training_masks,
 )
+from keras_patching.data.loader_options import ModelLoaderOptions, loader
 from keras_patching.losses.segmentation_loss import (
     ACTIVATIONS,
     SegmentationLoss,
@@ -77,8 +81,8 @@ class SemanticSegmentationModel(TaskModel):
     """
 
     task = loaders.TASK
-    truth = "masks"
-    truth_may_be_files = True
+    _truth = "masks"
+    _truth_may_be_files = True
 
     def __init__(
         self,
@@ -123,9 +127,16 @@ class SemanticSegmentationModel(TaskModel):
         self.class_names = None if class_names is None else list(class_names)
         _check_head(patch_model, num_classes, self.activation)
 
+    @loader
     def load_dataset_from_directory_with_segmentation_masks(
-        self, dirname, seg_dirname, **kwargs
-    ):
+        self,
+        dirname: str | os.PathLike,
+        seg_dirname: str | os.PathLike,
+        *,
+        augment: bool | Callable = False,
+        foreground_classes: Sequence[int] | None = None,
+        **options: Unpack[ModelLoaderOptions],
+    ) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
         """Load patches of images and masks, cutting them where not cached.
 
         Takes `patch_size`, `num_classes`, `ignore_value`, `channels` and
@@ -137,8 +148,10 @@ class SemanticSegmentationModel(TaskModel):
             seg_dirname,
             num_classes=self.num_classes,
             ignore_value=self.ignore_value,
-            **self.loader_arguments(),
-            **kwargs,
+            augment=augment,
+            foreground_classes=foreground_classes,
+            **self._loader_arguments(),
+            **options,
         )
 
     def _default_loss(self):
@@ -178,12 +191,12 @@ class SemanticSegmentationModel(TaskModel):
                 f"same. Received: {metric!r}"
             )
 
-    def patch_parameters(self):
-        parameters = super().patch_parameters()
+    def _patch_parameters(self):
+        parameters = super()._patch_parameters()
         return {**parameters, "num_classes": self.num_classes}
 
-    def check_data_set(self, data_set):
-        super().check_data_set(data_set)
+    def _check_data_set(self, data_set):
+        super()._check_data_set(data_set)
         parameters = getattr(data_set, "parameters", {})
         ignored = parameters.get("ignore_value")
         # Where none is ignored, all pixels are labelled.
@@ -196,7 +209,7 @@ class SemanticSegmentationModel(TaskModel):
                 f"{self.ignore_value}, {data_set.manifest_path}"
             )
 
-    def explain_class_weight(self, class_weight):
+    def _explain_class_weight(self, class_weight):
         weights = [
             float(class_weight.get(label, 1))
             if hasattr(class_weight, "get")
@@ -297,7 +310,7 @@ class SemanticSegmentationModel(TaskModel):
         iou = iou_per_class(confusion)
         return {"mean_iou": float(np.mean(list(iou.values()))), **iou}
 
-    def check_full_target(self, target, name, image_size):
+    def _check_full_target(self, target, name, image_size):
         if isinstance(target, (str, os.PathLike)):
             size = tuple(read_header(target).size)
         else:

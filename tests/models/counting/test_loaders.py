@@ -256,8 +256,11 @@ def test_a_label_file_may_lie_elsewhere(folder):
 
 
 def test_foreground_classes_are_refused(folder):
-    with pytest.raises(ValueError, match="labels have none"):
+    with pytest.raises(TypeError, match="no argument `foreground_classes`"):
         load_csv(folder, foreground_classes=[1])
+    sequence = load_csv(folder)
+    with pytest.raises(ValueError, match="labels have none"):
+        kp.PatchingSequence(sequence.manifest_path, foreground_classes=[1])
 
 
 @pytest.mark.parametrize("sigma", [0, -1.0, np.nan, "4"])

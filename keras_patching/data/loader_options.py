@@ -1,0 +1,137 @@
+"""The options that the loaders of all tasks share, in their signatures."""
+
+import concurrent.futures
+import dataclasses
+import difflib
+import functools
+import inspect
+import os
+import typing
+from collections.abc import Callable, Sequence
+from typing import Literal, TypedDict, TypeVar
+
+import numpy.typing as npt
+
+from keras_patching.data.sequence_options import SequenceOptions
+
+
+class ModelLoaderOptions(TypedDict, total=False):
+    """Options of the loaders of models, which tell the kind of the images.
+
+    They are described where they stand in full, in
+    `load_dataset_from_directory_with_segmentation_masks`.
+    """
+
+    batch_size: int
+    shuffle: bool
+    seed: int | None
+    validation_split: float | None
+    subset: Literal["training", "validation", "both"] | None
+    groups: Callable[[str], object] | None
+    cache_dir: str | os.PathLike | None
+    overwrite: bool
+    executor: concurrent.futures.Executor | None
+    foreground_fraction: float | None
+    keep_empty: float
+    dtype: npt.DTypeLike | None
+    drop_remainder: bool
+    verbose: bool
+
+
+class LoaderOptions(ModelLoaderOptions, total=False):
+    """Options of all loaders that are functions."""
+
+    channels: int | None
+    value_range: Sequence[float]
+
+
+DEFAULTS = {
+    **{each.name: each.default for each in dataclasses.fields(SequenceOptions)},
+    "cache_dir": None,
+    "overwrite": False,
+    "executor": None,
+    "verbose": True,
+    "channels": 3,
+    "value_range": (0, 255),
+}
+
+# What loaders that are methods take from their model.
+_OF_THE_MODEL = {
+    "patch_size",
+    "channels",
+    "value_range",
+    "num_classes",
+    "ignore_value",
+    "class_names",
+    "grid_size",
+    "density_map_sigma",
+}
+
+_Loader = TypeVar("_Loader", bound=Callable)
+
+
+def loader(function: _Loader) -> _Loader:
+    """Spell out the options of a loader, and refuse others before it begins.
+
+    Args:
+        function: Function or method whose last parameter may be
+            `**options: Unpack[LoaderOptions]`, or `ModelLoaderOptions`. It
+            always receives all of them.
+
+    Returns:
+        The same, whose signature lists each option with its type and default.
+    """
+    signature = _spelled_out(function)
+
+    @functools.wraps(function)
+    def load(*args, **kwargs):
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            message = _explain(function.__qualname__, signature, kwargs, error)
+            raise TypeError(message) from None
+        bound.apply_defaults()
+        return function(*bound.args, **bound.kwargs)
+
+    load.__signature__ = signature  # type: ignore[attr-defined]
+    load.__annotations__ = {
+        each.name: each.annotation for each in signature.parameters.values()
+    } | {"return": signature.return_annotation}
+    return typing.cast(_Loader, load)
+
+
+def _spelled_out(function):
+    signature = inspect.signature(function)
+    parameters = list(signature.parameters.values())
+    if parameters[-1].kind is inspect.Parameter.VAR_KEYWORD:
+        (options,) = typing.get_args(parameters.pop().annotation)
+        parameters += [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=DEFAULTS[name],
+                annotation=annotation,
+            )
+            for name, annotation in typing.get_type_hints(options).items()
+        ]
+    return signature.replace(parameters=parameters)
+
+
+def _explain(name, signature, kwargs, error):
+    """Say which argument is wrong, and which one may be meant."""
+    unknown = [each for each in kwargs if each not in signature.parameters]
+    if not unknown:
+        return f"`{name}`: {error}"
+    wrong = unknown[0]
+    known = [each for each in signature.parameters if each != "self"]
+    near = difflib.get_close_matches(wrong, known, 1)
+    if near:
+        advice = f"Did you mean `{near[0]}`?"
+    elif wrong in _OF_THE_MODEL and "self" in signature.parameters:
+        advice = "The model gives its own."
+    else:
+        advice = f"It takes: {', '.join(known)}."
+    return (
+        f"`{name}` takes no argument `{wrong}`. {advice} "
+        f"Received: {wrong}={kwargs[wrong]!r}"
+    )
