@@ -157,3 +157,22 @@ class Manifest:
         )
         height, width = self.patch_size
         return f"{self.task}-{height}x{width}-{key[:12]}.json"
+
+
+def facts_of(sources, name):
+    """Join what the shards of some sources tell of each patch.
+
+    Args:
+        sources: List of `Source` with `ShardRecord`s.
+        name: Name of the fact.
+
+    Returns:
+        Array, patches first; `None` where no shard tells it.
+    """
+    facts = [
+        shard.facts[name]
+        for source in sources
+        for shard in source.shards.values()
+        if name in shard.facts
+    ]
+    return np.concatenate(facts) if facts else None

@@ -15,6 +15,7 @@ from keras_patching.data.feeding.epoch_sampler import (
     EpochSampler,
     check_sampling,
 )
+from keras_patching.data.feeding.foreground import has_foreground
 from keras_patching.data.feeding.read_ahead import ReadAhead
 from keras_patching.data.feeding.readers import open_readers
 from keras_patching.data.feeding.resampling import (
@@ -134,7 +135,7 @@ class PatchingSequence(keras.utils.PyDataset):
         self._start_anew()
         sources = _select(manifest.sources, names, self.manifest_path)
         self._sampler = EpochSampler(
-            _has_foreground(
+            has_foreground(
                 sources,
                 foreground_classes,
                 manifest.parameters.get("ignore_value"),
@@ -372,42 +373,3 @@ def _select(sources, names, path):
             f"Received: names of {len(names)} images"
         )
     return selected
-
-
-def _has_foreground(sources, classes, ignore_value):
-    """Tell of each patch whether it holds a wanted class, or an object."""
-    pixels = _facts(sources, "pixels")
-    if pixels is not None:
-        return _holds_classes(pixels, classes, ignore_value)
-    if classes is not None:
-        raise ValueError(
-            "`foreground_classes` are those of masks, and these labels have "
-            f"none. Received: foreground_classes={classes}"
-        )
-    objects = _facts(sources, "objects")
-    if objects is not None:
-        # What a Gaussian beyond the seam leaves here is no object.
-        return objects >= 0.5
-    return np.ones(sum(len(source.origins) for source in sources), bool)
-
-
-def _facts(sources, name):
-    """Give what manifests say of each patch, or `None` if they do not."""
-    facts = [
-        shard.facts[name]
-        for source in sources
-        for shard in source.shards.values()
-        if name in shard.facts
-    ]
-    return np.concatenate(facts) if facts else None
-
-
-def _holds_classes(pixels, classes, ignore_value):
-    if classes is None:
-        classes = set(range(1, pixels.shape[1])) - {ignore_value}
-    if not set(classes) <= set(range(pixels.shape[1])):
-        raise ValueError(
-            "`foreground_classes` must be classes of the masks, 0 to "
-            f"{pixels.shape[1] - 1}. Received: foreground_classes={classes}"
-        )
-    return pixels[:, list(classes)].any(axis=1)

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 
 from keras_patching.data.cache.shard_kinds import keys_drawn
-from keras_patching.data.inspection.contents import HAS_OBJECTS, pick_patches
+from keras_patching.data.feeding.foreground import HAS_OBJECTS
+from keras_patching.data.inspection.picking import pick_patches
 from keras_patching.visualization import (
     COLORS,
     class_colors,

@@ -11,16 +11,14 @@ from keras_patching.data.cache.opening import (
     list_manifests,
     load_cache,
 )
+from keras_patching.data.cache.records import facts_of
 from keras_patching.data.cache.shard_kinds import shard_kind
 from keras_patching.data.cache.shards import read_shard
+from keras_patching.data.feeding.foreground import HAS_OBJECTS
 from keras_patching.data.inspection.named_patches import (
     patch_names,
     read_patches,
 )
-
-# A patch has objects from half a one on, as for the foreground of a
-# `PatchingSequence`: what a Gaussian beyond the seam leaves here is none.
-HAS_OBJECTS = 0.5
 
 
 def list_caches(path):
@@ -152,7 +150,7 @@ class CacheContents:
 
         `None` where labels have no classes.
         """
-        pixels = self._facts("pixels")
+        pixels = facts_of(self.manifest.sources, "pixels")
         if pixels is None:
             return None
         padded_with = self.manifest.parameters.get("ignore_value") or 0
@@ -169,7 +167,7 @@ class CacheContents:
         ready heatmaps are not. Boxes are in as many patches as hold their
         center. `None` where labels are not of objects.
         """
-        return self._facts("objects")
+        return facts_of(self.manifest.sources, "objects")
 
     @property
     def class_boxes(self):
@@ -209,14 +207,6 @@ class CacheContents:
         """Count each class along the last axis; others, as -1, do not count."""
         classes = np.arange(len(self.manifest.parameters["class_names"]))
         return (labels[..., None] == classes).sum(axis=-2)
-
-    def _facts(self, name):
-        facts = [
-            shard.facts[name]
-            for shard in self.manifest.shards
-            if name in shard.facts
-        ]
-        return np.concatenate(facts) if facts else None
 
     def read_patch(self, index):
         """Give the arrays of a patch.
@@ -346,38 +336,3 @@ def _box_table(names, objects, boxes):
             f"  {name:<{wide}}{count:>12,}{per_patch.sum():>12,}"
             f"{(per_patch > 0).sum():>12,}"
         )
-
-
-def pick_patches(pixels, count):
-    """Pick patches that together show every class.
-
-    Each class gets an equal part, the rarest first. Its patches are spread
-    evenly over the data set, and are of the half that holds most of it, so
-    that it can be seen.
-
-    Args:
-        pixels: Integers `(patches, classes)`, pixels of each class.
-        count: Number of patches to pick; fewer where there are fewer, more
-            where there are more classes.
-
-    Returns:
-        Sorted list of patch numbers, the same for the same pixels.
-    """
-    pixels = np.asarray(pixels)
-    num_patches = (pixels > 0).sum(axis=0)
-    classes = [c for c in np.argsort(num_patches, kind="stable")]
-    classes = [c for c in classes if num_patches[c]]
-    picked = []
-    for position, c in enumerate(classes):
-        share = max(1, (count - len(picked)) // (len(classes) - position))
-        holders = np.flatnonzero(pixels[:, c])
-        most = pixels[holders, c] >= np.median(pixels[holders, c])
-        picked += _spread(np.setdiff1d(holders[most], picked), share)
-    return sorted(picked)
-
-
-def _spread(items, count):
-    if count >= len(items):
-        return items.tolist()
-    places = np.linspace(0, len(items) - 1, count).round().astype(int)
-    return items[places].tolist()

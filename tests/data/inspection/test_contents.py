@@ -5,8 +5,6 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from keras_patching import (
     PatchingSequence,
@@ -21,7 +19,6 @@ from keras_patching.data.inspection.contents import (
     describe_disk_use,
     inspect,
     list_caches,
-    pick_patches,
 )
 
 SIZE, PATCH = (10, 14), 8
@@ -250,26 +247,3 @@ def test_folders_without_caches_are_refused(tmp_path):
         list_caches(tmp_path)
     with pytest.raises(FileNotFoundError, match="no such file or folder"):
         list_caches(tmp_path / "missing")
-
-
-@given(
-    st.lists(
-        st.tuples(*[st.integers(0, 3)] * 4).filter(any),
-        min_size=1,
-        max_size=40,
-    ),
-    st.integers(1, 30),
-)
-def test_picked_patches_show_every_class(pixels, count):
-    pixels = np.array(pixels)
-    picked = pick_patches(pixels, count)
-    assert picked == pick_patches(pixels, count)
-    assert len(set(picked)) == len(picked) <= max(count, 4)
-    assert pixels[picked].any(axis=0).tolist() == pixels.any(axis=0).tolist()
-
-
-def test_of_a_class_those_are_picked_that_hold_much_of_it():
-    pixels = np.ones((100, 2), int)
-    pixels[::2, 1] = 50
-    assert {1, 50} >= set(pixels[pick_patches(pixels, 10), 1])
-    assert (pixels[pick_patches(pixels, 10), 1] == 50).sum() >= 5

@@ -1,0 +1,50 @@
+"""Jobs are done in workers, and results are in the order of the jobs."""
+
+import concurrent.futures
+import threading
+import time
+
+import pytest
+
+from keras_patching.data.cache.workers import WorkersEndedError, run_jobs
+
+
+def test_results_are_in_the_order_of_the_jobs():
+    def work(seconds):
+        time.sleep(seconds)
+        return seconds, threading.current_thread() is threading.main_thread()
+
+    jobs = [0.05, 0.0, 0.02]
+    found = run_jobs(work, jobs, "image", show_progress=False)
+    assert found == [(seconds, False) for seconds in jobs]
+    assert run_jobs(work, [], "image", show_progress=False) == []
+
+
+def test_the_first_error_is_raised_and_the_rest_is_not_begun():
+    begun = []
+
+    def work(job):
+        begun.append(job)
+        if job == 1:
+            raise ZeroDivisionError
+        time.sleep(0.01)
+
+    with (
+        concurrent.futures.ThreadPoolExecutor(1) as executor,
+        pytest.raises(ZeroDivisionError),
+    ):
+        run_jobs(work, range(100), "image", False, executor)
+    assert len(begun) < 100
+
+
+def test_jobs_that_lack_memory_are_told_apart_from_those_that_are_done():
+    def work(job):
+        if job == 2:
+            raise MemoryError
+
+    with (
+        concurrent.futures.ThreadPoolExecutor(1) as executor,
+        pytest.raises(WorkersEndedError, match="lack of memory") as error,
+    ):
+        run_jobs(work, range(3), "image", False, executor)
+    assert error.value.left == [2]
