@@ -255,12 +255,9 @@ class PatchingSequence(keras.utils.PyDataset):
     def _read(self, epoch, samples):
         """Copy patches out of the shards: images, and what belongs to them."""
         places = [each[samples].tolist() for each in self._at(epoch)]
-        images, *_ = self._readers.values()
-        return images.read(*places), self._read_labels(places)
-
-    def _read_labels(self, places):
-        labels = {k: self._readers[k].read(*places) for k in self.label_keys}
-        return labels if len(labels) != 1 else next(iter(labels.values()))
+        # Asked once: `resample` may put others in their place meanwhile.
+        (_, images), *labels = self._readers.items()
+        return images.read(*places), _read_labels(labels, places)
 
     @property
     def label_keys(self):
@@ -274,9 +271,9 @@ class PatchingSequence(keras.utils.PyDataset):
         Returns:
             Array, or dict of them, as in a batch of all patches.
         """
-        return self._read_labels(
-            [each.tolist() for each in self._at(self.epoch)]
-        )
+        places = [each.tolist() for each in self._at(self.epoch)]
+        _, *labels = self._readers.items()
+        return _read_labels(labels, places)
 
     def _at(self, epoch):
         """Give shard and row of each patch, in the order of an epoch."""
@@ -322,6 +319,12 @@ class PatchingSequence(keras.utils.PyDataset):
         if not asked or len(asked) >= len(self) // data_shards():
             self._asked = None
             self.epoch += 1
+
+
+def _read_labels(readers, places):
+    """Read the labels of one kind, or a dict of those of several."""
+    labels = {key: reader.read(*places) for key, reader in readers}
+    return labels if len(labels) != 1 else next(iter(labels.values()))
 
 
 def data_shards():
