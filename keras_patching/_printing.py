@@ -19,6 +19,7 @@ def printable(text):
         String that can be encoded, with `\xfc` where the byte is FC.
 
     Example:
+
     >>> print(printable("Gr\udcfcn.png"))
     Gr\xfcn.png
     """
@@ -58,9 +59,8 @@ class Progress:
 
     Example:
 
-    >>> progress = Progress(len(images), "image")
-    >>> for image in images:
-    ...     work(image)
+    >>> progress = Progress(3, "image")
+    >>> for _ in range(3):
     ...     progress.add(1)
     """
 

@@ -33,8 +33,11 @@ def whole_file(path):
         OutputError: If it cannot be written. `path` is then what it was.
 
     Example:
+
     >>> with whole_file("results.csv") as temporary:
-    ...     temporary.write_text(text)
+    ...     _ = temporary.write_text("image,count")
+    >>> pathlib.Path("results.csv").read_text()
+    'image,count'
     """
     path = pathlib.Path(path)
     if path.is_dir():

@@ -183,12 +183,14 @@ class PatchGrid:
 
     Example:
 
-    >>> grid = PatchGrid((100, 200), patch_size=128)
+    >>> grid = keras_patching.PatchGrid((100, 200), patch_size=128)
     >>> grid.rows, grid.cols, grid.padded_size, grid.origins
     (1, 2, (128, 256), [(0, 0), (0, 128)])
-    >>> PatchGrid((100, 200), patch_size=64, overlap=16).origins[:4]
+    >>> grid = keras_patching.PatchGrid((100, 200), patch_size=64, overlap=16)
+    >>> grid.origins[:4]
     [(0, 0), (0, 48), (0, 96), (0, 136)]
-    >>> PatchGrid((100, 200), 64, overlap=16, shrink=True).patch_size
+    >>> grid = keras_patching.PatchGrid((100, 200), 64, overlap=16, shrink=True)
+    >>> grid.patch_size
     (58, 62)
     """
 

@@ -42,16 +42,19 @@ class FullImageEvaluation(keras.callbacks.Callback):
 
     Example:
 
-    ```python
-    model.fit(
-        train,
-        epochs=20,
-        callbacks=[
-            keras_patching.callbacks.FullImageEvaluation(images, masks),
-            keras.callbacks.EarlyStopping("val_full_mean_iou", mode="max"),
-        ],
-    )
-    ```
+    >>> model = keras_patching.SemanticSegmentationModel(2, patch_model)
+    >>> model.set_patch_size(64)
+    >>> train = model.load_dataset_from_directory_with_segmentation_masks(
+    ...     "field/images", "field/masks"
+    ... )
+    >>> model.compile("adam")
+    >>> scores = keras_patching.callbacks.FullImageEvaluation(
+    ...     "field/images", "field/masks"
+    ... )
+    >>> stop = keras.callbacks.EarlyStopping("val_full_mean_iou", mode="max")
+    >>> history = model.fit(train, epochs=2, callbacks=[scores, stop])
+    >>> len(history.history["val_full_mean_iou"])
+    2
     """
 
     def __init__(self, images, targets, every=1):

@@ -57,12 +57,15 @@ class PredictionGallery(keras.callbacks.Callback):
 
     Example:
 
-    ```python
-    gallery = keras_patching.callbacks.PredictionGallery(
-        "field/new", directory="gallery", every=5
-    )
-    model.fit(train, epochs=20, callbacks=[gallery])
-    ```
+    >>> model = keras_patching.inference.load_model("field.keras")
+    >>> model.compile("adam")
+    >>> train = model.load_dataset_from_directory_with_segmentation_masks(
+    ...     "field/images", "field/masks"
+    ... )
+    >>> gallery = keras_patching.callbacks.PredictionGallery("field/new")
+    >>> history = model.fit(train, epochs=1, callbacks=[gallery])
+    >>> sorted(path.name for path in pathlib.Path("gallery").iterdir())
+    ['epoch_001_0.png', 'epoch_001_1.png', 'epoch_001_2.png']
     """
 
     def __init__(self, images, targets=None, directory="gallery", every=1):

@@ -27,13 +27,15 @@ class ResamplePatches(keras.callbacks.Callback):
 
     Example:
 
-    ```python
-    train = model.load_yolo_dataset_from_directory(
-        "trays/labels.json", "trays/images", store="images"
-    )
-    resample = keras_patching.callbacks.ResamplePatches(train, every=5)
-    model.fit(train, epochs=50, callbacks=[resample])
-    ```
+    >>> train = keras_patching.load_yolo_dataset_from_directory(
+    ...     "trays/labels.json",
+    ...     "trays/images",
+    ...     patch_size=64,
+    ...     grid_size=2,
+    ...     store="images",
+    ... )
+    >>> resample = keras_patching.callbacks.ResamplePatches(train, every=5)
+    >>> training = {"x": train, "epochs": 50, "callbacks": [resample]}  # of fit
     """
 
     def __init__(self, sequence, every=1):

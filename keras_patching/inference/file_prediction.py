@@ -35,9 +35,13 @@ class FilePredictions:
             stopped.
 
     Example:
-    >>> done = kp.inference.predict_files(model, "field/new", "field/found")
+
+    >>> model = keras_patching.inference.load_model("field.keras")
+    >>> done = keras_patching.inference.predict_files(
+    ...     model, "field/new", "field/found"
+    ... )
     >>> [row["image"] for row in done.rows], done.faults
-    (['a.jpg', 'b.jpg'], ['field/new/c.jpg: ...'])
+    (['new_0.jpg', 'new_1.jpg', 'new_2.jpg'], [])
     """
 
     rows: list[dict]
@@ -61,7 +65,10 @@ def load_model(path):
             predictions can be written.
 
     Example:
-    >>> model = kp.inference.load_model("field.keras")
+
+    >>> model = keras_patching.inference.load_model("field.keras")
+    >>> model.patch_size
+    (128, 128)
     """
     model = load_model_file(path)
     report_of(model, path)
@@ -132,10 +139,13 @@ def predict_files(
             cannot be written.
 
     Example:
-    >>> model = kp.inference.load_model("field.keras")
-    >>> done = kp.inference.predict_files(model, "field/new", "field/found")
-    >>> done.rows[0]["fraction_1"]
-    0.3125
+
+    >>> model = keras_patching.inference.load_model("field.keras")
+    >>> done = keras_patching.inference.predict_files(
+    ...     model, "field/new", "field/found"
+    ... )
+    >>> 0 <= done.rows[0]["fraction_1"] <= 1
+    True
     """
     report = report_of(model, model.name)
     check_options(options, report, model)

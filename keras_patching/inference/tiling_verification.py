@@ -118,12 +118,12 @@ def verify_tiling(predictor, images):
 
     Example:
 
-    >>> report = keras_patching.verify_tiling(model, images)
-    >>> report.largest_difference
-    2.4e-07
-    >>> keras_patching.data.write_image(
-    ...     "difference.png", report.picture()
-    ... )
+    >>> model = keras_patching.inference.load_model("field.keras")
+    >>> image = keras_patching.data.read_image("field/new/new_0.jpg")
+    >>> report = keras_patching.verify_tiling(model, [image])
+    >>> report.largest_difference < 1e-3
+    True
+    >>> keras_patching.data.write_image("difference.png", report.picture())
     """
     predictor = find_predictor(predictor)
     channels = _check_images(predictor, images)

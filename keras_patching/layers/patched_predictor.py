@@ -140,21 +140,20 @@ class PatchedPredictor(keras.layers.Wrapper):
 
     Example:
 
-    ```python
-    patch_model = keras.Sequential(
-        [
-            keras.Input((128, 128, 3)),
-            keras.layers.Conv2D(2, 3, padding="same", activation="softmax"),
-        ]
-    )
-    model = keras.Sequential(
-        [
-            keras.Input((None, None, 3)),
-            keras_patching.PatchedPredictor(patch_model, patch_size=128),
-        ]
-    )
-    model.predict(images)  # (batch, height, width, 2)
-    ```
+    >>> patch_model = keras.Sequential(
+    ...     [
+    ...         keras.Input((128, 128, 3)),
+    ...         keras.layers.Conv2D(2, 3, padding="same", activation="softmax"),
+    ...     ]
+    ... )
+    >>> model = keras.Sequential(
+    ...     [
+    ...         keras.Input((None, None, 3)),
+    ...         keras_patching.PatchedPredictor(patch_model, patch_size=128),
+    ...     ]
+    ... )
+    >>> model.predict(np.zeros((1, 300, 200, 3)), verbose=0).shape
+    (1, 300, 200, 2)
     """
 
     def __init__(
@@ -367,7 +366,8 @@ class PatchedPredictor(keras.layers.Wrapper):
 
         Example:
 
-        >>> layer = PatchedPredictor(patch_model, 256, overlap=64)
+        >>> predictor = keras_patching.layers.PatchedPredictor
+        >>> layer = predictor(patch_model, patch_size=256, overlap=64)
         >>> layer.recomputation((1024, 1024))
         1.5625
         """

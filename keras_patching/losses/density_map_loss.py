@@ -27,8 +27,11 @@ class DensityMapLoss(keras.losses.Loss):
 
     Example:
 
-    >>> loss = DensityMapLoss(scale=1000.0)
-    >>> loss(heatmaps, predicted_heatmaps)
+    >>> loss = keras_patching.losses.DensityMapLoss(scale=1000.0)
+    >>> heatmaps = np.zeros((1, 8, 8))
+    >>> predicted = np.full((1, 8, 8, 1), 0.002)
+    >>> round(float(loss(heatmaps, predicted)), 3)
+    4.0
     """
 
     def __init__(self, scale=1000.0, *, name="density_map_loss", **kwargs):

@@ -37,8 +37,11 @@ class SegmentationLoss(keras.losses.Loss):
 
     Example:
 
-    >>> loss = SegmentationLoss(num_classes=3, ignore_value=255)
-    >>> loss(masks, probabilities)
+    >>> loss = keras_patching.losses.SegmentationLoss(2, ignore_value=255)
+    >>> masks = np.array([[[0, 1, 255]]])
+    >>> probabilities = np.array([[[[1.0, 0.0], [0.5, 0.5], [0.9, 0.1]]]])
+    >>> round(float(loss(masks, probabilities)), 3)
+    0.613
     """
 
     def __init__(

@@ -39,8 +39,11 @@ class YoloLoss(keras.losses.Loss):
 
     Example:
 
-    >>> loss = YoloLoss(object_weight=5.0)
-    >>> loss(targets, predictions)
+    >>> loss = keras_patching.losses.YoloLoss(empty_weight=1.0)
+    >>> nothing = np.zeros((1, 2, 2, 1, 6))
+    >>> predictions = np.ones((1, 2, 2, 1, 7)) * [0.5, 0.5, 1, 1, 0, 0, 0]
+    >>> round(float(loss(nothing, predictions)), 3)  # 4 * log(2)
+    2.773
     """
 
     def __init__(

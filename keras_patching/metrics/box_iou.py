@@ -28,7 +28,11 @@ class BoxIoU(keras.metrics.Mean):
     Example:
 
     >>> iou = keras_patching.metrics.BoxIoU()
-    >>> model.compile("adam", metrics=[iou])
+    >>> true = np.reshape([0.5, 0.5, 1, 1, 1, 0], (1, 1, 1, 1, 6))
+    >>> predicted = np.reshape([0.5, 0.5, 1, 2, 0, 0], (1, 1, 1, 1, 6))
+    >>> iou.update_state(true, predicted)
+    >>> float(iou.result())
+    0.5
     """
 
     def __init__(self, name="box_iou", dtype=None):

@@ -24,8 +24,10 @@ class CountError(keras.metrics.Mean):
 
     Example:
 
-    >>> error = CountError()
-    >>> error.update_state(heatmaps, predicted_heatmaps)
+    >>> error = keras_patching.metrics.CountError()
+    >>> error.update_state(np.zeros((1, 8, 8)), np.full((1, 8, 8, 1), 0.25))
+    >>> float(error.result())
+    16.0
     """
 
     def __init__(self, name="count_mae", dtype=None):

@@ -24,7 +24,8 @@ def count_errors(counts, true_counts):
         ValueError: If they are not as many, or none, or not finite.
 
     Example:
-    >>> count_errors([9.0, 22.0], [10, 20])
+
+    >>> keras_patching.metrics.count_errors([9.0, 22.0], [10, 20])
     {'count_mae': 1.5, 'count_relative_error': 0.1}
     """
     counts = np.asarray(counts, "float64")
@@ -75,7 +76,9 @@ def localization_scores(points, true_points, tolerance):
             finite numbers, or `tolerance` is negative.
 
     Example:
-    >>> localization_scores([[[5, 5], [9, 9]]], [[[5, 6]]], tolerance=2)
+
+    >>> found, true = [[[5, 5], [9, 9]]], [[[5, 6]]]
+    >>> keras_patching.metrics.localization_scores(found, true, tolerance=2)
     {'precision': 0.5, 'recall': 1.0, 'f1': 0.6666666666666666}
     """
     tolerance = check_distance(tolerance, "tolerance")

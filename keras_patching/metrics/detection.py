@@ -64,9 +64,10 @@ def average_precision(
             not a number, or a threshold not from 0 to 1.
 
     Example:
+
     >>> truth = {"boxes": [[0, 0, 9, 9], [20, 0, 29, 9]], "labels": [0, 0]}
     >>> found = {"boxes": [[0, 0, 9, 8]], "scores": [0.7], "labels": [0]}
-    >>> average_precision([found], [truth])
+    >>> keras_patching.metrics.average_precision([found], [truth])
     {'ap50': 0.504950495049505}
     """
     _check_as_many("images", detections, truths)

@@ -57,7 +57,11 @@ class PixelAccuracy(_MaskMetric, keras.metrics.Mean):
     Example:
 
     >>> accuracy = keras_patching.metrics.PixelAccuracy(ignore_value=255)
-    >>> model.compile("adam", metrics=[accuracy])
+    >>> masks = np.array([[[0, 1, 255]]])
+    >>> probabilities = np.array([[[[0.9, 0.1], [0.8, 0.2], [0.5, 0.5]]]])
+    >>> accuracy.update_state(masks, probabilities)
+    >>> float(accuracy.result())
+    0.5
     """
 
     def __init__(
@@ -99,8 +103,12 @@ class MeanIoU(_MaskMetric):
 
     Example:
 
-    >>> iou = keras_patching.metrics.MeanIoU(num_classes=3, ignore_value=255)
-    >>> model.compile("adam", metrics=[iou])
+    >>> iou = keras_patching.metrics.MeanIoU(num_classes=2, ignore_value=255)
+    >>> masks = np.array([[[0, 1, 255]]])
+    >>> probabilities = np.array([[[[0.9, 0.1], [0.8, 0.2], [0.5, 0.5]]]])
+    >>> iou.update_state(masks, probabilities)
+    >>> float(iou.result())
+    0.25
     """
 
     def __init__(
@@ -167,7 +175,11 @@ class DiceScore(MeanIoU):
     Example:
 
     >>> dice = keras_patching.metrics.DiceScore(num_classes=2)
-    >>> model.compile("adam", metrics=[dice])
+    >>> masks = np.array([[[0, 1]]])
+    >>> probabilities = np.array([[[[0.9, 0.1], [0.2, 0.8]]]])
+    >>> dice.update_state(masks, probabilities)
+    >>> float(dice.result())
+    1.0
     """
 
     def __init__(

@@ -73,13 +73,14 @@ class PatchedModel(keras.Model):
 
     Example:
 
-    ```python
-    model = keras_patching.PatchedModel(patch_model)
-    model.set_patch_size(height=128, width=128)
-    model.compile("adam", "mse")
-    model.fit(keras_patching.PatchingSequence("field/images_patches"))
-    model.predict(full_images)
-    ```
+    >>> model = keras_patching.PatchedModel(patch_model)
+    >>> model.set_patch_size(height=128, width=128)
+    >>> model.compile("adam", keras_patching.losses.SegmentationLoss(2))
+    >>> train = keras_patching.PatchingSequence("field/images_patches")
+    >>> history = model.fit(train, epochs=1)
+    >>> images = np.zeros((1, 300, 200, 3), "uint8")
+    >>> model.predict(images, verbose=0).shape
+    (1, 300, 200, 2)
     """
 
     _is_built = False
@@ -231,7 +232,7 @@ class PatchedModel(keras.Model):
 
         Example:
 
-        >>> model = keras.saving.load_model("model.keras")
+        >>> model = keras_patching.inference.load_model("field.keras")
         >>> model.set_tiling(overlap="auto", predict_patch_size=(512, None))
         """
         patch_size = tiling.get("predict_patch_size")

@@ -28,8 +28,9 @@ def map_chunks(function, count, chunk_size):
 
     Example:
 
-    >>> map_chunks(lambda numbers: numbers * 2, count=5, chunk_size=2)
-    array([0, 2, 4, 6, 8], dtype=int32)
+    >>> doubled = map_chunks(lambda numbers: numbers * 2, count=5, chunk_size=2)
+    >>> ops.convert_to_numpy(doubled).tolist()
+    [0, 2, 4, 6, 8]
     """
     chunks, size = _chunking(count, chunk_size)
     # The last chunk repeats the last number until it is as long as others.

@@ -83,8 +83,8 @@ def extract_patches(images, grid, pad_value=0):
     Example:
 
     >>> images = keras.random.uniform((1, 300, 200, 3))
-    >>> grid = PatchGrid((300, 200), patch_size=128)
-    >>> extract_patches(images, grid).shape
+    >>> grid = keras_patching.PatchGrid((300, 200), patch_size=128)
+    >>> tuple(extract_patches(images, grid).shape)
     (1, 3, 2, 128, 128, 3)
     """
     grid = grid.with_bounds(_maximum, _minimum)

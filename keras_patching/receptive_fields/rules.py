@@ -81,17 +81,21 @@ def register_rule(*layer_classes):
         at a time returns what it is given. A layer with several outputs may
         return a list.
 
-    Example:
-
-    ```python
-    @register_rule(BlurPool)
-    def blur_pool_rule(layer, fields):
-        (field,) = fields
-        return field.window(kernel_size=3, strides=2, padding="same")
-    ```
-
     Raises:
         ValueError: If it is given no classes, or what is none.
+
+    Example:
+
+    >>> class BlurPool(keras.layers.Layer):
+    ...     def call(self, inputs):
+    ...         return keras.ops.average_pool(inputs, 3, 2, padding="same")
+    >>> @keras_patching.layers.register_rule(BlurPool)
+    ... def blur_pool_rule(layer, fields):
+    ...     (field,) = fields
+    ...     return field.window(kernel_size=3, strides=2, padding="same")
+    >>> model = keras.Sequential([keras.Input((None, None, 3)), BlurPool()])
+    >>> keras_patching.receptive_field(model).stride
+    (2, 2)
     """
     if not layer_classes or not all(map(_is_operation, layer_classes)):
         raise ValueError(

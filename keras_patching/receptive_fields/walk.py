@@ -108,7 +108,7 @@ def receptive_field(patch_model, *, data_format=None):
     ...         keras.layers.UpSampling2D(),
     ...     ]
     ... )
-    >>> field = receptive_field(model)
+    >>> field = keras_patching.receptive_field(model)
     >>> field.top, field.bottom, field.stride, field.margin, field.overlap
     (4, 4, (2, 2), (4, 4), (8, 8))
     """

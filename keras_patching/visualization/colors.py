@@ -32,6 +32,11 @@ def palette(count):
 
     Returns:
         List of RGB tuples.
+
+    Example:
+
+    >>> keras_patching.visualization.palette(2)
+    [(86, 180, 233), (230, 159, 0)]
     """
     colors = list(COLORS[:count])
     for index in range(count - len(colors)):
@@ -44,6 +49,12 @@ def palette(count):
 
 
 def class_colors(labels):
-    """Give each label the colour of its class, as RGB `(n, 3)`."""
+    """Give each label the colour of its class, as RGB `(n, 3)`.
+
+    Example:
+
+    >>> keras_patching.visualization.class_colors([1, 0]).tolist()
+    [[230, 159, 0], [86, 180, 233]]
+    """
     labels = np.asarray(labels, int)
     return np.asarray(palette(labels.max(initial=0) + 1))[labels]

@@ -59,6 +59,15 @@ def counting_panels(
 
     Raises:
         ValueError: Points are of another shape.
+
+    Example:
+
+    >>> image, heatmap = np.zeros((48, 64, 3), "uint8"), np.zeros((48, 64))
+    >>> panels = keras_patching.visualization.counting_panels(
+    ...     image, heatmap, points=[[10, 20]]
+    ... )
+    >>> list(panels)
+    ['Located: 1', 'Count: 0.0']
     """
     height = panel_height(image, height, 1024)
     # Points are drawn at the final size, since scaling would blur the rings.
@@ -91,6 +100,14 @@ def counting_figure(
 
     Returns:
         uint8 `(height, width, 3)`.
+
+    Example:
+
+    >>> image, heatmap = np.zeros((48, 64, 3), "uint8"), np.zeros((48, 64))
+    >>> figure = keras_patching.visualization.counting_figure(
+    ...     image, heatmap, points=[[10, 20]], true_points=[[12, 20], [30, 5]]
+    ... )
+    >>> keras_patching.data.write_image("counted.png", figure)
     """
     panels = counting_panels(
         image, heatmap, points, true_points, height, highest
@@ -120,6 +137,14 @@ def detection_panels(image, found, truth=None, class_names=None, height=None):
 
     Raises:
         ValueError: Boxes are of another shape.
+
+    Example:
+
+    >>> image = np.zeros((48, 64, 3), "uint8")
+    >>> found = {"boxes": [[11, 8, 41, 30]], "labels": [0], "scores": [0.9]}
+    >>> panels = keras_patching.visualization.detection_panels(image, found)
+    >>> list(panels)
+    ['Found: 1']
     """
     height = panel_height(image, height, 1024)
     # Boxes are drawn at the final size, since scaling would blur the lines.
@@ -150,6 +175,13 @@ def overlay_detections(image, found, class_names=None):
 
     Raises:
         ValueError: Boxes are of another shape.
+
+    Example:
+
+    >>> image = np.zeros((48, 64, 3), "uint8")
+    >>> found = {"boxes": [[11, 8, 41, 30]], "labels": [0], "scores": [0.9]}
+    >>> keras_patching.visualization.overlay_detections(image, found).shape
+    (48, 64, 3)
     """
     several = class_names is not None and len(class_names) > 1
     return overlay_boxes(
@@ -165,7 +197,14 @@ def _box_colors(objects, class_names, color):
 
 
 def box_captions(found, class_names=None):
-    """Give the score of each box, after the name of its class if given."""
+    """Give the score of each box, after the name of its class if given.
+
+    Example:
+
+    >>> found = {"scores": [0.97, 0.5], "labels": [1, 0]}
+    >>> keras_patching.visualization.box_captions(found, ("maize", "weed"))
+    ['weed 0.97', 'maize 0.50']
+    """
     captions = [f"{score:.2f}" for score in found["scores"]]
     if class_names is None:
         return captions
@@ -184,6 +223,16 @@ def detection_figure(image, found, truth, class_names=None, height=None):
     Returns:
         uint8 `(height, width, 3)`; the colours of classes that have names are
         explained above.
+
+    Example:
+
+    >>> image = np.zeros((48, 64, 3), "uint8")
+    >>> truth = {"boxes": [[12, 8, 40, 31]], "labels": [0]}
+    >>> found = {"boxes": [[11, 8, 41, 30]], "labels": [0], "scores": [0.9]}
+    >>> figure = keras_patching.visualization.detection_figure(
+    ...     image, found, truth
+    ... )
+    >>> keras_patching.data.write_image("found.png", figure)
     """
     panels = detection_panels(image, found, truth, class_names, height)
     figure = side_by_side(panels, height)
@@ -214,8 +263,13 @@ def segmentation_figure(
         ValueError: The three differ in size.
 
     Example:
-        >>> figure = segmentation_figure(image, truth, prediction)
-        >>> keras_patching.data.write_image("field.png", figure)
+
+    >>> image = keras_patching.data.read_image("field/images/field_0.jpg")
+    >>> truth = keras_patching.data.read_mask("field/masks/field_0.png")
+    >>> figure = keras_patching.visualization.segmentation_figure(
+    ...     image, truth, np.zeros_like(truth)
+    ... )
+    >>> keras_patching.data.write_image("field.png", figure)
     """
     picture = to_uint8(image)
     truth = checked_mask(truth, picture)

@@ -23,6 +23,14 @@ def side_by_side(panels, height=None, columns=None):
 
     Raises:
         ValueError: There are no panels, or a number is below 1.
+
+    Example:
+
+    >>> image, mask = np.zeros((48, 64, 3), "uint8"), np.zeros((48, 64))
+    >>> figure = keras_patching.visualization.side_by_side(
+    ...     {"Image": image, "Mask": mask}, height=96
+    ... )
+    >>> keras_patching.data.write_image("pair.png", figure)
     """
     pairs = list(panels.items() if isinstance(panels, dict) else panels)
     _check_layout(pairs, height, columns)
@@ -54,6 +62,13 @@ def stacked(*blocks):
 
     Returns:
         The same, as wide as the widest.
+
+    Example:
+
+    >>> low = np.zeros((10, 20, 3), "uint8")
+    >>> wide = np.zeros((5, 40, 3), "uint8")
+    >>> keras_patching.visualization.stacked(low, wide).shape
+    (15, 40, 3)
     """
     return _joined(blocks, axis=0)
 

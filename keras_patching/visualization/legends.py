@@ -28,8 +28,10 @@ def legend(entries, width, size=None):
         uint8 `(height, width, 3)` on white; without entries it has no height.
 
     Example:
-        >>> legend([((86, 180, 233), "plant"), (None, "2 images")], 640).shape
-        (38, 640, 3)
+
+    >>> entries = [((86, 180, 233), "plant"), (None, "2 images")]
+    >>> keras_patching.visualization.legend(entries, width=640).shape
+    (27, 640, 3)
     """
     if not entries:
         return np.zeros((0, width, 3), "uint8")
@@ -69,8 +71,10 @@ def class_legend(classes, class_names=None):
         List of pairs of RGB and text, for `legend`.
 
     Example:
-        >>> class_legend([0, 2, 2], ("soil", "maize", "weed"))
-        [((230, 159, 0), 'weed')]
+
+    >>> names = "soil", "maize", "weed"
+    >>> keras_patching.visualization.class_legend([0, 2, 2], names)
+    [((230, 159, 0), 'weed')]
     """
     present = sorted({int(each) for each in np.unique(classes)} - {0})
     colors = palette(max(present, default=0))
@@ -89,8 +93,9 @@ def box_legend(class_names):
         List of pairs of RGB and text, for `legend`.
 
     Example:
-        >>> box_legend(["weed", "maize"])
-        [((86, 180, 233), 'weed'), ((230, 159, 0), 'maize')]
+
+    >>> keras_patching.visualization.box_legend(("maize", "weed"))
+    [((86, 180, 233), 'maize'), ((230, 159, 0), 'weed')]
     """
     names = () if class_names is None else class_names
     return list(zip(palette(len(names)), names, strict=True))
@@ -106,6 +111,11 @@ def heatmap_bar(highest, width, size=None):
 
     Returns:
         uint8 `(height, width, 3)` on white, the bar between its two values.
+
+    Example:
+
+    >>> keras_patching.visualization.heatmap_bar(0.01, width=640).shape
+    (27, 640, 3)
     """
     size = suiting_size(width, _LINES) if size is None else size
     texts = ("0", f"{highest:.2g} objects per pixel")

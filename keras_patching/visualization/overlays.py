@@ -28,8 +28,11 @@ def to_uint8(image, value_range=None):
         ValueError: The image has another rank or no pixels.
 
     Example:
-        >>> to_uint8(np.array([[0.0, 0.5]]), value_range=(0, 1))[0, 1]
-        array([128, 128, 128], dtype=uint8)
+
+    >>> image = np.array([[0.0, 0.5]])
+    >>> shown = keras_patching.visualization.to_uint8(image, value_range=(0, 1))
+    >>> shown[0, 1]
+    array([128, 128, 128], dtype=uint8)
     """
     image = np.asarray(image)
     if image.ndim not in (2, 3) or image.size == 0:
@@ -73,6 +76,15 @@ def overlay_mask(image, mask, alpha=0.5, colors=None):
 
     Raises:
         ValueError: Mask and image differ in size, or the mask is not integer.
+
+    Example:
+
+    >>> image = np.zeros((48, 64, 3), "uint8")
+    >>> mask = np.zeros((48, 64), "uint8")
+    >>> mask[10:20, 10:20] = 1
+    >>> picture = keras_patching.visualization.overlay_mask(image, mask)
+    >>> picture[10, 10], picture[0, 0]
+    (array([ 86, 180, 233], dtype=uint8), array([0, 0, 0], dtype=uint8))
     """
     picture = to_uint8(image).astype("float32")
     mask = checked_mask(mask, picture)
@@ -126,6 +138,12 @@ def overlay_points(image, points, color=COLORS[1], radius=None):
 
     Raises:
         ValueError: The points are of another shape.
+
+    Example:
+
+    >>> image = np.zeros((48, 64, 3), "uint8")
+    >>> keras_patching.visualization.overlay_points(image, [[10, 20]]).shape
+    (48, 64, 3)
     """
     picture = to_uint8(image)
     points = as_points(points, "points")
@@ -151,6 +169,11 @@ def show_heatmap(heatmap, highest=None):
 
     Returns:
         uint8 `(height, width, 3)`.
+
+    Example:
+
+    >>> heatmap = np.array([[0.0, 0.01]])
+    >>> keras_patching.visualization.show_heatmap(heatmap)[0, 1]
     """
     heatmap = np.asarray(heatmap, "float32").reshape(heatmap.shape[:2])
     if highest is None:
@@ -171,6 +194,13 @@ def overlay_heatmap(image, heatmap, highest=None):
 
     Returns:
         uint8 `(height, width, 3)`.
+
+    Example:
+
+    >>> image, heatmap = np.zeros((48, 64, 3), "uint8"), np.zeros((48, 64))
+    >>> heatmap[10, 20] = 0.01
+    >>> keras_patching.visualization.overlay_heatmap(image, heatmap).shape
+    (48, 64, 3)
     """
     picture = to_uint8(image).astype("float32")
     glow = show_heatmap(heatmap, highest).astype("float32")
@@ -196,8 +226,13 @@ def overlay_boxes(image, boxes, captions=(), color=COLORS[1], width=None):
         ValueError: The boxes are of another shape.
 
     Example:
-        >>> overlay_boxes(image, [[12, 8, 40, 31]], ["0.97"]).shape
-        (480, 640, 3)
+
+    >>> image = np.zeros((48, 64, 3), "uint8")
+    >>> picture = keras_patching.visualization.overlay_boxes(
+    ...     image, [[12, 8, 40, 31]], ["0.97"]
+    ... )
+    >>> picture.shape
+    (48, 64, 3)
     """
     boxes = as_boxes(boxes, "boxes")
     canvas = Image.fromarray(to_uint8(image))

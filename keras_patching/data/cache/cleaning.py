@@ -49,6 +49,10 @@ def clean(directory, min_age=3600.0):
         ValueError: If it is not a folder of patch caches, if its folder of
             shards is a link, or if it holds a manifest that cannot be read, so
             that what it names is not known.
+
+    Example:
+
+    >>> keras_patching.data.clean("field/images_patches")
     """
     directory = pathlib.Path(directory)
     with _cleaning_errors(directory):

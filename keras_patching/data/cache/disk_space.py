@@ -72,6 +72,7 @@ def describe_bytes(size):
     """Write a number of bytes for people.
 
     Example:
+
     >>> describe_bytes(1_234_567)
     '1.23 MB'
     """

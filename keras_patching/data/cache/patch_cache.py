@@ -78,11 +78,6 @@ class PatchCache:
         directory: Folder of the cache.
         manifest_path: Path of its manifest.
         built: `BuiltCache`, what `build` made; `None` before.
-
-    Example:
-    >>> cache = PatchCache("field/images", "segmentation", (128, 128), {})
-    >>> headers = [cache.header(path) for path in image_paths]
-    >>> manifest_path = cache.build(sources)  # of `shard_builder.plan_source`
     """
 
     def __init__(

@@ -103,6 +103,7 @@ def keys_drawn(names, *drawn):
     """Give the keys of those of some kinds that are drawn in one of some ways.
 
     Example:
+
     >>> keys_drawn(["whole_images", "boxes", "box_labels"], *PICTURES)
     ['images']
     """

@@ -24,6 +24,7 @@ def strips_shape(image_size, channels):
         the image.
 
     Example:
+
     >>> strips_shape((3000, 4000), 3)
     (16, 3000, 250, 3)
     """

@@ -90,10 +90,13 @@ class PatchingSequence(keras.utils.PyDataset):
         ValueError: If manifest or shards are damaged; names the files.
 
     Example:
-    >>> sequence = PatchingSequence("field/images_patches", batch_size=16)
+
+    >>> sequence = keras_patching.PatchingSequence(
+    ...     "field/images_patches", batch_size=4
+    ... )
     >>> images, masks = sequence[0]
     >>> images.shape, images.dtype, masks.shape, masks.dtype
-    ((16, 128, 128, 3), dtype('uint8'), (16, 128, 128), dtype('uint8'))
+    ((4, 128, 128, 3), dtype('uint8'), (4, 128, 128), dtype('uint8'))
     """
 
     def __init__(

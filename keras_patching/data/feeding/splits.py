@@ -31,9 +31,13 @@ def split_names(names, validation_split, seed=None, groups=None):
             fewer than two images or groups to split.
 
     Example:
+
     >>> training, validation = split_names(
-    ...     ["a1.png", "a2.png", "b1.png", "c1.png"], 0.25, seed=0,
-    ...     groups=lambda name: name[0])
+    ...     ["a1.png", "a2.png", "b1.png", "c1.png"],
+    ...     0.25,
+    ...     seed=0,
+    ...     groups=lambda name: name[0],
+    ... )
     >>> len(training), len(validation)
     (3, 1)
     """

@@ -178,9 +178,10 @@ def read_image(path, channels=None):
         ValueError: It cannot be read exactly.
 
     Example:
-        >>> image = read_image("field.jpg", channels=3)
-        >>> image.shape, image.dtype
-        ((3000, 4000, 3), dtype('uint8'))
+
+    >>> image = keras_patching.data.read_image("field/images/field_0.jpg")
+    >>> image.shape, image.dtype
+    ((130, 140, 3), dtype('uint8'))
     """
     return decode_image(pathlib.Path(path).read_bytes(), path, channels)
 
@@ -197,6 +198,11 @@ def write_image(path, array, palette=None):
 
     Raises:
         ValueError: The format cannot hold the array; names one that can.
+
+    Example:
+
+    >>> image = np.zeros((30, 40, 3), "uint8")
+    >>> keras_patching.data.write_image("black.png", image)
     """
     array = np.asarray(array)
     suffix = pathlib.Path(path).suffix.lower()

@@ -24,6 +24,12 @@ def read_mask(path):
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It cannot be read exactly.
+
+    Example:
+
+    >>> mask = keras_patching.data.read_mask("field/masks/field_0.png")
+    >>> mask.shape, mask.dtype, np.unique(mask).tolist()
+    ((130, 140), dtype('uint8'), [0, 1])
     """
     return decode_mask(pathlib.Path(path).read_bytes(), path)
 

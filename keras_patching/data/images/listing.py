@@ -29,6 +29,11 @@ def list_images(directory, broken="error") -> dict[str, pathlib.Path]:
         FileNotFoundError: There is no such folder, or a link leads nowhere.
         ValueError: No image in it, it may not be read, or one stem twice
             (`a.png`, `a.jpg`, or one name in two spellings of Unicode).
+
+    Example:
+
+    >>> keras_patching.data.list_images("field/images")["field_0"]
+    PosixPath('field/images/field_0.jpg')
     """
     directory = pathlib.Path(directory)
     if not directory.is_dir():

@@ -57,8 +57,9 @@ def fitting_range(lowest, highest):
         255.
 
     Example:
-        >>> fitting_range(12, 4080)
-        (0, 4095)
+
+    >>> fitting_range(12, 4080)
+    (0, 4095)
     """
     integers = isinstance(highest, int)
     least, beyond = (8, 0) if integers else (1, _ROUNDING)

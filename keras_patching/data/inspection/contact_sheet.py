@@ -50,6 +50,8 @@ def contact_sheet(contents, num_patches=24, columns=6):
         value among them. What the colours stand for is written above.
 
     Example:
+
+    >>> from keras_patching.data.inspection.contents import CacheContents
     >>> sheet = contact_sheet(CacheContents("field/images_patches"))
     >>> keras_patching.data.write_image("sheet.png", sheet)
     """

@@ -105,8 +105,13 @@ class CacheContents:
         ValueError: If manifest or shards are damaged; names the files.
 
     Example:
+
     >>> contents = CacheContents("field/images_patches")
     >>> print(contents.describe())
+    field/images_patches/segmentation-128x128-....json
+      task          segmentation
+      patch size    128 x 128
+    ...
     """
 
     def __init__(self, path):

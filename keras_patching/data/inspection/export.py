@@ -63,8 +63,12 @@ def export_patches(path, directory, verbose=True):
             cannot be written.
 
     Example:
-    >>> export_patches("field/images_patches", "for_labelling")
-    480
+
+    >>> count = keras_patching.data.export_patches(
+    ...     "field/images_patches", "to_label"
+    ... )
+    >>> count
+    12
     """
     manifest_path, manifest = load_cache(path)
     with _new_directory(directory) as target:
@@ -100,8 +104,12 @@ def export_copy(path, directory, verbose=True):
             cannot be written.
 
     Example:
-    >>> manifest_path = export_copy("field/images_patches", "to_the_cluster")
-    >>> sequence = PatchingSequence(manifest_path)
+
+    >>> manifest = keras_patching.data.export_copy(
+    ...     "field/images_patches", "to_the_cluster"
+    ... )
+    >>> keras_patching.PatchingSequence(manifest).num_samples
+    12
     """
     manifest_path, manifest = load_cache(path)
     with _new_directory(directory) as target:

@@ -10,8 +10,11 @@ def patch_names(source):
     """Name the patches of a `Source`: image, number, and origin.
 
     Example:
-    >>> patch_names(source)[1]
-    'leaf_0001_y0128_x0256'
+
+    >>> from keras_patching.data.cache.opening import load_cache
+    >>> _, manifest = load_cache("field/images_patches")
+    >>> patch_names(manifest.sources[0])[1]
+    'field_0_0001_y0000_x0128'
     """
     stem = "_".join(pathlib.PurePosixPath(source.name).with_suffix("").parts)
     digits = max(4, len(str(len(source.origins) - 1)))

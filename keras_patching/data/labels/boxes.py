@@ -33,9 +33,10 @@ def read_boxes(
         ValueError: If labels or headers of images cannot be used; lists them.
 
     Example:
-    >>> boxes = read_boxes("trays/labels.json", "trays/images")
-    >>> boxes["tray_1.jpg"]["boxes"].shape
-    (12, 4)
+
+    >>> boxes = keras_patching.read_boxes("trays/labels.json", "trays/images")
+    >>> boxes["tray_0.jpg"]["boxes"].shape
+    (2, 4)
     """
     labels, *_ = read_box_labels(
         label_file, image_dir, class_names, objects_key, unlabelled

@@ -76,9 +76,11 @@ def read_boxes_json(
             `class_names` are not distinct names.
 
     Example:
-    >>> labels = read_boxes_json("labels.json", list_images("trays"))
-    >>> labels[pathlib.Path("trays/a.png")].boxes.shape
-    (31, 4)
+
+    >>> images = keras_patching.data.list_images("trays/images")
+    >>> labels = read_boxes_json("trays/labels.json", images)
+    >>> labels[pathlib.Path("trays/images/tray_0.jpg")].boxes.shape
+    (2, 4)
     """
     path = pathlib.Path(label_file)
     class_names = _check_class_names(class_names)

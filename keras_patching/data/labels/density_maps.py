@@ -34,8 +34,11 @@ def density_map(points, size, sigma):
         memory beyond it depend on the number of points, not on the size.
 
     Example:
-    >>> density_map([[0.5, 0.5], [3.5, 7.5]], (4, 8), sigma=1.5).sum().round(4)
-    np.float32(2.0)
+
+    >>> points = np.array([[0.0, 0.0], [3.0, 7.0]])
+    >>> heatmap = density_map(points, size=(4, 8), sigma=1.5)
+    >>> heatmap.shape, round(float(heatmap.sum()), 3)
+    ((4, 8), 2.0)
     """
     density = np.zeros(size, "float32")
     points = np.asarray(points, "float64").reshape(-1, 2)

@@ -22,9 +22,10 @@ class ImageNames:
         images: Dict from stem to path, of `list_images`.
 
     Example:
-    >>> names = ImageNames(list_images("cells"))
-    >>> names.find("a"), names.find("a.png")
-    (PosixPath('cells/a.png'), PosixPath('cells/a.png'))
+
+    >>> names = ImageNames(keras_patching.data.list_images("cells"))
+    >>> names.find("slide_0") == names.find("slide_0.jpg")
+    True
     """
 
     def __init__(self, images):

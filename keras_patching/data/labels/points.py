@@ -34,9 +34,10 @@ def read_points(dirname, label_file=None, unlabelled="error"):
         ValueError: If labels or headers of images cannot be used; lists them.
 
     Example:
-    >>> points = read_points("cells", "points.csv")
-    >>> points["slide_1.png"].shape
-    (292, 2)
+
+    >>> points = keras_patching.read_points("cells", "points.csv")
+    >>> points["slide_0.jpg"].shape
+    (2, 2)
     """
     labels, *_ = read_point_labels(dirname, label_file, unlabelled)
     headers, faults = read_headers(labels)

@@ -38,9 +38,11 @@ def read_points_csv(label_file, images, unlabelled="error"):
             row if these are an error.
 
     Example:
-    >>> labels = read_points_csv("points.csv", list_images("cells"))
-    >>> labels[pathlib.Path("cells/a.png")].points.shape
-    (31, 2)
+
+    >>> images = keras_patching.data.list_images("cells")
+    >>> labels = read_points_csv("cells/points.csv", images)
+    >>> labels[pathlib.Path("cells/slide_0.jpg")].points.shape
+    (2, 2)
     """
     check_unlabelled(unlabelled)
     path = pathlib.Path(label_file)

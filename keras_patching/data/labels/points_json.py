@@ -42,9 +42,10 @@ def read_points_json(images, unlabelled="error"):
             error. Or there is no JSON file at all.
 
     Example:
-    >>> labels = read_points_json(list_images("cells"))
-    >>> labels[pathlib.Path("cells/a.png")].points.shape
-    (31, 2)
+
+    >>> labels = read_points_json(keras_patching.data.list_images("cells"))
+    >>> labels[pathlib.Path("cells/slide_0.jpg")].points.shape
+    (2, 2)
     """
     check_unlabelled(unlabelled)
     folder = next(iter(images.values())).parent

@@ -66,7 +66,10 @@ def pair_whole_images(images, targets, noun, folder=False):
 
     Example:
 
-    >>> pairs = pair_whole_images("cells", read_points("cells"), "points")
+    >>> points = keras_patching.read_points("cells", "points.csv")
+    >>> pairs = pair_whole_images("cells", points, "points")
+    >>> len(pairs)
+    3
     """
     found = list_whole_images(images)
     if _is_path(targets):

@@ -80,7 +80,7 @@ class YoloPatchSampler:
 
     Example:
 
-    >>> sampler = YoloPatchSampler(patch_size=64, grid_size=2)
+    >>> sampler = keras_patching.YoloPatchSampler(patch_size=64, grid_size=2)
     >>> plan = sampler.plan((100, 200), [[10, 10, 30, 30]], name="a.png")
     >>> [patch.stage for patch in plan[:4]]
     ['grid', 'augmented', 'augmented', 'augmented']

@@ -35,9 +35,10 @@ def plant_field(size=(768, 1024), seed=0):
         width)` that is 1 on crop and 0 elsewhere.
 
     Example:
-        >>> image, mask = plant_field(size=(256, 256), seed=3)
-        >>> image.shape, mask.max()
-        ((256, 256, 3), 1)
+
+    >>> image, mask = plant_field(size=(256, 256), seed=3)
+    >>> image.shape, int(mask.max())
+    ((256, 256, 3), 1)
     """
     size = _checked_size(size)
     rng = np.random.default_rng([*np.atleast_1d(seed), *size])
@@ -76,6 +77,14 @@ def write_plant_field(
 
     Returns:
         The paths of the two folders, `(images, masks)`.
+
+    Example:
+
+    >>> images, masks = keras_patching.demos.write_plant_field(
+    ...     "plants", num_images=2, size=(96, 128)
+    ... )
+    >>> sorted(path.name for path in masks.iterdir())
+    ['field_000.png', 'field_001.png']
     """
     images = pathlib.Path(directory) / "images"
     masks = pathlib.Path(directory) / "masks"
@@ -111,9 +120,10 @@ def seedling_field(size=(768, 1024), seed=0, zoom=1):
         hide, from 0 to the width or height.
 
     Example:
-        >>> image, points, boxes = seedling_field(size=(256, 256), seed=3)
-        >>> image.shape, len(points) == len(boxes)
-        ((256, 256, 3), True)
+
+    >>> image, points, boxes = seedling_field(size=(256, 256), seed=3)
+    >>> image.shape, len(points) == len(boxes)
+    ((256, 256, 3), True)
     """
     size = _checked_size(size)
     rng = np.random.default_rng([*np.atleast_1d(seed), *size])
@@ -178,6 +188,14 @@ def write_seedling_field(
 
     Returns:
         The path of the folder of images.
+
+    Example:
+
+    >>> images = keras_patching.demos.write_seedling_field(
+    ...     "seedlings", num_images=1, size=(96, 128)
+    ... )
+    >>> sorted(path.name for path in images.iterdir())
+    ['points.csv', 'seedlings_000.jpg']
     """
     images = pathlib.Path(directory) / "images"
     images.mkdir(parents=True, exist_ok=True)

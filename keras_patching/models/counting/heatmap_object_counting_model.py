@@ -76,17 +76,20 @@ class HeatmapObjectCountingModel(TaskModel):
 
     Example:
 
-    ```python
-    model = keras_patching.HeatmapObjectCountingModel(density_map_sigma=4.0)
-    model.set_patch_size(height=128, width=128)
-    train = model.load_heatmap_dataset_with_csv_from_directory(
-        "cells", "points.csv"
-    )
-    model.compile("adam")
-    model.fit(train, epochs=20)
-    heatmaps = model.predict(full_images)
-    counts = model.decode_predictions(heatmaps)
-    ```
+    >>> model = keras_patching.HeatmapObjectCountingModel(
+    ...     patch_model, density_map_sigma=4.0
+    ... )
+    >>> model.set_patch_size(height=64, width=64)
+    >>> train = model.load_heatmap_dataset_with_csv_from_directory(
+    ...     "cells", "points.csv"
+    ... )
+    >>> model.compile("adam")
+    >>> history = model.fit(train, epochs=1)
+    >>> image = keras_patching.data.read_image("cells/slide_0.jpg")
+    >>> heatmaps = model.predict(image[None])
+    >>> counts = model.decode_predictions(heatmaps)
+    >>> heatmaps.shape, counts.shape
+    ((1, 130, 140, 1), (1,))
     """
 
     task = loaders.TASK
@@ -279,7 +282,15 @@ class HeatmapObjectCountingModel(TaskModel):
                 number is not as above.
 
         Example:
+
+        >>> model = keras_patching.HeatmapObjectCountingModel(
+        ...     patch_model, density_map_sigma=2.0
+        ... )
+        >>> heatmaps = np.zeros((1, 32, 32, 1))
+        >>> heatmaps[0, 10, 20] = 0.03
         >>> points, scores = model.locate(heatmaps)[0]
+        >>> points.tolist()
+        [[10.5, 20.5]]
         """
         min_score = check_share(min_score, "min_score")
         if min_distance is None:

@@ -73,8 +73,13 @@ def load_heatmap_dataset_with_csv_from_directory(
         ValueError: If rows or images cannot be used; lists them.
 
     Example:
-    >>> train = load_heatmap_dataset_with_csv_from_directory(
-    ...     "cells", "points.csv", patch_size=128)
+
+    >>> train = keras_patching.load_heatmap_dataset_with_csv_from_directory(
+    ...     "cells", "points.csv", patch_size=64
+    ... )
+    >>> images, heatmaps = train[0]
+    >>> images.shape[1:], heatmaps.shape[1:]
+    ((64, 64, 3), (64, 64))
     """
     reading = dirname, label_file, unlabelled
     options["augment"] = augment
@@ -112,8 +117,15 @@ def load_heatmap_dataset_with_json_files_from_directory(
         ValueError: If labels or images cannot be used; lists them.
 
     Example:
-    >>> train = load_heatmap_dataset_with_json_files_from_directory(
-    ...     "cells", patch_size=128)
+
+    >>> train = (
+    ...     keras_patching.load_heatmap_dataset_with_json_files_from_directory(
+    ...         "cells", patch_size=64
+    ...     )
+    ... )
+    >>> images, heatmaps = train[0]
+    >>> images.shape[1:], heatmaps.shape[1:]
+    ((64, 64, 3), (64, 64))
     """
     reading = dirname, None, unlabelled
     options["augment"] = augment
@@ -155,8 +167,12 @@ def load_heatmap_dataset_with_heatmap_files_from_directory(
             read; lists the files.
 
     Example:
-    >>> train = load_heatmap_dataset_with_heatmap_files_from_directory(
-    ...     "cells", "heatmaps", patch_size=128, heatmap_unit=1 / 255)
+
+    >>> load = load_heatmap_dataset_with_heatmap_files_from_directory
+    >>> train = load("field/images", "field/heatmaps", patch_size=64)
+    >>> images, heatmaps = train[0]
+    >>> images.shape[1:], heatmaps.shape[1:]
+    ((64, 64, 3), (64, 64))
     """
     pairs = pair_by_stem(dirname, seg_dirname, "heatmap")
     return load_patched_dataset(

@@ -25,8 +25,13 @@ def fit_anchors(sequence, k=5, seed=0):
             not one of boxes.
 
     Example:
-    >>> anchors = fit_anchors(train, k=3)
-    >>> model = ObjectDetectionModel(anchors=anchors)
+
+    >>> train = keras_patching.load_yolo_dataset_from_directory(
+    ...     "trays/labels.json", "trays/images", patch_size=64, grid_size=2
+    ... )
+    >>> anchors = keras_patching.fit_anchors(train, k=2)
+    >>> len(anchors)
+    2
     """
     sizes = _sizes(sequence)
     if not 1 <= k <= len(sizes):

@@ -84,8 +84,13 @@ def load_yolo_dataset_from_directory(
             files.
 
     Example:
-    >>> train = load_yolo_dataset_from_directory(
-    ...     "trays/labels.json", "trays/images", patch_size=448)
+
+    >>> train = keras_patching.load_yolo_dataset_from_directory(
+    ...     "trays/labels.json", "trays/images", patch_size=64, grid_size=2
+    ... )
+    >>> images, targets = train[0]
+    >>> images.shape[1:], targets["boxes"].shape[2:]
+    ((64, 64, 3), (4,))
     """
     if store not in STORES:
         raise ValueError(

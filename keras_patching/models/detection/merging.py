@@ -55,7 +55,7 @@ def merge(detections, grid, iou_threshold=0.5, metric="iou", margin=None):
 
     Example:
 
-    >>> grid = PatchGrid((64, 100), patch_size=64, overlap=16)
+    >>> grid = keras_patching.PatchGrid((64, 100), patch_size=64, overlap=16)
     >>> boxes = np.zeros((1, 2, 1, 4))
     >>> boxes[0, :, 0] = [[44, 8, 54, 20], [8, 8, 18, 20]]  # one object, twice
     >>> ones = np.ones((1, 2, 1))

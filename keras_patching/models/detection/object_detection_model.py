@@ -87,19 +87,20 @@ class ObjectDetectionModel(TaskModel):
 
     Example:
 
-    ```python
-    model = keras_patching.ObjectDetectionModel(
-        class_names=("plant",), overlap=192
-    )
-    model.set_patch_size(height=448, width=448)
-    train = model.load_yolo_dataset_from_directory(
-        "trays/labels.json", "trays/images"
-    )
-    model.compile("adam")
-    model.fit(train, epochs=20)
-    raw = model.predict(full_images)
-    merged = model.merge_predictions(raw, image_size=full_images.shape[1:3])
-    ```
+    >>> model = keras_patching.ObjectDetectionModel(
+    ...     patch_model, grid_size=2, overlap=40
+    ... )
+    >>> model.set_patch_size(height=64, width=64)
+    >>> train = model.load_yolo_dataset_from_directory(
+    ...     "trays/labels.json", "trays/images"
+    ... )
+    >>> model.compile("adam")
+    >>> history = model.fit(train, epochs=1)
+    >>> image = keras_patching.data.read_image("trays/images/tray_0.jpg")
+    >>> raw = model.predict(image[None])
+    >>> (merged,) = model.merge_predictions(raw, image_size=image.shape[:2])
+    >>> sorted(merged)
+    ['boxes', 'labels', 'scores']
     """
 
     task = loaders.TASK

@@ -103,10 +103,18 @@ def load_dataset_from_directory_with_segmentation_masks(
             lists the files.
 
     Example:
-    >>> training, validation = (
-    ...     load_dataset_from_directory_with_segmentation_masks(
-    ...         "field/images", "field/masks", patch_size=128,
-    ...         validation_split=0.2, subset="both"))
+
+    >>> train, val = (
+    ...     keras_patching.load_dataset_from_directory_with_segmentation_masks(
+    ...         "field/images",
+    ...         "field/masks",
+    ...         patch_size=128,
+    ...         validation_split=0.3,
+    ...         subset="both",
+    ...     )
+    ... )
+    >>> train.num_samples, val.num_samples
+    (8, 4)
     """
     pairs = pair_by_stem(dirname, seg_dirname, "mask")
     return load_patched_dataset(

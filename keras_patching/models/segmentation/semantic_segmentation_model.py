@@ -67,17 +67,18 @@ class SemanticSegmentationModel(TaskModel):
 
     Example:
 
-    ```python
-    model = keras_patching.SemanticSegmentationModel(num_classes=2)
-    model.set_patch_size(height=128, width=128)
-    train, val = model.load_dataset_from_directory_with_segmentation_masks(
-        "field/images", "field/masks", validation_split=0.2, subset="both"
-    )
-    model.compile("adam")
-    model.fit(train, validation_data=val, epochs=20)
-    probabilities = model.predict(full_images)
-    masks = model.decode_predictions(probabilities)
-    ```
+    >>> model = keras_patching.SemanticSegmentationModel(2, patch_model)
+    >>> model.set_patch_size(height=128, width=128)
+    >>> train, val = model.load_dataset_from_directory_with_segmentation_masks(
+    ...     "field/images", "field/masks", validation_split=0.3, subset="both"
+    ... )
+    >>> model.compile("adam")
+    >>> history = model.fit(train, validation_data=val, epochs=1)
+    >>> image = keras_patching.data.read_image("field/new/new_0.jpg")
+    >>> probabilities = model.predict(image[None])
+    >>> masks = model.decode_predictions(probabilities)
+    >>> masks.shape, masks.dtype
+    ((1, 130, 140), dtype('uint8'))
     """
 
     task = loaders.TASK
