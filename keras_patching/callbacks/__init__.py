@@ -1,4 +1,4 @@
-"""Callbacks that look at whole images while a model trains on patches."""
+"""Callbacks for training on patches, a file each: whole images, new patches."""
 
 from keras_patching.callbacks.full_image_evaluation import FullImageEvaluation
 from keras_patching.callbacks.prediction_gallery import PredictionGallery

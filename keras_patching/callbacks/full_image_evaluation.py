@@ -60,7 +60,8 @@ class FullImageEvaluation(keras.callbacks.Callback):
     def __init__(self, images, targets, every=1):
         super().__init__()
         if isinstance(targets, (str, os.PathLike)):
-            images = list_whole_images(images)  # The model reads its targets.
+            # Which files are the targets, the model knows.
+            images = list_whole_images(images)
         else:
             pairs = pair_whole_images(images, targets, "targets")
             images, targets = (list(each) for each in zip(*pairs, strict=True))

@@ -15,7 +15,7 @@ from keras_patching.models.counting.heatmap_object_counting_model import (
 )
 from keras_patching.visualization import counting_figure
 
-# Small, since it is the number of steps that such a short training lacks.
+# Small, so that so short a training has many steps.
 _BATCH_SIZE = 4
 _NAMES = {
     "model": "model",

@@ -150,7 +150,7 @@ def _predict(model, paths):
     )
     merged = []
     for image, raw in predicted:
-        # Average precision wants the poor ones too.
+        # Average precision counts boxes of low scores too.
         merged += model.merge_predictions(raw, image.shape[:2], 0.01)
     return merged
 

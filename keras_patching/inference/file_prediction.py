@@ -5,7 +5,7 @@ import os
 import pathlib
 import time
 
-from keras_patching._faults import raise_faults
+from keras_patching._faults import fault_of, raise_faults
 from keras_patching._printing import Progress, printable, say
 from keras_patching._whole_files import OutputError
 from keras_patching.data.images.listing import list_images
@@ -308,9 +308,7 @@ def _write_results(stem, done, folder, journal, tables):
 
 def _naming(path, error):
     """Put the file's name before a message that lacks it."""
-    message = str(error) or type(error).__name__
+    message = fault_of(error) or type(error).__name__
     if isinstance(error, FileNotFoundError):
         message = "no such file or folder. Expected an image, or a folder."
-    elif isinstance(error, OSError) and error.strerror:
-        message = error.strerror
     return message if str(path) in message else f"{path}: {message}"

@@ -5,11 +5,9 @@ import pathlib
 from keras_patching._printing import say
 from keras_patching.data.images.image_io import read_image, write_whole_image
 from keras_patching.inference.model_file import load_model_file
+from keras_patching.inference.overlap_comparison import compare_overlaps
 from keras_patching.inference.precision import describe_precision
-from keras_patching.inference.tiling_verification import (
-    compare_overlaps,
-    find_predictor,
-)
+from keras_patching.inference.tiling_verification import find_predictor
 
 _HEADINGS = ("overlap", "patches", "of size", "computed", "difference", "at")
 _WIDTHS = (11, 11, 14, 10, 12, 14)
@@ -23,7 +21,7 @@ def verify_file(
     Args:
         model_path: `.keras` file of a model with a `PatchedPredictor`.
         image_path: Path of an image.
-        overlaps, patch_size: As for `tiling_verification.compare_overlaps`.
+        overlaps, patch_size: As for `overlap_comparison.compare_overlaps`.
         directory: Folder for a picture of each overlap, named
             `overlap-<overlap>.png` (`-saved` for the model's own tiling);
             made if missing. `None` draws none.

@@ -29,8 +29,8 @@ def model_digest(model):
         _number_names(config, names)
         text = json.dumps(_renamed(config, names), default=str)
     except (NotImplementedError, TypeError, ValueError, RecursionError):
-        # Keras raises the first of a layer of the user's that has arguments
-        # and no `get_config`, and tells of it in no other way.
+        # Keras raises `NotImplementedError` for a layer of the user's that has
+        # arguments and no `get_config`. It cannot be asked before.
         return secrets.token_hex(32)
     found = hashlib.sha256(f"{type(model).__name__} {text}".encode())
     for variable in model.weights:

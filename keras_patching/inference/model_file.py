@@ -39,7 +39,7 @@ def load_model_file(path):
         )
     try:
         return keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras raises what its parts raise.
+    except Exception as error:  # Layers raise what they like.
         raise ValueError(
             f"{path}: cannot be loaded as a Keras model "
             f"({describe_error(_innermost(error))}). Expected a file that was "

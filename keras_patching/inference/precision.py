@@ -28,7 +28,7 @@ def _jax():
     precision = jax.config.jax_default_matmul_precision
     if device == "cpu":
         return device, ""
-    # Without a word of the user, GPUs and TPUs take what is fast.
+    # Unless told otherwise, GPUs and TPUs multiply in what is fast.
     return device, precision or "the device's default, on GPUs TF32"
 
 

@@ -1,90 +1,16 @@
 """Is the tiled prediction that of the whole image? Measured, not derived."""
 
-import dataclasses
 import math
 
 import keras
 import numpy as np
 
-from keras_patching.geometry import PatchGrid, as_patch_size
 from keras_patching.inference.precision import describe_precision
+from keras_patching.inference.tiling_report import TilingReport
 from keras_patching.layers.patched_predictor import PatchedPredictor
 from keras_patching.models.devices import fill_up
 from keras_patching.models.kept_weights import weights_kept
-from keras_patching.receptive_fields.automatic_overlap import (
-    another_tiling,
-    find_multiple_of,
-)
-from keras_patching.visualization import show_heatmap, side_by_side, to_uint8
-
-# Differences that pictures show, from black to white.
-_SHOWN = (1e-7, 1.0)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class TilingReport:
-    """Where and how far tiled prediction differs from that of whole images.
-
-    Attributes:
-        largest_difference: The largest absolute difference of any pixel,
-            channel and output, over all images, in units of the patch model's
-            output; NaN if there is one.
-        image_index: Which image it is in.
-        output_index: Which output of the patch model it is in (0, if there is
-            one).
-        position: `(y, x)` in pixels of that image.
-        image: That image, `(height, width, channels)`.
-        difference: `(height, width)` of that output: its largest absolute
-            difference over the channels.
-        grid: The `PatchGrid` of that image.
-        precision: What both were computed in, and where, as in `"float32 on
-            cpu (jax)"`.
-    """
-
-    largest_difference: float
-    image_index: int
-    output_index: int
-    position: tuple[int, int]
-    image: np.ndarray
-    difference: np.ndarray
-    grid: PatchGrid
-    precision: str = ""
-
-    def __str__(self):
-        return (
-            f"largest difference {self.largest_difference:.1e} at (y, x) = "
-            f"{self.position} of image {self.image_index}, in {self.grid.rows} "
-            f"x {self.grid.cols} patches of {self.grid.patch_size}"
-            + (f", in {self.precision}" if self.precision else "")
-        )
-
-    def picture(self, height=None, value_range=None):
-        """Draw the image beside the difference.
-
-        Args:
-            height: Height of both in pixels; by default that of the smaller.
-            value_range: Values that are black and white in the image, as for
-                `visualization.to_uint8`.
-
-        Returns:
-            uint8 `(height, width, 3)`. The difference is shown on a scale of
-            powers of ten, 1e-7 and less in black, 1 and more in white.
-        """
-        lowest, highest = np.log10(_SHOWN)
-        with np.errstate(divide="ignore"):
-            size = np.log10(self.difference)
-        caption = (
-            f"difference, at most {self.largest_difference:.1e} "
-            f"(black {_SHOWN[0]:g}, white {_SHOWN[1]:g})"
-        )
-        panels = {
-            "image": to_uint8(self.image, value_range),
-            caption: show_heatmap(
-                np.nan_to_num(size - lowest, nan=np.inf, neginf=0),
-                highest - lowest,
-            ),
-        }
-        return side_by_side(panels, height)
+from keras_patching.receptive_fields.automatic_overlap import find_multiple_of
 
 
 def verify_tiling(predictor, images):
@@ -136,80 +62,6 @@ def verify_tiling(predictor, images):
     return max(reports, key=lambda report: _rank(report.largest_difference))
 
 
-def compare_overlaps(model, image, overlaps=None, patch_size=None):
-    """Verify several overlaps on one image.
-
-    Args:
-        model: As for `verify_tiling`.
-        image: Array `(height, width, channels)`.
-        overlaps: Iterable of what `PatchedPredictor` takes as `overlap`;
-            `None` takes 0, a quarter of the patch, the model's own tiling,
-            and `"auto"`; what is impossible or the same is left out.
-        patch_size: Size of the patches, a pair in which one may be `None`, or
-            one integer; `None` takes those that the model predicts with.
-
-    Yields:
-        For each overlap a `PatchedPredictor` and its `TilingReport`.
-    """
-    own = find_predictor(model)
-    if own.patch_size is None or not own.stitch:
-        raise ValueError(
-            "Tiling is verified of stitched images, by a model with a patch "
-            f"size. Received: patch_size={own.patch_size}, "
-            f"stitch={own.stitch}. (The patches of a detector are merged.)"
-        )
-    if overlaps is None:
-        predictors = _usual_tilings(own, image.shape, patch_size)
-    else:
-        predictors = (
-            _with_tiling(own, overlap, patch_size) for overlap in overlaps
-        )
-    for predictor in predictors:
-        yield predictor, verify_tiling(predictor, image[None])
-
-
-def _usual_tilings(own, image_shape, patch_size):
-    """Yield the tilings that a model's user may ask of, each once."""
-    usual = own.predict_patch_size or own.patch_size
-    lengths = as_patch_size(
-        usual if patch_size is None else patch_size, "patch_size"
-    )
-    quarter = min(filter(None, (*lengths, *own.patch_size))) // 4
-    done = []
-
-    def is_new(predictor):
-        done.append(_cuts(predictor, image_shape))
-        return done[-1] not in done[:-1]
-
-    for overlap in (0, quarter):
-        try:
-            predictor = _with_tiling(own, overlap, patch_size)
-        except ValueError:
-            continue  # Of patches that are a stride long.
-        if is_new(predictor):
-            yield predictor
-    if patch_size is None and is_new(own):
-        yield own
-    predictor = _with_tiling(own, "auto", patch_size)
-    if is_new(predictor):
-        yield predictor
-
-
-def _with_tiling(own, overlap, patch_size):
-    return own.with_tiling(**another_tiling(own, overlap, patch_size))
-
-
-def _cuts(predictor, image_shape):
-    """Tell where an image is cut and stitched, and how."""
-    y, x, _ = _axes(predictor)
-    grid = predictor.patch_grid((image_shape[y - 1], image_shape[x - 1]))
-    borders = [
-        [axis.border(index) for index in range(axis.count)]
-        for axis in (grid.y_axis, grid.x_axis)
-    ]
-    return grid.patch_size, grid.origins, borders, predictor.blend
-
-
 def find_predictor(model):
     """Return the one `PatchedPredictor` that a model has, or is.
 
@@ -248,7 +100,7 @@ def _check_images(predictor, images):
     if not len(images):
         raise ValueError("There are no images to verify. Received: images=[]")
     shapes = [np.shape(image) for image in images]
-    axis = _axes(predictor)[2] - 1
+    axis = axes_of(predictor)[2] - 1
     if {len(shape) for shape in shapes} != {3} or any(
         shape[axis] != shapes[0][axis] for shape in shapes
     ):
@@ -264,8 +116,8 @@ def _rank(difference):
     return math.inf if math.isnan(difference) else difference
 
 
-def _axes(predictor):
-    """Axes of height, width and channels in a batch of images."""
+def axes_of(predictor):
+    """Give the axes of height, width and channels in a batch of images."""
     if predictor.data_format == "channels_first":
         return 2, 3, 1
     return 1, 2, 3
@@ -279,7 +131,7 @@ def _model_of(predictor, layer, channels):
 
 def _image_shape(predictor, channels):
     shape = [None] * 3
-    shape[_axes(predictor)[2] - 1] = channels
+    shape[axes_of(predictor)[2] - 1] = channels
     return tuple(shape)
 
 
@@ -307,7 +159,7 @@ def _any_size(predictor, channels):
 
 def _compare(predictor, tiled_model, whole_model, image, index):
     """Predict one image both ways and find the largest difference."""
-    y_axis, x_axis, channel_axis = _axes(predictor)
+    y_axis, x_axis, channel_axis = axes_of(predictor)
     size = image.shape[y_axis - 1], image.shape[x_axis - 1]
     padded = _pad(image[None], predictor, find_multiple_of(predictor))
     with weights_kept(tiled_model), weights_kept(whole_model):
@@ -335,7 +187,7 @@ def _compare(predictor, tiled_model, whole_model, image, index):
 
 def _difference(predictor, tiled, whole):
     """Largest difference over the channels, of the one image of a batch."""
-    y_axis, x_axis, channel_axis = _axes(predictor)
+    y_axis, x_axis, channel_axis = axes_of(predictor)
     if tiled.ndim != 4 or whole.ndim != 4:
         raise ValueError(
             f"'{predictor.layer.name}' gives outputs that are not stitched, "
@@ -361,6 +213,6 @@ def _position(difference, size):
 
 def _pad(images, predictor, stride):
     padding = [(0, 0)] * 4
-    for axis, multiple in zip(_axes(predictor), stride, strict=False):
+    for axis, multiple in zip(axes_of(predictor), stride, strict=False):
         padding[axis] = (0, -images.shape[axis] % multiple)
     return np.pad(images, padding, constant_values=predictor.pad_value)

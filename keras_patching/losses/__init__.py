@@ -1,4 +1,4 @@
-"""Losses of the three tasks."""
+"""The losses of the tasks, a file each."""
 
 from keras_patching.losses.density_map_loss import DensityMapLoss
 from keras_patching.losses.segmentation_loss import SegmentationLoss

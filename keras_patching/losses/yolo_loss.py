@@ -116,7 +116,7 @@ def _cross_entropy(target, logits):
 
 def _class_error(y_true, y_pred):
     logits = y_pred[..., 5:]
-    # Of a number of classes, also where a backend probes with ones.
+    # Clipped, since backends that look for shapes pass ones as labels.
     label = ops.clip(y_true[..., 5], 0, logits.shape[-1] - 1)
     label = ops.cast(label, "int32")
     is_label = ops.one_hot(label, logits.shape[-1], dtype="float32")

@@ -1,4 +1,8 @@
-"""Scores: of whole images as functions of numpy arrays, and Keras metrics."""
+"""Scores of the tasks, a file each.
+
+`counting`, `detection` and `confusion` (of masks) are functions of numpy arrays
+of whole images; `segmentation` has Keras metrics, which `compile` takes.
+"""
 
 from keras_patching.metrics.box_iou import BoxIoU
 from keras_patching.metrics.count_error import CountError

@@ -68,8 +68,8 @@ def localization_scores(points, true_points, tolerance):
     Returns:
         Dict of floats over all images: `precision`, hits per found point;
         `recall`, hits per true point; and `f1`, their harmonic mean. What has
-            nothing to be measured on is 0. A warning says so if far more would
-        be hits with y and x of the true points swapped.
+        nothing to be measured on is 0. A warning says so if far more would be
+        hits with y and x of the true points swapped.
 
     Raises:
         ValueError: If the images are not as many, points are not pairs of

@@ -14,10 +14,11 @@ _RECALLS = np.linspace(0, 1, 101)
 # Overlaps that are held at once, of detections with true boxes.
 _MOST_OVERLAPS = 1_000_000
 
-# Scores of at most this may be those of true boxes of another habit, if one of
-# at least that is theirs; fewer of them may fit by chance.
+# Where the score is at most `_POOR`, true boxes are tried in other formats, and
+# a warning says so if one of them scores at least `_GOOD`. Fewer boxes than
+# `_ENOUGH` may fit by chance.
 _POOR, _GOOD, _ENOUGH = 0.1, 0.5, 5
-_HABITS = {
+_OTHER_FORMATS = {
     "y1, x1, y2, x2": lambda boxes: boxes[:, [1, 0, 3, 2]],
     "x, y, width, height": lambda boxes: np.hstack(
         [boxes[:, :2], boxes[:, :2] + boxes[:, 2:]]
@@ -84,7 +85,7 @@ def average_precision(
         [check_share(each, "iou_thresholds") for each in iou_thresholds]
     )
     scores = _score(detections, truths, thresholds, max_detections)
-    _warn_of_habits(scores, detections, truths, thresholds[:1], max_detections)
+    _warn_of_format(scores, detections, truths, thresholds[:1], max_detections)
     return _named(scores, thresholds)
 
 
@@ -104,18 +105,18 @@ def _score(detections, truths, thresholds, max_detections):
     return np.mean(per_class, axis=0)
 
 
-def _warn_of_habits(scores, detections, truths, thresholds, max_detections):
-    """Warn where true boxes of another habit would fit far better."""
+def _warn_of_format(scores, detections, truths, thresholds, max_detections):
+    """Warn where true boxes in another format would fit far better."""
     num_true = sum(len(truth["boxes"]) for truth in truths)
     if num_true < _ENOUGH or scores[0] > _POOR:
         return
-    for habit, change in _HABITS.items():
+    for boxes, change in _OTHER_FORMATS.items():
         changed = [{**t, "boxes": change(t["boxes"])} for t in truths]
         better = _score(detections, changed, thresholds, max_detections)[0]
         if better > _GOOD:
             warnings.warn(
                 f"The score of {scores[0]:.2f} would be {better:.2f} if the "
-                f"true boxes were {habit}: they must be x1, y1, x2, y2 in "
+                f"true boxes were {boxes}: they must be x1, y1, x2, y2 in "
                 "pixels.",
                 stacklevel=3,
             )

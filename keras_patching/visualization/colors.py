@@ -40,7 +40,7 @@ def palette(count):
     """
     colors = list(COLORS[:count])
     for index in range(count - len(colors)):
-        # Steps of the golden ratio never come near to where they have been.
+        # Steps of the golden ratio never come near to a hue that is taken.
         hue = (0.05 + index * 0.618034) % 1
         saturation, value = ((0.5, 1), (0.4, 0.85), (0.4, 0.65))[index % 3]
         rgb = colorsys.hsv_to_rgb(hue, saturation, value)

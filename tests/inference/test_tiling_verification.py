@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import keras_patching as kp
-from keras_patching.inference.tiling_verification import compare_overlaps
+from keras_patching.inference.overlap_comparison import compare_overlaps
 
 L = keras.layers
 

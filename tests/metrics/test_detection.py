@@ -7,7 +7,7 @@ from keras_patching.metrics import COCO_IOU_THRESHOLDS, average_precision
 
 
 @pytest.mark.parametrize(
-    ("habit", "change"),
+    ("named", "change"),
     [
         ("y1, x1, y2, x2", lambda b: b[:, [1, 0, 3, 2]]),
         (
@@ -16,13 +16,13 @@ from keras_patching.metrics import COCO_IOU_THRESHOLDS, average_precision
         ),
     ],
 )
-def test_true_boxes_of_another_habit_are_warned_of(habit, change):
+def test_true_boxes_in_another_format_are_warned_of(named, change):
     corners = np.random.default_rng(0).uniform(25, 40, (8, 2))
     boxes = np.hstack([corners, corners + np.array([100, 45])])
     labels = np.zeros(8, int)
     found = [{"boxes": boxes, "scores": labels + 0.5, "labels": labels}]
     other = [{"boxes": change(boxes), "labels": labels}]
-    with pytest.warns(UserWarning, match=f"would be 1.00 if .* {habit}: they"):
+    with pytest.warns(UserWarning, match=f"would be 1.00 if .* {named}: they"):
         scores = average_precision(found, other)
     assert scores["ap50"] < 0.1
     right = [{"boxes": boxes, "labels": labels}]

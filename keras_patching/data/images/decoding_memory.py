@@ -10,7 +10,7 @@ import threading
 
 from keras_patching._faults import ImageFileError
 
-# What a decoder holds, by the bytes of the image: rows of its own (Pillow
+# A decoder holds so many times the bytes of the image: rows of its own (Pillow
 # takes four bytes for three), and the array that is made of them.
 _COPIES = 3
 _LARGE = 2**28

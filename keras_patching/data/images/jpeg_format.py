@@ -20,10 +20,11 @@ _AT_ONCE = 2**18
 _APPLICATION = range(0xE0, 0xF0)
 _RESTARTS = range(0xD0, 0xD8)
 _ALONE = {0x01, *_RESTARTS}
-# Of ones only, which no code of a scan is: what libjpeg reads ahead of the
-# last pixel (57 bits), and too few to make pixels of.
+# libjpeg reads up to 57 bits beyond the last pixel. These are ones only, which
+# is no code, and too few to make pixels of.
 _READ_AHEAD = b"\xff\0" * 8
-# A scan that has no end takes these for pixels, a whole one skips them.
+# Put behind the last scan: one that lacks pixels reads them as pixels, a whole
+# one skips them.
 _MADE_UP = bytes(np.random.default_rng(0).integers(0, 255, 4096, "uint8"))
 
 
@@ -100,7 +101,8 @@ def load(data):
     _check_scans(frame, scans)
     last = scans[-1]
     if frame.kind in _SEQUENTIAL and len(scans) == 1:
-        # Without the marker of its end Pillow sees whether pixels are missing.
+        # Without the end marker Pillow raises where pixels are missing, instead
+        # of filling them with grey.
         image = _open(data[: last.end] + _READ_AHEAD)
         image.load()
         return image
@@ -207,7 +209,7 @@ def _end_of_scan(data, start):
 
 def _scan_markers(data, start):
     for first in range(start, len(data), _AT_ONCE):
-        # The byte behind may belong to the next part.
+        # A marker has two bytes, and may lie across two parts.
         part = np.frombuffer(data[first : first + _AT_ONCE + 1], "uint8")
         places = np.flatnonzero(part[:-1] == 0xFF)
         codes = part[places + 1]
@@ -286,7 +288,7 @@ def _check_restarts(frame, scan):
     units = frame.units(scan.components)
     expected = -(-units // scan.interval) - 1 if scan.interval else 0
     found = len(scan.restarts)
-    # Some cameras end with a restart after which nothing comes.
+    # Some cameras end the scan with a restart mark.
     if found == expected + 1 and scan.restarts[-1][0] + 2 == scan.end:
         expected = found
     numbers = [number for _, number in scan.restarts]

@@ -24,8 +24,8 @@ from keras_patching.data.images.pillow_globals import (
     no_pillow_limit,
 )
 
-# The classes themselves: `Image.open` would check a limit that is not ours,
-# and take the second picture in a phone's JPEG for an animation.
+# Called instead of `Image.open`, which checks Pillow's own limit of pixels, and
+# takes the second picture in a phone's JPEG for an animation.
 _PILLOW_CLASSES = {
     "PNG": PngImagePlugin.PngImageFile,
     "JPEG": jpeg_format.Picture,
@@ -65,7 +65,7 @@ def pillow_pixels(stream, kind, path, raw):
             image = _as_seen(image)
         array = np.asarray(image)
         if kind == "PNG":
-            # Colours of a palette do not tell where nothing was stored.
+            # A missing row is of zeros, whose colour in a palette may be any.
             last_row = array[-1] if image.mode == stored else None
             png_format.check_rows(stream.getvalue(), last_row)
     if raw and image.mode == "L" and kind == "PNG":

@@ -134,7 +134,8 @@ class _Rows(TiffImagePlugin.TiffImageFile):
     """A TIFF that is made here, of an image whose size has been checked."""
 
     def load_prepare(self):
-        # Without Pillow's limit of pixels, which a byte is not.
+        # Pillow's own `load_prepare` checks its limit of pixels, and each byte
+        # is a pixel here.
         ImageFile.ImageFile.load_prepare(self)
 
 

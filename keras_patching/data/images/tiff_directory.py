@@ -12,7 +12,7 @@ MOST_DIRECTORIES = 4096
 
 _NEW_SUBFILE_TYPE, _SUBFILE_TYPE, _SUBDIRECTORIES = 254, 255, 330
 _REDUCED, _MASK = 1, 4
-# What decides how pixels are stored, and is one number.
+# Tags that decide how pixels are stored, and hold one number.
 _LAYOUT_TAGS = {256, 257, 259, 262, 266, 277, 278, 284, 317, 322, 323}
 # Types of the values that are looked at: SHORT, LONG, IFD, LONG8, IFD8.
 _FORMS = {3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}

@@ -38,8 +38,9 @@ _JPEG = 7
 _PLANES = 2
 _ALPHA = (1, 2)
 _NODATA_TAG = 42113
-_LAYOUT_TAGS = {256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317}
-_LAYOUT_TAGS |= {320, 322, 323, 324, 325, 338, 339}
+# Where one of them cannot be read, tifffile goes on with a default.
+_TAGS_WITH_DEFAULTS = {256, 257, 258, 259, 262, 266, 273, 277, 278, 279}
+_TAGS_WITH_DEFAULTS |= {284, 317, 320, 322, 323, 324, 325, 338, 339}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,7 +186,7 @@ def _several(pages, axes, shape, path):
 
 def _refuse_lost_tags(page, directory, path):
     """Raise where tifffile goes on with a default, such as 1 bit a pixel."""
-    lost = (directory.tags & _LAYOUT_TAGS) - set(page.tags.keys())
+    lost = (directory.tags & _TAGS_WITH_DEFAULTS) - set(page.tags.keys())
     if lost:
         raise ImageFileError(
             f"{path}: truncated or damaged, the tags {sorted(lost)} cannot be "
@@ -313,8 +314,9 @@ def _as_seen(array, page, raw):
         return array
     if page.photometric == _PALETTE:
         colours = page.colormap
-        if colours.max() > 255:  # not of a writer who meant bytes
-            # As Pillow does, which keeps the upper of two bytes.
+        # Of 16 bits the upper 8 are kept, as Pillow does; some writers have
+        # stored bytes.
+        if colours.max() > 255:
             colours = colours // 256
         return colours.astype("uint8").T[array[..., 0]]
     if page.photometric == _CMYK:

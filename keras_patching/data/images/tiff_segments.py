@@ -108,7 +108,7 @@ def segment_shape(page):
 
 def _cut(data, offset, count, layout, shape):
     if layout.compression == _NONE:
-        # Writers that tell no length, or one beyond the file, are known.
+        # Some writers give no length, or one beyond the end of the file.
         count = count or shape.rows * shape.row_bytes
     elif offset + count > len(data):
         raise ValueError("a strip or tile ends behind the file")

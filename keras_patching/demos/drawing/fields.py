@@ -205,7 +205,7 @@ def write_seedling_field(
         name = f"seedlings_{index:03d}"
         image, points, boxes = seedling_field(size, (seed, index), zoom)
         image_io.write_image(images / f"{name}.jpg", image)
-        # Down, since up would move a point at the edge out of the image.
+        # Rounded down, since up may be out of the image.
         rounded = np.floor(points[:, ::-1] * 10) / 10
         rows.append([name, *rounded.ravel().tolist()])
         entries[name] = {"objects": [_entry(box) for box in boxes.tolist()]}
