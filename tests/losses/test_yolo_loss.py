@@ -32,7 +32,9 @@ def softplus(x):
     return np.logaddexp(0, x)
 
 
-def reference_loss(targets, predictions, threshold=0.6):
+def reference_loss(
+    targets, predictions, box=1, object_=5, empty=1, class_=1, threshold=0.6
+):
     """Compare every prediction of a patch with every true box."""
     targets, predictions = (
         each.reshape(-1, each.shape[-1]).astype("float64")
@@ -42,14 +44,15 @@ def reference_loss(targets, predictions, threshold=0.6):
     total = 0.0
     for slot, found in zip(targets, predictions, strict=True):
         if slot[4] > 0:
-            total += ((found[:2] - slot[:2]) ** 2).sum()
-            total += (np.log(found[2:4] / slot[2:4]) ** 2).sum()
+            total += box * ((found[:2] - slot[:2]) ** 2).sum()
+            total += box * (np.log(found[2:4] / slot[2:4]) ** 2).sum()
             reached = reference_iou(found, slot)
-            total += 5 * (softplus(found[4]) - reached * found[4])
+            total += object_ * (softplus(found[4]) - reached * found[4])
             logits = found[5:]
-            total -= logits[int(slot[5])] - np.logaddexp.reduce(logits)
-        elif all(reference_iou(found, box) <= threshold for box in true):
-            total += softplus(found[4])
+            likelihood = logits[int(slot[5])] - np.logaddexp.reduce(logits)
+            total -= class_ * likelihood
+        elif all(reference_iou(found, other) <= threshold for other in true):
+            total += empty * softplus(found[4])
     return total
 
 
@@ -104,6 +107,30 @@ def test_the_loss_is_that_of_comparing_every_pair(seed, padded):
     targets = np.concatenate([targets, nearest], axis=-1)
     found = ops.convert_to_numpy(loss(targets, decoded))
     np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_each_weight_is_that_of_its_part():
+    _, targets, _, decoded = draw(3, 0.3)
+    weights = 2.0, 3.0, 0.5, 0.7
+    loss = compiled_on_jax()(YoloLoss(*weights, ignore_threshold=0.3).call)
+    expected = [
+        reference_loss(*one, *weights, threshold=0.3)
+        for one in zip(targets, decoded, strict=True)
+    ]
+    found = ops.convert_to_numpy(loss(targets, decoded))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_perfect_predictions_cost_next_to_nothing():
+    _, targets, _, decoded = draw(0, 0.3)
+    perfect = np.ones_like(decoded)
+    is_object = targets[..., 4] > 0
+    perfect[is_object, :4] = targets[is_object, :4]
+    perfect[..., 4] = np.where(is_object, 20, -20)
+    perfect[..., 5:] = 20 * np.eye(3)[targets[..., 5].astype(int)]
+    loss = compiled_on_jax()(YoloLoss().call)
+    assert ops.convert_to_numpy(loss(targets, perfect)).max() < 1e-3
+    assert ops.convert_to_numpy(loss(targets, decoded)).min() > 10
 
 
 def test_an_overlap_with_nothing_is_none():
