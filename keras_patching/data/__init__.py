@@ -1,4 +1,8 @@
-"""Image files, and caches of patches: reading, feeding, keeping them."""
+"""Image files, and caches of patches: reading, feeding, keeping them.
+
+Its rooms import one way: `images`, `labels`, `cache`, `patches`, `feeding`;
+then `patched_dataset`, which the loaders of all tasks use, and `inspection`.
+"""
 
 from keras_patching.data.cache.cleaning import clean
 from keras_patching.data.feeding.patching_sequence import PatchingSequence

@@ -1,4 +1,8 @@
-"""Layers that cut, predict and stitch, and rules of how far a layer looks."""
+"""The layer that cuts, predicts and stitches, `PatchedPredictor`.
+
+`register_rule` tells it how far a layer of one's own looks; the rules of
+Keras's layers are in `receptive_fields.rules`.
+"""
 
 from keras_patching.layers.patched_predictor import PatchedPredictor
 from keras_patching.receptive_fields.walk import register_rule

@@ -1,4 +1,8 @@
-"""Models that train on patches and predict whole images."""
+"""Models that train on patches and predict whole images, a folder per task.
+
+A new task is a folder with a `TaskModel` and its loaders, and a module in
+`inference.reports`; what tasks share is in `task_model` and `patched_model`.
+"""
 
 from keras_patching.models.counting.heatmap_object_counting_model import (
     HeatmapObjectCountingModel,

@@ -1,1 +1,1 @@
-"""Heatmap object counting."""
+"""Heatmap object counting: the model, its peaks, and loaders of points."""

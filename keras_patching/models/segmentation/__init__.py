@@ -1,1 +1,1 @@
-"""Semantic segmentation."""
+"""Semantic segmentation: the model, and loaders of images and masks."""
