@@ -10,7 +10,7 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Literal, TypedDict, TypeVar
 
-import numpy.typing as npt
+import numpy as np
 
 from keras_patching.data.sequence_options import SequenceOptions
 
@@ -33,7 +33,7 @@ class ModelLoaderOptions(TypedDict, total=False):
     executor: concurrent.futures.Executor | None
     foreground_fraction: float | None
     keep_empty: float
-    dtype: npt.DTypeLike | None
+    dtype: str | type | np.dtype | None
     drop_remainder: bool
     verbose: bool
 
@@ -93,6 +93,7 @@ def loader(function: _Loader) -> _Loader:
         bound.apply_defaults()
         return function(*bound.args, **bound.kwargs)
 
+    del load.__wrapped__  # Tools that look there would show its options.
     load.__signature__ = signature  # type: ignore[attr-defined]
     load.__annotations__ = {
         each.name: each.annotation for each in signature.parameters.values()

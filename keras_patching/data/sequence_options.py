@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from keras_patching._printing import say
 from keras_patching.data.feeding.epoch_sampler import check_sampling
@@ -47,7 +46,7 @@ class SequenceOptions:
     foreground_fraction: float | None = None
     foreground_classes: Sequence[int] | None = None
     keep_empty: float = 1.0
-    dtype: npt.DTypeLike | None = None
+    dtype: str | type | np.dtype | None = None
     drop_remainder: bool = False
 
     def __post_init__(self):

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-import numpy.typing as npt
+import numpy as np
 
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.labels.pairing import pair_by_stem
@@ -39,7 +39,7 @@ def load_dataset_from_directory_with_segmentation_masks(
     foreground_fraction: float | None = None,
     foreground_classes: Sequence[int] | None = None,
     keep_empty: float = 1.0,
-    dtype: npt.DTypeLike | None = None,
+    dtype: str | type | np.dtype | None = None,
     drop_remainder: bool = False,
     verbose: bool = True,
 ) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
