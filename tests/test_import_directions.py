@@ -10,7 +10,14 @@ TASKS = ("segmentation", "counting", "detection")
 
 # What each part may import of the package, itself aside. The rooms of `data`
 # are parts of their own, and so is what lies beside them, "dataset".
-GROUND = {"_checks", "_faults", "_printing", "_whole_files", "geometry"}
+GROUND = {
+    "_checks",
+    "_faults",
+    "_printing",
+    "_whole_files",
+    "box_geometry",
+    "geometry",
+}
 DATA = ("images", "labels", "cache", "patches", "feeding", "dataset")
 ALLOWED = {
     "_backend": set(),
@@ -18,12 +25,13 @@ ALLOWED = {
     "_faults": set(),
     "_printing": set(),
     "_whole_files": set(),
+    "box_geometry": set(),
     "geometry": {"_checks"},
     "ops": {"geometry"},
     "receptive_fields": {"_checks", "geometry", "ops"},
     "layers": {"_checks", "geometry", "ops", "receptive_fields"},
     "losses": {"_checks", "ops"},
-    "metrics": {"_checks", "ops"},
+    "metrics": {"_checks", "box_geometry", "ops"},
     "visualization": {"_checks"},
     **{room: GROUND | set(DATA[:i]) for i, room in enumerate(DATA)},
     "inspection": GROUND | set(DATA) | {"visualization"},

@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from keras_patching.ops.yolo import highest_overlap, overlap_of_pairs
+from keras_patching.ops.boxes import as_corners, iou
+from keras_patching.ops.yolo import highest_iou
 
 
 @keras.saving.register_keras_serializable(package="keras_patching")
@@ -13,8 +14,8 @@ class YoloLoss(keras.losses.Loss):
     The loss of YOLOv2 (Redmon and Farhadi 2017,
     https://arxiv.org/abs/1612.08242): an object's prediction should have its
     center and the logarithm of its size, by squared error; an objectness of
-    the overlap that it has reached, and the class; all others an objectness of
-    0, except those that overlap an object by more than `ignore_threshold`.
+    the IoU that it has reached, and the class; all others an objectness of 0,
+    except those whose IoU with an object is above `ignore_threshold`.
     Objectness and classes are compared by cross-entropy, as in YOLOv3 (Redmon
     and Farhadi 2018, https://arxiv.org/abs/1804.02767): a squared error has no
     slope left where a first step has gone too far.
@@ -32,8 +33,8 @@ class YoloLoss(keras.losses.Loss):
         y_true: `(batch, rows, cols, anchors, 6)`: center x, center y, width
             and height in cells of the grid, 1 where there is an object (else
             all is 0), and its class. Or with a seventh value, the highest
-            overlap of each prediction with a true box, which is else found
-            among all predictions and all slots.
+            IoU of each prediction with a true box, which is else found among
+            all predictions and all slots.
         y_pred: `(batch, rows, cols, anchors, 5 + classes)`: center x, center
             y, width and height in cells; logits of objectness and classes.
 
@@ -74,7 +75,7 @@ class YoloLoss(keras.losses.Loss):
         y_pred = ops.reshape(y_pred, (-1, slots, channels))
         is_object = y_true[..., 4]
         boxes = ops.stop_gradient(y_pred[..., :4])
-        reached = is_object * overlap_of_pairs(boxes, y_true)
+        reached = is_object * iou(as_corners(boxes), as_corners(y_true))
         if y_true.shape[-1] > 6:
             nearest = y_true[..., 6]
         else:
@@ -124,10 +125,10 @@ def _class_error(y_true, y_pred):
 
 
 def _nearest(boxes, y_true, step):
-    """Give the highest overlap with all slots, so many of them at a time."""
+    """Give the highest IoU with all slots, so many of them at a time."""
     nearest = 0.0
     for start in range(0, boxes.shape[1], step):
         true = y_true[:, start : start + step]
-        overlap = highest_overlap(boxes, true[..., :4], true[..., 4])
-        nearest = ops.maximum(nearest, overlap)
+        found = highest_iou(boxes, true[..., :4], true[..., 4])
+        nearest = ops.maximum(nearest, found)
     return nearest

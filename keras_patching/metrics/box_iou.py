@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_patching.ops.yolo import overlap_of_pairs
+from keras_patching.ops.boxes import as_corners, iou
 
 
 @keras.saving.register_keras_serializable(package="keras_patching")
@@ -40,9 +40,10 @@ class BoxIoU(keras.metrics.Mean):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         y_true = ops.cast(y_true, self.dtype)
-        iou = overlap_of_pairs(ops.cast(y_pred, self.dtype), y_true)
+        y_pred = ops.cast(y_pred, self.dtype)
+        found = iou(as_corners(y_pred), as_corners(y_true))
         weights = y_true[..., 4]
         if sample_weight is not None:
             of_patch = ops.cast(sample_weight, self.dtype)
             weights = weights * ops.reshape(of_patch, (-1, 1, 1, 1))
-        return super().update_state(iou, weights)
+        return super().update_state(found, weights)

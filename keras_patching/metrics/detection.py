@@ -5,14 +5,14 @@ import warnings
 import numpy as np
 
 from keras_patching._checks import as_boxes, check_optional, check_share
-from keras_patching.metrics.box_overlaps import overlap
+from keras_patching.box_geometry import pairwise_iou
 
-# Spaced as COCO does, to the last bit: an overlap may equal a threshold.
+# Spaced as COCO does, to the last bit: an IoU may equal a threshold.
 COCO_IOU_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
 _RECALLS = np.linspace(0, 1, 101)
 
-# Overlaps that are held at once, of detections with true boxes.
-_MOST_OVERLAPS = 1_000_000
+# Pairs of detections and true boxes that are compared at once.
+_MOST_PAIRS = 1_000_000
 
 # Where the score is at most `_POOR`, true boxes are tried in other formats, and
 # a warning says so if one of them scores at least `_GOOD`. Fewer boxes than
@@ -31,9 +31,9 @@ def average_precision(
 ):
     """Score boxes as COCO does: the area below precision over recall.
 
-    From the best score on, a box is a hit if it overlaps a true box of its
-    image and class, not hit before, by at least the threshold; it hits the one
-    that it overlaps most. Precision, made to never rise with recall, is
+    From the best score on, a box is a hit if its IoU with a true box of its
+    image and class, not hit before, is at least the threshold; it hits the one
+    with the highest. Precision, made to never rise with recall, is
     averaged over the recalls 0, 0.01, ... 1, and the result over the classes
     that occur in the truth.
 
@@ -214,22 +214,22 @@ def _find_hits(boxes, true_boxes, thresholds):
     thresholds = np.minimum(thresholds, 1 - 1e-10)
     hits = np.zeros((len(boxes), len(thresholds)), bool)
     free = np.ones((len(thresholds), len(true_boxes)), bool)
-    for i, overlaps in _near_ones(boxes, true_boxes, thresholds.min()):
-        candidates = np.where(free, overlaps, -1)
+    for i, ious in _near_ones(boxes, true_boxes, thresholds.min()):
+        candidates = np.where(free, ious, -1)
         # The last of equals, as in COCO.
-        best = len(overlaps) - 1 - candidates[:, ::-1].argmax(axis=1)
+        best = len(ious) - 1 - candidates[:, ::-1].argmax(axis=1)
         hits[i] = candidates[range(len(thresholds)), best] >= thresholds
         free[hits[i], best[hits[i]]] = False
     return hits
 
 
 def _near_ones(boxes, true_boxes, lowest):
-    """Yield index and overlaps, of the boxes that overlap any true one."""
-    step = _MOST_OVERLAPS // max(len(true_boxes), 1) + 1
+    """Yield index and IoUs, of the boxes that are near any true one."""
+    step = _MOST_PAIRS // max(len(true_boxes), 1) + 1
     for start in range(0, len(boxes), step):
-        overlaps = overlap(boxes[start : start + step, None], true_boxes)
-        near = (overlaps >= lowest).any(axis=1)
-        yield from ((start + i, overlaps[i]) for i in np.flatnonzero(near))
+        ious = pairwise_iou(boxes[start : start + step], true_boxes)
+        near = (ious >= lowest).any(axis=1)
+        yield from ((start + i, ious[i]) for i in np.flatnonzero(near))
 
 
 def _area(hits, num_true):

@@ -4,18 +4,57 @@ Boxes are `x1, y1, x2, y2` in pixels. A set of them has a fixed length, filled
 up with -1, as in `keras.utils.bounding_boxes`.
 """
 
-import keras
 from keras import ops
 
 from keras_patching.ops.compiling import compiled_on_jax
 
+# What two boxes without area are divided by.
+_LEAST_AREA = 1e-9
+
+
+def iou(boxes, others):
+    """Return the intersection over union of boxes with others.
+
+    Args:
+        boxes, others: Float tensors `(..., 4)` of x1, y1, x2, y2, whose leading
+            axes broadcast.
+
+    Returns:
+        Tensor `(...)`, from 0 to 1; 0 where both are without area.
+
+    Example:
+
+    >>> iou(ops.array([0.0, 0, 2, 2]), ops.array([[0.0, 0, 2, 4]])).shape
+    (1,)
+    """
+    low = ops.maximum(boxes[..., :2], others[..., :2])
+    high = ops.minimum(boxes[..., 2:], others[..., 2:])
+    shared = ops.prod(ops.maximum(high - low, 0.0), axis=-1)
+    areas = (
+        ops.prod(b[..., 2:] - b[..., :2], axis=-1) for b in (boxes, others)
+    )
+    return shared / ops.maximum(sum(areas) - shared, _LEAST_AREA)
+
+
+def as_corners(boxes):
+    """Turn boxes of a center and a size into x1, y1, x2, y2.
+
+    Args:
+        boxes: Tensor `(..., 4 or more)`: center x, center y, width, height.
+
+    Returns:
+        Tensor `(..., 4)`.
+    """
+    center, half = boxes[..., :2], boxes[..., 2:4] / 2
+    return ops.concatenate([center - half, center + half], axis=-1)
+
 
 @compiled_on_jax("max_boxes")
-def suppress(boxes, scores, labels, iou_threshold, max_boxes):
+def non_max_suppression_padded(boxes, scores, labels, iou_threshold, max_boxes):
     """Keep the best box of each object: greedy non-maximum suppression.
 
-    The best box is kept, all boxes of its class that overlap it by more than
-    the threshold are dropped, and so on with what is left, `max_boxes` times.
+    The best box is kept, all boxes of its class whose IoU with it is above the
+    threshold are dropped, and so on with what is left, `max_boxes` times.
     Of equal scores the first is the better one. Boxes whose score is negative,
     or not a number, are padding and never kept.
 
@@ -39,7 +78,7 @@ def suppress(boxes, scores, labels, iou_threshold, max_boxes):
     Example:
 
     >>> boxes = [[[0.0, 0, 8, 8], [0, 0, 8, 9], [0, 0, 8, 7], [9, 9, 10, 10]]]
-    >>> kept = suppress(
+    >>> kept = non_max_suppression_padded(
     ...     ops.array(boxes),
     ...     scores=ops.array([[0.6, 0.9, 0.7, 0.1]]),
     ...     labels=ops.array([[0, 0, 1, 0]]),
@@ -81,12 +120,12 @@ def _pick(boxes, scores, labels, iou_threshold, max_boxes):
         best = ops.argmax(remaining, axis=1, keepdims=True)
         best = ops.cast(best, "int32")
         found = ops.take_along_axis(remaining, best, axis=1) >= 0
-        iou = keras.utils.bounding_boxes.compute_iou(
-            ops.take_along_axis(boxes, best[..., None], axis=1), boxes, "xyxy"
-        )[:, 0]
+        best_box = ops.take_along_axis(boxes, best[..., None], axis=1)
         same_class = labels == ops.take_along_axis(labels, best, axis=1)
-        dropped = ops.logical_and(same_class, iou > iou_threshold)
-        # A box without area overlaps nothing, not even itself.
+        dropped = ops.logical_and(
+            same_class, iou(best_box, boxes) > iou_threshold
+        )
+        # A box without area shares nothing, not even with itself.
         itself = ops.arange(boxes.shape[1], dtype="int32")[None] == best
         dropped = ops.logical_or(dropped, itself)
         slot = slots == step

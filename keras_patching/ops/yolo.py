@@ -13,6 +13,8 @@ Boxes are center x, center y, width and height in cells here; anchors are
 import numpy as np
 from keras import ops
 
+from keras_patching.ops.boxes import as_corners, iou
+
 # Sizes of up to e**6 anchors, which keeps the first steps finite.
 _MAX_LOG_SIZE = 6.0
 
@@ -57,8 +59,8 @@ def assign(boxes, labels, anchors, grid_size, patch_size):
     """Give each object a cell and an anchor of its own.
 
     The cell is the one that holds the center. The anchor is the one whose
-    shape overlaps the box most, among those that no other object in the cell
-    has taken; who fits an anchor best comes first.
+    shape has the highest IoU with the box, among those that no other object in
+    the cell has taken; who fits an anchor best comes first.
 
     Memory grows with the objects and with the slots, a slot being an anchor of
     a cell, not with both multiplied.
@@ -101,7 +103,7 @@ def assign_each(boxes, labels, anchors, grid_size, patch_size):
     first_slot = ops.cast((row * cols + column) * num_anchors, "int32")
     first_slot = first_slot + patch * slots
     number = ops.shape(boxes)[0] * slots
-    fits = _overlap_of_shapes(size, _in_cells(anchors, grid_size, patch_size))
+    fits = _iou_of_shapes(size, _in_cells(anchors, grid_size, patch_size))
 
     waiting = ops.cast(labels >= 0, "float32")
     is_assigned = ops.zeros_like(waiting)
@@ -184,7 +186,7 @@ def in_cells(boxes, grid_size, patch_size):
     )
 
 
-def highest_overlap(boxes, true_boxes, counts):
+def highest_iou(boxes, true_boxes, counts):
     """Find the highest intersection over union of boxes with true ones.
 
     Args:
@@ -198,50 +200,19 @@ def highest_overlap(boxes, true_boxes, counts):
     boxes, true_boxes, counts = (
         ops.convert_to_tensor(each) for each in (boxes, true_boxes, counts)
     )
-    low, high = _corners(boxes[:, :, None])
-    true_low, true_high = _corners(true_boxes[:, None])
-    shared = ops.minimum(high, true_high) - ops.maximum(low, true_low)
-    shared = ops.prod(ops.maximum(shared, 0.0), axis=-1)
-    area, true_area = (ops.prod(b[..., 2:4], -1) for b in (boxes, true_boxes))
-    both = area[:, :, None] + true_area[:, None] - shared
-    # Padding may be without area, as may be what does not count.
-    overlap = shared / ops.maximum(both, 1e-9)
+    found = iou(as_corners(boxes)[:, :, None], as_corners(true_boxes)[:, None])
     # One more, of 0: there may be none.
-    overlap = ops.pad(overlap * counts[:, None], [(0, 0), (0, 0), (0, 1)])
-    return ops.max(overlap, axis=-1)
+    found = ops.pad(found * counts[:, None], [(0, 0), (0, 0), (0, 1)])
+    return ops.max(found, axis=-1)
 
 
-def overlap_of_pairs(boxes, true_boxes):
-    """Return the intersection over union of each box with a true one.
-
-    Args:
-        boxes: Tensor `(..., 4 or more)`: center x, center y, width, height,
-            of which no size is 0.
-        true_boxes: Tensor of the same leading axes, likewise; of any size.
-
-    Returns:
-        Tensor `(...)`, from 0 to 1.
-    """
-    low, high = _corners(boxes)
-    true_low, true_high = _corners(true_boxes)
-    shared = ops.minimum(high, true_high) - ops.maximum(low, true_low)
-    shared = ops.prod(ops.maximum(shared, 0.0), axis=-1)
-    area, true_area = (ops.prod(b[..., 2:4], -1) for b in (boxes, true_boxes))
-    return shared / (area + true_area - shared)
-
-
-def _corners(boxes):
-    half = boxes[..., 2:4] / 2
-    return boxes[..., :2] - half, boxes[..., :2] + half
-
-
-def _overlap_of_shapes(size, anchors):
-    """Intersection over union of boxes and anchors with a common center."""
-    shared = ops.minimum(size[..., None, :], anchors)
-    shared = shared[..., 0] * shared[..., 1]
-    area = size[..., 0] * size[..., 1]
-    both = area[..., None] + anchors[:, 0] * anchors[:, 1]
-    return shared / (both - shared)
+def _iou_of_shapes(size, anchors):
+    """Return the IoU of boxes and anchors that have one corner in common."""
+    boxes, anchors = (
+        ops.concatenate([ops.zeros_like(each), each], axis=-1)
+        for each in (size, anchors)
+    )
+    return iou(boxes[..., None, :], anchors)
 
 
 def _in_cells(anchors, grid_size, patch_size):

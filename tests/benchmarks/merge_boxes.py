@@ -4,7 +4,7 @@ Patches of 448x448 that share 64 pixels, boxes of 20 to 60 pixels. "Spread out"
 are boxes of one density over an image that grows with their number; "on
 objects" are the same, a hundred for each object, as a detector says them before
 suppression. `place_boxes` tells whose center the patch owns;
-`suppress_in_image` is given all of them, as a harder case; and `merge` does
+`non_max_suppression` is given all of them, as a harder case; and `merge` does
 all of it, with the search for boxes of different patches that are one. Seconds
 are those of one core, without what other programs take of it; the best of many
 runs counts. The bars: 100,000 spread-out boxes take less than 1 s, and no more
@@ -21,7 +21,9 @@ import numpy as np
 
 from keras_patching.geometry import PatchGrid
 from keras_patching.models.detection.merging import merge, place_boxes
-from keras_patching.models.detection.suppression import suppress_in_image
+from keras_patching.models.detection.non_max_suppression import (
+    non_max_suppression,
+)
 
 COUNTS = (1_000, 10_000, 100_000)
 PIXELS_PER_BOX = 50 * 50
@@ -50,9 +52,9 @@ def measure(name, count, copies, before, repeats):
     placed = boxes + origins
     place = best(lambda: place_boxes(boxes, rows, cols, grid), repeats)
     suppress = best(
-        lambda: suppress_in_image(placed, scores, labels, 0.5), repeats
+        lambda: non_max_suppression(placed, scores, labels, 0.5), repeats
     )
-    kept = len(suppress_in_image(placed, scores, labels, 0.5))
+    kept = len(non_max_suppression(placed, scores, labels, 0.5))
     elapsed = place + suppress
     detections = by_patch(grid, boxes, rows, cols, scores)
     merged = best(lambda: merge(detections, grid), repeats)

@@ -1,4 +1,4 @@
-"""The loss is that of its definition, however overlaps are found."""
+"""The loss is that of its definition, however the highest IoU is found."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from keras_patching.ops.compiling import compiled_on_jax
 from keras_patching.ops.yolo import (
     assign_each,
     decode_boxes,
-    highest_overlap,
+    highest_iou,
     in_cells,
 )
 
@@ -98,7 +98,7 @@ def test_the_loss_is_that_of_comparing_every_pair(seed, padded):
     loss = compiled_on_jax()(YoloLoss(reduction=None).call)
     found = ops.convert_to_numpy(loss(targets, decoded))
     np.testing.assert_allclose(found, expected, rtol=1e-4)
-    nearest = highest_overlap(
+    nearest = highest_iou(
         ops.reshape(decoded[..., :4], (4, -1, 4)),
         in_cells(boxes, GRID, PATCH),
         is_assigned,
@@ -133,8 +133,8 @@ def test_perfect_predictions_cost_next_to_nothing():
     assert ops.convert_to_numpy(loss(targets, decoded)).min() > 10
 
 
-def test_an_overlap_with_nothing_is_none():
+def test_the_highest_iou_with_nothing_is_0():
     boxes = ops.convert_to_tensor(np.full((1, 2, 4), 0.5, "float32"))
     nothing = np.zeros((1, 3), "float32")
-    overlap = highest_overlap(boxes, -np.ones((1, 3, 4), "float32"), nothing)
-    np.testing.assert_array_equal(ops.convert_to_numpy(overlap), [[0, 0]])
+    found = highest_iou(boxes, -np.ones((1, 3, 4), "float32"), nothing)
+    np.testing.assert_array_equal(ops.convert_to_numpy(found), [[0, 0]])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_patching.ops.boxes import suppress
+from keras_patching.ops.boxes import non_max_suppression_padded as suppress
 
 
 def reference_iou(box, boxes):

@@ -8,7 +8,7 @@ from keras import ops
 from keras_patching.ops.yolo import (
     assign,
     decode_boxes,
-    highest_overlap,
+    highest_iou,
     to_xyxy,
 )
 
@@ -23,7 +23,7 @@ def random_boxes(rng, count):
     return np.concatenate([low, np.minimum(high, PATCH[::-1])], axis=1)
 
 
-def overlap_of_shapes(box, anchor):
+def iou_of_shapes(box, anchor):
     width, height = box[2] - box[0], box[3] - box[1]
     shared = min(height, anchor[0]) * min(width, anchor[1])
     return shared / (width * height + anchor[0] * anchor[1] - shared)
@@ -61,7 +61,7 @@ def test_every_object_gets_an_anchor_of_its_cell_as_long_as_there_are(
         slots = targets[0][cell]
         assert slots[:, 4].sum() == min(len(indices), len(ANCHORS))
         best = max(
-            overlap_of_shapes(boxes[0, index], anchor)
+            iou_of_shapes(boxes[0, index], anchor)
             for index in indices
             for anchor in ANCHORS
         )
@@ -71,7 +71,7 @@ def test_every_object_gets_an_anchor_of_its_cell_as_long_as_there_are(
         distance = np.abs(kept[:, None] - truth).max(axis=-1)
         assert (distance.min(axis=1) < 1e-3).all()  # boxes of this cell
         reached = [
-            overlap_of_shapes(box, anchor)
+            iou_of_shapes(box, anchor)
             for box, anchor in zip(
                 ops.convert_to_numpy(to_xyxy(slots[:, :4], GRID, PATCH)),
                 ANCHORS,
@@ -101,8 +101,8 @@ def test_a_prediction_of_the_targets_decodes_to_the_boxes():
     np.testing.assert_allclose(found[is_object], boxes[0], rtol=1e-4, atol=1e-3)
 
 
-def test_without_any_box_nothing_overlaps():
-    found = highest_overlap(
+def test_without_any_box_the_highest_iou_is_0():
+    found = highest_iou(
         np.ones((2, 3, 4)), np.zeros((2, 0, 4)), np.zeros((2, 0))
     )
     np.testing.assert_array_equal(ops.convert_to_numpy(found), np.zeros((2, 3)))

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_patching.box_geometry import pairwise_iou
+
 _MAX_ROUNDS = 300
 
 
@@ -43,7 +45,7 @@ def fit_anchors(sequence, k=5, seed=0):
     anchors = sizes[rng.choice(len(sizes), k, replace=False)]
     nearest = None
     for _ in range(_MAX_ROUNDS):
-        before, nearest = nearest, _overlap(sizes, anchors).argmax(axis=1)
+        before, nearest = nearest, _iou_of_shapes(sizes, anchors).argmax(axis=1)
         if before is not None and (before == nearest).all():
             break
         for index in np.unique(nearest):
@@ -66,8 +68,9 @@ def _sizes(sequence):
     return boxes[:, [3, 2]] - boxes[:, [1, 0]]
 
 
-def _overlap(sizes, anchors):
-    """Intersection over union `(n, k)` of boxes with a common center."""
-    shared = np.minimum(sizes[:, None], anchors).prod(axis=-1)
-    both = sizes.prod(axis=1)[:, None] + anchors.prod(axis=1)
-    return shared / (both - shared)
+def _iou_of_shapes(sizes, anchors):
+    """Return the IoU `(n, k)` of boxes that have one corner in common."""
+    boxes, others = (
+        np.hstack([np.zeros_like(each), each]) for each in (sizes, anchors)
+    )
+    return pairwise_iou(boxes, others)

@@ -13,11 +13,11 @@ import numpy as np
 
 from keras_patching._checks import check_distance
 from keras_patching.models.detection.neighbours import Neighbours
-from keras_patching.models.detection.seams import Seams
-from keras_patching.models.detection.suppression import (
+from keras_patching.models.detection.non_max_suppression import (
     drop_worse,
-    suppress_in_image,
+    non_max_suppression,
 )
+from keras_patching.models.detection.seams import Seams
 
 # Pixels that two patches may place an object apart, where overlaps are small:
 # four standard deviations of 2 pixels of noise in both places.
@@ -40,7 +40,7 @@ def merge(detections, grid, iou_threshold=0.5, metric="iou", margin=None):
             patch; `"scores"` and `"labels"`, `(rows, cols, n)`. A score below
             0 marks padding.
         grid: `PatchGrid` of the image.
-        iou_threshold, metric: See `suppress_in_image`.
+        iou_threshold, metric: See `non_max_suppression`.
         margin: How many pixels apart two patches may place one object. `None`
             is an eighth of the overlap, and at least 12.
 
@@ -51,7 +51,7 @@ def merge(detections, grid, iou_threshold=0.5, metric="iou", margin=None):
 
     Raises:
         ValueError: If there are not as many patches as the grid has, `margin`
-            is no number of at least 0, or as `suppress_in_image` does.
+            is no number of at least 0, or as `non_max_suppression` does.
 
     Example:
 
@@ -64,7 +64,7 @@ def merge(detections, grid, iou_threshold=0.5, metric="iou", margin=None):
     """
 
     def suppress(found, labels):
-        kept = suppress_in_image(
+        kept = non_max_suppression(
             found["boxes"], found["scores"], labels, iou_threshold, metric
         )
         return _take(found, kept)

@@ -27,19 +27,19 @@ from keras_patching.models.detection.decoding import (
     decode_yolo,
 )
 from keras_patching.models.detection.merging import merge
+from keras_patching.models.detection.non_max_suppression import check_iou_rule
 from keras_patching.models.detection.raw_predictions import (
     check_raw,
     fold,
     grid_of,
 )
-from keras_patching.models.detection.suppression import check_overlap_rule
 from keras_patching.models.detection.yolo_net import yolo_net
 from keras_patching.models.task_model import TaskModel, check_images
-from keras_patching.ops.boxes import suppress
+from keras_patching.ops.boxes import non_max_suppression_padded
 from keras_patching.ops.yolo import (
     assign_each,
     decode_boxes,
-    highest_overlap,
+    highest_iou,
     in_cells,
 )
 
@@ -200,7 +200,7 @@ class ObjectDetectionModel(TaskModel):
             (-1, math.prod(decoded.shape[1:4]), 4),
         )
         true_boxes = in_cells(y["boxes"], self.grid_size, self.patch_size)
-        nearest = highest_overlap(found, true_boxes, is_assigned)
+        nearest = highest_iou(found, true_boxes, is_assigned)
         nearest = ops.reshape(nearest, (-1, *decoded.shape[1:4], 1))
         targets = ops.concatenate([targets, nearest], axis=-1)
         return keras.Model.compute_loss(
@@ -243,8 +243,9 @@ class ObjectDetectionModel(TaskModel):
         Args:
             raw: What `predict` gave, `(batch, rows, cols, *patch output)`.
             score_threshold: Lowest score of a box, from 0 to 1.
-            iou_threshold: Of two boxes of a class in a patch that overlap by
-                more, the better one is kept; from 0 to 1.
+            iou_threshold: Of two boxes of a class in a patch whose
+                intersection over union is larger, the better one is kept; from
+                0 to 1.
             image_size: `(height, width)` of the images, which the origins of
                 overlapping patches depend on. Not needed without overlap.
 
@@ -295,10 +296,10 @@ class ObjectDetectionModel(TaskModel):
             raw: What `predict` gave, `(batch, rows, cols, *patch output)`.
             image_size: `(height, width)` of the images in pixels.
             score_threshold: Lowest score of a box, from 0 to 1.
-            iou_threshold: Of two boxes of a class that overlap by more, the
+            iou_threshold: Of two boxes of a class whose `metric` is larger, the
                 better one is kept; from 0 to 1.
-            metric: What they overlap by: "iou", intersection over union, or
-                "ios", intersection over the smaller one.
+            metric: "iou", intersection over union, or "ios", intersection over
+                the smaller one.
             margin: How many pixels apart two patches may place the sides of
                 one object, which may also lie so far from the patch that keeps
                 it. `None` is an eighth of the overlap, and at least 12.
@@ -313,7 +314,7 @@ class ObjectDetectionModel(TaskModel):
                 that size, or holds NaN; or another argument is not as above.
         """
         score_threshold = check_share(score_threshold, "score_threshold")
-        check_overlap_rule(iou_threshold, metric)
+        check_iou_rule(iou_threshold, metric)
         if margin is not None:
             margin = check_distance(margin, "margin")
         if image_size is None:
@@ -406,7 +407,7 @@ class ObjectDetectionModel(TaskModel):
             ValueError: If images and boxes do not pair, boxes lie outside of
                 their image, or labels are not those of the model.
         """
-        check_overlap_rule(iou_threshold, metric)
+        check_iou_rule(iou_threshold, metric)
         pairs = self.pair_full_images(images, targets)
         targets = [truth for _, truth in pairs]
         merged = []
@@ -463,7 +464,7 @@ def _check_tiling(overlap=0, predict_patch_size=None, shrink=False, **kwargs):
 
 def _suppress(found, iou_threshold):
     """Keep the best boxes of each patch, of an output of `_decode`."""
-    return suppress(
+    return non_max_suppression_padded(
         *(ops.convert_to_tensor(found[name]) for name in PARTS),
         iou_threshold,
         _MAX_BOXES_PER_PATCH,

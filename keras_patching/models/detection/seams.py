@@ -10,7 +10,9 @@ Boxes are `x1, y1, x2, y2` in pixels of the image.
 
 import numpy as np
 
-# Boxes that share more, over their union, are alike; also where a seam cuts.
+from keras_patching.box_geometry import area, intersection, iou
+
+# Boxes of a higher IoU are alike; also where a seam cuts them.
 _ALIKE = 0.5
 _AT_EDGE = 1 / 3
 _ROUNDING = 1e-6
@@ -53,24 +55,22 @@ class Seams:
         extents = self._extents[self._patches[one]]
         other_extents = self._extents[self._patches[other]]
         # What each patch would see of the other's box.
-        other_seen = _shared(others, extents)
-        seen = _shared(boxes, other_extents)
+        other_seen = intersection(others, extents)
+        seen = intersection(boxes, other_extents)
         apart = np.minimum(
             self._apart(boxes, others, other_seen),
             self._apart(others, boxes, seen),
         )
         # Where a detector guesses what its patch does not see.
-        meet = _area(_shared(boxes, others)) > 0
+        meet = area(intersection(boxes, others)) > 0
         whole = self._apart(boxes, others, others)
         apart = np.where(meet, np.minimum(apart, whole), apart)
-        seen = _shared(seen, extents)
-        other_seen = _shared(other_seen, other_extents)
-        shared = _area(_shared(seen, other_seen))
-        union = _area(seen) + _area(other_seen) - shared
-        alike = (apart <= 1) | (shared > _ALIKE * union)
+        seen = intersection(seen, extents)
+        other_seen = intersection(other_seen, other_extents)
+        seen_iou = iou(seen, other_seen)
+        alike = (apart <= 1) | (seen_iou > _ALIKE)
         pairs = np.stack([one, other], axis=1)[alike]
-        unlikeness = np.minimum(apart, 1)[alike]
-        unlikeness -= shared[alike] / np.maximum(union[alike], 1e-9)
+        unlikeness = np.minimum(apart, 1)[alike] - seen_iou[alike]
         is_other_class = self._labels[pairs[:, 0]] != self._labels[pairs[:, 1]]
         self._pairs.append(pairs)
         self._unlikeness.append(unlikeness + 2 * is_other_class)
@@ -83,12 +83,11 @@ class Seams:
         # The edge of a patch is where it is: what it cuts ends there.
         margin = np.where(others == seen, self._margin, self._margin * _AT_EDGE)
         apart = (np.abs(boxes - seen) / margin).max(axis=1)
-        return np.where(_area(seen) > 0, apart, np.inf)
+        return np.where(area(seen) > 0, apart, np.inf)
 
     def _cover(self, one, other):
         boxes, others = self._boxes[one], self._boxes[other]
-        smaller = np.minimum(_area(boxes), _area(others))
-        mostly = _area(_shared(boxes, others)) > _ALIKE * smaller
+        mostly = iou(boxes, others, "ios") > _ALIKE
         self.covered[one[mostly & self._owned[other]]] = True
         self.covered[other[mostly & self._owned[one]]] = True
 
@@ -157,17 +156,3 @@ def _first_come(ends):
         taken = np.isin(left, left[is_served]).any(axis=1)
         waiting = waiting[~taken]
     return np.concatenate([*served, np.zeros(0, int)])
-
-
-def _shared(boxes, others):
-    return np.concatenate(
-        [
-            np.maximum(boxes[:, :2], others[:, :2]),
-            np.minimum(boxes[:, 2:], others[:, 2:]),
-        ],
-        axis=1,
-    )
-
-
-def _area(boxes):
-    return np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(axis=1)

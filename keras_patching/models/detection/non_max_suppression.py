@@ -8,16 +8,16 @@ import itertools
 import numpy as np
 
 from keras_patching._checks import check_share
-from keras_patching.metrics.box_overlaps import METRICS, overlap
+from keras_patching.box_geometry import METRICS, iou
 from keras_patching.models.detection.neighbours import Neighbours
 
 
-def suppress_in_image(boxes, scores, labels, iou_threshold, metric="iou"):
+def non_max_suppression(boxes, scores, labels, iou_threshold, metric="iou"):
     """Keep the best box of each object of an image.
 
     Greedy non-maximum suppression: the best box is kept, all boxes of its
-    class that overlap it by more than the threshold are dropped, and so on
-    with what is left. Of equal scores the first is the better one. The result
+    class whose IoU with it is above the threshold are dropped, and so on with
+    what is left. Of equal scores the first is the better one. The result
     is that of comparing all pairs, but only boxes that share pixels are
     compared, which takes `n log n` for boxes that are spread out.
 
@@ -40,22 +40,22 @@ def suppress_in_image(boxes, scores, labels, iou_threshold, metric="iou"):
     Example:
 
     >>> boxes = [[0, 0, 8, 8], [0, 0, 8, 9], [20, 0, 28, 8]]
-    >>> suppress_in_image(boxes, [0.6, 0.9, 0.1], [0, 0, 0], 0.5)
+    >>> non_max_suppression(boxes, [0.6, 0.9, 0.1], [0, 0, 0], 0.5)
     array([1, 2])
     """
-    check_overlap_rule(iou_threshold, metric)
+    check_iou_rule(iou_threshold, metric)
     order = np.argsort(-np.asarray(scores, "float64"), kind="stable")
     boxes = np.asarray(boxes, "float64").reshape(-1, 4)[order]
     classes = np.unique(np.asarray(labels), return_inverse=True)[1][order]
 
     def is_same(boxes, others):
-        return overlap(boxes, others, metric) > iou_threshold
+        return iou(boxes, others, metric) > iou_threshold
 
     return order[_best_of_each(boxes, classes, is_same)]
 
 
-def check_overlap_rule(iou_threshold, metric):
-    """Refuse what `suppress_in_image` cannot go by.
+def check_iou_rule(iou_threshold, metric):
+    """Refuse what `non_max_suppression` cannot go by.
 
     Raises:
         ValueError: If the threshold or the metric is none.

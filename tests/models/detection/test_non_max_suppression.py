@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_patching.metrics.box_overlaps import METRICS
+from keras_patching.box_geometry import METRICS
 from keras_patching.models.detection import neighbours
-from keras_patching.models.detection.suppression import suppress_in_image
+from keras_patching.models.detection.non_max_suppression import (
+    non_max_suppression,
+)
 
 
 def overlap_of(a, b, metric):
@@ -58,7 +60,7 @@ def test_the_boxes_kept_are_those_of_comparing_all_pairs(
     scores, labels = rng.integers(0, 9, count) / 8, rng.integers(0, 3, count)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(neighbours, "_MOST_PAIRS", most_pairs)
-        kept = suppress_in_image(boxes, scores, labels, threshold, metric)
+        kept = non_max_suppression(boxes, scores, labels, threshold, metric)
     expected = reference_suppress(boxes, scores, labels, threshold, metric)
     assert kept.tolist() == expected
 
@@ -66,7 +68,7 @@ def test_the_boxes_kept_are_those_of_comparing_all_pairs(
 def test_a_part_of_an_object_is_dropped_by_the_smaller_area():
     boxes = [[0, 0, 10, 10], [0, 0, 10, 3]]
     keep = [
-        suppress_in_image(boxes, [1, 0.5], [0, 0], 0.5, m)
+        non_max_suppression(boxes, [1, 0.5], [0, 0], 0.5, m)
         for m in ("iou", "ios")
     ]
     assert [len(k) for k in keep] == [2, 1]
@@ -78,7 +80,9 @@ def test_ten_thousand_boxes_in_one_place_need_little_memory():
     scores = rng.random(len(boxes))
     tracemalloc.start()
     try:
-        kept = suppress_in_image(boxes, scores, np.zeros(len(boxes), int), 0.5)
+        kept = non_max_suppression(
+            boxes, scores, np.zeros(len(boxes), int), 0.5
+        )
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -96,4 +100,4 @@ def test_ten_thousand_boxes_in_one_place_need_little_memory():
 def test_arguments_that_mean_nothing_are_refused(arguments, message):
     arguments = {"iou_threshold": 0.5, **arguments}
     with pytest.raises(ValueError, match=message):
-        suppress_in_image([[0, 0, 1, 1]], [1], [0], **arguments)
+        non_max_suppression([[0, 0, 1, 1]], [1], [0], **arguments)
