@@ -1,11 +1,22 @@
-"""Keras is imported after the package, which chooses a backend that works."""
+"""What all tests share: what is compiled, the examples, and the draws."""
+
+import atexit
+import os
+import shutil
+import tempfile
 
 import hypothesis
 import pytest
 
-import keras_patching  # noqa: F401
-
-import keras  # isort: skip
+# What is compiled is called once or twice, so that compiling is most of the
+# work: it is done faster, and once for all workers and what they start.
+# `XLA_FLAGS= pytest` compiles as users do; `.ci/full` runs it so.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    _compiled = tempfile.mkdtemp(prefix="keras_patching_compiled_")
+    atexit.register(shutil.rmtree, _compiled, ignore_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = _compiled
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 # A change lands or not by what it does, not by which examples were drawn:
 # `pytest --hypothesis-profile=default` draws new ones, as `.ci/full` does.
@@ -16,6 +27,17 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("repeatable")
 
 
+def pytest_collection():
+    """Import the package before Keras: it chooses a backend that works.
+
+    Only processes that collect tests come here, not the one that hands them
+    out to workers.
+    """
+    import keras_patching  # noqa: F401
+
+
 @pytest.fixture(autouse=True)
 def _same_draws():
+    import keras
+
     keras.utils.set_random_seed(0)

@@ -1,10 +1,13 @@
 """Every notebook runs from top to bottom, on tiny data."""
 
 import pathlib
+import re
 
+import matplotlib.pyplot as plt
 import nbclient
 import nbformat
 import pytest
+from small_nets import with_small_nets
 
 NOTEBOOKS = pathlib.Path(__file__).parents[1] / "notebooks"
 
@@ -35,7 +38,23 @@ def test_it_is_small_enough_to_be_read_where_it_lies(notebook):
     assert len(nbformat.writes(notebook)) < 700_000
 
 
-def test_it_runs_and_shows_pictures(notebook, tmp_path, monkeypatch):
+@pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")
+def test_its_cells_run_and_show_pictures(notebook, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_PATCHING_NOTEBOOK_FAST", "1")
+    monkeypatch.chdir(tmp_path)
+    plt.switch_backend("agg")
+    plt.close("all")
+    code = "\n".join(cell.source for cell in code_cells(notebook))
+    code = re.sub(r"^%.*$", "", code, flags=re.MULTILINE)
+    code, names = with_small_nets(code, grid_size=(2, 2), num_anchors=3)
+    exec(code, names)
+    assert len(plt.get_fignums()) >= 3
+    assert list(tmp_path.glob("*.keras"))
+    plt.close("all")
+
+
+@pytest.mark.slow
+def test_jupyter_runs_it_and_shows_pictures(notebook, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_PATCHING_NOTEBOOK_FAST", "1")
     nbclient.NotebookClient(
         notebook,

@@ -5,6 +5,8 @@ import re
 
 import keras
 import numpy as np
+import pytest
+from small_nets import with_small_nets
 
 import keras_patching
 from keras_patching.demos.drawing.fields import (
@@ -29,7 +31,10 @@ def small_model():
     )
 
 
-def test_its_python_runs_from_top_to_bottom(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "nets", ["small", pytest.param("default", marks=pytest.mark.slow)]
+)
+def test_its_python_runs_from_top_to_bottom(nets, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_plant_field("field", num_images=3, size=(130, 140))
     write_seedling_field(".", num_images=3, size=(130, 140))
@@ -40,8 +45,12 @@ def test_its_python_runs_from_top_to_bottom(tmp_path, monkeypatch):
         "full_images": np.zeros((1, 130, 140, 3), "uint8"),
         "patch_model": patch_model,
     }
-    for block in python_blocks():
-        exec(block.replace("epochs=20", "epochs=1"), names)
+    code = "\n".join(python_blocks())
+    assert "epochs=20" in code
+    if nets == "small":
+        code, added = with_small_nets(code, grid_size=(8, 8), num_anchors=5)
+        names |= added
+    exec(code.replace("epochs=20", "epochs=1, steps_per_epoch=1"), names)
     assert names["masks"].shape == (1, 130, 140)
     assert pathlib.Path("field.keras").exists()
     # One block defines a patch model of the user's own.
