@@ -188,7 +188,7 @@ def predict_files(
 
 
 def _digest(model):
-    channels = model.predictor.channels or model.image_channels
+    channels = model.predictor.channels or model.channels
     if channels and not model.built:
         model.build((None, None, None, channels))
     return model_digest(model)

@@ -2,8 +2,8 @@
 
 import keras
 
-# With sizes of images that the graph does not know. What is not here has not
-# been seen to predict the same, or fails while it is written.
+# Formats whose graphs predict the same as the model for images of any size.
+# Others fail while they are written, or nobody has compared them.
 _FORMATS = {
     "tensorflow": ("tf_saved_model", "onnx"),
     "jax": ("tf_saved_model",),

@@ -25,7 +25,8 @@ def weights_kept(model):
     except BaseException:
         model.jax_state_sync()
         for variable, value in kept:
-            # A step has consumed its arrays, but for those somebody looks at.
+            # A step deletes the arrays that it was given, but for those that
+            # something else refers to.
             if _is_gone(variable) and not value.is_deleted():
                 variable.assign(value)
         raise
@@ -37,6 +38,6 @@ def _variables(model):
 
 
 def _is_gone(variable):
-    # `variable.value` would draw new weights in the place of none.
+    # `variable.value` would draw new weights where there are none.
     value = variable._value
     return value is None or value.is_deleted()

@@ -29,7 +29,7 @@ def check_patch_model(patch_model, patch_size, data_format):
         return  # Not built, or not of one image: building it will tell.
     check_size(patch_model, patch_size, False, data_format)
     if None in patch_size:
-        return  # As long as the image: predicting it will tell.
+        return  # A side is that of the image: predicting one will tell.
     channels = shape_to_channels_last(shape, data_format)[3]
     patch_shape = shape_from_channels_last(
         (1, *patch_size, channels), data_format

@@ -448,7 +448,7 @@ class PatchedModel(keras.Model):
             return
         with self._turns as is_new:
             if is_new:
-                # A training that gives way has them still.
+                # A training that let this thread go first has the weights.
                 self.jax_state_sync()
             yield
 
@@ -599,7 +599,7 @@ class PatchedModel(keras.Model):
         if batch_size is not None or not hasattr(x, "shape"):
             return batch_size
         image_size = self.predictor.channels_last_shape(x.shape)[1:3]
-        # Each device takes an image.
+        # One image a device.
         return 32 if tuple(image_size) == self.patch_size else count_devices()
 
 
@@ -628,7 +628,7 @@ def _check_shared(x, batch_size, validation_split=0.0):
             x.num_samples, x.batch_size, getattr(x, "drop_remainder", False)
         )
     elif hasattr(x, "shape"):
-        # As Keras splits arrays.
+        # Keras rounds so when it splits arrays.
         count = math.floor(len(x) * (1 - validation_split))
         for part in (count, len(x) - count):
             check_batches(part, batch_size or 32)

@@ -29,7 +29,8 @@ class TaskModel(PatchedModel):
     """
 
     task = None  # Its name in the caches that its loaders make.
-    # What is true of an image, for messages; and whether files may hold it.
+    # What targets of whole images are, for messages, and whether they may be
+    # files.
     _truth = "targets"
     _truth_may_be_files = False
 
@@ -51,13 +52,13 @@ class TaskModel(PatchedModel):
                 "`PatchedPredictor` with `data_format`. Received: "
                 f"data_format={self.predictor.data_format!r}"
             )
-        self.image_channels = channels
+        self.channels = channels
         self.value_range = tuple(value_range)
         if patch_size is not None:
             self.set_patch_size(*as_pair(patch_size, "patch_size"))
 
     def _declared_channels(self):
-        return self.image_channels
+        return self.channels
 
     def _check_data_set(self, data_set):
         super()._check_data_set(data_set)
@@ -82,8 +83,8 @@ class TaskModel(PatchedModel):
     def _patch_parameters(self):
         """Return what the patches of a data set must agree with, by name."""
         parameters = {"value_range": self.value_range}
-        if self.image_channels is not None:
-            parameters["channels"] = self.image_channels
+        if self.channels is not None:
+            parameters["channels"] = self.channels
         return parameters
 
     def _check_training(self, class_weight=None, **arguments):
@@ -152,7 +153,7 @@ class TaskModel(PatchedModel):
 
     def _check_output_size(self, patch_size):
         """Refuse a patch model whose outputs no label of a patch fits."""
-        channels = self.predictor.channels or self.image_channels
+        channels = self.predictor.channels or self.channels
         patch_shape = 1, *patch_size, channels
         try:
             shape = self.patch_model.compute_output_shape(patch_shape)
@@ -172,7 +173,7 @@ class TaskModel(PatchedModel):
     def read_image(self, image):
         """Return an image as an array, read where it is the path of a file."""
         if isinstance(image, (str, os.PathLike)):
-            return read_in_range(image, self.image_channels, self.value_range)
+            return read_in_range(image, self.channels, self.value_range)
         return np.asarray(image)
 
     def pair_full_images(self, images, targets):
@@ -213,7 +214,7 @@ class TaskModel(PatchedModel):
         if hasattr(x, "shape"):
             black, white = self.value_range
             if str(x.dtype).endswith("uint8") and black <= 0 and white >= 255:
-                return  # Not even copied to where it could be looked at.
+                return  # Nothing can be wrong: save the copy to look at it.
             if not isinstance(x, np.ndarray):
                 x = keras.ops.convert_to_numpy(x)
             check_array(x, self.value_range, f"'{self.name}'")
@@ -226,14 +227,14 @@ class TaskModel(PatchedModel):
         """
         return {
             "patch_size": self.require_patch_size(),
-            "channels": self.image_channels,
+            "channels": self.channels,
             "value_range": self.value_range,
         }
 
     def get_config(self):
         return {
             **super().get_config(),
-            "channels": self.image_channels,
+            "channels": self.channels,
             "value_range": self.value_range,
         }
 

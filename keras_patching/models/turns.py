@@ -49,7 +49,7 @@ class Turns:
         try:
             self._take()
         except BaseException:
-            # What ends the turn puts weights back, and needs it for that.
+            # Whoever has the turn puts weights back when it fails.
             self._insist()
             raise
         finally:

@@ -325,7 +325,7 @@ def test_files_that_fail_are_named_and_the_others_done(model, folder, tmp_path):
 
 def test_what_the_model_refuses_is_a_fault_of_the_file(folder, tmp_path):
     model = red_model()
-    model.image_channels = None  # so that only `predict` notices
+    model.channels = None  # so that only `predict` notices
     write_image(folder / "b.tif", np.zeros((9, 9, 5), "uint8"))
     done = predict(model, [folder], tmp_path / "out")
     assert len(done.rows) == 2

@@ -30,7 +30,7 @@ def test_true_boxes_in_another_format_are_warned_of(named, change):
 
 
 def draw_boxes(rng, count):
-    """Draw boxes on whole pixels, so that overlaps equal thresholds often."""
+    """Draw boxes on whole pixels, so that IoUs equal thresholds often."""
     corners = rng.integers(0, 20, (count, 2))
     return np.hstack([corners, corners + rng.integers(1, 12, (count, 2))])
 

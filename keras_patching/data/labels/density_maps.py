@@ -13,8 +13,8 @@ import numpy as np
 # Another number where the same points give another map than before, so that
 # maps in caches are drawn again.
 MAP_VERSION = 2
-# Where the Gaussian ends, in sigma. What lies beyond is 1e-4 of its mass, and
-# goes into the rest.
+# Where the Gaussian is cut, in sigma. The 1e-4 of its mass that lies beyond is
+# spread over the rest.
 _REACH = 4
 # Points whose kernels are computed at once.
 _BATCH = 4096

@@ -7,9 +7,9 @@ import numpy as np
 
 from keras_patching._faults import few
 
-# Fewer objects may lie in one quarter of their images by chance.
+# So many objects hardly lie in one quarter of their images by chance.
 _ENOUGH = 20
-# Smaller objects than of 4 x 4 pixels are not told apart.
+# Objects of less than 4 x 4 pixels each cannot be told apart.
 _MOST_PER_PIXEL = 1 / 16
 _MAX_CLASSES = 20
 

@@ -78,7 +78,8 @@ def _is_of_via(entry):
     if {"regions", "filename", "size"} <= entry.keys():
         return True
     regions = entry.get("regions")
-    if not isinstance(regions, list):  # Its first version has an object.
+    # In version 1 of VIA they are an object, later a list.
+    if not isinstance(regions, list):
         regions = _fields(regions).values()
     return any("shape_attributes" in _fields(region) for region in regions)
 

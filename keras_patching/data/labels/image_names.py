@@ -30,8 +30,8 @@ class ImageNames:
 
     def __init__(self, images):
         self._images = list(images.values())
-        # A file name goes before a stem, and what is written before what is
-        # only composed to the same.
+        # Where a name fits two images, the file name wins over the stem, and
+        # the spelling in the file over its composed form.
         self._stems = _with_composed(images)
         self._names = _with_composed(
             images | {image.name: image for image in self._images}

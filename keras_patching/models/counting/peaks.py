@@ -71,7 +71,7 @@ def _far_enough(points, scores, min_distance):
     order = np.argsort(-values, kind="stable")
     points, values = points[order], values[order]
     keep = np.ones(len(points), bool)
-    # Neighbours are equally high: one maximum.
+    # Neighbouring pixels of equal height are one maximum.
     closest = max(min_distance, _NEIGHBOURS)
     pairs = ()
     if len(points):

@@ -15,7 +15,8 @@ from keras_patching.ops.yolo import decode_boxes, to_xyxy
 
 PARTS = ("boxes", "scores", "labels")
 _PATCHES_PER_CHUNK = 16
-_ROUNDING = 0.01  # of narrow floats
+# How far float16 and bfloat16 may round a probability beyond 0 and 1.
+_ROUNDING = 0.01
 
 
 def decode_in_chunks(decode, outputs):

@@ -193,7 +193,7 @@ def _one_of_each(found, grid, margin):
     one, other = seams.pairs()
     has_same, has_owner, group_has_owner = seams.describe(one, other)
     near = (found["outside"] <= margin).all(axis=1)
-    # Of what its own edge cuts, a patch that does not own it tells little.
+    # A box that the edge of its patch cuts says little of the whole object.
     cut = _is_cut(found["boxes"], extents[found["patches"]], grid)
     lost = np.where(
         cut,

@@ -414,7 +414,7 @@ class ObjectDetectionModel(TaskModel):
         for image, _ in pairs:
             image = self.read_image(image)
             raw = self.predict(image[None], verbose=0)
-            # Average precision wants the poor ones too.
+            # Average precision needs boxes of low scores too.
             merged += self.merge_predictions(
                 raw, image.shape[:2], 0.01, iou_threshold, metric
             )

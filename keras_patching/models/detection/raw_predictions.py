@@ -8,6 +8,7 @@ import math
 
 import keras
 
+from keras_patching._checks import is_integer
 from keras_patching.geometry import as_pair
 from keras_patching.models.prediction_checks import (
     as_numpy,
@@ -102,7 +103,7 @@ def _as_image_size(image_size, rows, cols, predictor):
             )
         height, width = predictor.patch_size
         return rows * height, cols * width
-    if not isinstance(image_size, int):
+    if not is_integer(image_size):
         image_size = tuple(image_size)
     image_size = as_pair(image_size, "image_size")
     if min(image_size) < 1:

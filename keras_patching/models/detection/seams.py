@@ -61,7 +61,8 @@ class Seams:
             self._apart(boxes, others, other_seen),
             self._apart(others, boxes, seen),
         )
-        # Where a detector guesses what its patch does not see.
+        # A detector may guess the part of an object beyond its patch: then
+        # whole boxes are alike.
         meet = area(intersection(boxes, others)) > 0
         whole = self._apart(boxes, others, others)
         apart = np.where(meet, np.minimum(apart, whole), apart)
@@ -80,7 +81,8 @@ class Seams:
 
         What it sees nothing of is infinitely far.
         """
-        # The edge of a patch is where it is: what it cuts ends there.
+        # Where the edge of a patch cuts an object, its box ends at that edge,
+        # which is known better than the sides of the object.
         margin = np.where(others == seen, self._margin, self._margin * _AT_EDGE)
         apart = (np.abs(boxes - seen) / margin).max(axis=1)
         return np.where(area(seen) > 0, apart, np.inf)

@@ -2,7 +2,8 @@
 
 import keras
 
-_EMPTY = -4.0  # logit of an objectness of 2%
+# Logit of an objectness of 2%.
+_EMPTY = -4.0
 
 
 def yolo_net(
@@ -70,7 +71,7 @@ def yolo_net(
         num_anchors * (5 + num_classes),
         1,
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
-        # Few predictions are of an object: begin with none.
+        # Few predictions are of an object, so all begin with a low score.
         bias_initializer=keras.initializers.Constant(
             ([0.0] * 4 + [_EMPTY] + [0.0] * num_classes) * num_anchors
         ),

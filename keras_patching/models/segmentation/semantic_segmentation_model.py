@@ -26,7 +26,8 @@ from keras_patching.models.segmentation import loaders
 from keras_patching.models.task_model import TaskModel, check_images
 from keras_patching.models.unet import unet
 
-_ROUNDING = 0.01  # of narrow floats
+# How far float16 and bfloat16 may round a probability beyond 0 and 1.
+_ROUNDING = 0.01
 
 
 @keras.saving.register_keras_serializable(package="keras_patching")

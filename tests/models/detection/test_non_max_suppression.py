@@ -14,7 +14,7 @@ from keras_patching.models.detection.non_max_suppression import (
 )
 
 
-def overlap_of(a, b, metric):
+def reference_iou(a, b, metric):
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     if width <= 0 or height <= 0:
@@ -30,7 +30,7 @@ def reference_suppress(boxes, scores, labels, threshold, metric="iou"):
     for i in sorted(range(len(boxes)), key=lambda i: -scores[i]):
         if not any(
             labels[i] == labels[k]
-            and overlap_of(boxes[k], boxes[i], metric) > threshold
+            and reference_iou(boxes[k], boxes[i], metric) > threshold
             for k in kept
         ):
             kept.append(i)
