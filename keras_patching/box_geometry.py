@@ -34,6 +34,7 @@ def iou(boxes, others, metric="iou"):
         Array `(...)`, from 0 to 1; 0 where both are without area.
 
     Example:
+
     >>> iou(np.array([0, 0, 2, 2.0]), np.array([[0, 0, 2, 4.0], [1, 0, 3, 2]]))
     array([0.5       , 0.33333333])
     """
