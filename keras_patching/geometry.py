@@ -12,17 +12,13 @@ height and width, a point `(y, x)` lies in the pixel `(floor(y), floor(x))`, a
 patch owns the objects whose center is from its origin to, exclusively, origin
 plus size, and a flip takes `x` to `width - x`.
 
-The formulas use only `+ - * //` on non-negative values, and a `maximum` and a
-`minimum` that are passed in, so that the same lines serve Python integers and
-the dynamic sizes of a graph. (`-(-a // b)` is avoided on purpose: exported to
-ONNX it divides by truncation.)
+The formulas use only `+ - * //` on non-negative values, so that the same lines
+serve Python integers, arrays, and the dynamic sizes of a graph. (`-(-a // b)`
+is avoided on purpose: exported to ONNX it divides by truncation.) What
+compares lengths, a `maximum` and a `minimum`, is passed in.
 """
 
-import copy
-import dataclasses
 import numbers
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -72,44 +68,53 @@ def as_patch_size(value, name):
     )
 
 
-@dataclasses.dataclass(frozen=True)
 class PatchAxis:
     """The patches along one axis of an image. All lengths are in pixels.
 
-    Attributes:
+    Its numbers are computed once, when it is made: where the length is a size
+    of a graph, each is an operation of that graph.
+
+    Args:
         length: Length of the image; an integer or a size of a graph.
         patch: Length of a patch; likewise.
-        overlap: How many pixels neighbours share, at the least.
-        multiple_of: What origins and padded length are multiples of.
-        maximum, minimum: Functions that give the larger and the smaller of
-            two lengths.
+        overlap: How many pixels neighbours share, at the least; an integer.
+        multiple_of: What origins and padded length are multiples of; an
+            integer.
+        maximum: Function that gives the larger of two lengths.
         longest: Length of a patch before it shrank; an integer.
+
+    Attributes:
+        step: Distance between the origins of two neighbours, if not shifted.
+        padded_length: Length of the image after padding.
+        count: Number of patches.
     """
 
-    length: Any
-    patch: Any
-    overlap: int = 0
-    multiple_of: int = 1
-    maximum: Callable = max
-    minimum: Callable = min
-    longest: int | None = None
+    def __init__(
+        self,
+        length,
+        patch,
+        overlap=0,
+        multiple_of=1,
+        *,
+        maximum=max,
+        longest=None,
+    ):
+        self.length, self.patch = length, patch
+        self.overlap, self.multiple_of = overlap, multiple_of
+        self._longest = longest
+        self.step = _step(patch, overlap, multiple_of, maximum)
+        self.padded_length = maximum(round_up(length, self.unit), patch)
+        last_origin = self.padded_length - patch
+        last = (last_origin + self.step - 1) // self.step
+        self.count = last + 1
+        self._last = maximum(last, 1)
+        self._shift = last * self.step - last_origin
 
-    @property
-    def step(self):
-        """Distance between the origins of two neighbours, if not shifted."""
-        # One patch over the whole length may be shorter than the overlap.
-        patch = self.maximum(self.patch, self.overlap + self.multiple_of)
-        return (patch - self.overlap) // self.multiple_of * self.multiple_of
-
-    @property
-    def most_holders(self):
-        """How many patches can hold a pixel, at the most; an integer."""
-        patch = self.patch
-        if not isinstance(patch, int):
-            # One that shrank in a graph is as long as the image, and alone.
-            patch = self.longest
-        step = dataclasses.replace(self, patch=patch).step
-        return (patch + step - 1) // step + 1
+    def __repr__(self):
+        return (
+            f"PatchAxis(length={self.length}, patch={self.patch}, "
+            f"overlap={self.overlap}, multiple_of={self.multiple_of})"
+        )
 
     @property
     def unit(self):
@@ -117,20 +122,19 @@ class PatchAxis:
         return self.multiple_of if self.overlap else self.patch
 
     @property
-    def padded_length(self):
-        """Length of the image after padding."""
-        return self.maximum(round_up(self.length, self.unit), self.patch)
-
-    @property
-    def count(self):
-        """Number of patches."""
-        surplus = self.padded_length - self.patch
-        return (surplus + self.step - 1) // self.step + 1
+    def most_holders(self):
+        """How many patches can hold a pixel, at the most; an integer."""
+        patch = self.patch
+        if not isinstance(patch, int):
+            # One that shrank in a graph is as long as the image, and alone.
+            patch = self._longest
+        step = _step(patch, self.overlap, self.multiple_of, max)
+        return (patch + step - 1) // step + 1
 
     def origin(self, index):
-        """First pixel of patch `index`."""
-        last = self.padded_length - self.patch
-        return self.minimum(index * self.step, last)
+        """First pixel of patch `index`; of an integer, array or tensor."""
+        # The last patch is shifted inward: `index // last` is 1 for it alone.
+        return index * self.step - index // self._last * self._shift
 
     def border(self, index):
         """First pixel that patch `index` owns.
@@ -139,12 +143,19 @@ class PatchAxis:
         neighbours share, each owns the half on its side. The border is the
         middle of that zone, floored to `multiple_of`.
         """
-        before = self.maximum(index, 1) - 1
+        # 0 for the first patch, which has none before it, else 1.
+        has_one_before = (index + self.count - 1) // self.count
+        before = index - has_one_before
         zone_start = self.origin(index)
         zone_end = self.origin(before) + self.patch
         middle = (zone_start + zone_end) // 2
-        # Patch 0 has none before it: there, `index - before` is 0, else 1.
-        return middle // self.multiple_of * self.multiple_of * (index - before)
+        return middle // self.multiple_of * self.multiple_of * has_one_before
+
+
+def _step(patch, overlap, multiple_of, maximum):
+    # One patch over the whole length may be shorter than the overlap.
+    patch = maximum(patch, overlap + multiple_of)
+    return (patch - overlap) // multiple_of * multiple_of
 
 
 class PatchGrid:
@@ -214,50 +225,27 @@ class PatchGrid:
             int(length) if isinstance(length, numbers.Integral) else length
             for length in image_size
         ]
-        self._set_axes(
+        self.y_axis, self.x_axis = (
             PatchAxis(
                 length,
                 *_fitted(length, *others, shrink, minimum),
                 maximum=maximum,
-                minimum=minimum,
                 longest=others[0],
             )
             for length, *others in zip(
                 image_size, patch_size, overlap, multiple_of, strict=True
             )
         )
-
-    def _set_axes(self, axes):
-        self.y_axis, self.x_axis = axes
         self.image_size = self.y_axis.length, self.x_axis.length
         self.patch_size = self.y_axis.patch, self.x_axis.patch
         self.overlap = self.y_axis.overlap, self.x_axis.overlap
         self.multiple_of = self.y_axis.multiple_of, self.x_axis.multiple_of
-
-    def with_bounds(self, maximum, minimum):
-        """Return the same grid with other functions that compare lengths."""
-        grid = copy.copy(self)
-        grid._set_axes(
-            dataclasses.replace(axis, maximum=maximum, minimum=minimum)
-            for axis in (self.y_axis, self.x_axis)
-        )
-        return grid
-
-    @property
-    def rows(self):
-        return self.y_axis.count
-
-    @property
-    def cols(self):
-        return self.x_axis.count
+        self.rows, self.cols = self.y_axis.count, self.x_axis.count
+        self.padded_size = self.y_axis.padded_length, self.x_axis.padded_length
 
     @property
     def num_patches(self):
         return self.rows * self.cols
-
-    @property
-    def padded_size(self):
-        return self.y_axis.padded_length, self.x_axis.padded_length
 
     @property
     def origins(self):

@@ -1,13 +1,17 @@
-"""Runs a patch model over the patches of images, and stitches its outputs."""
+"""Runs a patch model over the patches of images, and stitches its outputs.
+
+Images, and outputs that are stitched, are channels-last here.
+"""
+
+import dataclasses
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_patching.ops.chunks import map_chunks
-from keras_patching.ops.data_formats import from_channels_last, to_channels_last
 from keras_patching.ops.patches import (
     extract_patches,
-    pad_to_grid,
     scaled_length,
     slice_patches,
     stitch_columns,
@@ -16,156 +20,155 @@ from keras_patching.ops.patches import (
 )
 
 
-class PatchRun:
-    """One call of a patch model for all patches of a batch of images.
-
-    A strip is a row of patches that are stitched, as wide as the image.
-
-    Args:
-        run: Takes patches `(n, height, width, channels)`, and in a loop the
-            values of the patch model's variables. Returns outputs, and for
-            each its scale, or None if it is not stitched.
-        grid: `PatchGrid` of the images.
-        blend, pad_value, data_format: As for `PatchedPredictor`.
+@dataclasses.dataclass(frozen=True)
+class PatchOutputs:
+    """What is known of the outputs of a patch model before it runs.
 
     Attributes:
-        scales: Those of the outputs, once the patch model has run.
+        spec: What it gives for a batch of one patch: a `keras.KerasTensor`,
+            or a list or dict of them.
+        scales: For each output, as `keras.tree.flatten` orders them, pixels
+            of it per pixel of the patch: `(numerator, denominator)`, or
+            `None` if it is not stitched.
     """
 
-    def __init__(self, run, grid, *, blend, pad_value, data_format):
-        self._run = run
-        self._grid = grid
-        self._blend = blend
-        self._pad_value = pad_value
-        self._data_format = data_format
-        self.scales = ()
+    spec: Any
+    scales: tuple
 
-    def at_once(self, images):
-        """Run all patches as one batch.
+    def map(self, function, *outputs):
+        """Apply a function to the outputs, one after the other.
 
         Args:
-            images: Tensor of shape `(batch, height, width, channels)`.
+            function: Takes a scale and one output of each structure.
+            *outputs: Structures of tensors, all like `spec`.
 
         Returns:
-            Outputs, as `PatchedPredictor` describes them.
+            A structure like them of what the function returned.
         """
-        patches = extract_patches(images, self._grid, self._pad_value)
-        patches = ops.reshape(patches, (-1, *ops.shape(patches)[3:]))
-        outputs, self.scales = self._run(patches)
-        return self._join_rows(self._join_columns(outputs), images)
+        flat = map(keras.tree.flatten, outputs)
+        mapped = [
+            function(*each) for each in zip(self.scales, *flat, strict=True)
+        ]
+        return keras.tree.pack_sequence_as(outputs[0], mapped)
 
-    def row_by_row(self, images, chunk_size, values):
-        """Stitch one row after the other, so that few patches exist at once.
+    def map_stitched(self, function, outputs):
+        """Apply a function to those outputs only that are stitched."""
+        return self.map(
+            lambda scale, output: output if scale is None else function(output),
+            outputs,
+        )
 
-        Args:
-            images: Tensor of shape `(batch, height, width, channels)`.
-            chunk_size: Most patches in a forward pass.
-            values: What `run` takes in a loop.
 
-        Returns:
-            Outputs, as `PatchedPredictor` describes them.
-        """
-        padded = pad_to_grid(images, self._grid, self._pad_value)
-        rows = ops.shape(images)[0] * self._grid.rows
-        indices = ops.arange(rows, dtype="int32")
+def run_at_once(run, padded_images, grid, known, blend):
+    """Run a patch model on all patches of images as one batch.
 
-        def make_strip(index):
-            return self._make_strip(padded, index, chunk_size, values)
+    Args:
+        run: Takes patches `(n, height, width, channels)`, returns a tensor or
+            a structure of tensors `(n, ...)`.
+        padded_images: Tensor of shape `(batch, height, width, channels)`, as
+            `pad_to_grid` returns it.
+        grid: `PatchGrid` of the images before padding.
+        known: `PatchOutputs` of what `run` returns.
+        blend: As for `stitch_patches`.
 
-        if keras.backend.backend() == "jax" and self._blend == "crop":
-            strips = _trace(make_strip, indices[0])
-            if None not in self.scales:
-                return self._write_rows(make_strip, indices, strips, images)
+    Returns:
+        A structure like that which `run` returns: images
+        `(batch, height, width, channels)` of what is stitched, else
+        `(batch, rows, cols, *output of a patch)`.
+    """
+    patches = extract_patches(padded_images, grid)
+    patches = ops.reshape(patches, (-1, *ops.shape(patches)[3:]))
+    strips = _join_columns(run(patches), grid, known, blend)
+    batch = ops.shape(padded_images)[0]
+    return _join_rows(strips, batch, grid, known, blend)
 
-        def make_one(index):
-            return keras.tree.map_structure(lambda x: x[0], make_strip(index))
 
-        return self._join_rows(ops.map(make_one, indices), images)
+def run_row_by_row(run, padded_images, grid, known, blend, chunk_size):
+    """Stitch one row after the other, so that few patches exist at once.
 
-    def _make_strip(self, padded, index, chunk_size, values):
-        """Run a row of patches, counted over all images, in chunks."""
-        grid = self._grid
+    Args:
+        run, padded_images, grid, known, blend: As for `run_at_once`. What
+            `run` changes must not leave it: it is called in a loop.
+        chunk_size: Most patches that it takes, all of one row.
+
+    Returns:
+        As `run_at_once`.
+    """
+    batch = ops.shape(padded_images)[0]
+    indices = ops.arange(batch * grid.rows, dtype="int32")
+
+    def make_strip(index):
+        """Run a row of patches, counted over all images."""
 
         def run_chunk(cols):
             patches = slice_patches(
-                padded,
+                padded_images,
                 grid,
                 index // grid.rows + 0 * cols,
                 index % grid.rows * grid.cols + cols,
             )
-            outputs, self.scales = self._run(patches, values)
-            return outputs
+            return run(patches)
 
-        return self._join_columns(map_chunks(run_chunk, grid.cols, chunk_size))
+        outputs = map_chunks(run_chunk, grid.cols, chunk_size)
+        return _join_columns(outputs, grid, known, blend)
 
-    def _join_columns(self, outputs):
-        """Make strips, or rows of outputs, of outputs in rows of patches."""
+    is_on_jax = keras.backend.backend() == "jax"
+    if is_on_jax and blend == "crop" and None not in known.scales:
+        return _write_rows(make_strip, indices, batch, grid, known)
 
-        def join(scale, output):
-            if scale is not None:
-                output = to_channels_last(output, self._data_format)
-            shape = (-1, self._grid.cols, *ops.shape(output)[1:])
-            patches = ops.reshape(output, shape)
-            if scale is None:
-                return patches
-            return stitch_columns(patches, self._grid, scale, self._blend)
+    def make_one(index):
+        return keras.tree.map_structure(lambda x: x[0], make_strip(index))
 
-        return map_outputs(join, self.scales, outputs)
-
-    def _join_rows(self, strips, images):
-        """Make images of strips, or a grid of outputs."""
-
-        def join(scale, strip):
-            sizes = ops.shape(strip)[1:]
-            shape = (ops.shape(images)[0], self._grid.rows, *sizes)
-            rows = ops.reshape(strip, shape)
-            if scale is None:
-                return rows
-            stitched = stitch_rows(rows, self._grid, scale, self._blend)
-            return from_channels_last(stitched, self._data_format)
-
-        return map_outputs(join, self.scales, strips)
-
-    def _write_rows(self, make_strip, indices, strips, images):
-        """Stitch in place, as jax does with what a loop carries on."""
-        grid, scales = self._grid, self.scales
-
-        def blank(scale, strip):
-            lengths = (scaled_length(each, scale) for each in grid.image_size)
-            shape = ops.shape(images)[0], *lengths, strip.shape[3]
-            return ops.zeros(shape, strip.dtype)
-
-        def write(stitched, index):
-            def write_one(scale, image, strip):
-                return write_row(image, strip, grid, index, scale)
-
-            strips = make_strip(index)
-            return map_outputs(write_one, scales, stitched, strips), None
-
-        blanks = map_outputs(blank, scales, strips)
-        stitched, _ = ops.scan(write, blanks, indices)
-        return keras.tree.map_structure(
-            lambda image: from_channels_last(image, self._data_format),
-            stitched,
-        )
+    return _join_rows(ops.map(make_one, indices), batch, grid, known, blend)
 
 
-def map_outputs(function, scales, *outputs):
-    """Apply a function to the outputs of a patch model, one after the other.
+def _join_columns(outputs, grid, known, blend):
+    """Make strips as wide as the image of outputs in rows of patches.
 
-    Args:
-        function: Takes a scale and one output of each structure.
-        scales: For each output its scale, or None if it is not stitched.
-        *outputs: Structures of tensors, all alike.
-
-    Returns:
-        A structure like them of what the function returned.
+    What is not stitched gets an axis for the columns.
     """
-    flat = map(keras.tree.flatten, outputs)
-    mapped = [
-        function(*arguments) for arguments in zip(scales, *flat, strict=True)
-    ]
-    return keras.tree.pack_sequence_as(outputs[0], mapped)
+
+    def join(scale, output):
+        shape = (-1, grid.cols, *ops.shape(output)[1:])
+        patches = ops.reshape(output, shape)
+        if scale is None:
+            return patches
+        return stitch_columns(patches, grid, scale, blend)
+
+    return known.map(join, outputs)
+
+
+def _join_rows(strips, batch, grid, known, blend):
+    """Make images of strips, or a grid of what is not stitched."""
+
+    def join(scale, strip):
+        shape = (batch, grid.rows, *ops.shape(strip)[1:])
+        rows = ops.reshape(strip, shape)
+        if scale is None:
+            return rows
+        return stitch_rows(rows, grid, scale, blend)
+
+    return known.map(join, strips)
+
+
+def _write_rows(make_strip, indices, batch, grid, known):
+    """Stitch in place, as jax does with what a loop carries on."""
+
+    def blank(scale, spec):
+        lengths = (scaled_length(each, scale) for each in grid.image_size)
+        return ops.zeros((batch, *lengths, spec.shape[3]), spec.dtype)
+
+    def write(stitched, index):
+        def write_one(scale, image, strip):
+            # Of images in another float than the patch model's, a layer may
+            # return what its spec does not say.
+            strip = ops.cast(strip, image.dtype)
+            return write_row(image, strip, grid, index, scale)
+
+        return known.map(write_one, stitched, make_strip(index)), None
+
+    stitched, _ = ops.scan(write, known.map(blank, known.spec), indices)
+    return stitched
 
 
 def add_grid(scale, output):
@@ -173,10 +176,3 @@ def add_grid(scale, output):
     if scale is not None:
         return output
     return ops.expand_dims(ops.expand_dims(output, 1), 1)
-
-
-def _trace(function, value):
-    """Tell shapes and dtypes of what a function returns, on jax."""
-    import jax
-
-    return jax.eval_shape(function, value)

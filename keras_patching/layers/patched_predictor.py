@@ -1,18 +1,25 @@
 """The layer that runs a patch model over whole images inside the graph."""
 
+import functools
 import math
+import numbers
 
 import keras
 from keras import ops
 
 from keras_patching.geometry import (
-    PatchGrid,
     as_pair,
     as_patch_size,
     check_patch_geometry,
 )
 from keras_patching.layers.nested_metrics import metrics_outside_models
-from keras_patching.layers.patch_run import PatchRun, add_grid, map_outputs
+from keras_patching.layers.output_specs import output_spec
+from keras_patching.layers.patch_run import (
+    PatchOutputs,
+    add_grid,
+    run_at_once,
+    run_row_by_row,
+)
 from keras_patching.layers.predictor_arguments import (
     check_auto,
     check_data_format,
@@ -29,7 +36,8 @@ from keras_patching.ops.data_formats import (
 )
 from keras_patching.ops.patches import (
     check_blend,
-    image_grid,
+    graph_grid,
+    pad_to_grid,
     scaled_length,
     spatial_scale,
 )
@@ -185,13 +193,13 @@ class PatchedPredictor(keras.layers.Wrapper):
         self.data_format = data_format or keras.config.image_data_format()
         check_data_format(self.data_format)
         self.patch_size = None
+        self._outputs = None  # `PatchOutputs`, from `build` on.
         self._may_resolve = False  # Before `build`, "auto" is kept.
         self._tile(overlap, multiple_of, blend, predict_patch_size, shrink)
         if patch_size is not None:
             self.set_patch_size(*as_pair(patch_size, "patch_size"))
         self._may_resolve = self.layer.built
         self.channels = self._input_channels()
-        self._scales = ()
 
     def set_tiling(self, **tiling):
         """Change how images are cut and stitched; the weights stay.
@@ -300,20 +308,23 @@ class PatchedPredictor(keras.layers.Wrapper):
                 f"{error} (`set_tiling` sets another overlap, and with "
                 "`predict_patch_size` other patches for prediction.)"
             ) from error
+        outputs = None
+        if self.built:
+            outputs = self._find_outputs(patch_size, self.channels)
         if self.overlap == "auto" and self._may_resolve:
             self._resolve_tiling(self.predict_patch_size or patch_size)
-        self.patch_size = patch_size
+        self.patch_size, self._outputs = patch_size, outputs
 
     def build(self, input_shape):
         self.channels = self.channels_last_shape(input_shape)[3]
         if not self.layer.built:
             # Models that define no `build` are built by a call.
-            self.layer(
-                keras.KerasTensor(self._patch_shape(None, self.channels))
-            )
+            patch_size = self._require_patch_size()
+            self.layer(self._patch_spec(patch_size, self.channels))
         self._may_resolve = True
         if self.patch_size is not None:
             self._resolve_tiling(self._largest_patch())
+            self._outputs = self._find_outputs(self.patch_size, self.channels)
 
     def _resolve_tiling(self, patch_size):
         self.overlap, self.multiple_of, self.shrink = self._resolve(
@@ -338,21 +349,37 @@ class PatchedPredictor(keras.layers.Wrapper):
     def metrics(self):
         return metrics_outside_models(self, super().metrics)
 
-    def patch_grid(self, image_size):
-        """Return the `PatchGrid` that an image is cut and predicted by.
+    def patch_grid(self, image_size, training=False):
+        """Return the `PatchGrid` that images are cut and stitched by.
 
         Args:
             image_size: `(height, width)` in pixels.
+            training: Whether for training, whose patches are not padded to
+                those of prediction.
 
         Raises:
             ValueError: If the patch size is not set, or `overlap="auto"` is
                 impossible.
         """
+        if self._is_one_patch(image_size, training):
+            return graph_grid(image_size, self.patch_size)
+        largest = self._largest_patch()
+        tiling = self.overlap, self.multiple_of, self.shrink
         if self.overlap == "auto":
-            self._resolve_tiling(self._largest_patch())
-        if tuple(image_size) == self.patch_size and self._fits_one_patch():
-            return PatchGrid(image_size, self.patch_size)
-        return PatchGrid(image_size, *self._tiling(), shrink=self.shrink)
+            tiling = self._resolve(largest, *tiling)
+        overlap, multiple_of, shrink = tiling
+        shrink = shrink or bool(training and self.predict_patch_size)
+        return graph_grid(image_size, largest, overlap, multiple_of, shrink)
+
+    def _is_one_patch(self, image_size, training):
+        """Whether images are patches of training, which stay as they are."""
+        if self.patch_size is None:
+            return False
+        sizes = zip(self.patch_size, self._largest_patch(), strict=True)
+        return _static_lengths(image_size) == self.patch_size and (
+            bool(training)
+            or all(tile is None or patch <= tile for patch, tile in sizes)
+        )
 
     def recomputation(self, image_size):
         """Tell how many pixels are computed for each pixel of an image.
@@ -388,14 +415,15 @@ class PatchedPredictor(keras.layers.Wrapper):
 
     def compute_output_spec(self, inputs, training=None):
         batch, height, width, channels = self.channels_last_shape(inputs.shape)
-        patch_spec = self._patch_output_spec(batch, channels)
+        known = self._outputs
+        if known is None or channels != self.channels:
+            known = self._find_outputs(self._require_patch_size(), channels)
         # One of the two lengths may be unknown: any number stands in for it.
         grid = self.patch_grid((height or 1, width or 1))
         rows = None if height is None else grid.rows
         cols = None if width is None else grid.cols
 
-        def output_spec(output):
-            scale = self._scale(output.shape, self.patch_size)
+        def declare(scale, output):
             if scale is None:
                 shape = (batch, rows, cols, *output.shape[1:])
             else:
@@ -404,52 +432,39 @@ class PatchedPredictor(keras.layers.Wrapper):
                         batch,
                         height and scaled_length(height, scale),
                         width and scaled_length(width, scale),
-                        self.channels_last_shape(output.shape)[3],
+                        output.shape[3],
                     ),
                     self.data_format,
                 )
             return keras.KerasTensor(shape, dtype=output.dtype)
 
-        return keras.tree.map_structure(output_spec, patch_spec)
+        return known.map(declare, known.spec)
 
     def call(self, inputs, training=None):
         images = to_channels_last(inputs, self.data_format)
-        if self._is_one_patch(images, training):
-            # One unpadded patch: `fit` on patches and `predict` on images are
-            # one graph, and this is the way through it without detours.
-            outputs, self._scales = self._run(images)
-            return map_outputs(add_grid, self._scales, outputs)
-        # Patches to train on, of sizes that the graph does not know, are not
-        # to be padded to those of prediction.
-        shrink = self.shrink or bool(training and self.predict_patch_size)
-        grid = image_grid(images, *self._tiling(), shrink)
-        run = PatchRun(
-            self._run,
-            grid,
-            blend=self.blend,
-            pad_value=self.pad_value,
-            data_format=self.data_format,
-        )
+        image_size = ops.shape(images)[1:3]
+        if self._is_one_patch(image_size, training):
+            # `fit` on patches and `predict` on images are one graph, and this
+            # is the way through it without detours.
+            outputs = self._call_layer(images)
+            return self._outputs.map(add_grid, outputs)
+        grid = self.patch_grid(image_size, training)
+        how = grid, self._outputs, self.blend
+        images = pad_to_grid(images, grid, self.pad_value)
         if training or self.patch_batch_size is None:
-            outputs = run.at_once(images)
+            outputs = run_at_once(self._run, images, *how)
         else:
             # They are read before the loop, where they have a known shape.
             values = [
                 (each, ops.reshape(each.value, each.shape))
                 for each in self.layer.variables
             ]
-            outputs = run.row_by_row(images, self._chunk_size(grid), values)
-        self._scales = run.scales
-        return outputs
-
-    def _is_one_patch(self, images, training):
-        is_patch = tuple(images.shape[1:3]) == self.patch_size
-        return is_patch and (bool(training) or self._fits_one_patch())
-
-    def _fits_one_patch(self):
-        """Whether a training patch is not larger than those of prediction."""
-        sizes = zip(self.patch_size, self._largest_patch(), strict=True)
-        return all(tile is None or patch <= tile for patch, tile in sizes)
+            run = functools.partial(self._run, values=values)
+            size = self._chunk_size(grid)
+            outputs = run_row_by_row(run, images, *how, size)
+        return self._outputs.map_stitched(
+            lambda output: from_channels_last(output, self.data_format), outputs
+        )
 
     def fold_grid(self, outputs):
         """Fold rows and columns of unstitched outputs into the batch.
@@ -462,17 +477,53 @@ class PatchedPredictor(keras.layers.Wrapper):
             shape `(batch, rows, cols, *patch output)` becomes
             `(batch * rows * cols, *patch output)`.
         """
-        return map_outputs(
+        return self._outputs.map(
             lambda scale, output: (
                 ops.reshape(output, (-1, *output.shape[3:]))
                 if scale is None
                 else output
             ),
-            self._scales,
             outputs,
         )
 
+    def _find_outputs(self, patch_size, channels):
+        """Find `PatchOutputs`: what the patch model gives for a patch."""
+        spec = output_spec(self.layer, self._patch_spec(patch_size, channels))
+        scales = tuple(
+            self._scale(output.shape, patch_size)
+            for output in keras.tree.flatten(spec)
+        )
+        known = PatchOutputs(spec, scales)
+        return PatchOutputs(known.map_stitched(self._to_last, spec), scales)
+
     def _run(self, patches, values=None):
+        """Run the patch model, and make channels-last what is stitched."""
+        outputs = self._call_layer(patches, values)
+        patch_size = _static_lengths(patches.shape[1:3])
+        if None not in patch_size:
+            self._check_scales(outputs, patch_size)
+        return self._outputs.map_stitched(self._to_last, outputs)
+
+    def _to_last(self, output):
+        return to_channels_last(output, self.data_format)
+
+    def _check_scales(self, outputs, patch_size):
+        """Refuse what patches of prediction give at a scale of its own."""
+        for output, scale in zip(
+            keras.tree.flatten(outputs), self._outputs.scales, strict=True
+        ):
+            if self._scale(output.shape, patch_size) != scale:
+                raise ValueError(
+                    f"'{self.layer.name}' gives an output of shape "
+                    f"{tuple(output.shape)} for patches of {patch_size}, "
+                    "which is another part of the patch than that for "
+                    f"patches of {self.patch_size}. Predict with patches of "
+                    "that size, or a patch model whose outputs grow with its "
+                    "input. Received: predict_patch_size="
+                    f"{self.predict_patch_size}, shrink={self.shrink}"
+                )
+
+    def _call_layer(self, patches, values=None):
         """Run the patch model on `(n, height, width, channels)`.
 
         Args:
@@ -480,28 +531,11 @@ class PatchedPredictor(keras.layers.Wrapper):
             values: In a loop, pairs of variables and what they hold.
 
         Returns:
-            Its outputs, and their scales: None where one is not stitched.
+            Its outputs, in its data format.
         """
         if not keras.backend.is_float_dtype(patches.dtype):
             patches = ops.cast(patches, keras.config.floatx())
-        outputs = self._call_layer(
-            from_channels_last(patches, self.data_format), values
-        )
-        # Asked again outside of the trace, a patch model may not answer.
-        return outputs, self._find_scales(patches, outputs)
-
-    def _find_scales(self, patches, outputs):
-        size = _static_lengths(patches.shape[1:3])
-        if None in size:
-            # Of patches that shrink in a graph, the scale is that of others.
-            size = self.patch_size
-            outputs = self._patch_output_spec(None, patches.shape[3])
-        return tuple(
-            self._scale(output.shape, size)
-            for output in keras.tree.flatten(outputs)
-        )
-
-    def _call_layer(self, patches, values):
+        patches = from_channels_last(patches, self.data_format)
         if values is None:
             return self.layer(patches)
         # What changes inside of a loop must not leave it: seeds, so that all
@@ -535,9 +569,6 @@ class PatchedPredictor(keras.layers.Wrapper):
             )
         return scale
 
-    def _tiling(self):
-        return self._largest_patch(), self.overlap, self.multiple_of
-
     def _largest_patch(self):
         """Size that images are cut into, before patches shrink."""
         patch_size = self._require_patch_size()
@@ -551,14 +582,11 @@ class PatchedPredictor(keras.layers.Wrapper):
             )
         return self.patch_size
 
-    def _patch_output_spec(self, batch, channels):
-        return self.layer.compute_output_spec(
-            keras.KerasTensor(self._patch_shape(batch, channels))
-        )
-
-    def _patch_shape(self, batch, channels):
-        return shape_from_channels_last(
-            (batch, *self._require_patch_size(), channels), self.data_format
+    def _patch_spec(self, patch_size, channels):
+        """Give the `keras.KerasTensor` of a batch of one patch."""
+        shape = (1, *patch_size, channels)
+        return keras.KerasTensor(
+            shape_from_channels_last(shape, self.data_format)
         )
 
     def channels_last_shape(self, shape):
@@ -597,4 +625,8 @@ class PatchedPredictor(keras.layers.Wrapper):
 
 
 def _static_lengths(lengths):
-    return tuple(n if isinstance(n, int) else None for n in lengths)
+    """Give lengths as integers, and `None` for those of a graph."""
+    return tuple(
+        int(length) if isinstance(length, numbers.Integral) else None
+        for length in lengths
+    )

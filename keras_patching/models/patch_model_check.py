@@ -4,6 +4,7 @@ import re
 
 import keras
 
+from keras_patching.layers.output_specs import Trace
 from keras_patching.ops.data_formats import (
     shape_from_channels_last,
     shape_to_channels_last,
@@ -35,7 +36,7 @@ def check_patch_model(patch_model, patch_size, data_format):
         (1, *patch_size, channels), data_format
     )
     try:
-        _Trace(patch_model).compute_output_spec(keras.KerasTensor(patch_shape))
+        Trace(patch_model).compute_output_spec(keras.KerasTensor(patch_shape))
     except (ValueError, TypeError, RuntimeError) as error:
         raise ValueError(
             f"The patch model '{patch_model.name}' cannot take patches of "
@@ -63,15 +64,3 @@ def _multiple_below(patch_model, patch_size, data_format):
         max(length // step, 1) * step
         for length, step in zip(patch_size, stride, strict=True)
     )
-
-
-class _Trace(keras.Operation):
-    """Runs a model on shapes alone, through the backend's own operations.
-
-    A model's `compute_output_spec` asks its layers for shapes, and layers that
-    are built do not check these again.
-    """
-
-    def __init__(self, model):
-        super().__init__()
-        self.call = model

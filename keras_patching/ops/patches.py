@@ -23,20 +23,19 @@ _BLENDS = ("crop", "mean", "gaussian")
 _GAUSSIAN_SIGMA = 1 / 8
 
 
-def image_grid(images, patch_size, overlap=0, multiple_of=1, shrink=False):
-    """Return the grid of patches over a batch of images.
+def graph_grid(image_size, patch_size, overlap=0, multiple_of=1, shrink=False):
+    """Return the grid of patches over images, in and outside of a graph.
 
     Args:
-        images: Tensor of shape `(batch, height, width, channels)`, whose
-            sizes may be dynamic.
+        image_size: `(height, width)` as of `ops.shape`: integers, or sizes
+            that the graph learns when it runs.
         patch_size, overlap, multiple_of, shrink: As for `PatchGrid`.
 
     Returns:
         A `PatchGrid`; its numbers are scalar tensors where sizes are dynamic.
     """
-    _, height, width, _ = ops.shape(images)
     return PatchGrid(
-        (height, width),
+        image_size,
         patch_size,
         overlap,
         multiple_of,
@@ -68,13 +67,13 @@ def pad_to_grid(images, grid, pad_value=0):
     return ops.pad(images, padding, constant_values=pad_value)
 
 
-def extract_patches(images, grid, pad_value=0):
+def extract_patches(padded_images, grid):
     """Cut images into all the patches of their grid.
 
     Args:
-        images: Tensor of shape `(batch, height, width, channels)`.
-        grid: `PatchGrid` of that height and width.
-        pad_value: Value of the pixels beyond the image.
+        padded_images: Tensor of shape `(batch, height, width, channels)`, as
+            `pad_to_grid` returns it.
+        grid: The `PatchGrid` of the images before padding.
 
     Returns:
         Tensor of shape `(batch, rows, cols, patch height, patch width,
@@ -84,25 +83,25 @@ def extract_patches(images, grid, pad_value=0):
 
     >>> images = keras.random.uniform((1, 300, 200, 3))
     >>> grid = keras_patching.PatchGrid((300, 200), patch_size=128)
-    >>> tuple(extract_patches(images, grid).shape)
+    >>> padded = pad_to_grid(images, grid)
+    >>> tuple(extract_patches(padded, grid).shape)
     (1, 3, 2, 128, 128, 3)
     """
-    grid = grid.with_bounds(_maximum, _minimum)
-    images = pad_to_grid(images, grid, pad_value)
+    tiles = padded_images
     patch_height, patch_width = grid.patch_size
     if grid.overlap[0]:
-        images = ops.take(images, _tile_pixels(grid.y_axis), axis=1)
+        tiles = ops.take(tiles, _tile_pixels(grid.y_axis), axis=1)
     if grid.overlap[1]:
-        images = ops.take(images, _tile_pixels(grid.x_axis), axis=2)
+        tiles = ops.take(tiles, _tile_pixels(grid.x_axis), axis=2)
     patches = ops.reshape(
-        images,
+        tiles,
         (
-            ops.shape(images)[0],
+            ops.shape(tiles)[0],
             grid.rows,
             patch_height,
             grid.cols,
             patch_width,
-            images.shape[-1],
+            tiles.shape[-1],
         ),
     )
     return ops.transpose(patches, (0, 1, 3, 2, 4, 5))
@@ -114,7 +113,7 @@ def slice_patches(padded_images, grid, batch_indices, patch_indices):
     Args:
         padded_images: Tensor of shape `(batch, height, width, channels)`, as
             `pad_to_grid` returns it.
-        grid: The `PatchGrid` of the images before padding.
+        grid: As for `extract_patches`.
         batch_indices: Integer tensor of shape `(n,)`: which image each patch
             is cut from.
         patch_indices: Integer tensor of shape `(n,)`: its row-major number.
@@ -122,7 +121,6 @@ def slice_patches(padded_images, grid, batch_indices, patch_indices):
     Returns:
         Tensor of shape `(n, patch height, patch width, channels)`.
     """
-    grid = grid.with_bounds(_maximum, _minimum)
     rows = grid.y_axis.origin(patch_indices // grid.cols)
     cols = grid.x_axis.origin(patch_indices % grid.cols)
     size = (1, *grid.patch_size, padded_images.shape[-1])
@@ -190,8 +188,7 @@ def stitch_columns(patches, grid, scale=(1, 1), blend="crop"):
         ops.transpose(patches, (0, 2, 1, 3, 4)),
         (batch, height, cols * width, channels),
     )
-    axis = grid.with_bounds(_maximum, _minimum).x_axis
-    return _join(strips, axis, scale, blend, axis=2)
+    return _join(strips, grid.x_axis, scale, blend, axis=2)
 
 
 def stitch_rows(strips, grid, scale=(1, 1), blend="crop"):
@@ -206,8 +203,7 @@ def stitch_rows(strips, grid, scale=(1, 1), blend="crop"):
     """
     batch, rows, height, width, channels = ops.shape(strips)
     images = ops.reshape(strips, (batch, rows * height, width, channels))
-    axis = grid.with_bounds(_maximum, _minimum).y_axis
-    return _join(images, axis, scale, blend, axis=1)
+    return _join(images, grid.y_axis, scale, blend, axis=1)
 
 
 def write_row(images, strip, grid, index, scale=(1, 1)):
@@ -226,7 +222,7 @@ def write_row(images, strip, grid, index, scale=(1, 1)):
     Returns:
         Tensor of the shape of the images.
     """
-    axis = grid.with_bounds(_maximum, _minimum).y_axis
+    axis = grid.y_axis
     numerator, denominator = scale
     row = index % grid.rows
     origin = axis.origin(row) * numerator // denominator

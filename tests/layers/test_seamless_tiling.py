@@ -242,8 +242,8 @@ def test_a_patch_model_of_fixed_size_keeps_its_tiles():
 
 def test_the_default_net_has_a_documented_overlap():
     layer = PatchedPredictor(unet(2), 512, overlap="auto")
-    layer.patch_grid((1024, 1024))
-    assert (layer.overlap, layer.multiple_of) == ((96, 96), (8, 8))
+    grid = layer.patch_grid((1024, 1024))
+    assert (grid.overlap, grid.multiple_of) == ((96, 96), (8, 8))
 
 
 @pytest.mark.parametrize(
