@@ -3,9 +3,6 @@
 import math
 
 import numpy as np
-from keras import ops
-
-from keras_patching.ops.heatmaps import local_maxima
 
 _NEIGHBOURS = 1.5  # further than the diagonal of a pixel
 
@@ -25,9 +22,11 @@ def find_peaks(scores, min_score, min_distance):
         List with `(points, scores)` per image: float32 `(n, 2)` of `(y, x)`
         in pixels, centers of pixels, and float32 `(n,)`, best first.
     """
-    highest = local_maxima(ops.convert_to_tensor(scores), _reach(min_distance))
-    is_peak = ops.convert_to_numpy(highest) & (scores >= min_score)
-    is_peak &= scores > 0
+    from scipy.ndimage import maximum_filter
+
+    side = 2 * _reach(min_distance) + 1
+    highest = maximum_filter(scores, (1, side, side, 1), mode="nearest")
+    is_peak = (scores == highest) & (scores >= min_score) & (scores > 0)
     return [
         _far_enough(
             _highest_around(
