@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_patching._keras_internals import inner_layers, own_metrics
+
 
 def metrics_outside_models(layer, metrics):
     """Leave out the metrics of models inside of a layer, and repetitions.
@@ -19,13 +21,9 @@ def metrics_outside_models(layer, metrics):
         Those of them that are of `layer` or of a layer inside, each once.
     """
     models = [
-        inner
-        for inner in layer._flatten_layers(include_self=False)
-        if isinstance(inner, keras.Model)
+        inner for inner in inner_layers(layer) if isinstance(inner, keras.Model)
     ]
-    seen = {
-        id(metric) for model in models for metric in model._get_own_metrics()
-    }
+    seen = {id(metric) for model in models for metric in own_metrics(model)}
     kept = []
     for metric in metrics:
         if id(metric) not in seen:

@@ -4,6 +4,8 @@ import contextlib
 
 import keras
 
+from keras_patching._keras_internals import put_weights_back, stored_value
+
 
 @contextlib.contextmanager
 def weights_kept(model):
@@ -23,7 +25,7 @@ def weights_kept(model):
     try:
         yield
     except BaseException:
-        model.jax_state_sync()
+        put_weights_back(model)
         for variable, value in kept:
             # A step deletes the arrays that it was given, but for those that
             # something else refers to.
@@ -38,6 +40,5 @@ def _variables(model):
 
 
 def _is_gone(variable):
-    # `variable.value` would draw new weights where there are none.
-    value = variable._value
+    value = stored_value(variable)
     return value is None or value.is_deleted()

@@ -1,9 +1,8 @@
 """Whether a patch model takes patches of a size, before anything runs."""
 
-import re
-
 import keras
 
+from keras_patching._keras_internals import reason_of
 from keras_patching.layers.output_specs import Trace
 from keras_patching.ops.data_formats import (
     shape_from_channels_last,
@@ -40,18 +39,11 @@ def check_patch_model(patch_model, patch_size, data_format):
     except (ValueError, TypeError, RuntimeError) as error:
         raise ValueError(
             f"The patch model '{patch_model.name}' cannot take patches of "
-            f"{patch_size}: {_reason(error)} (A model that halves its input n "
-            "times needs multiples of 2**n in both axes, such as "
+            f"{patch_size}: {reason_of(error)} (A model that halves its input "
+            "n times needs multiples of 2**n in both axes, such as "
             f"{_multiple_below(patch_model, patch_size, data_format)}.) "
             f"Received: patch_size={patch_size}"
         ) from error
-
-
-def _reason(error):
-    """What a layer said: in bold, inside of what Keras says of it."""
-    said = re.findall(r"\x1b\[1m(.*?)\x1b\[0m", str(error), re.DOTALL)
-    lines = (said or [str(error)])[-1].strip().splitlines()
-    return next(iter(lines), type(error).__name__)
 
 
 def _multiple_below(patch_model, patch_size, data_format):

@@ -9,6 +9,12 @@ import warnings
 
 import keras
 
+from keras_patching._keras_internals import (
+    drop_compiled_functions,
+    inner_layers,
+    is_called_by_fit,
+    put_weights_back,
+)
 from keras_patching.geometry import as_pair, as_patch_size
 from keras_patching.layers.nested_metrics import metrics_outside_models
 from keras_patching.layers.patched_predictor import PatchedPredictor
@@ -258,9 +264,7 @@ class PatchedModel(keras.Model):
     def drop_compiled_functions(self):
         """Compile again: what they have closed over has changed."""
         self._functions.clear()
-        self.train_function = None
-        self.test_function = None
-        self.predict_function = None
+        drop_compiled_functions(self)
 
     def require_patch_size(self):
         """Return the patch size.
@@ -338,7 +342,7 @@ class PatchedModel(keras.Model):
         evaluate one model take turns. While another thread is in `fit`, they
         wait for its end on jax; elsewhere both count in the same metrics.
         """
-        if "_use_cached_eval_dataset" not in kwargs:  # As `fit` has checked.
+        if not is_called_by_fit(kwargs):  # Which has checked them.
             self._check_input(x)
             self.check_targets(x, y)
             batch_size = self._batch_size(x, batch_size)
@@ -437,7 +441,7 @@ class PatchedModel(keras.Model):
         optimizer = getattr(self, "optimizer", None)
         if optimizer is None or optimizer.built:
             return
-        if all(layer.built for layer in self._flatten_layers()):
+        if self.built and all(layer.built for layer in inner_layers(self)):
             optimizer.build(self.trainable_variables)
 
     @contextlib.contextmanager
@@ -449,7 +453,7 @@ class PatchedModel(keras.Model):
         with self._turns as is_new:
             if is_new:
                 # A training that let this thread go first has the weights.
-                self.jax_state_sync()
+                put_weights_back(self)
             yield
 
     def compute_loss(

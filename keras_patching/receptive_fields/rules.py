@@ -10,6 +10,7 @@ import functools
 
 import keras
 
+from keras_patching._keras_internals import EXPORT_MARKS
 from keras_patching.receptive_fields.constants import (
     check_constant,
     check_own_constants,
@@ -48,7 +49,7 @@ _HARMLESS_OVERRIDES = {
     *("__module__", "__qualname__", "__doc__", "__dict__", "__weakref__"),
     *("__annotations__", "__firstlineno__", "__static_attributes__"),
     *("__parameters__", "__orig_bases__", "__abstractmethods__", "_abc_impl"),
-    *("_api_export_path", "_api_export_symbol_id"),
+    *EXPORT_MARKS,
 }
 
 # Activations that look along the last axis.

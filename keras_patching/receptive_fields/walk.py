@@ -1,11 +1,15 @@
 """How far a patch model looks, and what that means for tiles of an image."""
 
 import dataclasses
-import functools
 import math
 
 import keras
 
+from keras_patching._keras_internals import (
+    functional_call,
+    node_of,
+    operation_of,
+)
 from keras_patching.geometry import round_up
 from keras_patching.receptive_fields.axes import FieldAxis, SpatialField
 from keras_patching.receptive_fields.constants import check_constants
@@ -196,7 +200,7 @@ def _nodes(model):
     stack = [(tensor, False) for tensor in model.outputs]
     while stack:
         tensor, has_inputs = stack.pop()
-        node = _node_of(tensor)
+        node = node_of(tensor)
         if id(tensor) in inputs or node in nodes:
             continue
         if has_inputs:
@@ -205,11 +209,6 @@ def _nodes(model):
         stack.append((tensor, True))
         stack.extend((source, False) for source in node.input_tensors)
     return list(nodes)
-
-
-def _node_of(tensor):
-    layer, node_index, _ = tensor._keras_history
-    return layer._inbound_nodes[node_index]
 
 
 def _check_input(patch_model):
@@ -232,15 +231,8 @@ def _check_graph(model):
             "has no graph of layers: it is subclassed, or not built (start a "
             "Sequential model with a keras.Input)",
         )
-    if type(model).call not in (_functional_call(), keras.Sequential.call):
+    if type(model).call not in (functional_call(), keras.Sequential.call):
         raise refusal(model, "overrides `call`")
-
-
-@functools.cache
-def _functional_call():
-    """Return the `call` of functional models, whose class is not exported."""
-    tensor = keras.Input((1,), name="input")
-    return type(keras.Model(tensor, tensor, name="functional")).call
 
 
 def _check_call(node, fields):
@@ -290,4 +282,4 @@ def _last_layer(patch_model, index):
     outputs = getattr(patch_model, "outputs", None)
     if not outputs:
         return patch_model
-    return outputs[index]._keras_history.operation
+    return operation_of(outputs[index])

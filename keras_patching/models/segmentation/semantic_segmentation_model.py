@@ -7,6 +7,7 @@ from typing import Unpack
 import keras
 import numpy as np
 
+from keras_patching._keras_internals import operation_of
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.images.image_io import read_header
 from keras_patching.data.images.label_images import read_mask
@@ -364,7 +365,7 @@ def _last_activation(layer):
         outputs = getattr(layer, "outputs", None)
         if not outputs or len(outputs) != 1:
             return None
-        return _last_activation(outputs[0]._keras_history.operation)
+        return _last_activation(operation_of(outputs[0]))
     if isinstance(layer, keras.layers.Softmax):
         return "softmax"
     activation = getattr(layer, "activation", None)

@@ -1,0 +1,175 @@
+"""What Keras does not promise is still where it was: else a sentence says what.
+
+Each of these is about Keras, and not about this package.
+"""
+
+import inspect
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+
+from keras_patching import _keras_internals as internals
+
+
+def small_model():
+    inputs = keras.Input((4, 4, 1))
+    outputs = keras.layers.Conv2D(1, 3, name="last")(inputs)
+    return keras.Model(inputs, outputs)
+
+
+def trained_model():
+    model = small_model()
+    model.compile("sgd", "mse", metrics=["mae"])
+    model.fit(np.ones((2, 4, 4, 1)), np.ones((2, 2, 2, 1)), verbose=0)
+    return model
+
+
+def test_a_symbolic_tensor_knows_what_made_it():
+    model = small_model()
+    made_by = internals.operation_of(model.outputs[0])
+    assert made_by is model.get_layer("last"), (
+        "Keras no longer keeps the layer that made a tensor in "
+        "`_keras_history.operation`."
+    )
+
+
+def test_a_symbolic_tensor_knows_the_call_that_made_it():
+    inputs = keras.Input((4, 4, 1))
+    layer = keras.layers.BatchNormalization()
+    layer(inputs)
+    output = layer(inputs, training=True)
+    node = internals.node_of(output)
+    moved = (
+        "Keras no longer keeps the calls of a layer in `_inbound_nodes`, in "
+        "the order that `_keras_history` counts them, or these are others."
+    )
+    assert node.operation is layer, moved
+    assert node.input_tensors[0] is inputs, moved
+    assert node.outputs[0] is output, moved
+    assert node.arguments.kwargs["training"] is True, moved
+    assert node.arguments.args[0] is inputs, moved
+
+
+def test_the_call_of_functional_models_is_one_method():
+    class Other(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    found = internals.functional_call()
+    assert type(small_model()).call is found, (
+        "Functional models of Keras no longer share one `call`."
+    )
+    assert found not in (Other.call, keras.Model.call, keras.Sequential.call)
+
+
+def test_the_layers_inside_of_a_layer_are_listed_at_any_depth():
+    inner = small_model()
+    outer = keras.Sequential([keras.Input((4, 4, 1)), inner])
+    found = internals.inner_layers(outer)
+    moved = "`_flatten_layers` of Keras no longer lists all layers inside."
+    assert inner in found, moved
+    assert inner.get_layer("last") in found, moved
+    assert outer not in found, moved
+
+
+def test_the_metrics_of_a_compiled_model_are_listed():
+    names = [metric.name for metric in internals.own_metrics(trained_model())]
+    assert "loss" in names, (
+        "`_get_own_metrics` of Keras no longer lists the tracker of the loss."
+    )
+
+
+def test_a_variable_tells_what_it_holds():
+    variable = keras.Variable([1.0, 2.0])
+    held = internals.stored_value(variable)
+    assert np.array_equal(keras.ops.convert_to_numpy(held), [1, 2]), (
+        "Keras no longer keeps the value of a variable in `_value`."
+    )
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax",
+    reason="Only on jax a training takes the weights out of the model.",
+)
+def test_weights_that_a_training_has_taken_out_come_back():
+    class Look(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            kernel = self._model.get_layer("last").kernel
+            self.taken = internals.stored_value(kernel) is None
+            internals.put_weights_back(self._model)
+            self.back = internals.stored_value(kernel) is not None
+
+    model, look = trained_model(), Look()
+    model.fit(
+        np.ones((2, 4, 4, 1)),
+        np.ones((2, 2, 2, 1)),
+        callbacks=[look],
+        verbose=0,
+    )
+    assert look.taken, "A training on jax leaves the weights in the variables."
+    assert look.back, "`jax_state_sync` of Keras no longer puts weights back."
+
+
+def test_what_is_compiled_is_compiled_again_once_it_is_dropped():
+    model = trained_model()
+    model.predict(np.ones((1, 4, 4, 1)), verbose=0)
+    names = "train_function", "predict_function"
+    moved = "Keras no longer keeps what it compiles in `train_function`, ..."
+    assert all(getattr(model, name) is not None for name in names), moved
+    internals.drop_compiled_functions(model)
+    assert all(getattr(model, name) is None for name in names), moved
+    model.make_predict_function()
+    assert model.predict_function is not None, moved
+
+
+def test_fit_says_that_it_is_fit_which_evaluates():
+    seen = []
+
+    class Asked(keras.Sequential):
+        def evaluate(self, *args, **kwargs):
+            seen.append(internals.is_called_by_fit(kwargs))
+            return super().evaluate(*args, **kwargs)
+
+    model = Asked([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    data = np.ones((2, 1)), np.ones((2, 1))
+    model.fit(*data, validation_data=data, verbose=0)
+    model.evaluate(*data, verbose=0)
+    assert seen == [True, False], (
+        "`fit` of Keras no longer passes `_use_cached_eval_dataset` on to "
+        "`evaluate`."
+    )
+
+
+def test_what_a_layer_said_is_printed_in_bold():
+    class Refuses(keras.layers.Layer):
+        def call(self, inputs):
+            raise ValueError("Too narrow.")
+
+    with pytest.raises(ValueError, match="Too narrow") as caught:
+        Refuses()(np.ones((1, 2)))
+    assert internals.reason_of(caught.value) == "Too narrow.", (
+        "Keras no longer prints in bold what a layer said."
+    )
+    assert internals.reason_of(ValueError("first\nsecond")) == "first"
+    assert internals.reason_of(KeyError()) == "KeyError"
+
+
+def test_classes_that_keras_exports_are_marked():
+    assert set(internals.EXPORT_MARKS) <= set(vars(keras.layers.Conv2D)), (
+        "Keras marks the classes that it exports by other attributes."
+    )
+
+
+def test_each_private_touch_has_a_test():
+    functions = inspect.getmembers(internals, callable)
+    here = pathlib.Path(__file__).read_text()
+    untested = [
+        name
+        for name, function in functions
+        if getattr(function, "__module__", None) == internals.__name__
+        and f"internals.{name}(" not in here
+    ]
+    assert not untested
