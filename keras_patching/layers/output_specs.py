@@ -16,7 +16,7 @@ class Trace(keras.Operation):
     Example:
 
     >>> Trace(keras.ops.argmax).compute_output_spec(keras.KerasTensor((2, 3)))
-    <KerasTensor shape=(), dtype=int32, sparse=False, ragged=False, name=...>
+    <KerasTensor shape=(), dtype=int32, ...>
     """
 
     def __init__(self, function):
