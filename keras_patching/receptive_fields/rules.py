@@ -4,6 +4,11 @@ A rule is a function `rule(layer, fields) -> field`: it takes the layer and the
 `SpatialField` of each of its inputs, and returns that of its output. A layer
 without a rule is an error; nothing is guessed. What a layer combines its inputs
 with, and is no input itself, is a constant, and must be the same everywhere.
+
+Layers are registered by class. Operations, as in `x + y`, are in
+`_OPERATION_RULES` by name; layers that no overlap helps are in `_UNBOUNDED`. A
+rule for one input begins with `_single`, which checks what all layers share.
+What can be asked of a `SpatialField` is in `axes`.
 """
 
 import functools

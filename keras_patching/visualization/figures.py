@@ -1,8 +1,9 @@
 """The figures: what a model of each task found, beside the truth.
 
-A figure has panels side by side, and a legend or a scale above. That of a new
-task goes here; `overlays` draws labels, `layout` sets panels, `legends`
-explains colours.
+A figure has panels side by side, and a legend or a scale above: `*_panels`
+gives a dict from captions to pictures, `*_figure` sets them. That of a new task
+goes here and is listed in `visualization/__init__.py`; `overlays` draws labels,
+`layout` sets panels, `legends` explains colours.
 """
 
 import numpy as np

@@ -1,7 +1,10 @@
 """The kinds of shards: what each is, wherever it is checked, fed or shown.
 
 A new kind is an entry here. A cache that has shards of it is then built,
-checked, fed to Keras, drawn on contact sheets and exported.
+checked, fed to Keras, drawn on contact sheets and exported. Shards are made
+where the labels of a task return a `ShardPlan` of their kind, as in
+`keras_patching/models/counting/heatmap_labels.py`. A new way to draw is a word
+of `DRAWN` and a function of `contact_sheet`.
 """
 
 import dataclasses

@@ -1,5 +1,6 @@
 """Augmentation of a batch: the same transform on image and target."""
 
+import keras
 import numpy as np
 
 from keras_patching.data.patches.brightness import brighten
@@ -17,12 +18,13 @@ def augment_batch(images, labels, rng, value_range=(0, 255)):
 
     Args:
         images: Array `(batch, height, width, channels)`.
-        labels: Array `(batch, height, width, ...)` of labels per pixel.
+        labels: Array `(batch, height, width, ...)` of labels per pixel, or a
+            dict of them.
         rng: `numpy.random.Generator` that everything is drawn from.
         value_range: Values of black and white.
 
     Returns:
-        `(images, labels)`: new arrays of the same shapes and dtypes.
+        `(images, labels)`: new arrays, in all else like the old ones.
     """
     size = len(images)
     square = images.shape[1] == images.shape[2]
@@ -32,7 +34,9 @@ def augment_batch(images, labels, rng, value_range=(0, 255)):
     moved = _move(images, turns, flips)
     for patch, share in zip(moved, shares, strict=True):
         patch[...] = brighten(patch, share, value_range)
-    return moved, _move(labels, turns, flips)
+    return moved, keras.tree.map_structure(
+        lambda each: _move(each, turns, flips), labels
+    )
 
 
 def _move(batch, turns, flips):

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_patching._checks import check_integer, check_optional
 from keras_patching.data.cache.opening import load_cache
+from keras_patching.data.cache.shard_kinds import PICTURES, keys_drawn
 from keras_patching.data.feeding.batch_augmentation import augment_batch
 from keras_patching.data.feeding.epoch_sampler import (
     EpochSampler,
@@ -165,6 +166,15 @@ class PatchingSequence(keras.utils.PyDataset):
         self._manifest, self._sources = manifest, sources
         self._draw = 0
         self._readers = open_readers(self.manifest_path, manifest, sources)
+        pictures = keys_drawn(manifest.fed_kinds, *PICTURES)
+        others = [key for key in self._readers if key not in pictures]
+        if self.augment is True and others:
+            raise ValueError(
+                f"{self.manifest_path}: holds {' and '.join(others)}, which "
+                "augment=True does not move with the pixels. The patches of a "
+                "detector are augmented as its sampler planned them; for "
+                "others pass a function of a batch. Received: augment=True"
+            )
 
     def _start_anew(self):
         """Forget the pass that is going on, as in a copy."""

@@ -1,4 +1,10 @@
-"""Reads the points of a folder of images, whatever format they are in."""
+"""Reads the points of a folder of images, whatever format they are in.
+
+`read_point_labels` chooses the format: `None` is a JSON file beside each image,
+a file is CSV. That of a new format is a function like `read_points_csv`, which
+gives `point_labels.to_point_labels` for the path of each image, and raises all
+faults in one error. `read_points` and the loaders get it from here.
+"""
 
 import pathlib
 

@@ -1,4 +1,7 @@
-"""Points in one CSV file: of one row per image, or of one row per point."""
+"""Points in one CSV file: of one row per image, or of one row per point.
+
+How cells are separated, and which headers there are, is known to `point_rows`.
+"""
 
 import pathlib
 import re

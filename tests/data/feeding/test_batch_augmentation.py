@@ -88,3 +88,14 @@ def test_images_of_one_value_keep_it():
     images, labels = np.full((9, 8, 8, 3), 7, "uint8"), np.zeros((9, 8, 8))
     moved, _ = augment_batch(images, labels, np.random.default_rng(0))
     np.testing.assert_array_equal(moved, images)
+
+
+def test_labels_of_several_kinds_move_with_the_pixels():
+    images = np.random.default_rng(0).integers(0, 9, (4, 6, 6, 1), "uint8")
+    labels = {"first": images[..., 0], "second": images}
+    rng = np.random.default_rng(1)
+    moved, both = augment_batch(images, labels, rng, value_range=(0, 9))
+    expected = augment_batch(images, images, np.random.default_rng(1), (0, 9))
+    np.testing.assert_array_equal(moved, expected[0])
+    np.testing.assert_array_equal(both["second"], expected[1])
+    np.testing.assert_array_equal(both["first"], expected[1][..., 0])

@@ -176,6 +176,12 @@ def test_without_augmentation_patches_are_as_they_are_cut(folder):
     assert not any(s for source in plain._sources for s in source.augmentations)
 
 
+def test_boxes_are_not_left_behind_by_augmented_pixels(folder):
+    cache = load(folder).directory
+    with pytest.raises(ValueError, match="holds boxes and labels, which"):
+        kp.PatchingSequence(cache, augment=True)
+
+
 def test_a_box_outside_its_image_is_refused_before_anything_is_cut(folder):
     labels = json.loads((folder / "labels.json").read_text())
     labels["a"]["objects"][1]["all_points_x"] = [60, 71]
