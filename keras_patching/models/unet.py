@@ -33,11 +33,6 @@ def unet(
     Returns:
         A functional `keras.Model` from `(batch, height, width, channels)` to
         float32 `(batch, height, width, num_outputs)`.
-
-    Example:
-
-    >>> unet(num_outputs=2).output_shape
-    (None, None, None, 2)
     """
     inputs = keras.Input((None, None, channels))
     black, white = value_range

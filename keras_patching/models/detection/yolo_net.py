@@ -41,11 +41,6 @@ def yolo_net(
     Returns:
         A functional `keras.Model` from `(batch, height, width, channels)` to
         float32 `(batch, rows, cols, num_anchors * (5 + num_classes))`.
-
-    Example:
-
-    >>> yolo_net((7, 7), num_anchors=5, num_classes=1).output_shape
-    (None, 7, 7, 30)
     """
     inputs = keras.Input((None, None, channels))
     black, white = value_range
