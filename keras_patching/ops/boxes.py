@@ -24,8 +24,9 @@ def iou(boxes, others):
 
     Example:
 
-    >>> iou(ops.array([0.0, 0, 2, 2]), ops.array([[0.0, 0, 2, 4]])).shape
-    (1,)
+    >>> found = iou(ops.array([0.0, 0, 2, 2]), ops.array([[0.0, 0, 2, 4]]))
+    >>> float(found[0])
+    0.5
     """
     low = ops.maximum(boxes[..., :2], others[..., :2])
     high = ops.minimum(boxes[..., 2:], others[..., 2:])
