@@ -72,9 +72,9 @@ class FullImageEvaluation(keras.callbacks.Callback):
 
     def set_model(self, model):
         super().set_model(model)
-        if hasattr(model, "pair_full_images"):
+        if hasattr(model, "_pair_full_images"):
             # What is wrong with them is said before a training, not after it.
-            model.pair_full_images(self.images, self.targets)
+            model._pair_full_images(self.images, self.targets)
 
     def on_train_begin(self, logs=None):
         self._scores = {}

@@ -149,7 +149,7 @@ def predict_files(
     """
     report = report_of(model, model.name)
     check_options(options, report, model)
-    model.require_patch_size()
+    model._require_patch_size()
     images = find_images(paths)
     folder = ResultFolder(directory, report)
     folder.check_no_image_is_replaced(images)

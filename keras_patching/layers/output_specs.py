@@ -1,5 +1,8 @@
 """What a layer returns, found without running it on numbers."""
 
+import functools
+import inspect
+
 import keras
 
 
@@ -40,4 +43,6 @@ def output_spec(layer, inputs):
             return layer.compute_output_spec(inputs)
         except NotImplementedError:
             pass  # A module of torch declares nothing.
+    if "training" in inspect.signature(layer.call).parameters:
+        layer = functools.partial(layer, training=False)
     return Trace(layer).compute_output_spec(inputs)

@@ -280,7 +280,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         shape = getattr(self.layer, "input_shape", None)
         if not isinstance(shape, tuple) or len(shape) != 4:
             return None
-        return self.channels_last_shape(shape)[3]
+        return self._channels_last_shape(shape)[3]
 
     def set_patch_size(self, height, width=None):
         """Change the patch size.
@@ -316,7 +316,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         self.patch_size, self._outputs = patch_size, outputs
 
     def build(self, input_shape):
-        self.channels = self.channels_last_shape(input_shape)[3]
+        self.channels = self._channels_last_shape(input_shape)[3]
         if not self.layer.built:
             # Models that define no `build` are built by a call.
             patch_size = self._require_patch_size()
@@ -414,7 +414,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         return keras.tree.map_structure(lambda output: output.shape, spec)
 
     def compute_output_spec(self, inputs, training=None):
-        batch, height, width, channels = self.channels_last_shape(inputs.shape)
+        batch, height, width, channels = self._channels_last_shape(inputs.shape)
         known = self._outputs
         if known is None or channels != self.channels:
             known = self._find_outputs(self._require_patch_size(), channels)
@@ -557,7 +557,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         """Scale of a spatial output that is to be stitched, else None."""
         if not self.stitch or len(output_shape) != 4:
             return None
-        shape = self.channels_last_shape(output_shape)
+        shape = self._channels_last_shape(output_shape)
         scale = spatial_scale(shape, patch_size)
         if scale is None:
             raise ValueError(
@@ -589,7 +589,7 @@ class PatchedPredictor(keras.layers.Wrapper):
             shape_from_channels_last(shape, self.data_format)
         )
 
-    def channels_last_shape(self, shape):
+    def _channels_last_shape(self, shape):
         """Return the shape of images as `(batch, height, width, channels)`.
 
         Args:

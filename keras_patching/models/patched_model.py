@@ -164,9 +164,9 @@ class PatchedModel(keras.Model):
                 "`patch_size` must be positive, (height, width) in pixels. "
                 f"Received: patch_size={patch_size}"
             )
-        self.check_patch_size(patch_size)
+        self._check_patch_size(patch_size)
         self.predictor.set_patch_size(*patch_size)
-        self.drop_compiled_functions()
+        self._drop_compiled_functions()
         if self._input_shape() is not None and not self.predictor.built:
             self.predictor.build(self._input_shape())
 
@@ -209,7 +209,7 @@ class PatchedModel(keras.Model):
         """Return the channels of images, where a patch model does not tell."""
         return None
 
-    def check_patch_size(self, patch_size):
+    def _check_patch_size(self, patch_size):
         """Refuse a pair `(height, width)` that cannot be trained on.
 
         Raises:
@@ -247,7 +247,7 @@ class PatchedModel(keras.Model):
                 as_patch_size(patch_size, "predict_patch_size")
             )
         self.predictor.set_tiling(**tiling)
-        self.drop_compiled_functions()
+        self._drop_compiled_functions()
 
     def recomputation(self, image_size):
         """Tell how many pixels are computed for each pixel of an image.
@@ -261,12 +261,12 @@ class PatchedModel(keras.Model):
         """
         return self.predictor.recomputation(image_size)
 
-    def drop_compiled_functions(self):
+    def _drop_compiled_functions(self):
         """Compile again: what they have closed over has changed."""
         self._functions.clear()
         drop_compiled_functions(self)
 
-    def require_patch_size(self):
+    def _require_patch_size(self):
         """Return the patch size.
 
         Raises:
@@ -307,7 +307,7 @@ class PatchedModel(keras.Model):
                 f"`set_patch_size(height={other[0]}, width={other[1]})`."
             )
 
-    def check_targets(self, x, y):
+    def _check_targets(self, x, y):
         """Refuse targets of `fit` and `evaluate` that a task cannot use."""
 
     def compile(self, *args, **kwargs):
@@ -344,7 +344,7 @@ class PatchedModel(keras.Model):
         """
         if not is_called_by_fit(kwargs):  # Which has checked them.
             self._check_input(x)
-            self.check_targets(x, y)
+            self._check_targets(x, y)
             batch_size = self._batch_size(x, batch_size)
             _check_shared(x, batch_size)
             x = self._check_each(x)
@@ -392,7 +392,7 @@ class PatchedModel(keras.Model):
         """Say once a model that its patches leave seams in images like `x`."""
         if self._knows_of_seams or not hasattr(x, "shape"):
             return
-        _, *image_size, _ = self.predictor.channels_last_shape(x.shape)
+        _, *image_size, _ = self.predictor._channels_last_shape(x.shape)
         message = describe_seams(self.predictor, image_size)
         if message is not None:
             self._knows_of_seams = True
@@ -486,7 +486,7 @@ class PatchedModel(keras.Model):
         """
         if not _has_fixed_sizes(input_signature):
             check_export_format(self.name, format)
-        self.require_patch_size()
+        self._require_patch_size()
         if input_signature is None and self.predictor.channels is not None:
             shape = shape_from_channels_last(
                 (None, None, None, self.predictor.channels),
@@ -526,7 +526,7 @@ class PatchedModel(keras.Model):
     ):
         """Refuse before dispatch what `fit` would fail on inside of it."""
         self._check_input(x)
-        self.check_targets(x, y)
+        self._check_targets(x, y)
         _check_shared(x, batch_size, validation_split)
         if validation_data is None:
             return
@@ -535,17 +535,17 @@ class PatchedModel(keras.Model):
         else:
             x, y = validation_data, None
         self._check_input(x)
-        self.check_targets(x, y)
+        self._check_targets(x, y)
         _check_shared(x, validation_batch_size or batch_size)
 
     def _check_batch(self, x, y):
         self._check_input(x)
-        self.check_targets(x, y)
+        self._check_targets(x, y)
         _check_shared(x, len(x))
 
     def _check_input(self, x):
         """Refuse before dispatch what would fail inside of it."""
-        self.require_patch_size()
+        self._require_patch_size()
         _check_no_files(x, self.name)
         if isinstance(x, (list, tuple)):
             raise ValueError(
@@ -589,7 +589,7 @@ class PatchedModel(keras.Model):
                 "height, width, channels). Pass one image as `image[None]`. "
                 f"Received: shape={shape}"
             )
-        received = self.predictor.channels_last_shape(shape)
+        received = self.predictor._channels_last_shape(shape)
         if 0 in shape or channels not in (None, received[3]):
             raise ValueError(
                 f"'{self.name}' takes images of shape (batch, height, width, "
@@ -602,7 +602,7 @@ class PatchedModel(keras.Model):
         """Resolve the number of images that are predicted at a time."""
         if batch_size is not None or not hasattr(x, "shape"):
             return batch_size
-        image_size = self.predictor.channels_last_shape(x.shape)[1:3]
+        image_size = self.predictor._channels_last_shape(x.shape)[1:3]
         # One image a device.
         return 32 if tuple(image_size) == self.patch_size else count_devices()
 

@@ -146,8 +146,8 @@ class TaskModel(PatchedModel):
         """Return the metric that is meant, or refuse one that means little."""
         return metric
 
-    def check_patch_size(self, patch_size):
-        super().check_patch_size(patch_size)
+    def _check_patch_size(self, patch_size):
+        super()._check_patch_size(patch_size)
         if self.predictor.stitch:
             self._check_output_size(patch_size)
 
@@ -176,7 +176,7 @@ class TaskModel(PatchedModel):
             return read_in_range(image, self.channels, self.value_range)
         return np.asarray(image)
 
-    def pair_full_images(self, images, targets):
+    def _pair_full_images(self, images, targets):
         """Pair whole images with what is true of each, and check it.
 
         Args:
@@ -226,7 +226,7 @@ class TaskModel(PatchedModel):
             ValueError: If the patch size has not been set.
         """
         return {
-            "patch_size": self.require_patch_size(),
+            "patch_size": self._require_patch_size(),
             "channels": self.channels,
             "value_range": self.value_range,
         }

@@ -184,6 +184,54 @@ def test_static_and_dynamic_shapes_are_declared():
     )
 
 
+def test_asking_for_grids_and_specs_changes_nothing():
+    layer = PatchedPredictor(conv_model(), 8, overlap="auto")
+    before = layer.get_config()
+    assert layer.patch_grid((19, 9)).overlap == (2, 2)
+    layer.compute_output_spec(keras.KerasTensor((1, 19, 9, 3)))
+    assert layer.get_config() == before
+    assert not layer.built
+
+
+def test_outputs_fold_by_what_they_are_and_not_by_the_last_call():
+    layer = PatchedPredictor(several_outputs(), 8)
+    outputs = layer(draw((2, 19, 9, 3)))
+    layer.compute_output_spec(keras.KerasTensor((2, 8, 8, 3)))
+    layer(draw((2, 8, 8, 3)))
+    folded = layer.fold_grid(outputs)
+    assert tuple(folded["same"].shape) == (2, 19, 9, 2)
+    assert tuple(folded["label"].shape) == (12, 3)
+
+
+def test_larger_patches_whose_outputs_do_not_grow_are_refused():
+    patch_model = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Resizing(8, 8)]
+    )
+    layer = PatchedPredictor(patch_model, 8, predict_patch_size=16)
+    with pytest.raises(ValueError, match="another part of the patch"):
+        layer(draw((1, 32, 16, 3)))
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="It wraps a module of torch."
+)
+def test_a_module_of_torch_that_declares_no_shape_is_run():
+    import torch
+
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 2, 3, padding=1), torch.nn.BatchNorm2d(2)
+    )
+    layer = PatchedPredictor(
+        keras.layers.TorchModuleWrapper(module),
+        8,
+        data_format="channels_first",
+    )
+    output = layer(draw((1, 3, 19, 9)), training=False)
+    assert tuple(output.shape) == (1, 2, 19, 9)
+    # Finding out what it gives is no training.
+    assert float(module[1].running_mean.abs().max()) == 0
+
+
 def test_batch_normalization_and_dropout_train():
     patch_model = keras.Sequential(
         [

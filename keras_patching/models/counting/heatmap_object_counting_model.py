@@ -136,7 +136,7 @@ class HeatmapObjectCountingModel(TaskModel):
         self.density_map_sigma = sigma
         if not self._is_scale_fixed:
             self.density_scale = _PEAK * _peak_area(sigma)
-            self.drop_compiled_functions()
+            self._drop_compiled_functions()
 
     @property
     def _is_scale_fixed(self):
@@ -324,7 +324,7 @@ class HeatmapObjectCountingModel(TaskModel):
         if tolerance is None:
             tolerance = 2 * self.density_map_sigma
         tolerance = check_distance(tolerance, "tolerance")
-        pairs = self.pair_full_images(images, targets)
+        pairs = self._pair_full_images(images, targets)
         targets = [points for _, points in pairs]
         counts, places = [], []
         for image, _ in pairs:

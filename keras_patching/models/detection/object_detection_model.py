@@ -345,7 +345,7 @@ class ObjectDetectionModel(TaskModel):
 
     def _check_raw(self, raw, image_size):
         """Return what `predict` gave as numpy, and the grid of its patches."""
-        self.require_patch_size()
+        self._require_patch_size()
         raw = check_raw(raw, self._patch_output_shape())
         return raw, grid_of(raw, image_size, self.predictor)
 
@@ -408,7 +408,7 @@ class ObjectDetectionModel(TaskModel):
                 their image, or labels are not those of the model.
         """
         check_iou_rule(iou_threshold, metric)
-        pairs = self.pair_full_images(images, targets)
+        pairs = self._pair_full_images(images, targets)
         targets = [truth for _, truth in pairs]
         merged = []
         for image, _ in pairs:

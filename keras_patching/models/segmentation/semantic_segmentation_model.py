@@ -227,7 +227,7 @@ class SemanticSegmentationModel(TaskModel):
             f"{weights}))`. Received: class_weight={class_weight}"
         )
 
-    def check_targets(self, x, y):
+    def _check_targets(self, x, y):
         """Refuse masks in memory that are not class ids; they train nothing.
 
         Raises:
@@ -304,7 +304,7 @@ class SemanticSegmentationModel(TaskModel):
                 another size than its image, or holds other values.
         """
         confusion = np.zeros((self.num_classes, self.num_classes), "int64")
-        for image, target in self.pair_full_images(images, targets):
+        for image, target in self._pair_full_images(images, targets):
             image, target = self.read_image(image), self.read_target(target)
             mask = self.decode_predictions(self.predict(image[None], verbose=0))
             confusion += confusion_matrix(
