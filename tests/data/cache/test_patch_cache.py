@@ -542,7 +542,7 @@ def test_any_executor_builds_the_same(images, monkeypatch):
     expected = {p.name: p.read_bytes() for p in path.parent.rglob("*.npy")}
     shutil.rmtree(path.parent)
     # A spawned process imports this module by the name that pytest gave it.
-    root = pathlib.Path(__file__).parents[2]
+    root = pathlib.Path(__file__).parents[__name__.count(".")]
     monkeypatch.setattr(sys, "path", [str(root), *sys.path])
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(2, context) as executor:
