@@ -1,6 +1,7 @@
 """All that `keras_patching` gives, imported at once.
 
 In a module of its own, since a command imports it only when it is asked for.
+Its `__all__` is for type checkers: these are no names that it only uses.
 """
 
 from keras_patching._backend import choose_backend
@@ -46,3 +47,35 @@ from keras_patching.models.segmentation.loaders import (
     load_dataset_from_directory_with_segmentation_masks,
 )
 from keras_patching.receptive_fields.walk import receptive_field
+
+__all__ = [
+    "DensityMapLoss",
+    "HeatmapObjectCountingModel",
+    "ObjectDetectionModel",
+    "PatchGrid",
+    "PatchedModel",
+    "PatchedPredictor",
+    "PatchingSequence",
+    "SegmentationLoss",
+    "SemanticSegmentationModel",
+    "YoloLoss",
+    "YoloPatchSampler",
+    "callbacks",
+    "data",
+    "fit_anchors",
+    "inference",
+    "layers",
+    "load_dataset_from_directory_with_segmentation_masks",
+    "load_heatmap_dataset_with_csv_from_directory",
+    "load_heatmap_dataset_with_heatmap_files_from_directory",
+    "load_heatmap_dataset_with_json_files_from_directory",
+    "load_yolo_dataset_from_directory",
+    "losses",
+    "metrics",
+    "models",
+    "read_boxes",
+    "read_points",
+    "receptive_field",
+    "verify_tiling",
+    "visualization",
+]

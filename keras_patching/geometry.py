@@ -19,6 +19,8 @@ compares lengths, a `maximum` and a `minimum`, is passed in.
 """
 
 import numbers
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -207,15 +209,15 @@ class PatchGrid:
 
     def __init__(
         self,
-        image_size,
-        patch_size,
-        overlap=0,
-        multiple_of=1,
+        image_size: Sequence[Any],
+        patch_size: int | Sequence[int | None],
+        overlap: int | Sequence[int] = 0,
+        multiple_of: int | Sequence[int] = 1,
         *,
-        shrink=False,
-        maximum=max,
-        minimum=min,
-    ):
+        shrink: bool = False,
+        maximum: Callable = max,
+        minimum: Callable = min,
+    ) -> None:
         patch_size = as_patch_size(patch_size, "patch_size")
         overlap = as_pair(overlap, "overlap")
         multiple_of = as_pair(multiple_of, "multiple_of")
@@ -228,11 +230,11 @@ class PatchGrid:
         self.y_axis, self.x_axis = (
             PatchAxis(
                 length,
-                *_fitted(length, *others, shrink, minimum),
+                *_fitted(length, patch, shared, unit, shrink, minimum),
                 maximum=maximum,
-                longest=others[0],
+                longest=patch,
             )
-            for length, *others in zip(
+            for length, patch, shared, unit in zip(
                 image_size, patch_size, overlap, multiple_of, strict=True
             )
         )
@@ -244,11 +246,11 @@ class PatchGrid:
         self.padded_size = self.y_axis.padded_length, self.x_axis.padded_length
 
     @property
-    def num_patches(self):
+    def num_patches(self) -> Any:
         return self.rows * self.cols
 
     @property
-    def origins(self):
+    def origins(self) -> list[tuple[Any, Any]]:
         """`(y, x)` of the top-left corner of every patch, row-major."""
         columns = [self.x_axis.origin(col) for col in range(self.cols)]
         return [

@@ -137,6 +137,12 @@ def test_a_namespace_gives_what_is_listed(space):
         assert hasattr(module, name)
 
 
+def test_type_checkers_see_the_same_names():
+    public = importlib.import_module("keras_patching._public")
+    assert {*public.__all__, "__version__"} == set(kp.__all__)
+    assert (pathlib.Path(kp.__file__).parent / "py.typed").exists()
+
+
 def test_documents_and_messages_name_nothing_deeper():
     namespaces = "|".join(name.split(".")[-1] for name in PUBLIC)
     deep = re.compile(

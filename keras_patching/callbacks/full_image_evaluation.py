@@ -1,10 +1,13 @@
 """Evaluates whole images at the end of an epoch."""
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
 from keras_patching._checks import check_integer
+from keras_patching._types import NDArray
 from keras_patching.data.labels.whole_images import (
     list_whole_images,
     pair_whole_images,
@@ -57,7 +60,12 @@ class FullImageEvaluation(keras.callbacks.Callback):
     2
     """
 
-    def __init__(self, images, targets, every=1):
+    def __init__(
+        self,
+        images: str | os.PathLike | Sequence[Any] | NDArray,
+        targets: Any,
+        every: int = 1,
+    ) -> None:
         super().__init__()
         if isinstance(targets, (str, os.PathLike)):
             # Which files are the targets, the model knows.
@@ -68,18 +76,20 @@ class FullImageEvaluation(keras.callbacks.Callback):
         self.images = images
         self.targets = targets
         self.every = check_integer(every, "every", 1)
-        self._scores = {}
+        self._scores: dict[str, float] = {}
 
-    def set_model(self, model):
+    def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
         if hasattr(model, "_pair_full_images"):
             # What is wrong with them is said before a training, not after it.
             model._pair_full_images(self.images, self.targets)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._scores = {}
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         if not self._scores or (epoch + 1) % self.every == 0:
             scores = self.model.evaluate_full_images(self.images, self.targets)
             self._scores = {

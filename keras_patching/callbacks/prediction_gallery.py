@@ -3,11 +3,14 @@
 import functools
 import os
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_patching._checks import check_integer
+from keras_patching._types import NDArray
 from keras_patching.data.images.image_io import read_image, write_whole_image
 from keras_patching.data.images.label_images import read_mask
 from keras_patching.data.labels.whole_images import (
@@ -68,7 +71,13 @@ class PredictionGallery(keras.callbacks.Callback):
     ['epoch_001_0.png', 'epoch_001_1.png', 'epoch_001_2.png']
     """
 
-    def __init__(self, images, targets=None, directory="gallery", every=1):
+    def __init__(
+        self,
+        images: str | os.PathLike | Sequence[Any] | NDArray,
+        targets: Any = None,
+        directory: str | os.PathLike = "gallery",
+        every: int = 1,
+    ) -> None:
         super().__init__()
         self.images = images
         self.targets = targets
@@ -76,13 +85,15 @@ class PredictionGallery(keras.callbacks.Callback):
         self.every = check_integer(every, "every", 1)
         self._pairs = _pairs(images, targets)
 
-    def set_model(self, model):
+    def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
         if self.targets is not None and hasattr(model, "_pair_full_images"):
             # What is wrong with them is said before a training, not after it.
             self._pairs = model._pair_full_images(self.images, self.targets)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         number = epoch + 1
         if number != 1 and number % self.every:
             return

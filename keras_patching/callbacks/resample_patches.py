@@ -1,8 +1,11 @@
 """Draws new patches of the same images while a detector trains."""
 
+from typing import Any
+
 import keras
 
 from keras_patching._checks import check_integer
+from keras_patching.data.feeding.patching_sequence import PatchingSequence
 
 
 class ResamplePatches(keras.callbacks.Callback):
@@ -38,13 +41,15 @@ class ResamplePatches(keras.callbacks.Callback):
     >>> training = {"x": train, "epochs": 50, "callbacks": [resample]}  # of fit
     """
 
-    def __init__(self, sequence, every=1):
+    def __init__(self, sequence: PatchingSequence, every: int = 1) -> None:
         super().__init__()
         sequence.check_resampling()
         self.sequence = sequence
         self.every = check_integer(every, "every", 1)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         # Keras calls it while nothing reads the sequence. A second `fit` counts
         # its epochs from 0, the sequence goes on.
         self.sequence.resample(max(epoch, self.sequence.epoch) // self.every)

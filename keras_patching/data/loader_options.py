@@ -12,6 +12,7 @@ from typing import Literal, TypedDict, TypeVar
 
 import numpy as np
 
+from keras_patching._signatures import spelled_out
 from keras_patching.data.sequence_options import SequenceOptions
 
 
@@ -74,14 +75,15 @@ def loader(function: _Loader) -> _Loader:
     """Spell out the options of a loader, and refuse others before it begins.
 
     Args:
-        function: Function or method whose last parameter may be
+        function: Function or method whose last parameter is
             `**options: Unpack[LoaderOptions]`, or `ModelLoaderOptions`. It
             always receives all of them.
 
     Returns:
         The same, whose signature lists each option with its type and default.
     """
-    signature = _spelled_out(function)
+    spelled_out(DEFAULTS)(function)
+    signature = inspect.signature(function)
 
     @functools.wraps(function)
     def load(*args, **kwargs):
@@ -95,27 +97,7 @@ def loader(function: _Loader) -> _Loader:
 
     del load.__wrapped__  # Tools that look there would show its options.
     load.__signature__ = signature  # type: ignore[attr-defined]
-    load.__annotations__ = {
-        each.name: each.annotation for each in signature.parameters.values()
-    } | {"return": signature.return_annotation}
     return typing.cast(_Loader, load)
-
-
-def _spelled_out(function):
-    signature = inspect.signature(function)
-    parameters = list(signature.parameters.values())
-    if parameters[-1].kind is inspect.Parameter.VAR_KEYWORD:
-        (options,) = typing.get_args(parameters.pop().annotation)
-        parameters += [
-            inspect.Parameter(
-                name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=DEFAULTS[name],
-                annotation=annotation,
-            )
-            for name, annotation in typing.get_type_hints(options).items()
-        ]
-    return signature.replace(parameters=parameters)
 
 
 def _explain(name, signature, kwargs, error):

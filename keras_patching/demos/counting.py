@@ -1,7 +1,11 @@
 """The demonstration of heatmap object counting."""
 
+import os
 import time
+from collections.abc import Sequence
+from typing import Any
 
+import keras
 import numpy as np
 
 from keras_patching._printing import say
@@ -25,14 +29,14 @@ _NAMES = {
 
 
 def counting_demo(
-    out,
-    seed=0,
-    epochs=8,
-    num_images=15,
-    image_size=(512, 768),
-    patch_size=128,
-    patch_model=None,
-):
+    out: str | os.PathLike,
+    seed: int = 0,
+    epochs: int = 8,
+    num_images: int = 15,
+    image_size: Sequence[int] = (512, 768),
+    patch_size: int = 128,
+    patch_model: keras.layers.Layer | None = None,
+) -> dict[str, Any]:
     """Count seedlings: train on patches, then predict and score whole images.
 
     Args:

@@ -1,7 +1,11 @@
 """The demonstration of object detection."""
 
+import os
 import time
+from collections.abc import Sequence
+from typing import Any
 
+import keras
 import numpy as np
 
 from keras_patching.callbacks import ResamplePatches
@@ -28,14 +32,14 @@ _SURE = 0.5
 
 
 def detection_demo(
-    out,
-    seed=0,
-    epochs=4,
-    num_images=25,
-    image_size=(768, 1024),
-    patch_size=160,
-    patch_model=None,
-):
+    out: str | os.PathLike,
+    seed: int = 0,
+    epochs: int = 4,
+    num_images: int = 25,
+    image_size: Sequence[int] = (768, 1024),
+    patch_size: int = 160,
+    patch_model: keras.layers.Layer | None = None,
+) -> dict[str, Any]:
     """Detect seedlings: train on YOLO patches, then predict whole images.
 
     Args:

@@ -1,7 +1,11 @@
 """The demonstration of semantic segmentation."""
 
+import os
 import time
+from collections.abc import Sequence
+from typing import Any
 
+import keras
 import numpy as np
 
 from keras_patching.data.images.image_io import read_image
@@ -18,14 +22,14 @@ _CLASSES = ("ground", "plant")
 
 
 def segmentation_demo(
-    out,
-    seed=0,
-    epochs=7,
-    num_images=10,
-    image_size=(768, 1024),
-    patch_size=128,
-    patch_model=None,
-):
+    out: str | os.PathLike,
+    seed: int = 0,
+    epochs: int = 7,
+    num_images: int = 10,
+    image_size: Sequence[int] = (768, 1024),
+    patch_size: int = 128,
+    patch_model: keras.layers.Layer | None = None,
+) -> dict[str, Any]:
     """Segment plants: train on patches, then predict and score whole images.
 
     Args:

@@ -4,6 +4,9 @@ import dataclasses
 import os
 import pathlib
 import time
+from collections.abc import Iterable
+
+import keras
 
 from keras_patching._faults import fault_of, raise_faults
 from keras_patching._printing import Progress, printable, say
@@ -50,7 +53,7 @@ class FilePredictions:
     num_before: int = 0
 
 
-def load_model(path):
+def load_model(path: str | os.PathLike) -> keras.Model:
     """Load a task model for prediction.
 
     Args:
@@ -93,8 +96,13 @@ def change_tiling(model, overlap=None, patch_size=None):
 
 
 def predict_files(
-    model, paths, directory, overwrite=False, verbose=True, **options
-):
+    model: keras.Model,
+    paths: str | os.PathLike | Iterable[str | os.PathLike],
+    directory: str | os.PathLike,
+    overwrite: bool = False,
+    verbose: bool = True,
+    score_threshold: float | None = None,
+) -> FilePredictions:
     r"""Predict image files and write what was found, one image at a time.
 
     A segmentation model writes for `leaf.jpg` the class ids of its pixels as
@@ -126,8 +134,8 @@ def predict_files(
         directory: Folder to write to.
         overwrite: Whether to replace results that are in it already.
         verbose: Whether to show the progress.
-        **options: Of a detection model `score_threshold=0.3`, the lowest score
-            of a box.
+        score_threshold: Lowest score of a box, from 0 to 1, of a detection
+            model only; `None` is 0.3.
 
     Returns:
         `FilePredictions`.
@@ -147,6 +155,9 @@ def predict_files(
     >>> 0 <= done.rows[0]["fraction_1"] <= 1
     True
     """
+    options = {}
+    if score_threshold is not None:
+        options["score_threshold"] = score_threshold
     report = report_of(model, model.name)
     check_options(options, report, model)
     model._require_patch_size()
@@ -184,7 +195,8 @@ def predict_files(
     if not faults:
         journal.remove()
     folder.remove_unfinished()
-    return FilePredictions(*tables.content(), faults, num_before)
+    rows, further = tables.content()
+    return FilePredictions(rows, further, faults, num_before)
 
 
 def _digest(model):

@@ -1,10 +1,12 @@
 """Is the tiled prediction that of the whole image? Measured, not derived."""
 
 import math
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 
+from keras_patching._types import ArrayLike, NDArray
 from keras_patching.inference.precision import describe_precision
 from keras_patching.inference.tiling_report import TilingReport
 from keras_patching.layers.patched_predictor import PatchedPredictor
@@ -13,7 +15,10 @@ from keras_patching.models.kept_weights import weights_kept
 from keras_patching.receptive_fields.automatic_overlap import find_multiple_of
 
 
-def verify_tiling(predictor, images):
+def verify_tiling(
+    predictor: keras.layers.Layer,
+    images: Sequence[ArrayLike] | NDArray,
+) -> TilingReport:
     """Compare tiled prediction with the prediction of whole images.
 
     The whole image is what the patch model gives on the image padded with

@@ -3,11 +3,16 @@
 import functools
 import math
 import numbers
+from collections.abc import Sequence
+from typing import Any, Literal, Self, Unpack
 
 import keras
 from keras import ops
 
+from keras_patching._signatures import TILING_DEFAULTS, spelled_out
+from keras_patching._types import Tensor, Tiling
 from keras_patching.geometry import (
+    PatchGrid,
     as_pair,
     as_patch_size,
     check_patch_geometry,
@@ -166,20 +171,20 @@ class PatchedPredictor(keras.layers.Wrapper):
 
     def __init__(
         self,
-        patch_model,
-        patch_size,
+        patch_model: keras.layers.Layer,
+        patch_size: int | Sequence[int] | None,
         *,
-        overlap=0,
-        multiple_of=1,
-        blend="crop",
-        stitch=True,
-        pad_value=0,
-        patch_batch_size="auto",
-        predict_patch_size=None,
-        shrink=False,
-        data_format=None,
-        **kwargs,
-    ):
+        overlap: int | Sequence[int] | Literal["auto"] = 0,
+        multiple_of: int | Sequence[int] = 1,
+        blend: str = "crop",
+        stitch: bool = True,
+        pad_value: float = 0,
+        patch_batch_size: int | Literal["auto"] = "auto",
+        predict_patch_size: int | Sequence[int | None] | None = None,
+        shrink: bool = False,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         # Images pass through as they are: the patch model's own policy casts
         # them, and what it returns is what this layer declares and returns.
         kwargs.setdefault("dtype", getattr(patch_model, "dtype_policy", None))
@@ -193,7 +198,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         self.data_format = data_format or keras.config.image_data_format()
         check_data_format(self.data_format)
         self.patch_size = None
-        self._outputs = None  # `PatchOutputs`, from `build` on.
+        self._outputs: Any = None  # `PatchOutputs`, from `build` on.
         self._may_resolve = False  # Before `build`, "auto" is kept.
         self._tile(overlap, multiple_of, blend, predict_patch_size, shrink)
         if patch_size is not None:
@@ -201,7 +206,8 @@ class PatchedPredictor(keras.layers.Wrapper):
         self._may_resolve = self.layer.built
         self.channels = self._input_channels()
 
-    def set_tiling(self, **tiling):
+    @spelled_out(TILING_DEFAULTS)
+    def set_tiling(self, **tiling: Unpack[Tiling]) -> None:
         """Change how images are cut and stitched; the weights stay.
 
         What is compiled already keeps the tiling before, as with
@@ -232,7 +238,8 @@ class PatchedPredictor(keras.layers.Wrapper):
             now |= {"multiple_of": 1, "shrink": False}
         self._tile(**{**now, **tiling})
 
-    def with_tiling(self, **tiling):
+    @spelled_out(TILING_DEFAULTS)
+    def with_tiling(self, **tiling: Unpack[Tiling]) -> Self:
         """Return a layer with the same patch model and another tiling.
 
         Args:
@@ -282,7 +289,7 @@ class PatchedPredictor(keras.layers.Wrapper):
             return None
         return self._channels_last_shape(shape)[3]
 
-    def set_patch_size(self, height, width=None):
+    def set_patch_size(self, height: int, width: int | None = None) -> None:
         """Change the patch size.
 
         What is compiled already keeps the size before: call `compile` again on
@@ -315,7 +322,7 @@ class PatchedPredictor(keras.layers.Wrapper):
             self._resolve_tiling(self.predict_patch_size or patch_size)
         self.patch_size, self._outputs = patch_size, outputs
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         self.channels = self._channels_last_shape(input_shape)[3]
         if not self.layer.built:
             # Models that define no `build` are built by a call.
@@ -346,10 +353,12 @@ class PatchedPredictor(keras.layers.Wrapper):
         return overlap, multiple_of, shrink
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         return metrics_outside_models(self, super().metrics)
 
-    def patch_grid(self, image_size, training=False):
+    def patch_grid(
+        self, image_size: Sequence[int], training: bool | None = False
+    ) -> PatchGrid:
         """Return the `PatchGrid` that images are cut and stitched by.
 
         Args:
@@ -381,7 +390,7 @@ class PatchedPredictor(keras.layers.Wrapper):
             or all(tile is None or patch <= tile for patch, tile in sizes)
         )
 
-    def recomputation(self, image_size):
+    def recomputation(self, image_size: Sequence[int]) -> float:
         """Tell how many pixels are computed for each pixel of an image.
 
         Args:
@@ -402,7 +411,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         computed = grid.num_patches * math.prod(grid.patch_size)
         return computed / math.prod(grid.image_size)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         if self.patch_size is None:
             # With this error Keras says that a shape is not known: `summary`
             # writes "?", and would pass any other on.
@@ -413,7 +422,9 @@ class PatchedPredictor(keras.layers.Wrapper):
         spec = self.compute_output_spec(keras.KerasTensor(input_shape))
         return keras.tree.map_structure(lambda output: output.shape, spec)
 
-    def compute_output_spec(self, inputs, training=None):
+    def compute_output_spec(
+        self, inputs: Tensor, training: bool | None = None
+    ) -> Any:
         batch, height, width, channels = self._channels_last_shape(inputs.shape)
         known = self._outputs
         if known is None or channels != self.channels:
@@ -440,7 +451,7 @@ class PatchedPredictor(keras.layers.Wrapper):
 
         return known.map(declare, known.spec)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         images = to_channels_last(inputs, self.data_format)
         image_size = ops.shape(images)[1:3]
         if self._is_one_patch(image_size, training):
@@ -466,7 +477,7 @@ class PatchedPredictor(keras.layers.Wrapper):
             lambda output: from_channels_last(output, self.data_format), outputs
         )
 
-    def fold_grid(self, outputs):
+    def fold_grid(self, outputs: Tensor) -> Any:
         """Fold rows and columns of unstitched outputs into the batch.
 
         Args:
@@ -605,7 +616,7 @@ class PatchedPredictor(keras.layers.Wrapper):
             )
         return shape_to_channels_last(shape, self.data_format)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._arguments()}
 
     def _arguments(self):

@@ -1,8 +1,11 @@
 """The loss of heatmap object counting."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_patching._types import Tensor
 from keras_patching.ops.sample_weights import as_pixel_weights
 
 
@@ -34,20 +37,28 @@ class DensityMapLoss(keras.losses.Loss):
     4.0
     """
 
-    def __init__(self, scale=1000.0, *, name="density_map_loss", **kwargs):
+    def __init__(
+        self,
+        scale: float = 1000.0,
+        *,
+        name: str = "density_map_loss",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, **kwargs)
         self.scale = float(scale)
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None
+    ) -> Tensor:
         weights = as_pixel_weights(sample_weight)
         return super().__call__(y_true, y_pred, weights)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         y_pred = ops.cast(y_pred, keras.config.floatx())
         y_true = ops.cast(y_true, y_pred.dtype)
         if len(y_true.shape) < len(y_pred.shape):
             y_true = y_true[..., None]
         return ops.mean(ops.square(self.scale * (y_pred - y_true)), axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "scale": self.scale}

@@ -1,8 +1,12 @@
 """The loss of semantic segmentation."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_patching._types import Tensor
 from keras_patching.ops.class_ids import without_channel
 from keras_patching.ops.sample_weights import as_pixel_weights
 
@@ -46,15 +50,15 @@ class SegmentationLoss(keras.losses.Loss):
 
     def __init__(
         self,
-        num_classes,
-        activation="softmax",
-        ignore_value=None,
+        num_classes: int,
+        activation: str = "softmax",
+        ignore_value: int | None = None,
         *,
-        class_weights=None,
-        dice_weight=1.0,
-        name="segmentation_loss",
-        **kwargs,
-    ):
+        class_weights: Sequence[float] | None = None,
+        dice_weight: float = 1.0,
+        name: str = "segmentation_loss",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, **kwargs)
         if activation not in ACTIVATIONS:
             raise ValueError(
@@ -72,11 +76,13 @@ class SegmentationLoss(keras.losses.Loss):
         self.class_weights = class_weights
         self.dice_weight = dice_weight
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None
+    ) -> Tensor:
         weights = as_pixel_weights(sample_weight)
         return super().__call__(y_true, y_pred, weights)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         y_true = ops.cast(without_channel(y_true, y_pred), "int32")
         log_probabilities = self._log_probabilities(y_pred)
         if self.ignore_value is None:
@@ -114,7 +120,7 @@ class SegmentationLoss(keras.losses.Loss):
             y_pred = ops.concatenate([1 - y_pred, y_pred], axis=-1)
         return ops.log(ops.clip(y_pred, keras.config.epsilon(), 1.0))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_classes": self.num_classes,

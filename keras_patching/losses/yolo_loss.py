@@ -1,8 +1,11 @@
 """The loss of object detection."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_patching._types import Tensor
 from keras_patching.ops.boxes import as_corners, iou
 from keras_patching.ops.yolo import highest_iou
 
@@ -49,15 +52,15 @@ class YoloLoss(keras.losses.Loss):
 
     def __init__(
         self,
-        box_weight=1.0,
-        object_weight=5.0,
-        empty_weight=1.0,
-        class_weight=1.0,
-        ignore_threshold=0.6,
+        box_weight: float = 1.0,
+        object_weight: float = 5.0,
+        empty_weight: float = 1.0,
+        class_weight: float = 1.0,
+        ignore_threshold: float = 0.6,
         *,
-        name="yolo_loss",
-        **kwargs,
-    ):
+        name: str = "yolo_loss",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, **kwargs)
         self.box_weight = box_weight
         self.object_weight = object_weight
@@ -65,7 +68,7 @@ class YoloLoss(keras.losses.Loss):
         self.class_weight = class_weight
         self.ignore_threshold = ignore_threshold
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         channels = y_pred.shape[-1]
         slots = y_pred.shape[1] * y_pred.shape[2] * y_pred.shape[3]
         slots_per_row = slots // y_pred.shape[1]
@@ -91,7 +94,7 @@ class YoloLoss(keras.losses.Loss):
         )
         return ops.sum(per_slot, axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "box_weight": self.box_weight,

@@ -1,8 +1,12 @@
 """How well a detector places boxes, as a metric that `compile` takes."""
 
+from typing import Any
+
 import keras
+import numpy as np
 from keras import ops
 
+from keras_patching._types import Tensor
 from keras_patching.ops.boxes import as_corners, iou
 
 
@@ -35,10 +39,14 @@ class BoxIoU(keras.metrics.Mean):
     0.5
     """
 
-    def __init__(self, name="box_iou", dtype=None):
+    def __init__(
+        self, name: str = "box_iou", dtype: str | type | np.dtype | None = None
+    ) -> None:
         super().__init__(name=name, dtype=dtype)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None
+    ) -> Any:
         y_true = ops.cast(y_true, self.dtype)
         y_pred = ops.cast(y_pred, self.dtype)
         found = iou(as_corners(y_pred), as_corners(y_true))

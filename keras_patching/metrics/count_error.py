@@ -1,8 +1,12 @@
 """How far counts are off, as a metric that `compile` takes."""
 
+from typing import Any
+
 import keras
+import numpy as np
 from keras import ops
 
+from keras_patching._types import Tensor
 from keras_patching.ops.sample_weights import as_pixel_weights
 
 
@@ -30,10 +34,16 @@ class CountError(keras.metrics.Mean):
     16.0
     """
 
-    def __init__(self, name="count_mae", dtype=None):
+    def __init__(
+        self,
+        name: str = "count_mae",
+        dtype: str | type | np.dtype | None = None,
+    ) -> None:
         super().__init__(name=name, dtype=dtype)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None
+    ) -> Any:
         true, found = (ops.cast(y, self.dtype) for y in (y_true, y_pred))
         found = ops.reshape(found, ops.shape(true))
         difference = found - true

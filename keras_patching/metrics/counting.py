@@ -1,13 +1,15 @@
 """Scores of counts and places of objects, as functions of numpy arrays."""
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
 from keras_patching._checks import as_points, check_distance
+from keras_patching._types import ArrayLike
 
 
-def count_errors(counts, true_counts):
+def count_errors(counts: ArrayLike, true_counts: ArrayLike) -> dict[str, float]:
     """Compare numbers of objects per image.
 
     Args:
@@ -54,7 +56,11 @@ def count_errors(counts, true_counts):
 _ENOUGH = 5
 
 
-def localization_scores(points, true_points, tolerance):
+def localization_scores(
+    points: Sequence[ArrayLike],
+    true_points: Sequence[ArrayLike],
+    tolerance: float,
+) -> dict[str, float]:
     """Compare the places of objects.
 
     A found point and a true one are a hit if they are at most `tolerance`

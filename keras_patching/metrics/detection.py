@@ -1,10 +1,12 @@
 """Scores of boxes, as a function of numpy arrays."""
 
 import warnings
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from keras_patching._checks import as_boxes, check_optional, check_share
+from keras_patching._types import ArrayLike
 from keras_patching.box_geometry import pairwise_iou
 
 # Spaced as COCO does, to the last bit: an IoU may equal a threshold.
@@ -27,8 +29,11 @@ _OTHER_FORMATS = {
 
 
 def average_precision(
-    detections, truths, iou_thresholds=(0.5,), max_detections=None
-):
+    detections: Sequence[Mapping[str, ArrayLike]],
+    truths: Sequence[Mapping[str, ArrayLike]],
+    iou_thresholds: Sequence[float] = (0.5,),
+    max_detections: int | None = None,
+) -> dict[str, float]:
     """Score boxes as COCO does: the area below precision over recall.
 
     From the best score on, a box is a hit if its IoU with a true box of its

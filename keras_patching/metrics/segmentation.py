@@ -1,8 +1,12 @@
 """Scores of masks, as metrics that `compile` takes."""
 
+from typing import Any
+
 import keras
+import numpy as np
 from keras import ops
 
+from keras_patching._types import Tensor
 from keras_patching.ops.class_ids import without_channel
 from keras_patching.ops.sample_weights import as_pixel_weights
 
@@ -12,7 +16,13 @@ _COLUMNS, _MOST_CELLS = 1024, 2**20
 class _MaskMetric(keras.metrics.Metric):
     """What metrics of masks share: how predictions and masks are read."""
 
-    def __init__(self, activation, ignore_value, name, dtype):
+    def __init__(
+        self,
+        activation: str,
+        ignore_value: int | None,
+        name: str,
+        dtype: str | type | np.dtype | None,
+    ) -> None:
         super().__init__(name=name, dtype=dtype)
         self.activation = activation
         self.ignore_value = ignore_value
@@ -29,7 +39,7 @@ class _MaskMetric(keras.metrics.Metric):
             weights = weights * ops.cast(is_labelled, self.dtype)
         return truth, found, weights
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "activation": self.activation,
@@ -66,14 +76,16 @@ class PixelAccuracy(_MaskMetric, keras.metrics.Mean):
 
     def __init__(
         self,
-        activation="softmax",
-        ignore_value=None,
-        name="pixel_accuracy",
-        dtype=None,
-    ):
+        activation: str = "softmax",
+        ignore_value: int | None = None,
+        name: str = "pixel_accuracy",
+        dtype: str | type | np.dtype | None = None,
+    ) -> None:
         super().__init__(activation, ignore_value, name, dtype)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None
+    ) -> Any:
         truth, found, weights = self._classes_and_weights(
             y_true, y_pred, sample_weight
         )
@@ -113,12 +125,12 @@ class MeanIoU(_MaskMetric):
 
     def __init__(
         self,
-        num_classes,
-        activation="softmax",
-        ignore_value=None,
-        name="mean_iou",
-        dtype=None,
-    ):
+        num_classes: int,
+        activation: str = "softmax",
+        ignore_value: int | None = None,
+        name: str = "mean_iou",
+        dtype: str | type | np.dtype | None = None,
+    ) -> None:
         super().__init__(activation, ignore_value, name, dtype)
         self.num_classes = num_classes
         self.confusion = self.add_weight(
@@ -127,7 +139,9 @@ class MeanIoU(_MaskMetric):
             name="confusion",
         )
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None
+    ) -> Any:
         truth, found, weights = self._classes_and_weights(
             y_true, y_pred, sample_weight
         )
@@ -145,7 +159,7 @@ class MeanIoU(_MaskMetric):
         pixels = ops.sum(ops.reshape(pixels, (-1, columns)), axis=-1)
         self.confusion.assign_add(ops.reshape(pixels, self.confusion.shape))
 
-    def result(self):
+    def result(self) -> Tensor:
         shared, size = self._count()
         return _mean_of_classes(shared, size - shared)
 
@@ -155,7 +169,7 @@ class MeanIoU(_MaskMetric):
         size = ops.sum(confusion, axis=0) + ops.sum(confusion, axis=1)
         return ops.diagonal(confusion), size
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_classes": self.num_classes}
 
 
@@ -184,15 +198,15 @@ class DiceScore(MeanIoU):
 
     def __init__(
         self,
-        num_classes,
-        activation="softmax",
-        ignore_value=None,
-        name="dice_score",
-        dtype=None,
-    ):
+        num_classes: int,
+        activation: str = "softmax",
+        ignore_value: int | None = None,
+        name: str = "dice_score",
+        dtype: str | type | np.dtype | None = None,
+    ) -> None:
         super().__init__(num_classes, activation, ignore_value, name, dtype)
 
-    def result(self):
+    def result(self) -> Tensor:
         shared, size = self._count()
         return _mean_of_classes(2 * shared, size)
 

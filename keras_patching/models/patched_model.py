@@ -6,6 +6,8 @@ import math
 import os
 import types
 import warnings
+from collections.abc import Sequence
+from typing import Any, Literal, Self, Unpack
 
 import keras
 
@@ -15,6 +17,8 @@ from keras_patching._keras_internals import (
     is_called_by_fit,
     put_weights_back,
 )
+from keras_patching._signatures import TILING_DEFAULTS, Shown, spelled_out
+from keras_patching._types import Tensor, Tiling
 from keras_patching.geometry import as_pair, as_patch_size
 from keras_patching.layers.nested_metrics import metrics_outside_models
 from keras_patching.layers.patched_predictor import PatchedPredictor
@@ -93,20 +97,20 @@ class PatchedModel(keras.Model):
 
     def __init__(
         self,
-        patch_model,
-        patch_size=None,
+        patch_model: keras.layers.Layer,
+        patch_size: int | Sequence[int] | None = None,
         *,
-        overlap=0,
-        multiple_of=1,
-        blend="crop",
-        stitch=True,
-        pad_value=0,
-        patch_batch_size="auto",
-        predict_patch_size=None,
-        shrink=False,
-        data_format=None,
-        **kwargs,
-    ):
+        overlap: int | Sequence[int] | Literal["auto"] = 0,
+        multiple_of: int | Sequence[int] = 1,
+        blend: str = "crop",
+        stitch: bool = True,
+        pad_value: float = 0,
+        patch_batch_size: int | Literal["auto"] = "auto",
+        predict_patch_size: int | Sequence[int | None] | None = None,
+        shrink: bool = False,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         kwargs.setdefault("dtype", getattr(patch_model, "dtype_policy", None))
         kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
@@ -133,20 +137,20 @@ class PatchedModel(keras.Model):
             self.set_patch_size(*as_pair(patch_size, "patch_size"))
 
     @property
-    def patch_model(self):
+    def patch_model(self) -> keras.layers.Layer:
         """The model that is run on each patch."""
         return self.predictor.layer
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         return metrics_outside_models(self, super().metrics)
 
     @property
-    def patch_size(self):
+    def patch_size(self) -> tuple[int, int] | None:
         """`(height, width)` of a patch in pixels; `None` until it is set."""
         return self.predictor.patch_size
 
-    def set_patch_size(self, height, width=None):
+    def set_patch_size(self, height: int, width: int | None = None) -> None:
         """Set the size of the patches, at any time, also between predictions.
 
         Args:
@@ -171,7 +175,7 @@ class PatchedModel(keras.Model):
             self.predictor.build(self._input_shape())
 
     @property
-    def built(self):
+    def built(self) -> bool:
         """Whether the model is built; it is, once somebody asks who may know.
 
         Keras asks before it saves, loads, counts or trains weights. A model
@@ -188,7 +192,7 @@ class PatchedModel(keras.Model):
         return self._is_built
 
     @built.setter
-    def built(self, value):
+    def built(self, value: bool) -> None:
         self._is_built = value
 
     def _input_shape(self):
@@ -222,7 +226,8 @@ class PatchedModel(keras.Model):
             self.patch_model, patch_size, self.predictor.data_format
         )
 
-    def set_tiling(self, **tiling):
+    @spelled_out(TILING_DEFAULTS)
+    def set_tiling(self, **tiling: Unpack[Tiling]) -> None:
         """Set how images are cut and stitched, at any time; the weights stay.
 
         Args:
@@ -249,7 +254,7 @@ class PatchedModel(keras.Model):
         self.predictor.set_tiling(**tiling)
         self._drop_compiled_functions()
 
-    def recomputation(self, image_size):
+    def recomputation(self, image_size: Sequence[int]) -> float:
         """Tell how many pixels are computed for each pixel of an image.
 
         Args:
@@ -279,17 +284,19 @@ class PatchedModel(keras.Model):
             )
         return self.patch_size
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         self.predictor.build(input_shape)
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         # Keras's trainer on jax calls this method itself: nobody else tells.
         return self.predictor(inputs, training=training)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         return self.predictor.compute_output_shape(input_shape)
 
-    def compute_output_spec(self, inputs, training=None):
+    def compute_output_spec(
+        self, inputs: Tensor, training: bool | None = None
+    ) -> Any:
         return self.predictor.compute_output_spec(inputs)
 
     def _check_data_set(self, data_set):
@@ -310,17 +317,19 @@ class PatchedModel(keras.Model):
     def _check_targets(self, x, y):
         """Refuse targets of `fit` and `evaluate` that a task cannot use."""
 
-    def compile(self, *args, **kwargs):
+    def compile(self, *args: Any, **kwargs: Any) -> None:
         """Configure training; as `keras.Model.compile`."""
         self._functions.clear()
         super().compile(*args, **kwargs)
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         # Keras leaves this to models that override `compile`.
         self.compile(**keras.saving.deserialize_keras_object(config))
         self._build_optimizer()
 
-    def fit(self, x=None, y=None, *args, **kwargs):
+    def fit(
+        self, x: Tensor = None, y: Tensor = None, *args: Any, **kwargs: Any
+    ) -> keras.callbacks.History:
         """Train on patches; arguments as for `keras.Model.fit`."""
         arguments = _by_name(super().fit, x, y, *args, **kwargs)
         self._check_training(**arguments)
@@ -335,7 +344,14 @@ class PatchedModel(keras.Model):
         ):
             return super().fit(**arguments)
 
-    def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs):
+    def evaluate(
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        batch_size: int | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
         """Evaluate on patches or images; as `keras.Model.evaluate`.
 
         `batch_size=None` means 1 for images larger than a patch. Threads that
@@ -352,7 +368,13 @@ class PatchedModel(keras.Model):
         with self._weights_in_use(training=True), functions, feeding(x) as (x,):
             return super().evaluate(x, y, batch_size, *args, **kwargs)
 
-    def predict(self, x, batch_size=None, *args, **kwargs):
+    def predict(
+        self,
+        x: Tensor,
+        batch_size: int | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
         """Predict images of one size; as `keras.Model.predict`.
 
         Threads may predict with one model; on jax they take turns, also with
@@ -398,23 +420,27 @@ class PatchedModel(keras.Model):
             self._knows_of_seams = True
             warnings.warn(message, stacklevel=3)
 
-    def predict_on_batch(self, x):
+    def predict_on_batch(self, x: Tensor) -> Any:
         self._check_input(x)
         functions = self._functions.for_size_of(x, self, "predict_function")
         with self._weights_in_use(), functions:
             return super().predict_on_batch(x)
 
-    def train_on_batch(self, x, y=None, *args, **kwargs):
+    def train_on_batch(
+        self, x: Tensor, y: Tensor = None, *args: Any, **kwargs: Any
+    ) -> Any:
         self._check_batch(x, y)
         with self._weights_in_use(training=True):
             return super().train_on_batch(x, y, *args, **kwargs)
 
-    def test_on_batch(self, x, y=None, *args, **kwargs):
+    def test_on_batch(
+        self, x: Tensor, y: Tensor = None, *args: Any, **kwargs: Any
+    ) -> Any:
         self._check_batch(x, y)
         with self._weights_in_use(training=True):
             return super().test_on_batch(x, y, *args, **kwargs)
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with self._turn():
             return super().__call__(*args, **kwargs)
 
@@ -457,25 +483,32 @@ class PatchedModel(keras.Model):
             yield
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        y_pred: Tensor = None,
+        sample_weight: Tensor = None,
+        training: bool = True,
+    ) -> Tensor:
         return super().compute_loss(
             x, y, self.predictor.fold_grid(y_pred), sample_weight, training
         )
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(
+        self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None
+    ) -> dict[str, Any]:
         return super().compute_metrics(
             x, y, self.predictor.fold_grid(y_pred), sample_weight
         )
 
     def export(
         self,
-        filepath,
-        format="tf_saved_model",
-        verbose=None,
-        input_signature=None,
-        **kwargs,
-    ):
+        filepath: str | os.PathLike,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> Any:
         """Export for inference; as `keras.Model.export`.
 
         Without an `input_signature` it takes images of any size, where Keras
@@ -499,7 +532,7 @@ class PatchedModel(keras.Model):
             filepath, format, verbose, input_signature, **kwargs
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         predictor = self.predictor.get_config()
         return {
             **super().get_config(),
@@ -508,7 +541,9 @@ class PatchedModel(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> Self:
         patch_model = keras.saving.deserialize_keras_object(
             config["patch_model"], custom_objects=custom_objects
         )
@@ -531,7 +566,7 @@ class PatchedModel(keras.Model):
         if validation_data is None:
             return
         if isinstance(validation_data, (list, tuple)):
-            x, y, *_ = *validation_data, None
+            x, y = (*validation_data, None)[:2]
         else:
             x, y = validation_data, None
         self._check_input(x)
@@ -605,6 +640,19 @@ class PatchedModel(keras.Model):
         image_size = self.predictor._channels_last_shape(x.shape)[1:3]
         # One image a device.
         return 32 if tuple(image_size) == self.patch_size else count_devices()
+
+
+# Of what a task's model hands on to it.
+PATCHED_MODEL_DEFAULTS = {
+    **{
+        name: each.default
+        for name, each in inspect.signature(PatchedModel).parameters.items()
+    },
+    "pad_value": Shown("<value_range[0]>"),
+    "name": None,
+    "dtype": None,
+    "trainable": True,
+}
 
 
 def _by_name(function, *args, **kwargs):

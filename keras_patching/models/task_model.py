@@ -1,10 +1,13 @@
 """What the models of all tasks share."""
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
+from keras_patching._types import ArrayLike, NDArray
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.images.value_range import check_array, read_in_range
 from keras_patching.data.labels.whole_images import (
@@ -28,7 +31,7 @@ class TaskModel(PatchedModel):
         ValueError: If images are channels-first.
     """
 
-    task = None  # Its name in the caches that its loaders make.
+    task: str | None = None  # Its name in the caches that its loaders make.
     # What targets of whole images are, for messages, and whether they may be
     # files.
     _truth = "targets"
@@ -36,13 +39,13 @@ class TaskModel(PatchedModel):
 
     def __init__(
         self,
-        patch_model,
-        patch_size=None,
+        patch_model: keras.layers.Layer,
+        patch_size: int | Sequence[int] | None = None,
         *,
-        channels=3,
-        value_range=(0, 255),
-        **kwargs,
-    ):
+        channels: int | None = 3,
+        value_range: Sequence[float] = (0, 255),
+        **kwargs: Any,
+    ) -> None:
         kwargs.setdefault("pad_value", value_range[0])
         super().__init__(patch_model, **kwargs)
         if self.predictor.data_format != "channels_last":
@@ -102,13 +105,13 @@ class TaskModel(PatchedModel):
 
     def compile(
         self,
-        optimizer="rmsprop",
-        loss="auto",
-        loss_weights=None,
-        metrics="auto",
-        weighted_metrics=None,
-        **kwargs,
-    ):
+        optimizer: str | keras.optimizers.Optimizer = "rmsprop",
+        loss: Any = "auto",
+        loss_weights: Any = None,
+        metrics: Any = "auto",
+        weighted_metrics: Any = None,
+        **kwargs: Any,
+    ) -> None:
         """Configure training; as `keras.Model.compile`.
 
         Args:
@@ -170,7 +173,7 @@ class TaskModel(PatchedModel):
                 f"shape {tuple(shape)}"
             )
 
-    def read_image(self, image):
+    def read_image(self, image: str | os.PathLike | ArrayLike) -> NDArray:
         """Return an image as an array, read where it is the path of a file."""
         if isinstance(image, (str, os.PathLike)):
             return read_in_range(image, self.channels, self.value_range)
@@ -231,7 +234,7 @@ class TaskModel(PatchedModel):
             "value_range": self.value_range,
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "channels": self.channels,

@@ -12,6 +12,7 @@ What can be asked of a `SpatialField` is in `axes`.
 """
 
 import functools
+from collections.abc import Callable
 
 import keras
 
@@ -23,7 +24,7 @@ from keras_patching.receptive_fields.constants import (
 )
 from keras_patching.receptive_fields.errors import refusal, unbounded
 
-_RULES = {}
+_RULES: dict[type, Callable] = {}
 
 # Why no rule could help, and no overlap.
 _UNBOUNDED = {
@@ -70,7 +71,7 @@ _INTERPOLATION_RADIUS = {
 }
 
 
-def register_rule(*layer_classes):
+def register_rule(*layer_classes: type) -> Callable[[Callable], Callable]:
     """Decorator: register a function as the rule of some classes of layers.
 
     The rule also serves subclasses that override nothing that computes

@@ -76,7 +76,9 @@ class ReceptiveField:
         return height, width
 
 
-def receptive_field(patch_model, *, data_format=None):
+def receptive_field(
+    patch_model: keras.layers.Layer, *, data_format: str | None = None
+) -> ReceptiveField:
     """Derive from its layers how far a patch model looks.
 
     No weights are looked at and nothing is run: every layer has a rule. After

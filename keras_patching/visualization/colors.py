@@ -4,6 +4,8 @@ import colorsys
 
 import numpy as np
 
+from keras_patching._types import Color, NDArray
+
 # Distinct to colour-blind eyes: Okabe and Ito, 2008, "Color universal design",
 # https://jfly.uni-koeln.de/color/
 COLORS = (
@@ -21,7 +23,7 @@ UNLABELLED = (128, 128, 128)
 INK, PAPER = (40, 40, 40), (255, 255, 255)
 
 
-def palette(count):
+def palette(count: int) -> list[Color]:
     """Give colours for class 1, 2 and so on, all different.
 
     The first are `COLORS`. Those after them are pale and lie evenly around the
@@ -43,12 +45,15 @@ def palette(count):
         # Steps of the golden ratio never come near to a hue that is taken.
         hue = (0.05 + index * 0.618034) % 1
         saturation, value = ((0.5, 1), (0.4, 0.85), (0.4, 0.65))[index % 3]
-        rgb = colorsys.hsv_to_rgb(hue, saturation, value)
-        colors.append(tuple(round(255 * part) for part in rgb))
+        red, green, blue = (
+            round(255 * part)
+            for part in colorsys.hsv_to_rgb(hue, saturation, value)
+        )
+        colors.append((red, green, blue))
     return colors
 
 
-def class_colors(labels):
+def class_colors(labels: NDArray) -> list[Color]:
     """Give each label the colour of its class, as RGB `(n, 3)`.
 
     Example:

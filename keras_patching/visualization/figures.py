@@ -6,9 +6,13 @@ goes here and is listed in `visualization/__init__.py`; `overlays` draws labels,
 `layout` sets panels, `legends` explains colours.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from keras_patching._checks import as_boxes, as_points
+from keras_patching._types import NDArray
 from keras_patching.visualization.colors import (
     COLORS,
     FALSE_ALARM,
@@ -39,8 +43,13 @@ from keras_patching.visualization.overlays import (
 
 
 def counting_panels(
-    image, heatmap, points, true_points=None, height=None, highest=None
-):
+    image: NDArray,
+    heatmap: NDArray,
+    points: NDArray,
+    true_points: NDArray | None = None,
+    height: int | None = None,
+    highest: float | None = None,
+) -> dict[str, NDArray]:
     """Draw what a counting model found: places, and the heatmap.
 
     Args:
@@ -89,8 +98,13 @@ def counting_panels(
 
 
 def counting_figure(
-    image, heatmap, points, true_points, height=None, highest=None
-):
+    image: NDArray,
+    heatmap: NDArray,
+    points: NDArray,
+    true_points: NDArray,
+    height: int | None = None,
+    highest: float | None = None,
+) -> NDArray:
     """Show an image with true points, with found ones, and the heatmap.
 
     The scale of the heatmap stands above.
@@ -118,7 +132,13 @@ def counting_figure(
     return stacked(heatmap_bar(white, figure.shape[1]), figure)
 
 
-def detection_panels(image, found, truth=None, class_names=None, height=None):
+def detection_panels(
+    image: NDArray,
+    found: Mapping[str, Any],
+    truth: Mapping[str, Any] | None = None,
+    class_names: Sequence[str] | None = None,
+    height: int | None = None,
+) -> dict[str, NDArray]:
     """Draw what a detector found, and what is true.
 
     Args:
@@ -165,7 +185,11 @@ def detection_panels(image, found, truth=None, class_names=None, height=None):
     return panels
 
 
-def overlay_detections(image, found, class_names=None):
+def overlay_detections(
+    image: NDArray,
+    found: Mapping[str, Any],
+    class_names: Sequence[str] | None = None,
+) -> NDArray:
     """Draw the boxes that a detector found on an image, with their scores.
 
     Args:
@@ -197,7 +221,9 @@ def _box_colors(objects, class_names, color):
     return color if class_names is None else class_colors(objects["labels"])
 
 
-def box_captions(found, class_names=None):
+def box_captions(
+    found: Mapping[str, Any], class_names: Sequence[str] | None = None
+) -> list[str]:
     """Give the score of each box, after the name of its class if given.
 
     Example:
@@ -215,7 +241,13 @@ def box_captions(found, class_names=None):
     ]
 
 
-def detection_figure(image, found, truth, class_names=None, height=None):
+def detection_figure(
+    image: NDArray,
+    found: Mapping[str, Any],
+    truth: Mapping[str, Any],
+    class_names: Sequence[str] | None = None,
+    height: int | None = None,
+) -> NDArray:
     """Show an image with its true boxes, and with those that were found.
 
     Args:
@@ -241,8 +273,13 @@ def detection_figure(image, found, truth, class_names=None, height=None):
 
 
 def segmentation_figure(
-    image, truth, prediction, height=None, columns=None, class_names=None
-):
+    image: NDArray,
+    truth: NDArray,
+    prediction: NDArray,
+    height: int | None = None,
+    columns: int | None = None,
+    class_names: Sequence[str] | None = None,
+) -> NDArray:
     """Show an image, its true mask, the predicted one, and where they differ.
 
     What the colours stand for is written above.

@@ -1,14 +1,21 @@
 """Pictures set beside and below each other, on paper, with captions."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 from PIL import Image
 
+from keras_patching._types import NDArray
 from keras_patching.visualization.colors import PAPER
 from keras_patching.visualization.lettering import caption, caption_size
 from keras_patching.visualization.overlays import to_uint8
 
 
-def side_by_side(panels, height=None, columns=None):
+def side_by_side(
+    panels: Mapping[str, NDArray] | Sequence[tuple[str, NDArray]],
+    height: int | None = None,
+    columns: int | None = None,
+) -> NDArray:
     """Set pictures of equal height side by side, each below its caption.
 
     Args:
@@ -54,7 +61,7 @@ def side_by_side(panels, height=None, columns=None):
     return _joined(rows, axis=0, gutter=gutter)
 
 
-def stacked(*blocks):
+def stacked(*blocks: NDArray) -> NDArray:
     """Set pictures below each other, on white.
 
     Args:

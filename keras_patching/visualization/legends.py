@@ -1,8 +1,11 @@
 """What tells people how to read a picture: colours, and the bar of a scale."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image
 
+from keras_patching._types import Color, NDArray
 from keras_patching.visualization.colors import INK, palette
 from keras_patching.visualization.lettering import (
     blank_strip,
@@ -16,7 +19,11 @@ from keras_patching.visualization.overlays import show_heatmap
 _LINES = 60  # of letters, in the width of a picture
 
 
-def legend(entries, width, size=None):
+def legend(
+    entries: Sequence[tuple[Color | None, str]],
+    width: int,
+    size: int | None = None,
+) -> NDArray:
     """Write what colours stand for, in as many lines as they need.
 
     Args:
@@ -58,7 +65,9 @@ def legend(entries, width, size=None):
     return np.asarray(strip)
 
 
-def class_legend(classes, class_names=None):
+def class_legend(
+    classes: NDArray, class_names: Sequence[str] | None = None
+) -> list[tuple[Color, str]]:
     """Say which colours `overlay_mask` gives to classes of masks.
 
     Args:
@@ -83,7 +92,7 @@ def class_legend(classes, class_names=None):
     ]
 
 
-def box_legend(class_names):
+def box_legend(class_names: Sequence[str] | None) -> list[tuple[Color, str]]:
     """Say which colours the boxes of classes have.
 
     Args:
@@ -101,7 +110,7 @@ def box_legend(class_names):
     return list(zip(palette(len(names)), names, strict=True))
 
 
-def heatmap_bar(highest, width, size=None):
+def heatmap_bar(highest: float, width: int, size: int | None = None) -> NDArray:
     """Draw the scale of a heatmap, from 0 to what is white in it.
 
     Args:

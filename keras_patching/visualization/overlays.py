@@ -3,15 +3,20 @@
 Points are in pixels of the image, `(y, x)`, boxes too, xyxy.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image, ImageDraw
 
 from keras_patching._checks import as_boxes, as_points
+from keras_patching._types import ArrayLike, Color, NDArray
 from keras_patching.visualization.colors import COLORS, INK, palette
 from keras_patching.visualization.lettering import draw_tag, tag_size
 
 
-def to_uint8(image, value_range=None):
+def to_uint8(
+    image: NDArray, value_range: Sequence[float] | None = None
+) -> NDArray:
     """Scale an image of any dtype to what a screen shows.
 
     Args:
@@ -60,7 +65,12 @@ def _scaled(image, value_range):
     return np.clip(np.rint(scaled), 0, 255).astype("uint8")
 
 
-def overlay_mask(image, mask, alpha=0.5, colors=None):
+def overlay_mask(
+    image: NDArray,
+    mask: NDArray,
+    alpha: float = 0.5,
+    colors: Sequence[Color] | None = None,
+) -> NDArray:
     """Lay a mask in colours over an image, with a line along its edges.
 
     Args:
@@ -123,7 +133,12 @@ def _edges(mask):
     return edges
 
 
-def overlay_points(image, points, color=COLORS[1], radius=None):
+def overlay_points(
+    image: NDArray,
+    points: ArrayLike,
+    color: Color = COLORS[1],
+    radius: int | None = None,
+) -> NDArray:
     """Mark points on an image with rings.
 
     Args:
@@ -160,7 +175,7 @@ def overlay_points(image, points, color=COLORS[1], radius=None):
     return np.asarray(canvas)
 
 
-def show_heatmap(heatmap, highest=None):
+def show_heatmap(heatmap: NDArray, highest: float | None = None) -> NDArray:
     """Draw a heatmap from black over red to white.
 
     Args:
@@ -184,7 +199,9 @@ def show_heatmap(heatmap, highest=None):
     return np.rint(255 * np.stack(ramps, axis=-1)).astype("uint8")
 
 
-def overlay_heatmap(image, heatmap, highest=None):
+def overlay_heatmap(
+    image: NDArray, heatmap: NDArray, highest: float | None = None
+) -> NDArray:
     """Lay a heatmap over an image, the higher the more opaque.
 
     Args:
@@ -208,7 +225,13 @@ def overlay_heatmap(image, heatmap, highest=None):
     return np.rint(picture + opacity * (glow - picture)).astype("uint8")
 
 
-def overlay_boxes(image, boxes, captions=(), color=COLORS[1], width=None):
+def overlay_boxes(
+    image: NDArray,
+    boxes: ArrayLike,
+    captions: Sequence[str] = (),
+    color: Color | Sequence[Color] = COLORS[1],
+    width: int | None = None,
+) -> NDArray:
     """Draw boxes on an image.
 
     Args:

@@ -32,7 +32,7 @@ class Cleaned:
     bytes: int
 
 
-def clean(directory, min_age=3600.0):
+def clean(directory: str | os.PathLike, min_age: float = 3600.0) -> Cleaned:
     """Remove shards and temporary files that no manifest names.
 
     Args:

@@ -4,11 +4,14 @@ import contextlib
 import operator
 import os
 import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_patching._checks import check_integer, check_optional
+from keras_patching._types import NDArray
 from keras_patching.data.cache.opening import load_cache
 from keras_patching.data.cache.shard_kinds import PICTURES, keys_drawn
 from keras_patching.data.feeding.batch_augmentation import augment_batch
@@ -102,20 +105,20 @@ class PatchingSequence(keras.utils.PyDataset):
 
     def __init__(
         self,
-        path,
-        batch_size=32,
-        shuffle=True,
-        seed=None,
-        names=None,
-        dtype=None,
-        augment=False,
-        foreground_fraction=None,
-        foreground_classes=None,
-        keep_empty=1.0,
-        drop_remainder=False,
-        workers=4,
-        **kwargs,
-    ):
+        path: str | os.PathLike,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int | None = None,
+        names: Sequence[str] | None = None,
+        dtype: str | type | np.dtype | None = None,
+        augment: bool | Callable = False,
+        foreground_fraction: float | None = None,
+        foreground_classes: Sequence[int] | None = None,
+        keep_empty: float = 1.0,
+        drop_remainder: bool = False,
+        workers: int = 4,
+        **kwargs: Any,
+    ) -> None:
         _check_multiprocessing(kwargs.pop("use_multiprocessing", False))
         super().__init__(**kwargs)
         self.workers = workers
@@ -191,24 +194,24 @@ class PatchingSequence(keras.utils.PyDataset):
         self._start_anew()
 
     @property
-    def workers(self):
+    def workers(self) -> int:
         """1: Keras is to start no threads of its own."""
         return 1
 
     @workers.setter
-    def workers(self, value):
+    def workers(self, value: int) -> None:
         self._num_readers = check_integer(value, "workers", 0)
 
     @property
-    def use_multiprocessing(self):
+    def use_multiprocessing(self) -> bool:
         """`False`: threads read as fast."""
         return False
 
     @use_multiprocessing.setter
-    def use_multiprocessing(self, value):
+    def use_multiprocessing(self, value: bool) -> None:
         _check_multiprocessing(value)
 
-    def check_resampling(self):
+    def check_resampling(self) -> None:
         """Refuse a cache that no other patches can be drawn from.
 
         Raises:
@@ -216,7 +219,7 @@ class PatchingSequence(keras.utils.PyDataset):
         """
         check_resampling(self.manifest_path, self._manifest)
 
-    def resample(self, number):
+    def resample(self, number: int) -> None:
         """Draw anew the patches that were planned at random.
 
         Call it between epochs. Their number stays the same. Nothing is done
@@ -273,12 +276,12 @@ class PatchingSequence(keras.utils.PyDataset):
         return images.read(*places), _read_labels(labels, places)
 
     @property
-    def label_keys(self):
+    def label_keys(self) -> tuple[str, ...]:
         """What the labels are called, where there are several: a tuple."""
         _, *keys = self._readers
         return tuple(keys)
 
-    def read_labels(self):
+    def read_labels(self) -> NDArray | dict[str, NDArray]:
         """Read the labels of all patches of this epoch, no images.
 
         Returns:
@@ -300,7 +303,7 @@ class PatchingSequence(keras.utils.PyDataset):
         return order[1]
 
     @contextlib.contextmanager
-    def led(self):
+    def led(self) -> Iterator[None]:
         """Leave `epoch` to a model, which knows it better than hooks do.
 
         When it ends, however it ends, no thread reads ahead.
@@ -317,13 +320,13 @@ class PatchingSequence(keras.utils.PyDataset):
     # So an epoch counts where each batch was asked for since it was begun, and
     # where somebody begins and ends it by hand.
 
-    def on_epoch_begin(self):
+    def on_epoch_begin(self) -> None:
         """Note that an epoch was begun; Keras calls it."""
         self._ahead.start(self._num_readers)
         if self._asked is None and not self._led:
             self._asked = set()
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         """Go on to the next epoch if this is over; Keras calls it."""
         self._ahead.stop()
         asked = self._asked

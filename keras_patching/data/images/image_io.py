@@ -11,12 +11,15 @@ error here that names the file.
 """
 
 import io
+import os
 import pathlib
+from collections.abc import Sequence
 
 import imageio.v3 as iio
 import numpy as np
 
 from keras_patching._faults import ImageFileError, fault_of
+from keras_patching._types import ArrayLike, Color, NDArray
 from keras_patching._whole_files import whole_file
 from keras_patching.data.images import npy_format, pillow_formats, tiff_format
 from keras_patching.data.images.headers import ImageHeader, format_of
@@ -163,7 +166,7 @@ def nodata_of(data):
     return tiff_format.tiff_nodata(data)
 
 
-def read_image(path, channels=None):
+def read_image(path: str | os.PathLike, channels: int | None = None) -> NDArray:
     """Read an image file. See `decode_image`.
 
     Args:
@@ -186,7 +189,11 @@ def read_image(path, channels=None):
     return decode_image(pathlib.Path(path).read_bytes(), path, channels)
 
 
-def write_image(path, array, palette=None):
+def write_image(
+    path: str | os.PathLike,
+    array: ArrayLike,
+    palette: Sequence[Color] | None = None,
+) -> None:
     """Write an array as PNG, JPEG, TIFF or npy, by the suffix of the path.
 
     Args:

@@ -4,15 +4,17 @@ What is stored is read, not what is seen, and nothing that could be read in two
 ways: lossy files, colours and half transparent pixels are errors.
 """
 
+import os
 import pathlib
 
 import numpy as np
 
 from keras_patching._faults import ImageFileError
+from keras_patching._types import NDArray
 from keras_patching.data.images.image_io import decode_stored
 
 
-def read_mask(path):
+def read_mask(path: str | os.PathLike) -> NDArray:
     """Read a mask file. See `decode_mask`.
 
     Args:

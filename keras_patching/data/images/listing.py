@@ -10,7 +10,9 @@ from keras_patching._faults import readable
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".npy")
 
 
-def list_images(directory, broken="error") -> dict[str, pathlib.Path]:
+def list_images(
+    directory: str | os.PathLike, broken: str = "error"
+) -> dict[str, pathlib.Path]:
     """List the image files of one folder, without its subfolders.
 
     Hidden files and files without an image suffix are left out.
@@ -49,7 +51,7 @@ def list_images(directory, broken="error") -> dict[str, pathlib.Path]:
             f"suffixes {' '.join(SUFFIXES)} directly in this folder."
             f"{_describe_folders(directory)}"
         )
-    by_stem = {}
+    by_stem: dict[str, list[str]] = {}
     for name in names:
         stem = unicodedata.normalize("NFC", pathlib.Path(name).stem)
         by_stem.setdefault(stem, []).append(name)

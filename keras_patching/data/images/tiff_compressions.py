@@ -11,6 +11,7 @@ import lzma
 import struct
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from PIL import ImageFile, TiffImagePlugin
@@ -216,7 +217,7 @@ def _jpeg_rows(segment, shape):
 
 
 _OF_BITS = (2, 3, 4)
-_FAX = {"bits": (1,), "samples": (1,), "bytewise": False}
+_FAX: dict[str, Any] = {"bits": (1,), "samples": (1,), "bytewise": False}
 COMPRESSIONS = {
     _NONE: Compression("none", _as_stored),
     2: Compression("CCITT RLE", _by_libtiff, **_FAX),

@@ -30,7 +30,9 @@ from keras_patching.data.inspection.named_patches import (
 _TEMPORARY = ".export-"
 
 
-def export_patches(path, directory, verbose=True):
+def export_patches(
+    path: str | os.PathLike, directory: str | os.PathLike, verbose: bool = True
+) -> int:
     """Write the patches of a cache as image files and label files.
 
     A patch is `images/leaf_0001_y0128_x0256.png`: of the image `leaf.png` the
@@ -83,7 +85,9 @@ def export_patches(path, directory, verbose=True):
     return manifest.num_patches
 
 
-def export_copy(path, directory, verbose=True):
+def export_copy(
+    path: str | os.PathLike, directory: str | os.PathLike, verbose: bool = True
+) -> pathlib.Path:
     """Copy one cache, and only the shards that it needs.
 
     The copy needs neither the images nor the rest of the folder:

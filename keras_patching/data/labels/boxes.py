@@ -1,6 +1,10 @@
 """Reads the boxes of a folder of images, whatever format they are in."""
 
+import os
+from collections.abc import Sequence
+
 from keras_patching._faults import raise_faults
+from keras_patching._types import NDArray
 from keras_patching.data.images.image_io import read_headers
 from keras_patching.data.images.listing import list_images
 from keras_patching.data.labels.box_labels import check_boxes_inside
@@ -9,12 +13,12 @@ from keras_patching.data.labels.files import find_label_file
 
 
 def read_boxes(
-    label_file,
-    image_dir,
-    class_names=("plant",),
-    objects_key="objects",
-    unlabelled="error",
-):
+    label_file: str | os.PathLike,
+    image_dir: str | os.PathLike,
+    class_names: Sequence[str] = ("plant",),
+    objects_key: str = "objects",
+    unlabelled: str = "error",
+) -> dict[str, dict[str, NDArray]]:
     """Read the boxes of a folder of images, to evaluate or draw them.
 
     They are checked as the loader checks them; of images only the headers are

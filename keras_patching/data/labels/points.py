@@ -6,9 +6,11 @@ gives `point_labels.to_point_labels` for the path of each image, and raises all
 faults in one error. `read_points` and the loaders get it from here.
 """
 
+import os
 import pathlib
 
 from keras_patching._faults import raise_faults
+from keras_patching._types import NDArray
 from keras_patching.data.images.image_io import read_headers
 from keras_patching.data.images.listing import list_images
 from keras_patching.data.labels.files import find_label_file
@@ -18,7 +20,11 @@ from keras_patching.data.labels.points_csv import read_points_csv
 from keras_patching.data.labels.points_json import read_points_json
 
 
-def read_points(dirname, label_file=None, unlabelled="error"):
+def read_points(
+    dirname: str | os.PathLike,
+    label_file: str | os.PathLike | None = None,
+    unlabelled: str = "error",
+) -> dict[str, NDArray]:
     """Read the points of a folder of images, to evaluate or draw them.
 
     They are checked as the loaders check them; of images only the headers are

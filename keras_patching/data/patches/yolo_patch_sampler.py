@@ -12,10 +12,12 @@ import dataclasses
 import functools
 import hashlib
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
 from keras_patching._checks import as_boxes, check_integer
+from keras_patching._types import ArrayLike, NDArray
 from keras_patching.geometry import as_pair
 
 # What a plan holds; another number where the same draws mean other patches.
@@ -88,7 +90,13 @@ class YoloPatchSampler:
     [[1, 0], [0, 0]]
     """
 
-    def __init__(self, patch_size, grid_size=(7, 7), seed=0, empty_patches=0):
+    def __init__(
+        self,
+        patch_size: int | Sequence[int],
+        grid_size: int | Sequence[int] = (7, 7),
+        seed: int = 0,
+        empty_patches: int = 0,
+    ) -> None:
         self.patch_size = _positive_pair(patch_size, "patch_size")
         self.grid_size = _positive_pair(grid_size, "grid_size")
         self.seed = check_integer(seed, "seed")
@@ -100,7 +108,13 @@ class YoloPatchSampler:
                 f"patch_size={self.patch_size}"
             )
 
-    def plan(self, image_size, boxes, name="", resample=0):
+    def plan(
+        self,
+        image_size: Sequence[int],
+        boxes: ArrayLike,
+        name: str = "",
+        resample: int = 0,
+    ) -> list[PlannedPatch]:
         """Plan the patches of an image.
 
         Args:
@@ -134,7 +148,7 @@ class YoloPatchSampler:
         )
         return grid + augmented + random
 
-    def coverage(self, image_size, boxes):
+    def coverage(self, image_size: Sequence[int], boxes: ArrayLike) -> NDArray:
         """Count the patches of stage `"grid"` for each cell of the grid.
 
         The sum over images is the coverage of a dataset: a cell with 0 never

@@ -11,7 +11,9 @@ close together, for counting and detection.
 
 import csv
 import json
+import os
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -63,8 +65,12 @@ def _as_image(canvas):
 
 
 def write_plant_field(
-    directory, num_images=8, size=(768, 1024), seed=0, verbose=False
-):
+    directory: str | os.PathLike,
+    num_images: int = 8,
+    size: Sequence[int] = (768, 1024),
+    seed: int = 0,
+    verbose: bool = False,
+) -> tuple[pathlib.Path, pathlib.Path]:
     """Write a data set of `plant_field` pictures.
 
     Args:
@@ -172,8 +178,13 @@ def _box(drawn):
 
 
 def write_seedling_field(
-    directory, num_images=8, size=(768, 1024), seed=0, verbose=False, zoom=1
-):
+    directory: str | os.PathLike,
+    num_images: int = 8,
+    size: Sequence[int] = (768, 1024),
+    seed: int = 0,
+    verbose: bool = False,
+    zoom: int = 1,
+) -> pathlib.Path:
     """Write a data set of `seedling_field` pictures, their points and boxes.
 
     Args:

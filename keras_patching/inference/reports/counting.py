@@ -1,5 +1,7 @@
 """What is written of the prediction of a counting model."""
 
+from typing import Any
+
 from keras_patching.visualization import (
     COLORS,
     legend,
@@ -11,7 +13,7 @@ OPTIONS = ()
 OUTPUTS = {"heatmaps": ".tif", "overlays": ".png"}
 # In the long form that the CSV loader reads as labels.
 TABLES = {"points.csv": ("image", "x", "y", "score")}
-DOCUMENTS = {}
+DOCUMENTS: dict[str, Any] = {}
 
 
 def predict(model, image):

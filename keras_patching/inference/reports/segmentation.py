@@ -1,5 +1,7 @@
 """What is written of the prediction of a segmentation model."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_patching.visualization import (
@@ -12,8 +14,8 @@ from keras_patching.visualization import (
 
 OPTIONS = ()
 OUTPUTS = {"masks": ".png", "overlays": ".png"}
-TABLES = {}
-DOCUMENTS = {}
+TABLES: dict[str, Any] = {}
+DOCUMENTS: dict[str, Any] = {}
 
 
 def predict(model, image):

@@ -2,8 +2,8 @@
 
 import math
 import os
-from collections.abc import Callable
-from typing import Unpack
+from collections.abc import Callable, Sequence
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -13,6 +13,13 @@ from keras_patching._checks import (
     check_distance,
     check_positive,
     check_share,
+)
+from keras_patching._signatures import spelled_out
+from keras_patching._types import (
+    ArrayLike,
+    NDArray,
+    PatchedModelOptions,
+    Tensor,
 )
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.labels.point_labels import as_true_points
@@ -25,6 +32,7 @@ from keras_patching.metrics import (
 )
 from keras_patching.models.counting import loaders
 from keras_patching.models.counting.peaks import find_peaks
+from keras_patching.models.patched_model import PATCHED_MODEL_DEFAULTS
 from keras_patching.models.prediction_checks import check_predictions
 from keras_patching.models.task_model import TaskModel, check_images
 from keras_patching.models.unet import unet
@@ -94,16 +102,17 @@ class HeatmapObjectCountingModel(TaskModel):
     task = loaders.TASK
     _truth = "points"
 
+    @spelled_out(PATCHED_MODEL_DEFAULTS)
     def __init__(
         self,
-        patch_model=None,
-        density_map_sigma=4.0,
+        patch_model: keras.layers.Layer | None = None,
+        density_map_sigma: float = 4.0,
         *,
-        density_scale=None,
-        channels=3,
-        value_range=(0, 255),
-        **kwargs,
-    ):
+        density_scale: float | None = None,
+        channels: int | None = 3,
+        value_range: Sequence[float] = (0, 255),
+        **kwargs: Unpack[PatchedModelOptions],
+    ) -> None:
         check_images(patch_model, channels, value_range)
         if patch_model is None:
             patch_model = unet(
@@ -123,7 +132,7 @@ class HeatmapObjectCountingModel(TaskModel):
             self.density_scale = check_positive(density_scale, "density_scale")
         self.set_density_map_sigma(density_map_sigma)
 
-    def set_density_map_sigma(self, density_map_sigma):
+    def set_density_map_sigma(self, density_map_sigma: float) -> None:
         """Set the size of the Gaussians, before a data set is loaded.
 
         Args:
@@ -144,7 +153,7 @@ class HeatmapObjectCountingModel(TaskModel):
         return self._given_scale or self.compiled
 
     @property
-    def peak_density(self):
+    def peak_density(self) -> float:
         """Objects per pixel at the center of an object that is alone.
 
         What pictures of heatmaps show as white, so that they can be compared.
@@ -230,11 +239,13 @@ class HeatmapObjectCountingModel(TaskModel):
         parameters = super()._patch_parameters()
         return {**parameters, "density_map_sigma": self.density_map_sigma}
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         outputs = super().call(inputs, training=training)
         return ops.cast(outputs, "float32") / self.density_scale
 
-    def compute_output_spec(self, inputs, training=None):
+    def compute_output_spec(
+        self, inputs: Tensor, training: bool | None = None
+    ) -> Any:
         spec = super().compute_output_spec(inputs)
         return keras.KerasTensor(spec.shape, dtype="float32")
 
@@ -244,7 +255,7 @@ class HeatmapObjectCountingModel(TaskModel):
     def _default_metrics(self, loss):
         return [CountError()]
 
-    def decode_predictions(self, heatmaps):
+    def decode_predictions(self, heatmaps: ArrayLike) -> NDArray:
         """Count the objects in heatmaps.
 
         Args:
@@ -260,7 +271,12 @@ class HeatmapObjectCountingModel(TaskModel):
         counts = heatmaps.sum(axis=(1, 2, 3), dtype="float64")
         return counts.astype("float32")
 
-    def locate(self, heatmaps, min_score=0.3, min_distance=None):
+    def locate(
+        self,
+        heatmaps: ArrayLike,
+        min_score: float = 0.3,
+        min_distance: float | None = None,
+    ) -> list[tuple[NDArray, NDArray]]:
         """Find the places of objects: the local maxima of heatmaps.
 
         Args:
@@ -300,7 +316,12 @@ class HeatmapObjectCountingModel(TaskModel):
         scores *= np.float32(_peak_area(self.density_map_sigma))
         return find_peaks(scores, min_score, min_distance)
 
-    def evaluate_full_images(self, images, targets, tolerance=None):
+    def evaluate_full_images(
+        self,
+        images: str | os.PathLike | Sequence[Any] | NDArray,
+        targets: Any,
+        tolerance: float | None = None,
+    ) -> dict[str, float]:
         """Predict whole images one by one and compare them with their points.
 
         Args:
@@ -341,7 +362,7 @@ class HeatmapObjectCountingModel(TaskModel):
     def _check_full_target(self, target, name, image_size):
         return as_true_points(target, name, image_size)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "density_map_sigma": self.density_map_sigma,

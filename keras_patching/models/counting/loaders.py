@@ -82,8 +82,8 @@ def load_heatmap_dataset_with_csv_from_directory(
     ((64, 64, 3), (64, 64))
     """
     reading = dirname, label_file, unlabelled
-    options["augment"] = augment
-    return _load_points(*reading, patch_size, density_map_sigma, options)
+    drawing = patch_size, density_map_sigma
+    return _load_points(*reading, *drawing, augment=augment, **options)
 
 
 @loader
@@ -128,8 +128,8 @@ def load_heatmap_dataset_with_json_files_from_directory(
     ((64, 64, 3), (64, 64))
     """
     reading = dirname, None, unlabelled
-    options["augment"] = augment
-    return _load_points(*reading, patch_size, density_map_sigma, options)
+    drawing = patch_size, density_map_sigma
+    return _load_points(*reading, *drawing, augment=augment, **options)
 
 
 @loader
@@ -186,7 +186,7 @@ def load_heatmap_dataset_with_heatmap_files_from_directory(
     )
 
 
-def _load_points(dirname, label_file, unlabelled, patch_size, sigma, options):
+def _load_points(dirname, label_file, unlabelled, patch_size, sigma, **options):
     labels, path, left_out = read_point_labels(dirname, label_file, unlabelled)
     return load_patched_dataset(
         TASK,

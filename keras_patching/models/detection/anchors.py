@@ -3,11 +3,14 @@
 import numpy as np
 
 from keras_patching.box_geometry import pairwise_iou
+from keras_patching.data.feeding.patching_sequence import PatchingSequence
 
 _MAX_ROUNDS = 300
 
 
-def fit_anchors(sequence, k=5, seed=0):
+def fit_anchors(
+    sequence: PatchingSequence, k: int = 5, seed: int = 0
+) -> tuple[tuple[float, float], ...]:
     """Find the box shapes that fit the boxes of a data set best.
 
     k-means with 1 - intersection over union as the distance (Redmon and

@@ -3,13 +3,22 @@
 import math
 import os
 import warnings
-from typing import Unpack
+from collections.abc import Callable, Sequence
+from typing import Any, Self, Unpack
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_patching._checks import check_distance, check_share
+from keras_patching._signatures import TILING_DEFAULTS, spelled_out
+from keras_patching._types import (
+    ArrayLike,
+    NDArray,
+    PatchedModelOptions,
+    Tensor,
+    Tiling,
+)
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.labels.box_labels import as_true_boxes
 from keras_patching.data.loader_options import ModelLoaderOptions, loader
@@ -34,6 +43,7 @@ from keras_patching.models.detection.raw_predictions import (
     grid_of,
 )
 from keras_patching.models.detection.yolo_net import yolo_net
+from keras_patching.models.patched_model import PATCHED_MODEL_DEFAULTS
 from keras_patching.models.task_model import TaskModel, check_images
 from keras_patching.ops.boxes import non_max_suppression_padded
 from keras_patching.ops.yolo import (
@@ -106,18 +116,19 @@ class ObjectDetectionModel(TaskModel):
     task = loaders.TASK
     _truth = "boxes"
 
+    @spelled_out(PATCHED_MODEL_DEFAULTS)
     def __init__(
         self,
-        patch_model=None,
-        grid_size=(7, 7),
-        anchors=_ANCHORS,
-        class_names=("plant",),
-        prediction_decoder=None,
+        patch_model: keras.layers.Layer | None = None,
+        grid_size: int | Sequence[int] = (7, 7),
+        anchors: Sequence[Sequence[float]] = _ANCHORS,
+        class_names: Sequence[str] = ("plant",),
+        prediction_decoder: Callable | None = None,
         *,
-        channels=3,
-        value_range=(0, 255),
-        **kwargs,
-    ):
+        channels: int | None = 3,
+        value_range: Sequence[float] = (0, 255),
+        **kwargs: Unpack[PatchedModelOptions],
+    ) -> None:
         check_images(patch_model, channels, value_range)
         grid_size = as_pair(grid_size, "grid_size")
         anchors = _check_anchors(anchors)
@@ -189,8 +200,13 @@ class ObjectDetectionModel(TaskModel):
         return [BoxIoU()] if isinstance(loss, YoloLoss) else []
 
     def compute_loss(
-        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
-    ):
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        y_pred: Tensor = None,
+        sample_weight: Tensor = None,
+        training: bool = True,
+    ) -> Tensor:
         if not isinstance(self.loss, YoloLoss):
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         targets, is_assigned = self._assign(y)
@@ -207,7 +223,9 @@ class ObjectDetectionModel(TaskModel):
             self, x, targets, decoded, sample_weight, training
         )
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(
+        self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None
+    ) -> dict[str, Any]:
         if not isinstance(self.loss, YoloLoss):
             return super().compute_metrics(x, y, y_pred, sample_weight)
         targets, is_assigned = self._assign(y)
@@ -236,8 +254,12 @@ class ObjectDetectionModel(TaskModel):
         return ops.reshape(ops.cast(raw, "float32"), (-1, *shape))
 
     def decode_predictions(
-        self, raw, score_threshold=0.3, iou_threshold=0.5, image_size=None
-    ):
+        self,
+        raw: ArrayLike,
+        score_threshold: float = 0.3,
+        iou_threshold: float = 0.5,
+        image_size: Sequence[int] | None = None,
+    ) -> list[list[dict[str, Any]]]:
         """Make boxes of predictions, patch by patch.
 
         Args:
@@ -276,13 +298,13 @@ class ObjectDetectionModel(TaskModel):
 
     def merge_predictions(
         self,
-        raw,
-        image_size,
-        score_threshold=0.3,
-        iou_threshold=0.5,
-        metric="iou",
-        margin=None,
-    ):
+        raw: ArrayLike,
+        image_size: Sequence[int],
+        score_threshold: float = 0.3,
+        iou_threshold: float = 0.5,
+        metric: str = "iou",
+        margin: float | None = None,
+    ) -> list[dict[str, NDArray]]:
         """Make one list of boxes per image of the predictions of its patches.
 
         With overlap, a box belongs to the patch whose core holds its center,
@@ -387,8 +409,12 @@ class ObjectDetectionModel(TaskModel):
         )
 
     def evaluate_full_images(
-        self, images, targets, iou_threshold=0.5, metric="iou"
-    ):
+        self,
+        images: str | os.PathLike | Sequence[Any] | NDArray,
+        targets: Any,
+        iou_threshold: float = 0.5,
+        metric: str = "iou",
+    ) -> dict[str, float]:
         """Predict whole images one by one and compare them with their boxes.
 
         Args:
@@ -424,12 +450,13 @@ class ObjectDetectionModel(TaskModel):
     def _check_full_target(self, target, name, image_size):
         return as_true_boxes(target, name, image_size, len(self.class_names))
 
-    def set_tiling(self, **tiling):
+    @spelled_out(TILING_DEFAULTS)
+    def set_tiling(self, **tiling: Unpack[Tiling]) -> None:
         """Set how images are cut, at any time; as `PatchedModel.set_tiling`."""
         _check_tiling(**tiling)
         super().set_tiling(**tiling)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "grid_size": self.grid_size,
@@ -441,7 +468,9 @@ class ObjectDetectionModel(TaskModel):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> Self:
         decoder = keras.saving.deserialize_keras_object(
             config["prediction_decoder"], custom_objects=custom_objects
         )

@@ -2,12 +2,18 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Unpack
+from typing import Any, Unpack
 
 import keras
 import numpy as np
 
 from keras_patching._keras_internals import operation_of
+from keras_patching._signatures import spelled_out
+from keras_patching._types import (
+    ArrayLike,
+    NDArray,
+    PatchedModelOptions,
+)
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.images.image_io import read_header
 from keras_patching.data.images.label_images import read_mask
@@ -22,6 +28,7 @@ from keras_patching.losses.segmentation_loss import (
 )
 from keras_patching.metrics import MeanIoU, PixelAccuracy
 from keras_patching.metrics.confusion import confusion_matrix, iou_per_class
+from keras_patching.models.patched_model import PATCHED_MODEL_DEFAULTS
 from keras_patching.models.prediction_checks import check_predictions
 from keras_patching.models.segmentation import loaders
 from keras_patching.models.task_model import TaskModel, check_images
@@ -87,18 +94,19 @@ class SemanticSegmentationModel(TaskModel):
     _truth = "masks"
     _truth_may_be_files = True
 
+    @spelled_out(PATCHED_MODEL_DEFAULTS)
     def __init__(
         self,
-        num_classes=2,
-        patch_model=None,
+        num_classes: int = 2,
+        patch_model: keras.layers.Layer | None = None,
         *,
-        activation=None,
-        ignore_value=None,
-        class_names=None,
-        channels=3,
-        value_range=(0, 255),
-        **kwargs,
-    ):
+        activation: str | None = None,
+        ignore_value: int | None = None,
+        class_names: Sequence[str] | None = None,
+        channels: int | None = 3,
+        value_range: Sequence[float] = (0, 255),
+        **kwargs: Unpack[PatchedModelOptions],
+    ) -> None:
         if num_classes < 2:
             raise ValueError(
                 "`num_classes` counts the background and must be at least 2. "
@@ -238,7 +246,7 @@ class SemanticSegmentationModel(TaskModel):
                 y, x, self.num_classes, self.ignore_value, self.name
             )
 
-    def decode_predictions(self, predictions):
+    def decode_predictions(self, predictions: ArrayLike) -> NDArray:
         """Turn predictions into masks.
 
         Args:
@@ -284,7 +292,11 @@ class SemanticSegmentationModel(TaskModel):
             )
         return predictions
 
-    def evaluate_full_images(self, images, targets):
+    def evaluate_full_images(
+        self,
+        images: str | os.PathLike | Sequence[Any] | NDArray,
+        targets: Any,
+    ) -> dict[str, float]:
         """Predict whole images one by one and compare them with their masks.
 
         Args:
@@ -326,7 +338,7 @@ class SemanticSegmentationModel(TaskModel):
             )
         return target
 
-    def read_target(self, target):
+    def read_target(self, target: str | os.PathLike | ArrayLike) -> NDArray:
         """Return a mask as class ids, read where it is the path of a file."""
         if isinstance(target, (str, os.PathLike)):
             name, mask = target, read_mask(target)
@@ -336,7 +348,7 @@ class SemanticSegmentationModel(TaskModel):
             mask = mask[..., 0]
         return as_class_ids(mask, name, self.num_classes, self.ignore_value)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "num_classes": self.num_classes,

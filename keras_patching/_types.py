@@ -1,0 +1,46 @@
+"""What types in signatures are called."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike as ArrayLike
+    from numpy.typing import NDArray as NDArray
+else:
+    # As `help()` is to show them: numpy's are unions of many lines.
+    NDArray = np.ndarray
+
+    class ArrayLike:
+        """An array, or numbers in sequences that numpy makes an array of."""
+
+
+# An array, a tensor of any backend, or a symbolic one; or a structure of these.
+Tensor: TypeAlias = Any
+
+# Red, green and blue, from 0 to 255.
+Color: TypeAlias = tuple[int, int, int]
+
+
+class Tiling(TypedDict, total=False):
+    """How images are cut and stitched, as described in `PatchedPredictor`."""
+
+    overlap: int | Sequence[int] | Literal["auto"]
+    multiple_of: int | Sequence[int]
+    blend: str
+    predict_patch_size: int | Sequence[int | None] | None
+    shrink: bool
+
+
+class PatchedModelOptions(Tiling, total=False):
+    """What the models of tasks hand on to `PatchedModel`, described there."""
+
+    patch_size: int | Sequence[int] | None
+    stitch: bool
+    pad_value: float
+    patch_batch_size: int | Literal["auto"]
+    data_format: str | None
+    name: str | None
+    dtype: Any
+    trainable: bool
