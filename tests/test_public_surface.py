@@ -143,23 +143,39 @@ def test_type_checkers_see_the_same_names():
     assert (pathlib.Path(kp.__file__).parent / "py.typed").exists()
 
 
-def test_documents_and_messages_name_nothing_deeper():
-    namespaces = "|".join(name.split(".")[-1] for name in PUBLIC)
-    deep = re.compile(
-        rf"(?<!from )keras_patching\.(?!(?:{namespaces})\b)(?:[a-z]\w*\.)+\w+"
-        rf"|(?<!from )keras_patching\.(?:{namespaces})(?:\.[a-z]\w*)+\.\w+"
-    )
-    documents = [ROOT / "README.md", *(ROOT / "notebooks").glob("*.ipynb")]
-    texts = {path: path.read_text() for path in documents}
+# What files of the package say they are.
+FORMATS = {"keras_patching.patch_cache", "keras_patching.predictions"}
+
+
+def is_public(name):
+    """Tell whether users may import a dotted name, or an attribute of one."""
+    _, *parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        space = ".".join(["keras_patching", *parts[: length - 1]])
+        if space in PUBLIC and parts[length - 1] in PUBLIC[space]:
+            return True
+    return ".".join(["keras_patching", *parts]) in PUBLIC
+
+
+def texts():
+    """Yield `(path, text)` of all documents, and strings of the package."""
+    for path in [ROOT / "README.md", *(ROOT / "notebooks").glob("*.ipynb")]:
+        yield path, path.read_text()
     for path in (ROOT / "keras_patching").rglob("*.py"):
-        strings = [
-            node.value
-            for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        ]
-        texts[path] = "\n".join(strings)
-    for path, text in texts.items():
-        assert not deep.findall(text), path
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield path, node.value
+
+
+def test_documents_and_messages_name_only_what_is_public():
+    names = re.compile(r"\b(?:keras_patching|kp)(?:\.[a-zA-Z]\w*)+")
+    imports = re.compile(r"from (keras_patching[\w.]*) import \(?([\w, ]+)")
+    for path, text in texts():
+        for module, imported in imports.findall(text):
+            for name in imported.replace(" ", "").strip(",").split(","):
+                assert is_public(f"{module}.{name}"), path
+        for name in names.findall(imports.sub("", text)):
+            assert is_public(name) or name in FORMATS, path
 
 
 @pytest.mark.parametrize("space", PUBLIC)

@@ -168,7 +168,8 @@ def load_heatmap_dataset_with_heatmap_files_from_directory(
 
     Example:
 
-    >>> load = load_heatmap_dataset_with_heatmap_files_from_directory
+    >>> import keras_patching as kp
+    >>> load = kp.load_heatmap_dataset_with_heatmap_files_from_directory
     >>> train = load("field/images", "field/heatmaps", patch_size=64)
     >>> images, heatmaps = train[0]
     >>> images.shape[1:], heatmaps.shape[1:]
