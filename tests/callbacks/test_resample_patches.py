@@ -65,6 +65,28 @@ def test_another_training_draws_the_same_patches(manifest):
     assert drawn[0] == drawn[2] != drawn[1] == batches(open_sequence(manifest))
 
 
+def holds_object(sequence):
+    return (sequence.read_labels()["labels"] >= 0).any(axis=1)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"foreground_fraction": 1},
+        {"foreground_fraction": 0.25},
+        {"keep_empty": 0},
+    ],
+)
+def test_patches_drawn_anew_are_chosen_by_their_own_objects(manifest, wish):
+    every, chosen = open_sequence(manifest), open_sequence(manifest, **wish)
+    first, before = holds_object(every), holds_object(chosen)
+    every.resample(2)
+    chosen.resample(2)
+    assert holds_object(every).sum() != first.sum()
+    assert sorted(holds_object(chosen)) == sorted(before)
+    assert len(before) == chosen.num_samples
+
+
 def make_model():
     net = keras.Sequential(
         [

@@ -16,11 +16,14 @@ class EpochSampler:
             equally often. `None` takes each patch as often as any other.
         keep_empty: Fraction of the patches without foreground that are seen in
             an epoch, from 0 to 1. Others are seen in the next.
+        num_samples: Number of patches in an epoch, if it is that of other
+            patches before. Those with foreground, some repeated or left out,
+            make up the number; where all have some, whatever the fraction.
 
     Attributes:
         num_samples: Number of patches in an epoch: those with foreground, and
-            `keep_empty` of the others. `foreground_fraction` does not change
-            it.
+            `keep_empty` of the others, unless it was given.
+            `foreground_fraction` does not change it.
 
     Raises:
         ValueError: If a fraction is out of range, or asks for patches of a
@@ -28,18 +31,24 @@ class EpochSampler:
     """
 
     def __init__(
-        self, has_foreground, foreground_fraction=None, keep_empty=1.0
+        self,
+        has_foreground,
+        foreground_fraction=None,
+        keep_empty=1.0,
+        num_samples=None,
     ):
         check_sampling(foreground_fraction, None, keep_empty)
         self._foreground = np.flatnonzero(has_foreground)
         self._empty = np.flatnonzero(~has_foreground)
-        num_foreground = len(self._foreground)
         num_empty = round(keep_empty * len(self._empty))
-        self.num_samples = num_foreground + num_empty
+        self.num_samples = num_samples or len(self._foreground) + num_empty
         if foreground_fraction is not None:
-            num_foreground = round(foreground_fraction * self.num_samples)
-        self._num_foreground = num_foreground
-        self._num_empty = self.num_samples - num_foreground
+            wanted = round(foreground_fraction * self.num_samples)
+            num_empty = self.num_samples - wanted
+        if num_samples and not len(self._empty):
+            num_empty = 0
+        self._num_empty = num_empty
+        self._num_foreground = self.num_samples - num_empty
         if not len(has_foreground):
             raise ValueError(
                 "There are no patches: images without objects have none, "

@@ -141,15 +141,13 @@ class PatchingSequence(keras.utils.PyDataset):
         self._order = None
         self._start_anew()
         sources = _select(manifest.sources, names, self.manifest_path)
-        self._sampler = EpochSampler(
-            has_foreground(
-                sources,
-                foreground_classes,
-                manifest.parameters.get("ignore_value"),
-            ),
-            foreground_fraction,
-            keep_empty,
+        foreground = has_foreground(
+            sources,
+            foreground_classes,
+            manifest.parameters.get("ignore_value"),
         )
+        self._fractions = foreground_fraction, keep_empty
+        self._sampler = EpochSampler(foreground, *self._fractions)
         self.num_samples = self._sampler.num_samples
         self._index(manifest, sources)
 
@@ -222,8 +220,9 @@ class PatchingSequence(keras.utils.PyDataset):
     def resample(self, number: int) -> None:
         """Draw anew the patches that were planned at random.
 
-        Call it between epochs. Their number stays the same. Nothing is done
-        where it is the present draw.
+        Call it between epochs. Nothing is done where it is the present draw.
+        The number of samples stays the same: with `keep_empty`, some of those
+        with objects may be seen twice or left out in an epoch to make it up.
 
         Args:
             number: Number of the draw, from 0, which is what the cache holds.
@@ -233,8 +232,11 @@ class PatchingSequence(keras.utils.PyDataset):
         """
         self.check_resampling()
         if number != self._draw:
-            self._readers = open_resampled(
+            self._readers, foreground = open_resampled(
                 self.manifest_path, self._manifest, self._sources, number
+            )
+            self._sampler = EpochSampler(
+                foreground, *self._fractions, self.num_samples
             )
             self._draw = number
             self._ahead.stop()
@@ -294,10 +296,11 @@ class PatchingSequence(keras.utils.PyDataset):
     def _at(self, epoch):
         """Give shard and row of each patch, in the order of an epoch."""
         # One assignment: other threads see the old order or the new one.
-        order, key = self._order, (self.seed, epoch, self.shuffle)
+        order, sampler = self._order, self._sampler
+        key = self.seed, epoch, self.shuffle, sampler
         if order is None or order[0] != key:
             rng = np.random.default_rng((self.seed, epoch))
-            samples = self._sampler.draw(rng, self.shuffle)
+            samples = sampler.draw(rng, self.shuffle)
             places = self._shard_of[samples], self._row_of[samples]
             self._order = order = key, places
         return order[1]

@@ -1,5 +1,7 @@
 """Plans patches of whole images anew, other ones of the same objects."""
 
+import numpy as np
+
 from keras_patching.data.cache.opening import SHARD_FOLDER
 from keras_patching.data.cache.shards import read_shard
 from keras_patching.data.feeding.readers import (
@@ -8,6 +10,7 @@ from keras_patching.data.feeding.readers import (
     most_rows,
 )
 from keras_patching.data.patches.planned_patches import (
+    NO_OBJECT,
     label_planned,
     plan_patches,
 )
@@ -40,7 +43,8 @@ def open_resampled(manifest_path, manifest, sources, number):
         number: Number of the draw; 0 is what the cache holds.
 
     Returns:
-        As `readers.open_readers`.
+        Readers as of `readers.open_readers`, and a bool array `(patches,)`:
+        which of the patches hold an object.
     """
     plans, labels = [], []
     for source in sources:
@@ -57,7 +61,8 @@ def open_resampled(manifest_path, manifest, sources, number):
         plans.append(plan)
         labels.append(label_planned(boxes, classes, plan, manifest.patch_size))
     boxes, classes = zip(*labels, strict=True)
-    return {
+    has_objects = [(each != NO_OBJECT).any(axis=1) for each in classes]
+    readers = {
         "images": WindowReader(
             manifest_path.parent,
             [source.shards[_WHOLE] for source in sources],
@@ -70,6 +75,7 @@ def open_resampled(manifest_path, manifest, sources, number):
         "boxes": _memory_reader("boxes", manifest, boxes),
         "labels": _memory_reader("box_labels", manifest, classes),
     }
+    return readers, np.concatenate(has_objects)
 
 
 def _memory_reader(kind, manifest, arrays):

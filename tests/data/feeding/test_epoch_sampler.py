@@ -53,6 +53,21 @@ def test_a_part_of_the_empty_patches_is_another_in_the_next_epoch():
     assert first != second
 
 
+@pytest.mark.parametrize("fraction", [None, 0.5])
+@pytest.mark.parametrize(("foreground", "empty"), [(3, 17), (8, 12), (20, 0)])
+def test_other_patches_make_up_the_number_of_those_before(
+    foreground, empty, fraction
+):
+    """Keras asks for it once, and training goes on where none are empty."""
+    before = EpochSampler(patches(5, 15), fraction, keep_empty=0.2)
+    flags = patches(foreground, empty)
+    sampler = EpochSampler(flags, fraction, 0.2, before.num_samples)
+    samples = draw(sampler)
+    assert len(samples) == sampler.num_samples == before.num_samples == 8
+    num_empty = round(0.2 * empty) if fraction is None else 4 * (empty > 0)
+    assert (~flags[samples]).sum() == num_empty
+
+
 def test_the_same_seed_draws_the_same():
     sampler = EpochSampler(patches(5, 50), 0.5, 0.5)
     assert draw(sampler, 3).tolist() == draw(sampler, 3).tolist()
