@@ -4,6 +4,7 @@ import atexit
 import os
 import shutil
 import tempfile
+import time
 
 import hypothesis
 import pytest
@@ -41,3 +42,13 @@ def _same_draws():
     import keras
 
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def aged(monkeypatch):
+    """Files are older than the clock's granularity, as they mostly are.
+
+    Their content is trusted after one look.
+    """
+    now = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now() + 10**10)

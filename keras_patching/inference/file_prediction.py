@@ -278,7 +278,7 @@ def find_images(paths):
 def _predict_file(model, report, path, options):
     source = SourceState.of(path, time.time_ns())
     image = model.read_image(path)
-    if not source.has_times_of(path):
+    if not source.has_times_of(os.stat(path)):
         raise ValueError(f"{path}: has changed while it was read. Run again.")
     started = time.perf_counter()
     try:

@@ -12,31 +12,24 @@ import json
 import os
 
 from keras_patching._whole_files import writing_errors
+from keras_patching.data.images.file_state import FileState
 
 NAME = ".keras-patching-predict.jsonl"
 _VERSION = 1
-# Clocks of file systems are coarse: a file that changed twice within their
-# granularity has one modification time.
-_CLOCK_SLACK_NS = 2 * 10**9
 
 
 @dataclasses.dataclass(frozen=True)
-class SourceState:
-    """What is known of an image file, to notice that it has changed.
+class SourceState(FileState):
+    """What is known of an image file that was predicted.
 
     Attributes:
+        size, mtime_ns, ctime_ns, sha256: As in `FileState`.
         path: Absolute path.
-        size, mtime_ns, ctime_ns: As `os.stat` gave them.
-        sha256: Hash of the content.
-        is_old: Whether it was so long unchanged that times tell of a change.
+        hashed_at_ns: Time before which it was not hashed.
     """
 
     path: str
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    sha256: str
-    is_old: bool
+    hashed_at_ns: int
 
     @classmethod
     def of(cls, path, now_ns):
@@ -45,24 +38,18 @@ class SourceState:
             stat = os.fstat(stream.fileno())
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
         return cls(
-            os.path.abspath(path),
             stat.st_size,
             stat.st_mtime_ns,
             stat.st_ctime_ns,
             sha256,
-            max(stat.st_mtime_ns, stat.st_ctime_ns) < now_ns - _CLOCK_SLACK_NS,
+            os.path.abspath(path),
+            now_ns,
         )
-
-    def has_times_of(self, path):
-        """Tell whether a file has this size and these times."""
-        stat = os.stat(path)
-        found = stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-        return found == (self.size, self.mtime_ns, self.ctime_ns)
 
     def is_content_of(self, path):
         """Tell whether a file holds the same, wherever it lies now."""
         try:
-            if self.is_old and self.has_times_of(path):
+            if self.is_trusted(os.stat(path), self.hashed_at_ns):
                 return True
             with open(path, "rb") as stream:
                 found = hashlib.file_digest(stream, "sha256").hexdigest()

@@ -7,27 +7,19 @@ import numpy as np
 
 from keras_patching.data.cache.shard_kinds import shard_kind
 from keras_patching.data.cache.shards import digest
+from keras_patching.data.images.file_state import FileState
 from keras_patching.data.images.headers import ImageHeader
-
-# Clocks of file systems are coarse: a file that changed twice within their
-# granularity has one modification time.
-_CLOCK_SLACK_NS = 2 * 10**9
 
 
 @dataclasses.dataclass(frozen=True)
-class FileRecord:
+class FileRecord(FileState):
     """What a manifest says of an image file that shards were made from.
 
     Attributes:
-        size, mtime_ns, ctime_ns: As `os.stat` gave them.
-        sha256: Hash of the file's content.
+        size, mtime_ns, ctime_ns, sha256: As in `FileState`.
         header: `[height, width, channels, dtype, rotated]`.
     """
 
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    sha256: str
     header: tuple = ()
 
     @classmethod
@@ -58,19 +50,6 @@ class FileRecord:
         height, width, channels, dtype, rotated = self.header
         return ImageHeader(
             (height, width), channels, np.dtype(dtype), bool(rotated)
-        )
-
-    def is_trusted(self, stat, hashed_at_ns):
-        """Tell whether a file still has the content that was hashed.
-
-        Args:
-            stat: Its `os.stat_result` now.
-            hashed_at_ns: Time before which it was not hashed.
-        """
-        found = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-        return (
-            found == (self.size, self.mtime_ns, self.ctime_ns)
-            and self.mtime_ns < hashed_at_ns - _CLOCK_SLACK_NS
         )
 
 

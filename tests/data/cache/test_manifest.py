@@ -159,8 +159,8 @@ def test_the_record_of_a_file_keeps_its_header(tmp_path):
 @pytest.mark.parametrize(
     ("size", "mtime", "ctime", "hashed_at", "trusted"),
     [
-        (10, 5, 6, 5 + 3 * 10**9, True),
-        (10, 5, 6, 5 + 2 * 10**9, False),
+        (10, 5, 6, 7 + 2 * 10**9, True),
+        (10, 5, 6, 6 + 2 * 10**9, False),
         (10, 5, 6, 4, False),
         (11, 5, 6, 10**12, False),
         (10, 4, 6, 10**12, False),

@@ -12,7 +12,7 @@ from keras_patching.data import write_image
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, aged):
     """Six images and masks, as old as files mostly are."""
     rng = np.random.default_rng(0)
     for kind, shape in (("images", (12, 20, 3)), ("masks", (12, 20))):
@@ -20,7 +20,6 @@ def folder(tmp_path):
         for index in range(6):
             path = tmp_path / kind / f"{index}.png"
             write_image(path, rng.integers(0, 2, shape, dtype="uint8"))
-            os.utime(path, (10**9, 10**9))
     return tmp_path
 
 

@@ -110,15 +110,6 @@ def write(path, seed, size=(12, 20)):
     write_image(path, rng.integers(0, 256, (*size, 3), dtype=np.uint8))
 
 
-def age(dirname):
-    """Make files look older than the clock's granularity, as they mostly are.
-
-    Their content is then trusted after one more look.
-    """
-    for path in dirname.iterdir():
-        os.utime(path, ns=(0, path.stat().st_mtime_ns - 10**10))
-
-
 def shards_of(dirname):
     folder = patch_folder(dirname) / "shards"
     return {p.name: p.stat().st_mtime_ns for p in folder.glob("*.npy")}
@@ -177,8 +168,8 @@ def test_the_expected_bytes_are_printed_before_anything_is_cut(images, capsys):
     assert "Cut 36 patches of 6 images" in out
 
 
+@pytest.mark.usefixtures("aged")
 def test_trusted_sources_are_not_read(images):
-    age(images)
     build(images)
     path = build(images)
     before = path.read_bytes()
@@ -215,11 +206,11 @@ def test_a_changed_image_rebuilds_one_shard(images):
     )
 
 
+@pytest.mark.usefixtures("aged")
 def test_a_change_that_keeps_size_and_mtime_is_noticed(images):
     image = images / "0.npy"
     (images / "0.png").unlink()
     write(image, seed=0)
-    age(images)
     stat = image.stat()
     path = build(images)
     write(image, seed=1)
@@ -292,8 +283,8 @@ def test_added_and_removed_images_change_the_manifest_only_for_them(images):
     assert len(shards_of(images)) == len(before) + 2
 
 
+@pytest.mark.usefixtures("aged")
 def test_new_label_parameters_do_not_write_images_again(images):
-    age(images)
     first = build(images)
     before = shards_of(images)
     second = build(images, sigma=3.0)
