@@ -241,7 +241,9 @@ def test_a_patch_model_of_fixed_size_keeps_its_tiles():
 
 
 def test_the_default_net_has_a_documented_overlap():
-    layer = PatchedPredictor(unet(2), 512, overlap="auto")
+    with keras.StatelessScope(initialize_variables=False):
+        net = unet(2)
+    layer = PatchedPredictor(net, 512, overlap="auto")
     grid = layer.patch_grid((1024, 1024))
     assert (grid.overlap, grid.multiple_of) == ((96, 96), (8, 8))
 

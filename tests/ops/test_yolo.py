@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
+from keras_patching.ops.compiling import compiled_on_jax
 from keras_patching.ops.yolo import (
     assign,
     decode_boxes,
@@ -15,6 +16,9 @@ from keras_patching.ops.yolo import (
 PATCH = (48, 64)
 ANCHORS = ((10, 20), (30, 12), (25, 25))
 GRID = (3, 4)
+
+assign = compiled_on_jax("anchors", "grid_size", "patch_size")(assign)
+decode_boxes = compiled_on_jax("anchors", "patch_size")(decode_boxes)
 
 
 def random_boxes(rng, count):
@@ -52,6 +56,7 @@ def test_every_object_gets_an_anchor_of_its_cell_as_long_as_there_are(
         for each in assign(boxes, labels, ANCHORS, GRID, PATCH)
     )
     assert targets.shape == (2, *GRID, 3, 6)
+    corners = ops.convert_to_numpy(to_xyxy(targets[..., :4], GRID, PATCH))
     centers = (boxes[0, :count, 2:] + boxes[0, :count, :2]) / 2
     cells = (centers // (16, 16)).astype(int)[:, ::-1]
     per_cell = {}
@@ -65,18 +70,13 @@ def test_every_object_gets_an_anchor_of_its_cell_as_long_as_there_are(
             for index in indices
             for anchor in ANCHORS
         )
-        kept = to_xyxy(slots[slots[:, 4] > 0][:, :4], GRID, PATCH)
-        kept = ops.convert_to_numpy(kept)
+        kept = corners[0][cell][slots[:, 4] > 0]
         truth = boxes[0, indices]
         distance = np.abs(kept[:, None] - truth).max(axis=-1)
         assert (distance.min(axis=1) < 1e-3).all()  # boxes of this cell
         reached = [
             iou_of_shapes(box, anchor)
-            for box, anchor in zip(
-                ops.convert_to_numpy(to_xyxy(slots[:, :4], GRID, PATCH)),
-                ANCHORS,
-                strict=True,
-            )
+            for box, anchor in zip(corners[0][cell], ANCHORS, strict=True)
             if box[2] > box[0]
         ]
         assert max(reached) >= best - 1e-4  # who fits best has what it wants

@@ -129,6 +129,7 @@ class ObjectDetectionModel(TaskModel):
         value_range: Sequence[float] = (0, 255),
         **kwargs: Unpack[PatchedModelOptions],
     ) -> None:
+        _check_tiling(**kwargs)
         check_images(patch_model, channels, value_range)
         grid_size = as_pair(grid_size, "grid_size")
         anchors = _check_anchors(anchors)
@@ -139,7 +140,6 @@ class ObjectDetectionModel(TaskModel):
             )
         if prediction_decoder is None:
             _check_head(patch_model, grid_size, len(anchors), len(class_names))
-        _check_tiling(**kwargs)
         kwargs["stitch"] = False
         super().__init__(
             patch_model, channels=channels, value_range=value_range, **kwargs

@@ -301,7 +301,7 @@ def test_ready_heatmaps_train_through_the_model(tmp_path):
 
 
 def test_the_scale_of_a_copy_still_follows_sigma():
-    model = kp.HeatmapObjectCountingModel(density_map_sigma=4.0)
+    model = kp.HeatmapObjectCountingModel(small_net(), 4.0)
     copy = kp.HeatmapObjectCountingModel.from_config(model.get_config())
     for each in (model, copy):
         each.set_density_map_sigma(15.0)

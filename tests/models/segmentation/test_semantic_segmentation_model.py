@@ -171,7 +171,7 @@ def test_a_head_that_does_not_fit_is_refused(num_classes, patch_model):
 
 
 def test_evaluate_takes_whole_images_and_masks():
-    model = SemanticSegmentationModel(patch_size=32)
+    model = SemanticSegmentationModel(2, head(2, "softmax"), patch_size=32)
     model.compile("adam")
     image, mask = field((50, 70), 0)
     loss, iou = model.evaluate(image[None], mask[None], verbose=0)
