@@ -46,6 +46,15 @@ def model(tmp_path):
     return tmp_path / "model.keras"
 
 
+@pytest.fixture
+def _is_stopped_by_ctrl_c():
+    """As from a terminal: what a shell runs in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_is_stopped_by_ctrl_c")
 @pytest.mark.parametrize(
     ("number", "status", "word"),
     [
