@@ -27,15 +27,19 @@ def add(commands):
 
 def _run(options):
     from keras_patching.data.images.image_io import write_whole_image
-    from keras_patching.data.inspection import contents
     from keras_patching.data.inspection.contact_sheet import contact_sheet
+    from keras_patching.data.inspection.contents import inspect
+    from keras_patching.data.inspection.report import (
+        describe,
+        describe_disk_use,
+    )
     from keras_patching.visualization import stacked
 
-    caches, faults = contents.inspect(options.cache)
+    caches, faults = inspect(options.cache)
     for cache in caches:
-        print(f"{cache.describe()}\n")
+        print(f"{describe(cache)}\n")
     if len(caches) > 1:
-        print(contents.describe_disk_use(caches))
+        print(describe_disk_use(caches))
     if options.out and caches:
         sheets = [contact_sheet(cache) for cache in caches]
         sheet = stacked(*sheets)

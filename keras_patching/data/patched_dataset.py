@@ -11,12 +11,13 @@ from keras_patching._printing import say
 from keras_patching.data.cache.patch_cache import PatchCache
 from keras_patching.data.cache.shard_builder import plan_source
 from keras_patching.data.images.image_io import read_headers
+from keras_patching.data.images.same_kind import check_same_kind
 from keras_patching.data.images.value_range import check_brightness
 from keras_patching.data.labels.summaries import (
     describe_left_out,
     describe_turned_images,
 )
-from keras_patching.data.patches.tiling import check_same_kind, plan_image_shard
+from keras_patching.data.patches.tiling import plan_image_shard
 from keras_patching.data.sequence_options import SequenceOptions, as_value_range
 from keras_patching.geometry import PatchGrid, as_pair
 

@@ -2,13 +2,17 @@
 
 import dataclasses
 import hashlib
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from keras_patching.data.cache.shard_kinds import shard_kind
-from keras_patching.data.cache.shards import digest
+from keras_patching.data.cache.shards import ShardRecord, digest
 from keras_patching.data.images.file_state import FileState
 from keras_patching.data.images.headers import ImageHeader
+
+# What there is of a shard: the plan of it, or the record.
+Shard = TypeVar("Shard")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,13 +58,13 @@ class FileRecord(FileState):
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class Source(Generic[Shard]):
     """One image of a data set, its patches, and the shards of them.
 
     Attributes:
         name: Path of the image, relative to the image folder.
-        shards: Dict from kind to `ShardRecord` or, of a source that is to be
-            built, to `shard_builder.ShardPlan`; images first.
+        shards: Dict from kind to `ShardRecord`, images first; of a source that
+            is to be built, to `shard_builder.ShardPlan`.
         origins: Pair `(y, x)` per patch, in pixels of the image.
         stages: Per patch, the sampling stage it comes from.
         augmentations: Per patch, what is done to it; empty where nothing is
@@ -68,7 +72,7 @@ class Source:
     """
 
     name: str
-    shards: dict
+    shards: dict[str, Shard]
     origins: list
     stages: list[str]
     augmentations: list = dataclasses.field(default_factory=list)
@@ -95,7 +99,7 @@ class Manifest:
     label_path: str
     hashed_at_ns: int
     files: dict[str, FileRecord]
-    sources: list[Source]
+    sources: list[Source[ShardRecord]]
 
     @property
     def kinds(self):

@@ -69,7 +69,9 @@ class ShardPlan:
         return shard_name(source_name, self.kind, key)
 
 
-def plan_source(name, plans, origins, stages, augmentations=()):
+def plan_source(
+    name, plans, origins, stages, augmentations=()
+) -> Source[ShardPlan]:
     """Put together what is to be made of one image.
 
     Args:
@@ -90,7 +92,7 @@ class Job:
 
     Attributes:
         directory: Folder of the cache.
-        source: The `Source`.
+        source: The `Source` to be built.
         headers: Dict from path to the `ImageHeader` that was planned with.
         trusted: Dict from path to the sha256 of files that need no reading.
         known: Dict from file name to `ShardRecord` of what may be in place.
@@ -98,7 +100,7 @@ class Job:
     """
 
     directory: pathlib.Path
-    source: Source
+    source: Source[ShardPlan]
     headers: dict[pathlib.Path, ImageHeader]
     trusted: dict[pathlib.Path, str]
     known: dict[str, ShardRecord]

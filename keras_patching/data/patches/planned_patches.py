@@ -71,17 +71,12 @@ def cut_planned(image, origins, augmentations, patch_size, value_range):
     for patch, origin, augmentation in zip(
         patches, origins, augmentations, strict=True
     ):
-        cut_one(image, origin, augmentation, patch, value_range)
+        y, x, height, width = visible_window(
+            image.shape[:2], origin, patch_size
+        )
+        patch[:height, :width] = image[y : y + height, x : x + width]
+        complete_patch(patch, (height, width), augmentation, value_range)
     return patches
-
-
-def cut_one(image, origin, augmentation, target, value_range):
-    """Cut and augment one patch into `target`; see `cut_planned`."""
-    y, x, height, width = visible_window(
-        image.shape[:2], origin, target.shape[:2]
-    )
-    target[:height, :width] = image[y : y + height, x : x + width]
-    complete_patch(target, (height, width), augmentation, value_range)
 
 
 def complete_patch(patch, inside_size, augmentation, value_range):

@@ -22,19 +22,13 @@ def cut_patches(image, origins, patch_size, pad_value):
     """
     shape = (len(origins), *patch_size, *image.shape[2:])
     patches = np.empty(shape, image.dtype)
-    for patch, origin in zip(patches, origins, strict=True):
-        cut_patch(image, origin, patch, pad_value)
+    for patch, (y, x) in zip(patches, origins, strict=True):
+        inside = image[y : y + patch_size[0], x : x + patch_size[1]]
+        rows, cols = inside.shape[:2]
+        patch[:rows, :cols] = inside
+        patch[rows:] = pad_value
+        patch[:rows, cols:] = pad_value
     return patches
-
-
-def cut_patch(image, origin, target, pad_value):
-    """Copy what lies at `origin` into `target`; see `cut_patches`."""
-    (y, x), (height, width) = origin, target.shape[:2]
-    inside = image[y : y + height, x : x + width]
-    rows, cols = inside.shape[:2]
-    target[:rows, :cols] = inside
-    target[rows:] = pad_value
-    target[:rows, cols:] = pad_value
 
 
 def plan_image_shard(path, header, grid, channels, value_range):
@@ -73,45 +67,3 @@ def plan_image_shard(path, header, grid, channels, value_range):
 def _cut_image(data, path, grid, channels, value_range):
     image = decode_in_range(data, path, channels, value_range)
     return cut_patches(image, grid.origins, grid.patch_size, value_range[0])
-
-
-def check_same_kind(headers, channels):
-    """Refuse images of different dtypes or numbers of channels.
-
-    Args:
-        headers: Dict from path to `ImageHeader`.
-        channels: Channels to convert to; `None` keeps those of the files.
-
-    Returns:
-        A list of faults, empty if all is well.
-    """
-    faults = []
-    first_path, first = next(iter(headers.items()), (None, None))
-    for path, header in headers.items():
-        if header.dtype != first.dtype:
-            faults.append(
-                f"{path}: is {header.dtype}, and {first_path} is "
-                f"{first.dtype}. Save all images with one dtype."
-            )
-        elif channels is None and header.channels != first.channels:
-            faults.append(
-                f"{path}: has {header.channels} channels, and {first_path} "
-                f"has {first.channels}. Pass `channels` to convert all."
-            )
-        elif not _convertible(header.channels, channels):
-            faults.append(
-                f"{path}: has {header.channels} channels, expected "
-                f"{channels}. Pass channels={header.channels}, or "
-                "channels=None to keep what the files have."
-            )
-    return faults
-
-
-def _convertible(found, wanted):
-    """Tell what can be told before decoding: which channel is alpha, cannot."""
-    alpha_dropped = (found, wanted) in ((2, 1), (4, 3))
-    return (
-        wanted in (None, found)
-        or alpha_dropped
-        or (wanted == 3 and found in (1, 2))
-    )

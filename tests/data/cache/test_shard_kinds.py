@@ -14,6 +14,7 @@ from keras_patching.data.cache.shard_kinds import SHARD_KINDS, ShardKind
 from keras_patching.data.images.listing import list_images
 from keras_patching.data.inspection.contact_sheet import contact_sheet
 from keras_patching.data.inspection.contents import CacheContents
+from keras_patching.data.inspection.report import describe
 from keras_patching.data.patched_dataset import PixelOptions, tile_source
 
 PATCH = (6, 8)
@@ -86,7 +87,7 @@ def test_a_new_kind_is_exported_and_drawn_as_its_entry_says(kinds, tmp_path):
     assert rows[0] == "a_0000_y0000_x0000,2.0,1.0"
     assert len(rows[1].split(",")) == 5
     contents = CacheContents(manifest_path)
-    assert "heights, stems" in contents.describe()
+    assert "heights, stems" in describe(contents)
     assert np.ptp(contact_sheet(contents)) > 0
 
 

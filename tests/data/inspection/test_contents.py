@@ -16,10 +16,10 @@ from keras_patching import (
 from keras_patching.data.images.image_io import write_image
 from keras_patching.data.inspection.contents import (
     CacheContents,
-    describe_disk_use,
     inspect,
     list_caches,
 )
+from keras_patching.data.inspection.report import describe, describe_disk_use
 
 SIZE, PATCH = (10, 14), 8
 
@@ -67,11 +67,11 @@ def test_ignored_pixels_are_told_from_padding(tmp_path, arrays, ignored):
     pixels = contents.class_pixels.sum(axis=0)
     assert pixels.tolist() == counts[:3].tolist()
     row = f"unlabelled{counts[255]:>20,}"
-    assert (row in contents.describe()) == (ignored == 255)
+    assert (row in describe(contents)) == (ignored == 255)
 
 
 def test_the_description_holds_what_one_asks_for(tmp_path, arrays):
-    text = CacheContents(build(tmp_path, arrays)).describe()
+    text = describe(CacheContents(build(tmp_path, arrays)))
     facts = dict(
         line.split(maxsplit=1) for line in text.splitlines()[1:] if line
     )
@@ -84,7 +84,7 @@ def test_the_description_holds_what_one_asks_for(tmp_path, arrays):
 
 
 def facts_of(contents):
-    lines = filter(None, contents.describe().splitlines()[1:])
+    lines = filter(None, describe(contents).splitlines()[1:])
     return dict(re.split(r" {2,}", line.strip(), maxsplit=1) for line in lines)
 
 

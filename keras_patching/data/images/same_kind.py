@@ -1,0 +1,43 @@
+"""Images of one data set are of one dtype, with as many channels."""
+
+
+def check_same_kind(headers, channels):
+    """Refuse images of different dtypes or numbers of channels.
+
+    Args:
+        headers: Dict from path to `ImageHeader`.
+        channels: Channels to convert to; `None` keeps those of the files.
+
+    Returns:
+        A list of faults, empty if all is well.
+    """
+    faults = []
+    first_path, first = next(iter(headers.items()), (None, None))
+    for path, header in headers.items():
+        if header.dtype != first.dtype:
+            faults.append(
+                f"{path}: is {header.dtype}, and {first_path} is "
+                f"{first.dtype}. Save all images with one dtype."
+            )
+        elif channels is None and header.channels != first.channels:
+            faults.append(
+                f"{path}: has {header.channels} channels, and {first_path} "
+                f"has {first.channels}. Pass `channels` to convert all."
+            )
+        elif not _convertible(header.channels, channels):
+            faults.append(
+                f"{path}: has {header.channels} channels, expected "
+                f"{channels}. Pass channels={header.channels}, or "
+                "channels=None to keep what the files have."
+            )
+    return faults
+
+
+def _convertible(found, wanted):
+    """Tell what can be told before decoding: which channel is alpha, cannot."""
+    alpha_dropped = (found, wanted) in ((2, 1), (4, 3))
+    return (
+        wanted in (None, found)
+        or alpha_dropped
+        or (wanted == 3 and found in (1, 2))
+    )
