@@ -6,8 +6,6 @@ broadcast. `ops.boxes` holds the same for graphs.
 
 import numpy as np
 
-METRICS = ("iou", "ios")
-
 
 def area(boxes):
     """Return the area of boxes `(...)`, 0 where corners are swapped."""
@@ -22,13 +20,11 @@ def intersection(boxes, others):
     return np.concatenate([low, high], axis=-1)
 
 
-def iou(boxes, others, metric="iou"):
+def iou(boxes, others):
     """Return the intersection over union of boxes with others.
 
     Args:
         boxes, others: Float arrays `(..., 4)`.
-        metric: `"iou"`, or `"ios"` for the intersection over the area of the
-            smaller one of both.
 
     Returns:
         Array `(...)`, from 0 to 1; 0 where both are without area.
@@ -39,9 +35,17 @@ def iou(boxes, others, metric="iou"):
     array([0.5       , 0.33333333])
     """
     shared = area(intersection(boxes, others))
-    areas = area(boxes), area(others)
-    whole = np.minimum(*areas) if metric == "ios" else sum(areas) - shared
-    return np.divide(shared, whole, out=np.zeros_like(shared), where=shared > 0)
+    return _share(shared, area(boxes) + area(others) - shared)
+
+
+def intersection_over_smaller(boxes, others):
+    """Return the intersection over the area of the smaller box; as `iou`."""
+    shared = area(intersection(boxes, others))
+    return _share(shared, np.minimum(area(boxes), area(others)))
+
+
+def _share(part, whole):
+    return np.divide(part, whole, out=np.zeros_like(part), where=part > 0)
 
 
 def pairwise_iou(boxes, others):

@@ -27,7 +27,7 @@ class YoloLoss(keras.losses.Loss):
         box_weight: Weight of centers and sizes.
         object_weight: Weight of the objectness where there is an object.
         empty_weight: Weight of the objectness where there is none.
-        class_weight: Weight of the classes.
+        classification_weight: Weight of the classes.
         ignore_threshold: Intersection over union from which on a prediction
             without an object of its own is not punished.
         **kwargs: Arguments of `keras.losses.Loss`.
@@ -55,7 +55,7 @@ class YoloLoss(keras.losses.Loss):
         box_weight: float = 1.0,
         object_weight: float = 5.0,
         empty_weight: float = 1.0,
-        class_weight: float = 1.0,
+        classification_weight: float = 1.0,
         ignore_threshold: float = 0.6,
         *,
         name: str = "yolo_loss",
@@ -65,7 +65,7 @@ class YoloLoss(keras.losses.Loss):
         self.box_weight = box_weight
         self.object_weight = object_weight
         self.empty_weight = empty_weight
-        self.class_weight = class_weight
+        self.classification_weight = classification_weight
         self.ignore_threshold = ignore_threshold
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -90,7 +90,9 @@ class YoloLoss(keras.losses.Loss):
             self.box_weight * is_object * _box_error(y_true, y_pred)
             + self.object_weight * is_object * _cross_entropy(reached, logit)
             + self.empty_weight * is_empty * _cross_entropy(0.0, logit)
-            + self.class_weight * is_object * _class_error(y_true, y_pred)
+            + self.classification_weight
+            * is_object
+            * _class_error(y_true, y_pred)
         )
         return ops.sum(per_slot, axis=-1)
 
@@ -100,7 +102,7 @@ class YoloLoss(keras.losses.Loss):
             "box_weight": self.box_weight,
             "object_weight": self.object_weight,
             "empty_weight": self.empty_weight,
-            "class_weight": self.class_weight,
+            "classification_weight": self.classification_weight,
             "ignore_threshold": self.ignore_threshold,
         }
 

@@ -1,4 +1,4 @@
 """Stateless functions on tensors, on every backend, with static shapes.
 
-`patches` cuts and stitches; `yolo`, `boxes` and `heatmaps` are of the tasks.
+`patches` cuts and stitches; `yolo` and `boxes` are of detection.
 """

@@ -82,7 +82,7 @@ def test_it_is_a_loss_as_all_others_of_keras(tmp_path):
         "box_weight": 2.0,
         "object_weight": 3.0,
         "empty_weight": 0.5,
-        "class_weight": 0.7,
+        "classification_weight": 0.7,
         "ignore_threshold": 0.4,
         "name": "other",
     }

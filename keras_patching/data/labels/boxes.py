@@ -13,8 +13,8 @@ from keras_patching.data.labels.files import find_label_file
 
 
 def read_boxes(
+    dirname: str | os.PathLike,
     label_file: str | os.PathLike,
-    image_dir: str | os.PathLike,
     class_names: Sequence[str] = ("plant",),
     objects_key: str = "objects",
     unlabelled: str = "error",
@@ -25,7 +25,9 @@ def read_boxes(
     read.
 
     Args:
-        label_file, image_dir, class_names, objects_key, unlabelled: As for
+        dirname: Folder of images.
+        label_file: JSON file in it, or its path.
+        class_names, objects_key, unlabelled: As for
             `load_yolo_dataset_from_directory`.
 
     Returns:
@@ -38,12 +40,12 @@ def read_boxes(
 
     Example:
 
-    >>> boxes = keras_patching.read_boxes("trays/labels.json", "trays/images")
+    >>> boxes = keras_patching.read_boxes("trays/images", "trays/labels.json")
     >>> boxes["tray_0.jpg"]["boxes"].shape
     (2, 4)
     """
     labels, *_ = read_box_labels(
-        label_file, image_dir, class_names, objects_key, unlabelled
+        dirname, label_file, class_names, objects_key, unlabelled
     )
     headers, faults = read_headers(labels)
     faults += check_boxes_inside(labels, headers)
@@ -54,21 +56,19 @@ def read_boxes(
     }
 
 
-def read_box_labels(
-    label_file, image_dir, class_names, objects_key, unlabelled
-):
+def read_box_labels(dirname, label_file, class_names, objects_key, unlabelled):
     """Read the boxes of a folder of images with their places in the file.
 
     Args:
-        label_file, image_dir, class_names, objects_key, unlabelled: As for
+        dirname, label_file, class_names, objects_key, unlabelled: As for
             `read_boxes`.
 
     Returns:
         Dict from the path of each image to `BoxLabels`, the path of the file,
         and the names of the images left out.
     """
-    images = list_images(image_dir)
-    path = find_label_file(label_file, image_dir, expected_json(objects_key))
+    images = list_images(dirname)
+    path = find_label_file(label_file, dirname, expected_json(objects_key))
     labels = read_boxes_json(path, images, class_names, objects_key, unlabelled)
     left_out = [i.name for i in images.values() if i not in labels]
     return labels, path, left_out

@@ -114,7 +114,7 @@ def load_yolo_dataset_from_directory(
         "plan": PLAN_VERSION,
     }
     found, path, left_out = read_box_labels(
-        label_file, image_dir, class_names, objects_key, unlabelled
+        image_dir, label_file, class_names, objects_key, unlabelled
     )
     yolo_labels = YoloLabels(found, path, parameters)
     loaded = load_patched_dataset(

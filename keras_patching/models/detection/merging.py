@@ -25,7 +25,7 @@ _LEAST_MARGIN = 12
 _ROUNDING = 1e-6
 
 
-def merge(detections, grid, iou_threshold=0.5, metric="iou", margin=None):
+def merge(detections, grid, iou_threshold=0.5, match_metric="iou", margin=None):
     """Make one list of boxes of what was found in the patches of an image.
 
     What one patch says twice is suppressed first. Then boxes of different
@@ -40,7 +40,7 @@ def merge(detections, grid, iou_threshold=0.5, metric="iou", margin=None):
             patch; `"scores"` and `"labels"`, `(rows, cols, n)`. A score below
             0 marks padding.
         grid: `PatchGrid` of the image.
-        iou_threshold, metric: See `non_max_suppression`.
+        iou_threshold, match_metric: See `non_max_suppression`.
         margin: How many pixels apart two patches may place one object. `None`
             is an eighth of the overlap, and at least 12.
 
@@ -65,7 +65,7 @@ def merge(detections, grid, iou_threshold=0.5, metric="iou", margin=None):
 
     def suppress(found, labels):
         kept = non_max_suppression(
-            found["boxes"], found["scores"], labels, iou_threshold, metric
+            found["boxes"], found["scores"], labels, iou_threshold, match_metric
         )
         return _take(found, kept)
 

@@ -8,11 +8,15 @@ import itertools
 import numpy as np
 
 from keras_patching._checks import check_share
-from keras_patching.box_geometry import METRICS, iou
+from keras_patching.box_geometry import intersection_over_smaller, iou
 from keras_patching.models.detection.neighbours import Neighbours
 
+MATCH_METRICS = {"iou": iou, "ios": intersection_over_smaller}
 
-def non_max_suppression(boxes, scores, labels, iou_threshold, metric="iou"):
+
+def non_max_suppression(
+    boxes, scores, labels, iou_threshold, match_metric="iou"
+):
     """Keep the best box of each object of an image.
 
     Greedy non-maximum suppression: the best box is kept, all boxes of its
@@ -27,9 +31,9 @@ def non_max_suppression(boxes, scores, labels, iou_threshold, metric="iou"):
         labels: Integer array `(n,)`, the class of each box.
         iou_threshold: From 0 to 1. Only what is above it counts as the same
             object.
-        metric: What is compared with it: the area that both boxes share, over
-            that of their union (`"iou"`) or of the smaller one (`"ios"`), which
-            also drops a part of an object inside a box of the whole.
+        match_metric: What is compared with it: the area that both boxes share,
+            over that of their union (`"iou"`) or of the smaller one (`"ios"`),
+            which also drops a part of an object inside a box of the whole.
 
     Returns:
         Integer array `(m,)`: which boxes are kept, best first.
@@ -43,26 +47,29 @@ def non_max_suppression(boxes, scores, labels, iou_threshold, metric="iou"):
     >>> non_max_suppression(boxes, [0.6, 0.9, 0.1], [0, 0, 0], 0.5)
     array([1, 2])
     """
-    check_iou_rule(iou_threshold, metric)
+    check_iou_rule(iou_threshold, match_metric)
     order = np.argsort(-np.asarray(scores, "float64"), kind="stable")
     boxes = np.asarray(boxes, "float64").reshape(-1, 4)[order]
     classes = np.unique(np.asarray(labels), return_inverse=True)[1][order]
 
+    share = MATCH_METRICS[match_metric]
+
     def is_same(boxes, others):
-        return iou(boxes, others, metric) > iou_threshold
+        return share(boxes, others) > iou_threshold
 
     return order[_best_of_each(boxes, classes, is_same)]
 
 
-def check_iou_rule(iou_threshold, metric):
+def check_iou_rule(iou_threshold, match_metric):
     """Refuse what `non_max_suppression` cannot go by.
 
     Raises:
         ValueError: If the threshold or the metric is none.
     """
-    if metric not in METRICS:
+    if match_metric not in MATCH_METRICS:
         raise ValueError(
-            f"`metric` must be one of {METRICS}. Received: metric={metric!r}"
+            f"`match_metric` must be one of {(*MATCH_METRICS,)}. "
+            f"Received: match_metric={match_metric!r}"
         )
     check_share(iou_threshold, "iou_threshold")
 

@@ -302,7 +302,7 @@ class ObjectDetectionModel(TaskModel):
         image_size: Sequence[int],
         score_threshold: float = 0.3,
         iou_threshold: float = 0.5,
-        metric: str = "iou",
+        match_metric: str = "iou",
         margin: float | None = None,
     ) -> list[dict[str, NDArray]]:
         """Make one list of boxes per image of the predictions of its patches.
@@ -318,10 +318,10 @@ class ObjectDetectionModel(TaskModel):
             raw: What `predict` gave, `(batch, rows, cols, *patch output)`.
             image_size: `(height, width)` of the images in pixels.
             score_threshold: Lowest score of a box, from 0 to 1.
-            iou_threshold: Of two boxes of a class whose `metric` is larger, the
-                better one is kept; from 0 to 1.
-            metric: "iou", intersection over union, or "ios", intersection over
-                the smaller one.
+            iou_threshold: Of two boxes of a class whose `match_metric` is
+                larger, the better one is kept; from 0 to 1.
+            match_metric: "iou", intersection over union, or "ios",
+                intersection over the smaller one.
             margin: How many pixels apart two patches may place the sides of
                 one object, which may also lie so far from the patch that keeps
                 it. `None` is an eighth of the overlap, and at least 12.
@@ -336,7 +336,7 @@ class ObjectDetectionModel(TaskModel):
                 that size, or holds NaN; or another argument is not as above.
         """
         score_threshold = check_share(score_threshold, "score_threshold")
-        check_iou_rule(iou_threshold, metric)
+        check_iou_rule(iou_threshold, match_metric)
         if margin is not None:
             margin = check_distance(margin, "margin")
         if image_size is None:
@@ -359,7 +359,7 @@ class ObjectDetectionModel(TaskModel):
                 {name: values[index] for name, values in by_image.items()},
                 grid,
                 iou_threshold,
-                metric,
+                match_metric,
                 margin,
             )
             for index in range(len(by_image["scores"]))
@@ -413,7 +413,7 @@ class ObjectDetectionModel(TaskModel):
         images: str | os.PathLike | Sequence[Any] | NDArray,
         targets: Any,
         iou_threshold: float = 0.5,
-        metric: str = "iou",
+        match_metric: str = "iou",
     ) -> dict[str, float]:
         """Predict whole images one by one and compare them with their boxes.
 
@@ -423,7 +423,7 @@ class ObjectDetectionModel(TaskModel):
             targets: Per image a dict of `boxes` `(n, 4)`, xyxy in pixels, and
                 `labels` `(n,)`, in the order of the images; or a dict of these
                 from their names, as `read_boxes` gives it.
-            iou_threshold, metric: As for `merge_predictions`.
+            iou_threshold, match_metric: As for `merge_predictions`.
 
         Returns:
             Dict of floats: `ap50` and `ap50_95`, as of
@@ -433,7 +433,7 @@ class ObjectDetectionModel(TaskModel):
             ValueError: If images and boxes do not pair, boxes lie outside of
                 their image, or labels are not those of the model.
         """
-        check_iou_rule(iou_threshold, metric)
+        check_iou_rule(iou_threshold, match_metric)
         pairs = self._pair_full_images(images, targets)
         targets = [truth for _, truth in pairs]
         merged = []
@@ -442,7 +442,7 @@ class ObjectDetectionModel(TaskModel):
             raw = self.predict(image[None], verbose=0)
             # Average precision needs boxes of low scores too.
             merged += self.merge_predictions(
-                raw, image.shape[:2], 0.01, iou_threshold, metric
+                raw, image.shape[:2], 0.01, iou_threshold, match_metric
             )
         scores = average_precision(merged, targets, COCO_IOU_THRESHOLDS)
         return {name: scores[name] for name in ("ap50", "ap50_95")}

@@ -10,7 +10,12 @@ Boxes are `x1, y1, x2, y2` in pixels of the image.
 
 import numpy as np
 
-from keras_patching.box_geometry import area, intersection, iou
+from keras_patching.box_geometry import (
+    area,
+    intersection,
+    intersection_over_smaller,
+    iou,
+)
 
 # Boxes of a higher IoU are alike; also where a seam cuts them.
 _ALIKE = 0.5
@@ -89,7 +94,7 @@ class Seams:
 
     def _cover(self, one, other):
         boxes, others = self._boxes[one], self._boxes[other]
-        mostly = iou(boxes, others, "ios") > _ALIKE
+        mostly = intersection_over_smaller(boxes, others) > _ALIKE
         self.covered[one[mostly & self._owned[other]]] = True
         self.covered[other[mostly & self._owned[one]]] = True
 
