@@ -74,6 +74,46 @@ def check_positive(value, name):
     return float(value)
 
 
+def as_value_range(value_range):
+    """Return `[black, white]` as floats.
+
+    Raises:
+        ValueError: If it is no pair of finite numbers, black the smaller.
+    """
+    pair = _as_tuple(value_range)
+    is_pair = len(pair) == 2 and all(map(_is_number, pair))
+    if not is_pair or not -np.inf < pair[0] < pair[1] < np.inf:
+        raise ValueError(
+            "`value_range` must be a pair (black, white) of numbers, black "
+            f"the smaller. Received: value_range={value_range!r}"
+        )
+    return [float(value) for value in pair]
+
+
+def check_class_names(class_names):
+    """Return the names of classes as a tuple.
+
+    Raises:
+        ValueError: If they are no distinct strings, or none.
+    """
+    names = () if isinstance(class_names, str) else _as_tuple(class_names)
+    is_text = all(isinstance(name, str) for name in names)
+    if not names or not is_text or len(set(names)) < len(names):
+        raise ValueError(
+            '`class_names` must be distinct names, such as ("plant",). '
+            f"Received: class_names={class_names!r}"
+        )
+    return names
+
+
+def _as_tuple(values):
+    """Return values as a tuple, which is empty for what holds none."""
+    try:
+        return tuple(values)
+    except TypeError:
+        return ()
+
+
 def _is_number(value):
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 

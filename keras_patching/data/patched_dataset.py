@@ -5,7 +5,7 @@ import functools
 import warnings
 from typing import Protocol
 
-from keras_patching._checks import check_optional
+from keras_patching._checks import as_value_range, check_optional
 from keras_patching._faults import raise_faults
 from keras_patching._printing import say
 from keras_patching.data.cache.patch_cache import PatchCache
@@ -18,7 +18,7 @@ from keras_patching.data.labels.summaries import (
     describe_turned_images,
 )
 from keras_patching.data.patches.tiling import plan_image_shard
-from keras_patching.data.sequence_options import SequenceOptions, as_value_range
+from keras_patching.data.sequence_options import SequenceOptions
 from keras_patching.geometry import PatchGrid, as_pair
 
 

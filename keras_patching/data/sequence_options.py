@@ -132,15 +132,3 @@ class SequenceOptions:
             "keep_empty": self.keep_empty,
             "drop_remainder": self.drop_remainder,
         }
-
-
-def as_value_range(value_range):
-    """Return `[black, white]` as floats, or refuse what is no range."""
-    pair = np.asarray(value_range)
-    is_pair = pair.shape == (2,) and pair.dtype.kind in "uif"
-    if not is_pair or not -np.inf < pair[0] < pair[1] < np.inf:
-        raise ValueError(
-            "`value_range` must be a pair (black, white) of numbers, black "
-            f"the smaller. Received: value_range={value_range!r}"
-        )
-    return [float(value) for value in pair]

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_patching._checks import as_value_range, check_optional
 from keras_patching._types import ArrayLike, NDArray
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.images.value_range import check_array, read_in_range
@@ -46,6 +47,7 @@ class TaskModel(PatchedModel):
         value_range: Sequence[float] = (0, 255),
         **kwargs: Any,
     ) -> None:
+        channels, value_range = check_images(patch_model, channels, value_range)
         kwargs.setdefault("pad_value", value_range[0])
         super().__init__(patch_model, **kwargs)
         if self.predictor.data_format != "channels_last":
@@ -56,7 +58,7 @@ class TaskModel(PatchedModel):
                 f"data_format={self.predictor.data_format!r}"
             )
         self.channels = channels
-        self.value_range = tuple(value_range)
+        self.value_range = value_range
         if patch_size is not None:
             self.set_patch_size(*as_pair(patch_size, "patch_size"))
 
@@ -243,22 +245,23 @@ class TaskModel(PatchedModel):
 
 
 def check_images(patch_model, channels, value_range):
-    """Refuse arguments on images, before a patch model is made for them.
+    """Check the arguments on images, before a patch model is made for them.
+
+    Returns:
+        `channels` and `value_range`.
 
     Raises:
-        ValueError: If `value_range` is no range, or a default patch model is
-            to be made for any number of channels.
+        ValueError: If one cannot be used, or a default patch model is to be
+            made for any number of channels.
     """
-    if not value_range[0] < value_range[1]:
-        raise ValueError(
-            "`value_range` must be (black, white), black the smaller. "
-            f"Received: value_range={value_range}"
-        )
+    channels = check_optional(channels, "channels", 1)
+    value_range = tuple(as_value_range(value_range))
     if patch_model is None and channels is None:
         raise ValueError(
             "The default patch model needs a number of `channels`: pass it, "
             "or a `patch_model` of your own. Received: channels=None"
         )
+    return channels, value_range
 
 
 def _plain(value):

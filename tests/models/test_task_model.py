@@ -4,7 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from keras_patching import HeatmapObjectCountingModel, SemanticSegmentationModel
+from keras_patching import (
+    HeatmapObjectCountingModel,
+    ObjectDetectionModel,
+    SemanticSegmentationModel,
+)
 from keras_patching.data.images.image_io import write_image
 
 SIZES = {"a.png": (20, 30), "b.png": (25, 16)}
@@ -19,6 +23,56 @@ def segmenter(channels=3, **kwargs):
     return SemanticSegmentationModel(
         2, net(2), activation="linear", channels=channels, **kwargs
     )
+
+
+def counter(**kwargs):
+    return HeatmapObjectCountingModel(net(1), **kwargs)
+
+
+def detector(**kwargs):
+    return ObjectDetectionModel(
+        keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(6, 8)]),
+        **{"grid_size": 1, "anchors": [(4, 4)], **kwargs},
+    )
+
+
+@pytest.mark.parametrize("make", [segmenter, counter, detector])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("channels", value) for value in ("3", 3.0, 0, True)),
+        *(
+            ("value_range", value)
+            for value in (5, None, "ab", (0,), (1, 1), (0, np.inf), ("0", "1"))
+        ),
+    ],
+)
+def test_a_model_of_any_task_refuses_images_that_no_loader_takes(
+    make, name, value
+):
+    with pytest.raises(ValueError, match=rf"`{name}` must .*: {name}="):
+        make(**{name: value})
+
+
+@pytest.mark.parametrize("make", [segmenter, detector])
+@pytest.mark.parametrize("names", ["ab", ("a", "a"), (1, 2), (), 5])
+def test_a_model_with_classes_needs_a_name_for_each(make, names):
+    with pytest.raises(ValueError, match=r"`class_names` must .*class_names="):
+        make(class_names=names)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("num_classes", value) for value in ("2", 2.0, 1, None)),
+        *(("ignore_value", value) for value in ("255", 255.0, -1)),
+    ],
+)
+def test_class_ids_of_a_model_are_those_that_masks_can_hold(name, value):
+    with pytest.raises(ValueError, match=rf"`{name}` must .*: {name}="):
+        SemanticSegmentationModel(
+            **{"patch_model": net(2), "activation": "linear", name: value}
+        )
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import pathlib
 import warnings
 
+from keras_patching._checks import check_class_names
 from keras_patching._faults import few, raise_faults
 from keras_patching.data.labels.box_entries import (
     OBJECTS_KEY,
@@ -83,7 +84,7 @@ def read_boxes_json(
     (2, 4)
     """
     path = pathlib.Path(label_file)
-    class_names = _check_class_names(class_names)
+    class_names = check_class_names(class_names)
     check_unlabelled(unlabelled)
     expected = expected_json(objects_key)
     if not path.is_file():
@@ -124,17 +125,6 @@ def read_boxes_json(
 def expected_json(objects_key):
     """Say what a JSON file of boxes holds, for messages."""
     return _EXPECTED.format(key=quote(objects_key))
-
-
-def _check_class_names(class_names):
-    names = () if isinstance(class_names, str) else tuple(class_names)
-    is_text = all(isinstance(name, str) for name in names)
-    if not names or not is_text or len(set(names)) < len(names):
-        raise ValueError(
-            '`class_names` must be distinct names, such as ("plant",). '
-            f"Received: class_names={class_names!r}"
-        )
-    return names
 
 
 def _read_entries(path, content, names, class_names, objects_key):

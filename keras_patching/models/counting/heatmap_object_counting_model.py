@@ -113,7 +113,7 @@ class HeatmapObjectCountingModel(TaskModel):
         value_range: Sequence[float] = (0, 255),
         **kwargs: Unpack[PatchedModelOptions],
     ) -> None:
-        check_images(patch_model, channels, value_range)
+        channels, value_range = check_images(patch_model, channels, value_range)
         if patch_model is None:
             patch_model = unet(
                 1,

@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import Unpack
 
-from keras_patching._checks import check_integer
+from keras_patching._checks import check_class_names, check_integer
 from keras_patching._printing import say
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.labels.boxes import read_box_labels
@@ -103,7 +103,7 @@ def load_yolo_dataset_from_directory(
         )
     seed = options["seed"]
     parameters = {
-        "class_names": list(class_names),
+        "class_names": list(check_class_names(class_names)),
         "objects_key": objects_key,
         "unlabelled": unlabelled,
         "grid_size": list(as_pair(grid_size, "grid_size")),

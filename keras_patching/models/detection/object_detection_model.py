@@ -10,7 +10,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_patching._checks import check_distance, check_share
+from keras_patching._checks import (
+    check_class_names,
+    check_distance,
+    check_share,
+)
 from keras_patching._signatures import TILING_DEFAULTS, spelled_out
 from keras_patching._types import (
     ArrayLike,
@@ -130,10 +134,10 @@ class ObjectDetectionModel(TaskModel):
         **kwargs: Unpack[PatchedModelOptions],
     ) -> None:
         _check_tiling(**kwargs)
-        check_images(patch_model, channels, value_range)
+        channels, value_range = check_images(patch_model, channels, value_range)
         grid_size = as_pair(grid_size, "grid_size")
         anchors = _check_anchors(anchors)
-        class_names = _check_class_names(class_names)
+        class_names = check_class_names(class_names)
         if patch_model is None:
             patch_model = yolo_net(
                 grid_size, len(anchors), len(class_names), channels, value_range
@@ -508,16 +512,6 @@ def _check_anchors(anchors):
             f"pixels. Received: anchors={anchors}"
         )
     return tuple((height, width) for height, width in sizes.tolist())
-
-
-def _check_class_names(class_names):
-    is_text = isinstance(class_names, str)
-    if is_text or not class_names or len(set(class_names)) < len(class_names):
-        raise ValueError(
-            "`class_names` must be the names of the classes, each once, such "
-            f'as ("plant",). Received: class_names={class_names!r}'
-        )
-    return tuple(class_names)
 
 
 def _check_head(patch_model, grid_size, num_anchors, num_classes):

@@ -7,6 +7,11 @@ from typing import Any, Unpack
 import keras
 import numpy as np
 
+from keras_patching._checks import (
+    check_class_names,
+    check_integer,
+    check_optional,
+)
 from keras_patching._keras_internals import operation_of
 from keras_patching._signatures import spelled_out
 from keras_patching._types import (
@@ -107,18 +112,11 @@ class SemanticSegmentationModel(TaskModel):
         value_range: Sequence[float] = (0, 255),
         **kwargs: Unpack[PatchedModelOptions],
     ) -> None:
-        if num_classes < 2:
-            raise ValueError(
-                "`num_classes` counts the background and must be at least 2. "
-                f"Received: num_classes={num_classes}"
-            )
-        if class_names is not None and len(class_names) != num_classes:
-            raise ValueError(
-                "`class_names` must be as many as `num_classes`, that of the "
-                f"background first. Received: class_names={class_names!r} for "
-                f"num_classes={num_classes}"
-            )
-        check_images(patch_model, channels, value_range)
+        num_classes = check_integer(num_classes, "num_classes", 2)
+        ignore_value = check_optional(ignore_value, "ignore_value", 0)
+        if class_names is not None:
+            class_names = _check_names(class_names, num_classes)
+        channels, value_range = check_images(patch_model, channels, value_range)
         if patch_model is None:
             patch_model = unet(
                 num_classes, channels=channels, value_range=value_range
@@ -135,7 +133,7 @@ class SemanticSegmentationModel(TaskModel):
                 f"Received: activation={self.activation!r}"
             )
         self.ignore_value = ignore_value
-        self.class_names = None if class_names is None else list(class_names)
+        self.class_names = class_names
         _check_head(patch_model, num_classes, self.activation)
 
     @loader
@@ -356,6 +354,17 @@ class SemanticSegmentationModel(TaskModel):
             "ignore_value": self.ignore_value,
             "class_names": self.class_names,
         }
+
+
+def _check_names(class_names, num_classes):
+    names = check_class_names(class_names)
+    if len(names) != num_classes:
+        raise ValueError(
+            "`class_names` must be as many as `num_classes`, that of the "
+            f"background first. Received: class_names={class_names!r} for "
+            f"num_classes={num_classes}"
+        )
+    return list(names)
 
 
 def _takes_class_ids(loss):
