@@ -22,10 +22,7 @@ from keras_patching._types import (
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.images.image_io import read_header
 from keras_patching.data.images.label_images import read_mask
-from keras_patching.data.labels.masks import (
-    as_class_ids,
-    check_training_masks,
-)
+from keras_patching.data.labels.masks import as_class_ids
 from keras_patching.data.loader_options import ModelLoaderOptions, loader
 from keras_patching.losses.segmentation_loss import (
     ACTIVATIONS,
@@ -36,6 +33,9 @@ from keras_patching.metrics.confusion import confusion_matrix, iou_per_class
 from keras_patching.models.patched_model import PATCHED_MODEL_DEFAULTS
 from keras_patching.models.prediction_checks import check_predictions
 from keras_patching.models.segmentation import loaders
+from keras_patching.models.segmentation.training_masks import (
+    check_training_masks,
+)
 from keras_patching.models.task_model import TaskModel, check_images
 from keras_patching.models.unet import unet
 
