@@ -2,7 +2,6 @@
 
 import contextlib
 import inspect
-import math
 import os
 import types
 import warnings
@@ -22,17 +21,17 @@ from keras_patching._types import Tensor, Tiling
 from keras_patching.geometry import as_pair, as_patch_size
 from keras_patching.layers.nested_metrics import metrics_outside_models
 from keras_patching.layers.patched_predictor import PatchedPredictor
-from keras_patching.models.devices import (
-    check_batches,
-    count_devices,
-    fill_up,
-    round_up,
-)
+from keras_patching.models.devices import count_devices, fill_up, round_up
 from keras_patching.models.export_formats import check_export_format
 from keras_patching.models.feeding import (
     feeding,
     feeding_training,
     with_callback,
+)
+from keras_patching.models.input_checks import (
+    check_inputs,
+    check_shared,
+    checked_batches,
 )
 from keras_patching.models.kept_weights import weights_kept
 from keras_patching.models.patch_model_check import check_patch_model
@@ -362,7 +361,7 @@ class PatchedModel(keras.Model):
             self._check_input(x)
             self._check_targets(x, y)
             batch_size = self._batch_size(x, batch_size)
-            _check_shared(x, batch_size)
+            check_shared(x, batch_size)
             x = self._check_each(x)
         functions = self._functions.for_size_of(x, self, "test_function")
         with self._weights_in_use(training=True), functions, feeding(x) as (x,):
@@ -404,7 +403,7 @@ class PatchedModel(keras.Model):
             count, x, batch_size = len(x), fill_up(x), round_up(batch_size)
         else:
             count, x = None, self._check_each(x, one_size=True)
-            _check_shared(x, batch_size)
+            check_shared(x, batch_size)
         functions = self._functions.for_size_of(x, self, "predict_function")
         with self._weights_in_use(), functions, feeding(x) as (x,):
             predicted = super().predict(x, batch_size, *args, **kwargs)
@@ -562,7 +561,7 @@ class PatchedModel(keras.Model):
         """Refuse before dispatch what `fit` would fail on inside of it."""
         self._check_input(x)
         self._check_targets(x, y)
-        _check_shared(x, batch_size, validation_split)
+        check_shared(x, batch_size, validation_split)
         if validation_data is None:
             return
         if isinstance(validation_data, (list, tuple)):
@@ -571,67 +570,26 @@ class PatchedModel(keras.Model):
             x, y = validation_data, None
         self._check_input(x)
         self._check_targets(x, y)
-        _check_shared(x, validation_batch_size or batch_size)
+        check_shared(x, validation_batch_size or batch_size)
 
     def _check_batch(self, x, y):
         self._check_input(x)
         self._check_targets(x, y)
-        _check_shared(x, len(x))
+        check_shared(x, len(x))
 
     def _check_input(self, x):
         """Refuse before dispatch what would fail inside of it."""
         self._require_patch_size()
-        _check_no_files(x, self.name)
-        if isinstance(x, (list, tuple)):
-            raise ValueError(
-                f"'{self.name}' takes one array of images. Stack images of "
-                "one size, and pass images of different sizes one by one. "
-                f"Received: a {type(x).__name__} of {len(x)}"
-            )
+        check_inputs(x, self.predictor, self.name)
         if getattr(x, "patch_size", None) is not None:
             self._check_data_set(x)
-        if hasattr(x, "shape"):
-            self._check_image_shape(tuple(x.shape))
-            _check_numbers(x, self.name)
 
     def _check_each(self, x, one_size=False):
         """Check the batches of a generator while they come."""
         if not isinstance(x, types.GeneratorType):
             return x
-        return self._checked(x, one_size)
-
-    def _checked(self, batches, one_size):
-        first = None
-        for batch in batches:
-            images = batch[0] if isinstance(batch, tuple) else batch
-            self._check_input(images)
-            shape = tuple(getattr(images, "shape", ()))
-            first = first or shape
-            if one_size and shape[1:] != first[1:]:
-                raise ValueError(
-                    f"'{self.name}' predicts images of one size at a time: "
-                    "their results come back as one array. Call `predict` for "
-                    "each image, `model.predict(image[None])`. Received: a "
-                    f"batch of shape {shape} after one of {first}"
-                )
-            yield batch if isinstance(batch, tuple) else (batch,)
-
-    def _check_image_shape(self, shape):
-        channels = self.predictor.channels
-        if len(shape) == 3:
-            raise ValueError(
-                f"'{self.name}' takes a batch of images, of shape (batch, "
-                "height, width, channels). Pass one image as `image[None]`. "
-                f"Received: shape={shape}"
-            )
-        received = self.predictor._channels_last_shape(shape)
-        if 0 in shape or channels not in (None, received[3]):
-            raise ValueError(
-                f"'{self.name}' takes images of shape (batch, height, width, "
-                f"channels) with {channels or 'any number of'} channels "
-                f'(data_format="{self.predictor.data_format}"), none of them '
-                f"empty. Received: shape={shape}"
-            )
+        name = self.name if one_size else None
+        return checked_batches(x, self._check_input, name)
 
     def _batch_size(self, x, batch_size):
         """Resolve the number of images that are predicted at a time."""
@@ -658,41 +616,6 @@ PATCHED_MODEL_DEFAULTS = {
 def _by_name(function, *args, **kwargs):
     """Name the arguments of a call."""
     return inspect.signature(function).bind(*args, **kwargs).arguments
-
-
-def _check_no_files(x, name):
-    """Say how files are predicted and trained on."""
-    first = x[0] if isinstance(x, (list, tuple)) and len(x) else x
-    if isinstance(first, (str, os.PathLike)):
-        raise ValueError(
-            f"'{name}' takes arrays, not paths. Predict the files of a folder "
-            'with `keras_patching.inference.predict_files(model, ["folder"], '
-            '"results")`, or one image with `model.predict(model.read_image('
-            '"image.png")[None])`. Train on the data set that a loader of the '
-            f"model gives, `model.load_...(...)`. Received: {x!r}"[:800]
-        )
-
-
-def _check_shared(x, batch_size, validation_split=0.0):
-    """Refuse batches that the devices of a distribution cannot share."""
-    if hasattr(x, "num_samples") and hasattr(x, "batch_size"):
-        check_batches(
-            x.num_samples, x.batch_size, getattr(x, "drop_remainder", False)
-        )
-    elif hasattr(x, "shape"):
-        # Keras rounds so when it splits arrays.
-        count = math.floor(len(x) * (1 - validation_split))
-        for part in (count, len(x) - count):
-            check_batches(part, batch_size or 32)
-
-
-def _check_numbers(images, name):
-    kind = getattr(images.dtype, "kind", "f")  # of numpy; tensors hold numbers
-    # The narrow floats of jax are of another kind to numpy.
-    if kind not in "biuf" and "float" not in str(images.dtype):
-        raise ValueError(
-            f"'{name}' takes images of numbers. Received: dtype={images.dtype}"
-        )
 
 
 def _has_fixed_sizes(input_signature):
