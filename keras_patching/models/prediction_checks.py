@@ -3,6 +3,9 @@
 import numpy as np
 from keras import ops
 
+# How far float16 and bfloat16 may round a probability beyond 0 and 1.
+PROBABILITY_ROUNDING = 0.01
+
 
 def check_predictions(predictions, shape, made_by):
     """Return predictions as an array, or refuse what a model does not give.

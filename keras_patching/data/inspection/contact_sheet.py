@@ -7,6 +7,7 @@ import numpy as np
 from keras_patching.data.cache.shard_kinds import keys_drawn
 from keras_patching.data.feeding.foreground import HAS_OBJECTS
 from keras_patching.data.inspection.picking import pick_patches
+from keras_patching.data.labels.density_maps import peak_density
 from keras_patching.visualization import (
     COLORS,
     class_colors,
@@ -120,7 +121,7 @@ def _highest(patches, manifest):
     """Give one highest value for all heatmaps: they can be compared."""
     sigma = manifest.parameters.get("density_map_sigma")
     if sigma:
-        return 1 / (2 * np.pi * sigma**2)  # the center of a lone object
+        return peak_density(sigma)
     keys = keys_drawn(manifest.kinds, "heatmap")
     highest = [patch[key].max() for patch in patches for key in keys]
     return max(highest, default=None)

@@ -52,6 +52,11 @@ def density_map(points, size, sigma):
     return density
 
 
+def peak_density(sigma):
+    """Objects per pixel at the center of one that is alone."""
+    return 1 / (2 * math.pi * sigma**2)
+
+
 def _kernels(positions, length, sigma):
     """Give the first pixel and the weights of each point along one axis."""
     reach = min(math.ceil(_REACH * sigma), length)

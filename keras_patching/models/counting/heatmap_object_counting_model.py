@@ -1,6 +1,5 @@
 """Counting of objects in large images with a patch model."""
 
-import math
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, Unpack
@@ -22,6 +21,7 @@ from keras_patching._types import (
     Tensor,
 )
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
+from keras_patching.data.labels.density_maps import peak_density
 from keras_patching.data.labels.point_labels import as_true_points
 from keras_patching.data.loader_options import ModelLoaderOptions, loader
 from keras_patching.losses.density_map_loss import DensityMapLoss
@@ -144,7 +144,7 @@ class HeatmapObjectCountingModel(TaskModel):
         sigma = check_positive(density_map_sigma, "density_map_sigma")
         self.density_map_sigma = sigma
         if not self._is_scale_fixed:
-            self.density_scale = _PEAK * _peak_area(sigma)
+            self.density_scale = _PEAK / peak_density(sigma)
             self._drop_compiled_functions()
 
     @property
@@ -158,7 +158,7 @@ class HeatmapObjectCountingModel(TaskModel):
 
         What pictures of heatmaps show as white, so that they can be compared.
         """
-        return 1 / _peak_area(self.density_map_sigma)
+        return peak_density(self.density_map_sigma)
 
     @loader
     def load_heatmap_dataset_with_csv_from_directory(
@@ -313,7 +313,7 @@ class HeatmapObjectCountingModel(TaskModel):
             min_distance = self.density_map_sigma
         min_distance = check_distance(min_distance, "min_distance")
         scores = _check_heatmaps(heatmaps).astype("float32")
-        scores *= np.float32(_peak_area(self.density_map_sigma))
+        scores *= np.float32(1 / self.peak_density)
         return find_peaks(scores, min_score, min_distance)
 
     def evaluate_full_images(
@@ -370,11 +370,6 @@ class HeatmapObjectCountingModel(TaskModel):
                 self.density_scale if self._is_scale_fixed else None
             ),
         }
-
-
-def _peak_area(sigma):
-    """One over the height of a Gaussian of mass 1, in pixels."""
-    return 2 * math.pi * sigma**2
 
 
 def _check_heatmaps(heatmaps):

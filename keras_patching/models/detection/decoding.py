@@ -10,13 +10,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_patching.models.prediction_checks import PROBABILITY_ROUNDING
 from keras_patching.ops.compiling import compiled_on_jax
 from keras_patching.ops.yolo import decode_boxes, to_xyxy
 
 PARTS = ("boxes", "scores", "labels")
 _PATCHES_PER_CHUNK = 16
-# How far float16 and bfloat16 may round a probability beyond 0 and 1.
-_ROUNDING = 0.01
 
 
 def decode_in_chunks(decode, outputs):
@@ -77,7 +76,7 @@ def _check_decoded(found):
             f"Received: shapes {shapes}"
         )
     highest = found["scores"].max(initial=0)
-    if highest > 1 + _ROUNDING:
+    if highest > 1 + PROBABILITY_ROUNDING:
         raise ValueError(
             "A `prediction_decoder` must give scores from 0 to 1, and -1 for "
             "padding; these look like logits, which `keras.ops.sigmoid` or "

@@ -31,16 +31,16 @@ from keras_patching.losses.segmentation_loss import (
 from keras_patching.metrics import MeanIoU, PixelAccuracy
 from keras_patching.metrics.confusion import confusion_matrix, iou_per_class
 from keras_patching.models.patched_model import PATCHED_MODEL_DEFAULTS
-from keras_patching.models.prediction_checks import check_predictions
+from keras_patching.models.prediction_checks import (
+    PROBABILITY_ROUNDING,
+    check_predictions,
+)
 from keras_patching.models.segmentation import loaders
 from keras_patching.models.segmentation.training_masks import (
     check_training_masks,
 )
 from keras_patching.models.task_model import TaskModel, check_images
 from keras_patching.models.unet import unet
-
-# How far float16 and bfloat16 may round a probability beyond 0 and 1.
-_ROUNDING = 0.01
 
 
 @keras.saving.register_keras_serializable(package="keras_patching")
@@ -281,7 +281,8 @@ class SemanticSegmentationModel(TaskModel):
         if self.activation == "linear" or not predictions.size:
             return predictions
         lowest, highest = float(predictions.min()), float(predictions.max())
-        if not -_ROUNDING <= lowest <= highest <= 1 + _ROUNDING:
+        beyond = max(-lowest, highest - 1)
+        if beyond > PROBABILITY_ROUNDING:
             raise ValueError(
                 f"'{self.name}' ends in {self.activation}, so its predictions "
                 "are probabilities from 0 to 1; these look like logits. Make "
