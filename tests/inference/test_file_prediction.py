@@ -347,6 +347,7 @@ def test_an_image_that_memory_cannot_hold_is_a_fault(folder, tmp_path):
     layers = full, keras.layers.Conv2D(2, 1, activation="softmax")
     net = keras.Sequential([keras.Input((None, None, 3)), *layers])
     model = SemanticSegmentationModel(2, net, patch_size=8)
+    assert model.built
     full.is_full = True
     done = predict(model, [folder], tmp_path / "out")
     assert not done.rows
