@@ -70,6 +70,19 @@ def is_called_by_fit(evaluate_kwargs):
     return "_use_cached_eval_dataset" in evaluate_kwargs
 
 
+def twin_of(layer, **attributes):
+    """Return a layer with the same variables and some other attributes.
+
+    Args:
+        layer: Built.
+        **attributes: Such as `padding`: what its `call` reads.
+    """
+    twin = object.__new__(type(layer))
+    vars(twin).update(vars(layer))
+    vars(twin).update(attributes, _inbound_nodes=[], _outbound_nodes=[])
+    return twin
+
+
 def reason_of(error):
     """Return what a layer said, of all that Keras says around it.
 

@@ -79,7 +79,12 @@ PUBLIC = {
         "predict_files",
         "verify_tiling",
     ],
-    "keras_patching.layers": ["PatchedPredictor", "register_rule"],
+    "keras_patching.layers": [
+        "PatchedPredictor",
+        "RowStream",
+        "StreamedOutput",
+        "register_rule",
+    ],
     "keras_patching.losses": ["DensityMapLoss", "SegmentationLoss", "YoloLoss"],
     "keras_patching.metrics": [
         "BoxIoU",

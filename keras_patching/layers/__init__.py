@@ -1,10 +1,14 @@
 """The layer that cuts, predicts and stitches, `PatchedPredictor`.
 
+`RowStream` runs a patch model a band of rows at a time; what each kind of layer
+does then is in `row_layers`, the loops over the bands in `row_loops`.
+
 `register_rule` tells it how far a layer of one's own looks; the rules of
 Keras's layers are in `receptive_fields.rules`.
 """
 
 from keras_patching.layers.patched_predictor import PatchedPredictor
+from keras_patching.layers.row_stream import RowStream, StreamedOutput
 from keras_patching.receptive_fields.walk import register_rule
 
-__all__ = ["PatchedPredictor", "register_rule"]
+__all__ = ["PatchedPredictor", "RowStream", "StreamedOutput", "register_rule"]

@@ -41,13 +41,9 @@ class FieldAxis:
 
     def window(self, kernel, stride, dilation, padding):
         """Index i becomes what a window sees that is `stride` x i further."""
-        reach = (kernel - 1) * dilation + 1
-        before = 0
-        length = (self.length - reach) // stride + 1
-        if padding == "same":
-            length = round_up(self.length, stride) // stride
-            padded = (length - 1) * stride + reach
-            before = max(padded - self.length, 0) // 2
+        reach, before, _, length = window_geometry(
+            self.length, kernel, stride, dilation, padding
+        )
         return self._moved(
             scale=self.scale * stride,
             start=round_up(self.start + before, stride) // stride,
@@ -59,26 +55,14 @@ class FieldAxis:
         self, kernel, stride, dilation, padding, output_padding
     ):
         """Each index is spread over a window that is `stride` further."""
-        reach = (kernel - 1) * dilation + 1
-        whole = (self.length - 1) * stride + reach
-        if output_padding is not None:
-            base = reach % 2 if padding == "same" else reach
-            length = (self.length - 1) * stride + base + output_padding
-        elif padding == "same":
-            length = self.length * stride
-        else:
-            length = max(whole, self.length * stride)
-        before = max(whole - length, 0) // 2 if padding == "same" else 0
+        reach, before, length = transposed_geometry(
+            self.length, kernel, stride, dilation, padding, output_padding
+        )
         return self._spread(stride, -before, reach - 1 - before, length)
 
     def enlarge(self, factor, radius):
         """Repeat each index, or interpolate with a kernel of some radius."""
-        first, last = 0, factor - 1
-        if radius and factor > 1:
-            # Index j samples at (j + 1/2) / factor - 1/2, and sees what lies
-            # less than the radius from there.
-            first = (factor - 1) // 2 - factor * radius + 1
-            last = factor // 2 + factor * radius - 1
+        first, last = reach_of_enlarging(factor, radius)
         return self._spread(factor, first, last, self.length * factor)
 
     def pad(self, before, after):
@@ -120,6 +104,64 @@ class FieldAxis:
         )
 
 
+def window_geometry(length, kernel, stride, dilation, padding):
+    """Tell how windows lie on an axis.
+
+    Args:
+        length: The axis has N / scale + length indices.
+        kernel, stride, dilation: Integers.
+        padding: `"same"` or `"valid"`.
+
+    Returns:
+        `(reach, before, after, length)`: the indices that a window spans, what
+        is added before and after the axis, and the length of what windows
+        make.
+    """
+    reach = (kernel - 1) * dilation + 1
+    if padding != "same":
+        return reach, 0, 0, (length - reach) // stride + 1
+    windows = round_up(length, stride) // stride
+    added = max((windows - 1) * stride + reach - length, 0)
+    return reach, added // 2, added - added // 2, windows
+
+
+def transposed_geometry(
+    length, kernel, stride, dilation, padding, output_padding
+):
+    """Tell how windows that are spread over an axis lie on what they make.
+
+    Args:
+        length, kernel, stride, dilation, padding: As for `window_geometry`.
+        output_padding: As of `keras.layers.Conv2DTranspose`.
+
+    Returns:
+        `(reach, before, length)`: the indices that a window spans, how many
+        are cut off before the first, and the length of what is made.
+    """
+    reach = (kernel - 1) * dilation + 1
+    whole = (length - 1) * stride + reach
+    if output_padding is not None:
+        base = reach % 2 if padding == "same" else reach
+        made = (length - 1) * stride + base + output_padding
+    elif padding == "same":
+        made = length * stride
+    else:
+        made = max(whole, length * stride)
+    before = max(whole - made, 0) // 2 if padding == "same" else 0
+    return reach, before, made
+
+
+def reach_of_enlarging(factor, radius):
+    """Tell which indices `factor` x i + first to + last see an index i."""
+    if not radius or factor == 1:
+        return 0, factor - 1
+    # Index j samples at (j + 1/2) / factor - 1/2, and sees what lies less
+    # than the radius from there.
+    first = (factor - 1) // 2 - factor * radius + 1
+    last = factor // 2 + factor * radius - 1
+    return first, last
+
+
 @dataclasses.dataclass(frozen=True)
 class SpatialField:
     """Both axes of a tensor of rank 4: what rules of layers work on.
@@ -146,7 +188,7 @@ class SpatialField:
             padding: `"same"` or `"valid"`.
         """
         return self._along_axes(
-            FieldAxis.window,
+            "window",
             as_pair(kernel_size, "kernel_size"),
             as_pair(strides, "strides"),
             as_pair(dilation_rate, "dilation_rate"),
@@ -174,7 +216,7 @@ class SpatialField:
         else:
             output_padding = as_pair(output_padding, "output_padding")
         return self._along_axes(
-            FieldAxis.transposed_window,
+            "transposed_window",
             as_pair(kernel_size, "kernel_size"),
             as_pair(strides, "strides"),
             as_pair(dilation_rate, "dilation_rate"),
@@ -191,7 +233,7 @@ class SpatialField:
                 1 for bilinear. 0 repeats pixels.
         """
         return self._along_axes(
-            FieldAxis.enlarge, as_pair(factor, "factor"), (radius, radius)
+            "enlarge", as_pair(factor, "factor"), (radius, radius)
         )
 
     def pad(self, padding):
@@ -201,7 +243,7 @@ class SpatialField:
             padding: `((top, bottom), (left, right))`.
         """
         befores, afters = zip(*padding, strict=True)
-        return self._along_axes(FieldAxis.pad, befores, afters)
+        return self._along_axes("pad", befores, afters)
 
     def fits(self, other):
         """Whether both tensors have the same height and width."""
@@ -217,8 +259,10 @@ class SpatialField:
         )
 
     def _along_axes(self, method, *pairs):
-        """Apply a method of the axes to both, each with its half of pairs."""
+        """Call a method of both axes, each with its half of pairs."""
         of_y, of_x = zip(*pairs, strict=True)
         return dataclasses.replace(
-            self, y=method(self.y, *of_y), x=method(self.x, *of_x)
+            self,
+            y=getattr(self.y, method)(*of_y),
+            x=getattr(self.x, method)(*of_x),
         )

@@ -62,7 +62,7 @@ _HARMLESS_OVERRIDES = {
 _ALONG_CHANNELS = ("glu", "log_softmax", "softmax", "sparsemax")
 
 # How far each interpolation of `UpSampling2D` looks.
-_INTERPOLATION_RADIUS = {
+INTERPOLATION_RADIUS = {
     "nearest": 0,
     "bilinear": 1,
     "bicubic": 2,
@@ -127,12 +127,26 @@ def find_rule(layer):
     Args:
         layer: A `keras.Operation`; all layers are.
     """
+    kind = find_kind(layer)
+    return _RULES.get(kind) or _OPERATION_RULES.get(kind)
+
+
+def find_kind(layer):
+    """Return what a layer or an operation has the rule of, or None.
+
+    Args:
+        layer: A `keras.Operation`; all layers are.
+
+    Returns:
+        A class of layers, or the name of the class of an operation.
+    """
     for base in type(layer).__mro__:
         if base in _RULES and _computes_like(type(layer), base):
-            return _RULES[base]
+            return base
     is_of_keras = type(layer).__module__.startswith("keras.")
     if is_of_keras and not isinstance(layer, keras.layers.Layer):
-        return _OPERATION_RULES.get(type(layer).__name__)
+        name = type(layer).__name__
+        return name if name in _OPERATION_RULES else None
     return None
 
 
@@ -230,7 +244,7 @@ def _pooling(layer, fields):
 
 @register_rule(keras.layers.UpSampling2D)
 def _upsampling(layer, fields):
-    radius = _INTERPOLATION_RADIUS[layer.interpolation]
+    radius = INTERPOLATION_RADIUS[layer.interpolation]
     return _single(layer, fields).enlarge(layer.size, radius)
 
 

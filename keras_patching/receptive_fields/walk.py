@@ -123,7 +123,7 @@ def receptive_field(
 
     def outputs_after_cut(cut_y, cut_x):
         axes = (FieldAxis(start=cut, end=-cut) for cut in (cut_y, cut_x))
-        return _apply(patch_model, [SpatialField(*axes, data_format)])
+        return field_after(patch_model, [SpatialField(*axes, data_format)])
 
     outputs = outputs_after_cut(0, 0)
     _check_outputs(patch_model, outputs)
@@ -165,7 +165,7 @@ def _seen_after(axis, cut):
     return -cut - last_pixel_of_output
 
 
-def _apply(layer, fields):
+def field_after(layer, fields):
     """Return the field of each output of a layer, model or operation."""
     rule = find_rule(layer)
     if rule is None and isinstance(layer, keras.Model):
@@ -178,24 +178,24 @@ def _apply(layer, fields):
 
 def _walk(model, fields):
     """Apply the rules along the graph of a model."""
-    _check_graph(model)
-    known = _by_id(model.inputs, fields)
-    for node in _nodes(model):
+    check_graph(model)
+    known = by_id(model.inputs, fields)
+    for node in nodes_of(model):
         inputs = [known[id(tensor)] for tensor in node.input_tensors]
-        outputs = _apply(node.operation, inputs)
-        _check_call(node, inputs)
+        outputs = field_after(node.operation, inputs)
+        check_call(node, inputs)
         if len(outputs) == 1:
             outputs = outputs * len(node.outputs)
-        known.update(_by_id(node.outputs, outputs))
+        known.update(by_id(node.outputs, outputs))
     return [known[id(tensor)] for tensor in model.outputs]
 
 
-def _by_id(tensors, fields):
+def by_id(tensors, fields):
     ids = [id(tensor) for tensor in tensors]
     return dict(zip(ids, fields, strict=True))
 
 
-def _nodes(model):
+def nodes_of(model):
     """List the calls of layers that outputs are made by, inputs first."""
     inputs = {id(tensor) for tensor in model.inputs}
     nodes = {}
@@ -225,7 +225,7 @@ def _check_input(patch_model):
         )
 
 
-def _check_graph(model):
+def check_graph(model):
     """Refuse models whose `call` is not the graph of their layers."""
     if not getattr(model, "outputs", None):
         raise refusal(
@@ -237,7 +237,7 @@ def _check_graph(model):
         raise refusal(model, "overrides `call`")
 
 
-def _check_call(node, fields):
+def check_call(node, fields):
     """Refuse what the arguments of a call change."""
     arguments = node.arguments
     if arguments.kwargs.get("training"):

@@ -1,0 +1,365 @@
+"""Layers on a band of rows: what each kind keeps, and how it is run.
+
+Each class runs one call of a layer in a step of `RowStream`. The rows outside
+of a tensor, above its first and below its last, hold what biases and
+activations have made of nothing; so they are overwritten where a layer looks
+at neighbours, by what its own padding stands for. `axes` of a tensor are those
+of its rows and columns.
+"""
+
+import functools
+import threading
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_patching._keras_internals import twin_of
+from keras_patching.receptive_fields.rules import INTERPOLATION_RADIUS
+
+
+class Band:
+    """Where the rows of a tensor of one step lie.
+
+    Attributes:
+        first: Index of the first row that the layer is run on.
+        height, width: Of the whole tensor; scalars or integers. `width` is
+            `None` where all columns are inside of it.
+    """
+
+    def __init__(self, first, height, width):
+        self.first, self.height, self.width = first, height, width
+
+    def inside(self, rows, columns, field):
+        """Tell which pixels of a band are of the tensor.
+
+        Returns:
+            Boolean tensor that broadcasts to the band.
+        """
+        row_axis, column_axis = spatial_axes(field)
+        index = self.first + ops.arange(rows, dtype="int32")
+        shape = [1, 1, 1, 1]
+        shape[row_axis] = rows
+        inside = ops.reshape((index >= 0) & (index < self.height), shape)
+        if self.width is None:
+            return inside
+        shape = [1, 1, 1, 1]
+        shape[column_axis] = columns
+        index = ops.arange(columns, dtype="int32")
+        return inside & ops.reshape(index < self.width, shape)
+
+
+def spatial_axes(field):
+    """Return the axes of rows and of columns of a tensor."""
+    return (1, 2) if field.channel_axis == 3 else (2, 3)
+
+
+def take_rows(tensor, field, start, stop):
+    """Return some of the rows of a tensor."""
+    row_axis, _ = spatial_axes(field)
+    index = [slice(None)] * 4
+    index[row_axis] = slice(start, stop)
+    return tensor[tuple(index)]
+
+
+def _join(kept, rows, field):
+    row_axis, _ = spatial_axes(field)
+    return rows if kept is None else ops.concatenate([kept, rows], row_axis)
+
+
+class Pointwise:
+    """A layer that looks at one pixel of each input at a time.
+
+    Inputs that are ahead of the others wait.
+    """
+
+    def __init__(self, call, inputs, output):
+        self._call = call
+        self._inputs = inputs
+        self._delays = [output.y.lag - field.y.lag for field in inputs]
+
+    def kept(self):
+        """Return for each array that is kept its input, rows and value."""
+        return [
+            (index, delay, 0.0)
+            for index, delay in enumerate(self._delays)
+            if delay
+        ]
+
+    def run(self, values, state, bands):
+        """Run the layer on the rows of a step.
+
+        Args:
+            values: Rows of each input.
+            state: What was kept, as `kept` lists it.
+            bands: `Band` of each input, from the first row of the step.
+
+        Returns:
+            The output of the layer, and what to keep.
+        """
+        delayed, new_state, state = [], [], list(state)
+        for value, field, delay in zip(
+            values, self._inputs, self._delays, strict=True
+        ):
+            if delay:
+                value = _join(state.pop(0), value, field)
+                new_state.append(take_rows(value, field, field.y.rows, None))
+                value = take_rows(value, field, 0, field.y.rows)
+            delayed.append(value)
+        return self._call(*delayed), new_state
+
+
+class Repeat(Pointwise):
+    """A layer that makes several pixels of each."""
+
+    def __init__(self, call, inputs, output):
+        super().__init__(call, inputs, output)
+        self._delays = [0]
+
+    @classmethod
+    def of(cls, layer, call, inputs, output):
+        """Make what runs a call of a layer."""
+        return cls(call, inputs, output)
+
+
+class _Neighbours:
+    """A layer that looks at neighbouring rows of its only input."""
+
+    @classmethod
+    def of(cls, layer, call, inputs, output):
+        """Make what runs a call of a layer."""
+        return cls(layer, inputs, output)
+
+    # What pixels outside of the input count as.
+    outside = 0.0
+
+    def __init__(self, layer, inputs, output):
+        (self._input,) = inputs
+        self._layer = layer
+        self._output = output
+        self._reading = output.y.reading
+
+    def kept(self):
+        """See `Pointwise`."""
+        rows = self._reading.kept
+        return [(0, rows, self.outside)] if rows > 0 else []
+
+    def run(self, values, state, bands):
+        """See `Pointwise`."""
+        (value,), (band,) = values, bands
+        field, kept = self._input, self._reading.kept
+        value = self._masked(value, band)
+        if kept > 0:
+            value = _join(state[0], value, field)
+        elif kept < 0:
+            value = take_rows(value, field, -kept, None)
+        state = [take_rows(value, field, field.y.rows, None)] * (kept > 0)
+        value = take_rows(value, field, 0, self._reading.taken)
+        band = Band(band.first - kept, band.height, band.width)
+        return self._make(value, band), state
+
+    def _masked(self, value, band):
+        row_axis, column_axis = spatial_axes(self._input)
+        inside = band.inside(
+            value.shape[row_axis], ops.shape(value)[column_axis], self._input
+        )
+        outside = ops.cast(self.outside, value.dtype)
+        return ops.where(inside, value, outside)
+
+    def _padded_columns(self, value, outside):
+        reading = self._output.x.reading
+        if not (reading.before or reading.after):
+            return value
+        _, column_axis = spatial_axes(self._input)
+        widths = [(0, 0)] * 4
+        widths[column_axis] = (reading.before, reading.after)
+        return ops.pad(value, widths, constant_values=outside)
+
+
+class Window(_Neighbours):
+    """A convolution."""
+
+    def __init__(self, layer, inputs, output):
+        super().__init__(layer, inputs, output)
+        self._valid = twin_of(layer, padding="valid")
+
+    def _make(self, value, band):
+        return self._valid(self._padded_columns(value, self.outside))
+
+
+class MaxPooling(Window):
+    """Pooling, where what is outside is smaller than all."""
+
+    outside = -np.inf
+
+
+class AveragePooling(Window):
+    """Pooling, where what is outside is not counted."""
+
+    def _make(self, value, band):
+        if self._layer.padding != "same":
+            return super()._make(value, band)
+        paddings = [
+            (axis.reading.before, axis.reading.after)
+            for axis in (self._output.y, self._output.x)
+        ]
+        if not any(map(any, paddings)):
+            return super()._make(value, band)
+        is_uneven = any(before != after for before, after in paddings)
+        if keras.backend.backend() == "torch" and is_uneven:
+            # There Keras repeats the edges, and counts them.
+            return self._valid(self._with_edges(value, band, paddings[1]))
+        pooled = super()._make(value, band)
+        share = super()._make(self._ones_inside(value, band), band)
+        share = ops.cast(share, pooled.dtype)
+        return pooled / ops.where(share > 0, share, 1)
+
+    def _ones_inside(self, value, band):
+        row_axis, column_axis = spatial_axes(self._input)
+        rows, columns = value.shape[row_axis], ops.shape(value)[column_axis]
+        shape = [1, 1, 1, 1]
+        shape[row_axis], shape[column_axis] = rows, columns
+        inside = band.inside(rows, columns, self._input)
+        return ops.where(inside, ops.ones(shape, "float32"), 0.0)
+
+    def _with_edges(self, value, band, padding):
+        row_axis, column_axis = spatial_axes(self._input)
+        rows = value.shape[row_axis]
+        index = band.first + ops.arange(rows, dtype="int32")
+        index = ops.minimum(ops.maximum(index, 0), band.height - 1) - band.first
+        index = ops.minimum(ops.maximum(index, 0), rows - 1)
+        value = ops.take(value, index, axis=row_axis)
+        before, after = padding
+        columns = ops.shape(value)[column_axis]
+        index = ops.arange(-before, columns + after, dtype="int32")
+        index = ops.minimum(ops.maximum(index, 0), columns - 1)
+        return ops.take(value, index, axis=column_axis)
+
+
+class TransposedWindow(_Neighbours):
+    """A transposed convolution."""
+
+    def __init__(self, layer, inputs, output):
+        super().__init__(layer, inputs, output)
+        self._valid = twin_of(layer, padding="valid", output_padding=None)
+
+    def _make(self, value, band):
+        _, column_axis = spatial_axes(self._input)
+        columns = ops.shape(value)[column_axis]
+        made = self._valid(value)
+        skipped = self._reading.skipped
+        made = take_rows(
+            made, self._output, skipped, skipped + self._output.y.rows
+        )
+        start, stride = self._output.x.reading.before, self._layer.strides[1]
+        more = self._output.x.length - self._input.x.length * stride
+        index = [slice(None)] * 4
+        index[column_axis] = slice(start, start + columns * stride + more)
+        return made[tuple(index)]
+
+
+class Interpolate(_Neighbours):
+    """Upsampling that interpolates: rows by weights, columns by the layer."""
+
+    @classmethod
+    def of(cls, layer, call, inputs, output):
+        """Make what runs a call of a layer."""
+        if layer.interpolation == "nearest" or layer.size[0] == 1:
+            return Repeat(call, inputs, output)
+        return cls(layer, inputs, output)
+
+    def __init__(self, layer, inputs, output):
+        super().__init__(layer, inputs, output)
+        self._columns = twin_of(layer, size=(1, layer.size[1]))
+        self._tables = _interpolation_tables(layer.interpolation, layer.size[0])
+
+    def _make(self, value, band):
+        row_axis, _ = spatial_axes(self._input)
+        weights = self._weights(value.shape[row_axis], band)
+        equation = "or,brwc->bowc" if row_axis == 1 else "or,bcrw->bcow"
+        weights = ops.cast(weights, value.dtype)
+        return self._columns(ops.einsum(equation, weights, value))
+
+    def _weights(self, rows, band):
+        """Return the weights `(rows made, rows)` of this step."""
+        factor, made = self._layer.size[0], self._output.y.rows
+        most = len(self._tables)
+        ends = factor * most // 2
+        first = (band.first + self._reading.kept) * factor - (
+            self._output.y.lag - self._input.y.lag * factor
+        )
+        index = first + ops.arange(made, dtype="int32")
+        # The row of the table that is like it, by whole input rows away.
+        alike = index % factor + ends - factor
+        from_end = index - (band.height - most) * factor
+        is_at_end = from_end >= ends
+        alike = ops.where(is_at_end, from_end, alike)
+        alike = ops.where((index < ends) | (band.height <= most), index, alike)
+        shift = (index - alike) // factor
+        seen = band.first + ops.arange(rows, dtype="int32")
+        seen = seen[None, :] - shift[:, None]
+        table = ops.take(
+            ops.convert_to_tensor(self._tables),
+            ops.minimum(band.height, most) - 1,
+            axis=0,
+        )
+        weights = ops.take_along_axis(
+            ops.take(table, ops.clip(alike, 0, most * factor - 1), axis=0),
+            ops.clip(seen, 0, most - 1),
+            axis=1,
+        )
+        return ops.where((seen >= 0) & (seen < most), weights, 0.0)
+
+
+class Blocks(_Neighbours):
+    """Pixels of a block that become the channels of one."""
+
+    def _make(self, value, band):
+        return self._layer(value)
+
+
+class Pad(_Neighbours):
+    """Zero padding and cropping: rows wait, or are those outside."""
+
+    def _make(self, value, band):
+        left_right = self._output.x.reading
+        widths = [(0, 0)] * 4
+        _, column_axis = spatial_axes(self._input)
+        before, after = left_right.before, left_right.after
+        widths[column_axis] = (max(before, 0), max(after, 0))
+        value = ops.pad(value, widths)
+        index = [slice(None)] * 4
+        index[column_axis] = slice(
+            max(-before, 0), min(after, 0) if after < 0 else None
+        )
+        return value[tuple(index)]
+
+
+@functools.cache
+def _interpolation_tables(interpolation, factor):
+    """Measure how a backend interpolates, also near the ends.
+
+    Returns:
+        Array `(most, most * factor, most)`: for each height the weights of
+        rows that are made by the rows there are.
+    """
+    most = 4 * INTERPOLATION_RADIUS[interpolation]
+    tables = np.zeros((most, most * factor, most), "float32")
+
+    def measure():
+        layer = keras.layers.UpSampling2D(
+            (factor, 1),
+            interpolation=interpolation,
+            data_format="channels_last",
+            dtype="float32",
+        )
+        for height in range(1, most + 1):
+            ones = np.eye(height, dtype="float32")[None, :, None, :]
+            made = ops.convert_to_numpy(layer(ones))[0, :, 0]
+            tables[height - 1, : height * factor, :height] = made
+
+    # A thread of its own is outside of whatever graph is made in this one.
+    thread = threading.Thread(target=measure)
+    thread.start()
+    thread.join()
+    return tables

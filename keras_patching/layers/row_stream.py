@@ -1,0 +1,321 @@
+"""A patch model that runs a band of rows at a time, and repeats nothing."""
+
+import dataclasses
+import functools
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_patching.layers import row_layers
+from keras_patching.layers.row_layers import Band, spatial_axes
+from keras_patching.layers.row_loops import stream_rows
+from keras_patching.receptive_fields.axes import SpatialField
+from keras_patching.receptive_fields.errors import describe
+from keras_patching.receptive_fields.rows import RowAxis
+from keras_patching.receptive_fields.rules import find_kind
+from keras_patching.receptive_fields.walk import (
+    by_id,
+    check_call,
+    check_graph,
+    field_after,
+    nodes_of,
+    receptive_field,
+)
+
+# What runs each kind of layer that looks at neighbours, or changes the scale.
+# All others look at one pixel at a time, which their rules tell.
+_RUNNERS = {
+    keras.layers.AveragePooling2D: row_layers.AveragePooling,
+    keras.layers.Conv2D: row_layers.Window,
+    keras.layers.Conv2DTranspose: row_layers.TransposedWindow,
+    keras.layers.Cropping2D: row_layers.Pad,
+    keras.layers.DepthwiseConv2D: row_layers.Window,
+    keras.layers.MaxPooling2D: row_layers.MaxPooling,
+    keras.layers.SeparableConv2D: row_layers.Window,
+    keras.layers.UpSampling2D: row_layers.Interpolate,
+    keras.layers.ZeroPadding2D: row_layers.Pad,
+    "DepthToSpace": row_layers.Repeat,
+    "SpaceToDepth": row_layers.Blocks,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Call:
+    """One call of a layer: what runs it, and its tensors by number."""
+
+    runner: Any
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamedOutput:
+    """How an output comes out of a stream.
+
+    Attributes:
+        rows: Rows of it that a step makes.
+        lag: How many rows it is behind: the step whose first input row is
+            `first_row` makes it from row `first_row * rows / stream.rows -
+            lag` on.
+
+    Example:
+
+    >>> keras_patching.layers.RowStream(patch_model, rows=64).outputs
+    (StreamedOutput(rows=64, lag=1),)
+    """
+
+    rows: int
+    lag: int
+
+
+class RowStream:
+    """A patch model that runs a band of rows at a time, and repeats nothing.
+
+    An image goes through in bands of rows, from the top. Every layer that
+    looks up or down keeps the last rows of its input until the next band
+    comes, and every number is computed once, as the whole image would have
+    it: the result is that of the patch model on the whole image. Memory holds
+    the activations of a band, and the rows that are kept.
+
+    The idea is that of line buffers of image processors, and of fused layers:
+    Alwani et al. 2016, "Fused-layer CNN accelerators"
+    (https://doi.org/10.1109/MICRO.2016.7783725).
+
+    Args:
+        patch_model: As for `keras_patching.receptive_field`.
+        rows: Rows of the image in a step, a multiple of the stride of the
+            patch model.
+        data_format: As for `keras_patching.receptive_field`.
+
+    Attributes:
+        rows: Rows of a step.
+        stride: `(height, width)`, what the size of images is a multiple of.
+        outputs: A `StreamedOutput` for each output of the patch model.
+
+    Raises:
+        ValueError: If `rows` is no multiple of the stride, if a layer looks at
+            the whole image, or if it cannot be run on rows; it is named.
+
+    Example:
+
+    >>> stream = keras_patching.layers.RowStream(patch_model, rows=64)
+    >>> image = np.zeros((1, 200, 96, 3), "float32")
+    >>> tuple(stream(image).shape)
+    (1, 200, 96, 2)
+
+    Rows that come one after the other, as from a scanner:
+
+    >>> state = stream.initial_state(batch_size=1, width=96)
+    >>> for first_row in range(0, 256, stream.rows):
+    ...     rows = np.zeros((1, 64, 96, 3), "float32")
+    ...     (made,), state = stream.step(state, rows, first_row, height=200)
+    >>> tuple(made.shape)
+    (1, 64, 96, 2)
+    """
+
+    def __init__(
+        self,
+        patch_model: keras.Model,
+        rows: int,
+        *,
+        data_format: str | None = None,
+    ) -> None:
+        data_format = data_format or keras.config.image_data_format()
+        field = receptive_field(patch_model, data_format=data_format)
+        self.stride = field.stride
+        if rows % self.stride[0]:
+            raise ValueError(
+                "`rows` must be a multiple of the stride of the patch model, "
+                f"which is {self.stride[0]}. Received: rows={rows}"
+            )
+        self.rows = rows
+        self.patch_model = patch_model
+        self._fields, self._specs, self._calls = [], [], []
+        spec = patch_model.inputs[0]
+        self.input_field = SpatialField(RowAxis(rows), RowAxis(0), data_format)
+        self._add(self.input_field, spec)
+        self._outputs = self._list_calls(patch_model, [0])
+        self.outputs = tuple(
+            StreamedOutput(field.y.rows, field.y.lag)
+            for field in self.output_fields
+        )
+
+    @property
+    def output_fields(self) -> list[SpatialField]:
+        """`SpatialField` of each output, its rows a `RowAxis`."""
+        return [self._fields[number] for number in self._outputs]
+
+    def _add(self, field, spec):
+        self._fields.append(field)
+        self._specs.append(spec)
+        return len(self._fields) - 1
+
+    def _list_calls(self, model, inputs):
+        """List the calls of a model, and return the numbers of its outputs."""
+        check_graph(model)
+        numbers = by_id(model.inputs, inputs)
+        for node in nodes_of(model):
+            taken = [numbers[id(tensor)] for tensor in node.input_tensors]
+            check_call(node, [self._fields[number] for number in taken])
+            layer = node.operation
+            if find_kind(layer) is None and isinstance(layer, keras.Model):
+                made = self._list_calls(layer, taken)
+            else:
+                made = self._list_call(node, taken)
+            numbers.update(by_id(node.outputs, made))
+        return [numbers[id(tensor)] for tensor in model.outputs]
+
+    def _list_call(self, node, taken):
+        inputs = [self._fields[number] for number in taken]
+        fields = field_after(node.operation, inputs)
+        if len(fields) == 1:
+            fields = fields * len(node.outputs)
+        runner = _find_runner(node, inputs, fields[0])
+        made = [
+            self._add(field, spec)
+            for field, spec in zip(fields, node.outputs, strict=True)
+        ]
+        self._calls.append(_Call(runner, tuple(taken), tuple(made)))
+        return made
+
+    def initial_state(self, batch_size: int, width: int) -> list[Any]:
+        """Return the state before the first step.
+
+        Args:
+            batch_size: Number of images.
+            width: Width of the bands in pixels, a multiple of the stride.
+
+        Returns:
+            List of tensors: the rows that layers keep.
+        """
+        return [
+            self._blank(number, batch_size, rows, width, value)
+            for call in self._calls
+            for number, rows, value in self._kept(call)
+        ]
+
+    def _kept(self, call):
+        return [
+            (call.inputs[index], rows, value)
+            for index, rows, value in call.runner.kept()
+        ]
+
+    def blank_output(
+        self, index: int, batch_size: Any, rows: Any, width: Any
+    ) -> Any:
+        """Return zeros of some rows of an output, for bands of a width.
+
+        Args:
+            index: Number of the output.
+            batch_size, rows, width: Integers, or sizes of a graph.
+        """
+        return self._blank(self._outputs[index], batch_size, rows, width)
+
+    def _blank(self, number, batch_size, rows, width, value=0.0):
+        """Return some rows of a tensor, all of one value."""
+        field, spec = self._fields[number], self._specs[number]
+        row_axis, column_axis = spatial_axes(field)
+        shape = [batch_size, 0, 0, 0]
+        shape[row_axis] = rows
+        shape[column_axis] = field.x.length_of(width)
+        shape[field.channel_axis] = spec.shape[field.channel_axis]
+        return ops.full(shape, ops.cast(value, spec.dtype), spec.dtype)
+
+    def step(
+        self,
+        state: list[Any],
+        rows: Any,
+        first_row: Any,
+        height: Any,
+        width: Any = None,
+    ) -> tuple[list[Any], list[Any]]:
+        """Run the next band of rows.
+
+        Nothing else is changed or kept: it may be scanned, compiled, or
+        called for images in turn, each with a state of its own.
+
+        Args:
+            state: That of the step before, or `initial_state`.
+            rows: Tensor `(batch, stream.rows, width, channels)`. Rows below
+                the image may hold anything.
+            first_row: Index of the first of them in the image, a multiple of
+                `stream.rows`. Steps go on below the image until all rows of
+                the outputs are made.
+            height: Height of the image, a multiple of the stride.
+            width: Width of the image, a multiple of the stride, where it is
+                less than that of the bands: columns right of it may hold
+                anything. By default that of the bands.
+
+        Returns:
+            `(outputs, state)`: a list of the rows of each output, see
+            `stream.outputs`, and the state for the next step.
+        """
+        first_row, height = (ops.cast(n, "int32") for n in (first_row, height))
+        tensors, new_state = {0: rows}, []
+        state = iter(state)
+        for call in self._calls:
+            bands = [
+                self._band(number, first_row, height, width)
+                for number in call.inputs
+            ]
+            kept = [next(state) for _ in call.runner.kept()]
+            inputs = [tensors[number] for number in call.inputs]
+            made, kept = call.runner.run(inputs, kept, bands)
+            new_state += kept
+            flat = keras.tree.flatten(made)
+            tensors.update(zip(call.outputs, flat, strict=True))
+        return [tensors[number] for number in self._outputs], new_state
+
+    def _band(self, number, first_row, height, width):
+        field = self._fields[number]
+        first = field.y.index_of(first_row) - field.y.lag
+        width = None if width is None else field.x.length_of(width)
+        return Band(first, field.y.length_of(height), width)
+
+    def __call__(self, images: Any) -> Any:
+        """Run all rows of images.
+
+        Args:
+            images: Tensor `(batch, height, width, channels)`, height and width
+                multiples of the stride.
+
+        Returns:
+            What the patch model returns.
+        """
+        outputs = stream_rows(self, images)
+        return keras.tree.pack_sequence_as(self._structure, outputs)
+
+    @functools.cached_property
+    def _structure(self):
+        return self.patch_model.compute_output_spec(self._specs[0])
+
+
+def _find_runner(node, inputs, output):
+    layer = node.operation
+    kind = find_kind(layer)
+    call = _repeat_call(node)
+    if kind in _RUNNERS:
+        return _RUNNERS[kind].of(layer, call, inputs, output)
+    merged = functools.reduce(lambda one, other: one.merge(other), inputs)
+    if output not in (inputs[0], merged):
+        raise ValueError(
+            f"Rows cannot be streamed through {describe(layer)}: its rule "
+            "tells how far it looks, not how it is run on some rows. Tiles do "
+            'without: overlap="auto" uses them.'
+        )
+    return row_layers.Pointwise(call, inputs, output)
+
+
+def _repeat_call(node):
+    """Return a function that repeats the call of a node on other tensors."""
+    arguments = node.arguments.args, node.arguments.kwargs
+
+    def call(*tensors):
+        by_tensor = by_id(node.input_tensors, tensors)
+        args, kwargs = keras.tree.map_structure(
+            lambda leaf: by_tensor.get(id(leaf), leaf), arguments
+        )
+        return node.operation(*args, **kwargs)
+
+    return call

@@ -1,0 +1,91 @@
+"""A net that runs a band of rows at a time gives what it gives at once."""
+
+import keras
+import numpy as np
+import pytest
+from networks import NETWORKS, fill, random_network
+
+from keras_patching.layers import RowStream, register_rule
+
+
+def draw(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype("float32")
+
+
+def assert_streams(net, image, rows):
+    stream = RowStream(net, rows)
+    streamed = stream(keras.ops.convert_to_tensor(image))
+    whole = net(image)
+    keras.tree.assert_same_structure(streamed, whole)
+    for one, other in zip(
+        *map(keras.tree.flatten, (streamed, whole)), strict=True
+    ):
+        one, other = map(keras.ops.convert_to_numpy, (one, other))
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("build", NETWORKS, ids=lambda build: build.__name__)
+def test_every_kind_of_net(build):
+    net = fill(build())
+    stride = RowStream(net, 48).stride
+    image = draw(2, 5 * stride[0] * 3, 3 * stride[1], net.input_shape[-1])
+    assert_streams(net, image, rows=2 * stride[0])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_nets_drawn_at_random(seed):
+    rng = np.random.default_rng(seed)
+    net = fill(random_network(seed), seed)
+    stride = RowStream(net, 36).stride
+    height, width, rows = rng.integers(1, (20, 6, 8))
+    image = draw(1, height * stride[0], width * stride[1], 2)
+    assert_streams(net, image, rows=int(rows * stride[0]))
+
+
+def test_rows_that_come_one_after_the_other_may_be_narrower_than_bands():
+    net = fill(NETWORKS[0]())
+    stream = RowStream(net, 16)
+    image, columns = draw(1, 40, 24, 1), 32
+    band = np.full((1, 64, columns, 1), 7, "float32")
+    band[:, :40, :24] = image
+    state = stream.initial_state(1, columns)
+    (output,) = stream.outputs
+    made, first_row = [], 0
+    while first_row * output.rows // 16 - output.lag < 40:
+        rows = band[:, first_row % 64 : first_row % 64 + 16]
+        (rows,), state = stream.step(state, rows, first_row, 40, width=24)
+        made.append(keras.ops.convert_to_numpy(rows))
+        first_row += 16
+    streamed = np.concatenate(made, 1)[:, output.lag : output.lag + 40, :24]
+    whole = keras.ops.convert_to_numpy(net(image))
+    np.testing.assert_allclose(streamed, whole, rtol=1e-5, atol=1e-5)
+
+
+def test_mixed_precision_streams():
+    inputs = keras.Input((None, None, 2))
+    x = keras.layers.Conv2D(3, 5, padding="same", dtype="mixed_float16")(inputs)
+    net = keras.Model(inputs, keras.layers.MaxPooling2D(3, 1, "same")(x))
+    image = draw(1, 24, 16, 2)
+    streamed = keras.ops.convert_to_numpy(RowStream(net, 8)(image))
+    whole = keras.ops.convert_to_numpy(net(image))
+    np.testing.assert_allclose(streamed, whole, atol=2e-2)
+
+
+def test_what_cannot_be_streamed_is_named():
+    inputs = keras.Input((None, None, 1))
+    x = keras.layers.MaxPooling2D(name="halved")(inputs)
+    net = keras.Model(inputs, keras.layers.UpSampling2D()(x))
+    with pytest.raises(ValueError, match="stride of the patch model"):
+        RowStream(net, 3)
+
+    class Blur(keras.layers.Layer):
+        def call(self, x):
+            return keras.ops.average_pool(x, 3, 1, "same")
+
+    @register_rule(Blur)
+    def blur_rule(layer, fields):
+        return fields[0].window(3)
+
+    net = keras.Model(inputs, Blur(name="blurred")(inputs))
+    with pytest.raises(ValueError, match="through layer 'blurred'"):
+        RowStream(net, 8)
