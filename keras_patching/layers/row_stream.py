@@ -131,7 +131,9 @@ class RowStream:
             )
         self.rows = rows
         self.patch_model = patch_model
-        self._fields, self._specs, self._calls = [], [], []
+        self._fields: list[SpatialField[RowAxis]] = []
+        self._specs: list[keras.KerasTensor] = []
+        self._calls: list[_Call] = []
         spec = patch_model.inputs[0]
         self.input_field = SpatialField(RowAxis(rows), RowAxis(0), data_format)
         self._add(self.input_field, spec)
@@ -142,7 +144,7 @@ class RowStream:
         )
 
     @property
-    def output_fields(self) -> list[SpatialField]:
+    def output_fields(self) -> list[SpatialField[RowAxis]]:
         """`SpatialField` of each output, its rows a `RowAxis`."""
         return [self._fields[number] for number in self._outputs]
 

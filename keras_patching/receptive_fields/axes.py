@@ -16,8 +16,11 @@ the image along the axis, a multiple of `stride`.
 import dataclasses
 import math
 from fractions import Fraction
+from typing import Any, Generic, TypeVar
 
 from keras_patching.geometry import as_pair, round_up
+
+AxisT = TypeVar("AxisT", bound=Any)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,16 +166,16 @@ def reach_of_enlarging(factor, radius):
 
 
 @dataclasses.dataclass(frozen=True)
-class SpatialField:
+class SpatialField(Generic[AxisT]):
     """Both axes of a tensor of rank 4: what rules of layers work on.
 
     Attributes:
-        y, x: A `FieldAxis` each.
+        y, x: A `FieldAxis` each, or a `RowAxis` of `rows`.
         data_format: `"channels_last"` or `"channels_first"`.
     """
 
-    y: FieldAxis
-    x: FieldAxis
+    y: AxisT
+    x: AxisT
     data_format: str = "channels_last"
 
     @property
