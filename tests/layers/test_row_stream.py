@@ -32,7 +32,7 @@ def test_every_kind_of_net(build):
     assert_streams(net, image, rows=2 * stride[0])
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_nets_drawn_at_random(seed):
     rng = np.random.default_rng(seed)
     net = fill(random_network(seed), seed)
@@ -43,7 +43,11 @@ def test_nets_drawn_at_random(seed):
 
 
 def test_rows_that_come_one_after_the_other_may_be_narrower_than_bands():
-    net = fill(NETWORKS[0]())
+    inputs = keras.Input((None, None, 1))
+    x = keras.layers.Conv2D(2, 3, padding="same", activation="relu")(inputs)
+    net = fill(
+        keras.Model(inputs, keras.layers.Conv2D(2, 5, padding="same")(x))
+    )
     stream = RowStream(net, 16)
     image, columns = draw(1, 40, 24, 1), 32
     band = np.full((1, 64, columns, 1), 7, "float32")
