@@ -14,7 +14,7 @@ from PIL import Image, ImageFile
 from keras_patching.data.images.image_io import decode_image
 from keras_patching.data.images.label_images import decode_mask
 
-SECONDS = 2
+SECONDS = 5  # Of the largest image there may be, on a busy machine.
 IMAGE = np.random.default_rng(0).integers(0, 256, (24, 40, 3)).astype("uint8")
 
 
