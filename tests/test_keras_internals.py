@@ -143,6 +143,23 @@ def test_fit_says_that_it_is_fit_which_evaluates():
     )
 
 
+def test_a_twin_has_the_variables_of_a_layer_and_is_no_part_of_its_model():
+    layer = keras.layers.Conv2D(1, 3, padding="same")
+    inputs = keras.Input((4, 4, 1))
+    model = keras.Model(inputs, layer(inputs))
+    twin = internals.twin_of(layer, padding="valid")
+    twin(keras.Input((4, 4, 1)))
+    assert len(layer._inbound_nodes) == 1, (
+        "Keras keeps the calls of a layer elsewhere than in `_inbound_nodes`."
+    )
+    image = np.ones((1, 4, 4, 1), "float32")
+    layer.kernel.assign(layer.kernel + 1)
+    inner = keras.ops.convert_to_numpy(model(image))[:, 1:-1, 1:-1]
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(twin(image)), inner, rtol=1e-6
+    )
+
+
 def test_what_a_layer_said_is_printed_in_bold():
     class Refuses(keras.layers.Layer):
         def call(self, inputs):
