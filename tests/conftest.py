@@ -16,6 +16,8 @@ os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false",
 )
+# Workers take all cores: threads of torch would wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     _compiled = tempfile.mkdtemp(prefix="keras_patching_compiled_")
     atexit.register(shutil.rmtree, _compiled, ignore_errors=True)
