@@ -77,7 +77,7 @@ def detection_demo(
     console.train(model, train, epochs, resample)
     paths = [images / name for name in held_out.image_names]
     merged = _predict(model, paths)
-    boxes = read_boxes(images, labels, _CLASS_NAMES)
+    boxes = read_boxes(labels, images, _CLASS_NAMES)
     truths = [boxes[path.name] for path in paths]
     pictures = _write_pictures(paths, merged, truths, out / "pictures")
     saved = console.save(model, out)

@@ -173,7 +173,7 @@ def main():
         training.augment = Jitter(arguments.seed)
     fit(model, training, settings.steps, arguments.minutes)
 
-    labels = kp.read_boxes(folder / "images", folder / "labels.json")
+    labels = kp.read_boxes(folder / "labels.json", folder / "images")
     names = sorted(validation.image_names)
     paths = [folder / "images" / name for name in names]
     truths = [labels[name] for name in names]

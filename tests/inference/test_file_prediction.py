@@ -269,7 +269,7 @@ def test_boxes_are_written_in_the_format_of_coco(trays, tmp_path):
         "weak.png",
     ]
     read = read_boxes(
-        trays, tmp_path / "out/coco.json", class_names=detector().class_names
+        tmp_path / "out/coco.json", trays, class_names=detector().class_names
     )
     assert [len(each["boxes"]) for each in read.values()] == [0, 2, 1]
     assert read["two, far.png"]["boxes"][1].tolist() == [12, 11, 16, 13]

@@ -119,7 +119,7 @@ def read_csv(folder, **options):
 
 
 def read_boxes(folder, **options):
-    found = kp.read_boxes(folder, "labels.json", **options)
+    found = kp.read_boxes("labels.json", folder, **options)
     return {name: each["boxes"][:, 1::-1] for name, each in found.items()}
 
 

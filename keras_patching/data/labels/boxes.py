@@ -13,8 +13,8 @@ from keras_patching.data.labels.files import find_label_file
 
 
 def read_boxes(
-    dirname: str | os.PathLike,
     label_file: str | os.PathLike,
+    image_dir: str | os.PathLike,
     class_names: Sequence[str] = ("plant",),
     objects_key: str = "objects",
     unlabelled: str = "error",
@@ -25,9 +25,7 @@ def read_boxes(
     read.
 
     Args:
-        dirname: Folder of images.
-        label_file: JSON file in it, or its path.
-        class_names, objects_key, unlabelled: As for
+        label_file, image_dir, class_names, objects_key, unlabelled: As for
             `load_yolo_dataset_from_directory`.
 
     Returns:
@@ -40,12 +38,12 @@ def read_boxes(
 
     Example:
 
-    >>> boxes = keras_patching.read_boxes("trays/images", "trays/labels.json")
+    >>> boxes = keras_patching.read_boxes("trays/labels.json", "trays/images")
     >>> boxes["tray_0.jpg"]["boxes"].shape
     (2, 4)
     """
     labels, *_ = read_box_labels(
-        dirname, label_file, class_names, objects_key, unlabelled
+        image_dir, label_file, class_names, objects_key, unlabelled
     )
     headers, faults = read_headers(labels)
     faults += check_boxes_inside(labels, headers)

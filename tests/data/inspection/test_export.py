@@ -209,7 +209,7 @@ def test_exported_boxes_are_a_data_set(tmp_path, store):
     images, targets = detection_patches(manifest)
     assert count == len(images) > 20
     names = CacheContents(manifest).names
-    exported = read_boxes(out / "images", out / "labels.json", CLASSES)
+    exported = read_boxes(out / "labels.json", out / "images", CLASSES)
     assert sorted(exported) == sorted(f"{name}.png" for name in names)
     for name, image, (boxes, labels) in zip(
         names, images, targets, strict=True

@@ -394,7 +394,7 @@ def test_boxes_that_are_not_of_the_image_are_refused_before_predicting():
 
 def test_boxes_are_scored_as_read_boxes_gives_them(tmp_path):
     write_scenes(tmp_path, count=2)
-    boxes = kp.read_boxes(tmp_path / "images", "../labels.json", CLASS_NAMES)
+    boxes = kp.read_boxes("../labels.json", tmp_path / "images", CLASS_NAMES)
     net = keras.Sequential(
         [
             keras.Input((None, None, 3)),
