@@ -10,9 +10,12 @@ import hypothesis
 import pytest
 
 # What is compiled is called once or twice, so that compiling is most of the
-# work: it is done faster, and once for all workers and what they start.
-# `XLA_FLAGS= pytest` compiles as users do; `.ci/full` runs it so.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
+# work: it is done as fast as can be, and once for all workers and what they
+# start. `XLA_FLAGS= pytest` compiles as users do; `.ci/full` runs it so.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false",
+)
 # Workers take all cores: threads of torch would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:

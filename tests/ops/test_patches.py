@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_patching.geometry import PatchGrid
+from keras_patching.ops.compiling import compiled_on_jax
 from keras_patching.ops.patches import (
     extract_patches,
     graph_grid,
@@ -16,6 +17,12 @@ from keras_patching.ops.patches import (
     stitch_patches,
     write_row,
 )
+
+# Each of their operations would be compiled alone.
+slice_patches = compiled_on_jax("grid")(slice_patches)
+stitch_columns = compiled_on_jax("grid", "scale", "blend")(stitch_columns)
+stitch_patches = compiled_on_jax("grid", "scale", "blend")(stitch_patches)
+write_row = compiled_on_jax("grid", "scale")(write_row)
 
 
 def reference_patches(images, grid, pad_value=0):

@@ -80,7 +80,7 @@ def trained(tmp_path_factory):
         store="images",
         verbose=False,
     )
-    epochs = 36
+    epochs = 18
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, epochs * len(train), 0.02, warmup_target=3e-3, warmup_steps=30
     )

@@ -74,7 +74,7 @@ def test_the_journey_from_folders_to_masks_of_whole_images(folders, capsys):
     model = SemanticSegmentationModel(num_classes=2)
     model.set_patch_size(height=32, width=32)
     train, val = model.load_dataset_from_directory_with_segmentation_masks(
-        *folders, validation_split=0.2, subset="both", seed=0, batch_size=8
+        *folders, validation_split=0.2, subset="both", seed=0, batch_size=9
     )
     assert isinstance(train, PatchingSequence)
     model.compile(keras.optimizers.Adam(3e-3))
