@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from networks import NETWORKS, fill, random_network
+from published_networks import PUBLISHED
 
 from keras_patching.layers import RowStream, register_rule
 
@@ -24,7 +25,9 @@ def assert_streams(net, image, rows):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("build", NETWORKS, ids=lambda build: build.__name__)
+@pytest.mark.parametrize(
+    "build", NETWORKS + PUBLISHED, ids=lambda build: build.__name__
+)
 def test_every_kind_of_net(build):
     net = fill(build())
     stride = RowStream(net, 48).stride
