@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 
 from keras_patching._keras_internals import twin_of
+from keras_patching.layers import torch_windows
 from keras_patching.receptive_fields.rules import INTERPOLATION_RADIUS
 
 
@@ -29,6 +30,15 @@ class Band:
 
     def __init__(self, first, height, width):
         self.first, self.height, self.width = first, height, width
+
+    def is_full(self, rows):
+        """Whether so many rows, and all columns, are known to be inside."""
+        return (
+            self.width is None
+            and isinstance(self.first, int)
+            and isinstance(self.height, int)
+            and 0 <= self.first <= self.height - rows
+        )
 
     def inside(self, rows, columns, field):
         """Tell which pixels of a band are of the tensor.
@@ -64,7 +74,14 @@ def take_rows(tensor, field, start, stop):
 
 def _join(kept, rows, field):
     row_axis, _ = spatial_axes(field)
-    return rows if kept is None else ops.concatenate([kept, rows], row_axis)
+    return ops.concatenate([kept, rows], row_axis)
+
+
+def _keep(tensor, field, start):
+    """Return the last rows of a tensor, for the next step."""
+    kept = take_rows(tensor, field, start, None)
+    # A view would hold all rows in memory.
+    return ops.copy(kept) if keras.backend.backend() == "torch" else kept
 
 
 class Pointwise:
@@ -103,7 +120,7 @@ class Pointwise:
         ):
             if delay:
                 value = _join(state.pop(0), value, field)
-                new_state.append(take_rows(value, field, field.y.rows, None))
+                new_state.append(_keep(value, field, field.y.rows))
                 value = take_rows(value, field, 0, field.y.rows)
             delayed.append(value)
         return self._call(*delayed), new_state
@@ -153,16 +170,17 @@ class _Neighbours:
             value = _join(state[0], value, field)
         elif kept < 0:
             value = take_rows(value, field, -kept, None)
-        state = [take_rows(value, field, field.y.rows, None)] * (kept > 0)
+        state = [_keep(value, field, field.y.rows)] if kept > 0 else []
         value = take_rows(value, field, 0, self._reading.taken)
         band = Band(band.first - kept, band.height, band.width)
         return self._make(value, band), state
 
     def _masked(self, value, band):
         row_axis, column_axis = spatial_axes(self._input)
-        inside = band.inside(
-            value.shape[row_axis], ops.shape(value)[column_axis], self._input
-        )
+        rows = value.shape[row_axis]
+        if band.is_full(rows):
+            return value
+        inside = band.inside(rows, ops.shape(value)[column_axis], self._input)
         outside = ops.cast(self.outside, value.dtype)
         return ops.where(inside, value, outside)
 
@@ -187,10 +205,39 @@ class Window(_Neighbours):
         return self._valid(self._padded_columns(value, self.outside))
 
 
+class Convolution(Window):
+    """A convolution, of torch without what Keras copies."""
+
+    def __init__(self, layer, inputs, output):
+        super().__init__(layer, inputs, output)
+        if _is_channels_last_on_torch(self._input):
+            reading = output.x.reading
+            self._pads = reading.before == reading.after
+            padding = (0, reading.before if self._pads else 0)
+            convolve = torch_windows.convolution(layer, padding)
+            self._valid = twin_of(self._valid, convolution_op=convolve)
+        else:
+            self._pads = False
+
+    def _padded_columns(self, value, outside):
+        if self._pads:
+            return value
+        return super()._padded_columns(value, outside)
+
+
 class MaxPooling(Window):
     """Pooling, where what is outside is smaller than all."""
 
     outside = -np.inf
+
+    def __init__(self, layer, inputs, output):
+        super().__init__(layer, inputs, output)
+        if _is_channels_last_on_torch(self._input):
+            self._valid = torch_windows.max_pooling(layer)
+
+
+def _is_channels_last_on_torch(field):
+    return keras.backend.backend() == "torch" and field.channel_axis == 3
 
 
 class AveragePooling(Window):

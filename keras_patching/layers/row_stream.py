@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import numbers
 from typing import Any
 
 import keras
@@ -27,7 +28,7 @@ from keras_patching.receptive_fields.walk import (
 # All others look at one pixel at a time, which their rules tell.
 _RUNNERS = {
     keras.layers.AveragePooling2D: row_layers.AveragePooling,
-    keras.layers.Conv2D: row_layers.Window,
+    keras.layers.Conv2D: row_layers.Convolution,
     keras.layers.Conv2DTranspose: row_layers.TransposedWindow,
     keras.layers.Cropping2D: row_layers.Pad,
     keras.layers.DepthwiseConv2D: row_layers.Window,
@@ -253,7 +254,7 @@ class RowStream:
             `(outputs, state)`: a list of the rows of each output, see
             `stream.outputs`, and the state for the next step.
         """
-        first_row, height = (ops.cast(n, "int32") for n in (first_row, height))
+        first_row, height = map(_as_index, (first_row, height))
         tensors, new_state = {0: rows}, []
         state = iter(state)
         for call in self._calls:
@@ -291,6 +292,13 @@ class RowStream:
     @functools.cached_property
     def _structure(self):
         return self.patch_model.compute_output_spec(self._specs[0])
+
+
+def _as_index(number):
+    """Keep what is known, so that nothing is masked where all is inside."""
+    if isinstance(number, numbers.Integral):
+        return int(number)
+    return ops.cast(number, "int32")
 
 
 def _find_runner(node, inputs, output):

@@ -3,7 +3,14 @@
 import keras
 import numpy as np
 import pytest
-from networks import NETWORKS, fill, random_network
+from networks import (
+    NETWORKS,
+    chain,
+    conv,
+    default_unet,
+    fill,
+    random_network,
+)
 from published_networks import PUBLISHED
 
 from keras_patching.layers import RowStream, register_rule
@@ -66,6 +73,27 @@ def test_rows_that_come_one_after_the_other_may_be_narrower_than_bands():
     streamed = np.concatenate(made, 1)[:, output.lag : output.lag + 40, :24]
     whole = keras.ops.convert_to_numpy(net(image))
     np.testing.assert_allclose(streamed, whole, rtol=1e-5, atol=1e-5)
+
+
+def test_groups_of_channels_are_convolved():
+    net = chain(
+        conv(4, 3, groups=2, activation="relu"),
+        conv(4, (4, 2), strides=2, groups=4),
+        keras.layers.UpSampling2D(),
+        channels=2,
+    )
+    assert_streams(fill(net), draw(1, 20, 14, 2), rows=4)
+
+
+def test_what_is_kept_holds_no_other_rows_in_memory():
+    if keras.backend.backend() != "torch":
+        pytest.skip("Slices are copies.")
+    stream = RowStream(fill(default_unet()), 32)
+    state = stream.initial_state(1, 16)
+    for first_row in (0, 32):
+        rows = keras.ops.zeros((1, 32, 16, 1))
+        _, state = stream.step(state, rows, first_row, height=96)
+    assert all(kept.untyped_storage().nbytes() == kept.nbytes for kept in state)
 
 
 def test_mixed_precision_streams():
