@@ -15,7 +15,10 @@ import numpy as np
 from keras import ops
 
 from keras_patching._keras_internals import twin_of
-from keras_patching.layers import torch_windows
+from keras_patching.layers.torch_windows import (
+    torch_convolution,
+    torch_max_pooling,
+)
 from keras_patching.receptive_fields.rules import INTERPOLATION_RADIUS
 
 
@@ -206,22 +209,19 @@ class Window(_Neighbours):
 
 
 class Convolution(Window):
-    """A convolution, of torch without what Keras copies."""
+    """A convolution, on torch without what Keras copies."""
 
     def __init__(self, layer, inputs, output):
         super().__init__(layer, inputs, output)
-        if _is_channels_last_on_torch(self._input):
-            reading = output.x.reading
-            self._pads = reading.before == reading.after
-            padding = (0, reading.before if self._pads else 0)
-            convolve = torch_windows.convolution(layer, padding)
+        self._is_torch = _is_channels_last_on_torch(self._input)
+        if self._is_torch:
+            columns = output.x.reading.before, output.x.reading.after
+            convolve = torch_convolution(layer, columns)
             self._valid = twin_of(self._valid, convolution_op=convolve)
-        else:
-            self._pads = False
 
     def _padded_columns(self, value, outside):
-        if self._pads:
-            return value
+        if self._is_torch:
+            return value  # Convolved as if it were.
         return super()._padded_columns(value, outside)
 
 
@@ -233,7 +233,7 @@ class MaxPooling(Window):
     def __init__(self, layer, inputs, output):
         super().__init__(layer, inputs, output)
         if _is_channels_last_on_torch(self._input):
-            self._valid = torch_windows.max_pooling(layer)
+            self._valid = torch_max_pooling(layer)
 
 
 def _is_channels_last_on_torch(field):

@@ -2,28 +2,35 @@
 
 Keras brings what is channels-last to channels-first and, for convolutions,
 back again: on a CPU that takes longer than they do. Torch runs both as they
-are.
+are, and pads columns while it convolves.
 """
 
+from keras import ops
 
-def convolution(layer, padding):
+
+def torch_convolution(layer, columns):
     """Return a `convolution_op` for a layer of channels-last tensors.
 
     Args:
         layer: `keras.layers.Conv2D`.
-        padding: `(height, width)`: zeros on both sides.
+        columns: `(before, after)`: columns of zeros that are added.
+
+    Returns:
+        Function `(inputs, kernel) -> outputs`.
     """
+    before, after = columns
+    is_even = before == after
 
     def convolve(inputs, kernel):
         import torch
-        from keras import ops
 
-        kernel = ops.convert_to_tensor(kernel).permute(3, 2, 0, 1)
+        if not is_even:
+            inputs = torch.nn.functional.pad(inputs, (0, 0, before, after))
         made = torch.nn.functional.conv2d(
             inputs.permute(0, 3, 1, 2),
-            kernel,
+            ops.convert_to_tensor(kernel).permute(3, 2, 0, 1),
             stride=layer.strides,
-            padding=padding,
+            padding=(0, before if is_even else 0),
             dilation=layer.dilation_rate,
             groups=layer.groups,
         )
@@ -32,7 +39,7 @@ def convolution(layer, padding):
     return convolve
 
 
-def max_pooling(layer):
+def torch_max_pooling(layer):
     """Return what pools channels-last tensors, without padding.
 
     Args:
