@@ -347,6 +347,27 @@ def test_verify_prints_the_difference_of_each_overlap(tmp_path, capsys):
     ]
 
 
+def test_verify_searches_the_smallest_overlap_for_a_tolerance(tmp_path, capsys):
+    write_image(tmp_path / "a.png", _noise((30, 24, 3)))
+    patch_model = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(2, 5, padding="same"),
+        ]
+    )
+    model = PatchedModel(patch_model, 16)
+    model.build((None, None, None, 3))
+    model.save(tmp_path / "m.keras")
+    files = tmp_path / "m.keras", tmp_path / "a.png"
+    tolerance = "--overlap", 0, "--tolerance", 1e-5
+    assert run("verify", *files, *tolerance) == 0
+    out = capsys.readouterr().out
+    assert "Tried for differences of at most 1e-05\n" in out
+    found = "For differences of at most 1e-05, overlap=(4, 4) in patches of"
+    assert f"{found} (16, 16) computes " in out
+
+
 def test_verify_takes_bands(tmp_path, capsys):
     write_image(tmp_path / "a.png", np.zeros((20, 30, 3), "uint8"))
     patch_model = keras.Sequential(

@@ -40,6 +40,14 @@ def add(commands):
     )
     add_patch_size(parser)
     parser.add_argument(
+        "--tolerance",
+        type=float,
+        metavar="D",
+        help="search for the smallest overlap whose largest difference is at "
+        "most this, such as 1e-3, for models that `auto` is too dear for, or "
+        "impossible (default: no search)",
+    )
+    parser.add_argument(
         "--out",
         metavar="DIR",
         help="folder for a picture of the difference for each overlap; made "
@@ -57,4 +65,5 @@ def _run(options):
         options.overlap,
         options.patch_size,
         options.out,
+        options.tolerance,
     )

@@ -7,14 +7,22 @@ from keras_patching.data.images.image_io import read_image, write_whole_image
 from keras_patching.inference.model_file import load_model_file
 from keras_patching.inference.overlap_comparison import compare_overlaps
 from keras_patching.inference.precision import describe_precision
-from keras_patching.inference.tiling_verification import find_predictor
+from keras_patching.inference.tiling_verification import (
+    find_predictor,
+    find_smallest_overlap,
+)
 
 _HEADINGS = ("overlap", "patches", "of size", "computed", "difference", "at")
 _WIDTHS = (11, 11, 14, 10, 12, 14)
 
 
 def verify_file(
-    model_path, image_path, overlaps=None, patch_size=None, directory=None
+    model_path,
+    image_path,
+    overlaps=None,
+    patch_size=None,
+    directory=None,
+    tolerance=None,
 ):
     """Verify several overlaps on an image file, and print a table.
 
@@ -25,6 +33,8 @@ def verify_file(
         directory: Folder for a picture of each overlap, named
             `overlap-<overlap>.png` (`-saved` for the model's own tiling);
             made if missing. `None` draws none.
+        tolerance: The largest difference that is good enough: the smallest
+            overlap that keeps to it is searched for. `None` searches none.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -60,6 +70,27 @@ def verify_file(
             path = pathlib.Path(directory) / name
             write_whole_image(path, report.picture(value_range=value_range))
             say(f"Picture  {path}")
+    if tolerance is not None:
+        _print_search(
+            find_smallest_overlap(model, image, tolerance, patch_size)
+        )
+
+
+def _print_search(search):
+    say(f"Tried for differences of at most {search.tolerance:g}")
+    for tried in search.tried:
+        _print_row(
+            (
+                _lengths(tried.overlap),
+                "",
+                _lengths(tried.patch_size),
+                f"{tried.recomputation:.2f}",
+                f"{tried.largest_difference:.1e}",
+                "",
+            )
+        )
+    found = str(search)
+    say(f"{found[0].upper()}{found[1:]}.")
 
 
 def _read(path, model):
@@ -70,7 +101,7 @@ def _read(path, model):
 
 def _lengths(pair):
     """Write a pair of lengths, as one number where they are equal."""
-    height, width = pair
+    height, width = ("all" if each is None else each for each in pair)
     return f"{height}" if height == width else f"{height} x {width}"
 
 

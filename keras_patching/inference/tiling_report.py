@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from keras_patching.geometry import PatchGrid
+from keras_patching.inference.overlap_search import OverlapSearch
 from keras_patching.visualization import show_heatmap, side_by_side, to_uint8
 
 # Differences that pictures show, from black to white.
@@ -29,6 +30,8 @@ class TilingReport:
         grid: The `PatchGrid` of that image.
         precision: What both were computed in, and where, as in `"float32 on
             cpu (jax)"`.
+        search: `OverlapSearch`: the smallest overlap for a tolerance, and all
+            that were tried; `None` if no tolerance was given.
     """
 
     largest_difference: float
@@ -39,6 +42,7 @@ class TilingReport:
     difference: np.ndarray
     grid: PatchGrid
     precision: str = ""
+    search: OverlapSearch | None = None
 
     def __str__(self):
         return (
@@ -46,6 +50,7 @@ class TilingReport:
             f"{self.position} of image {self.image_index}, in {self.grid.rows} "
             f"x {self.grid.cols} patches of {self.grid.patch_size}"
             + (f", in {self.precision}" if self.precision else "")
+            + (f"; {self.search}" if self.search else "")
         )
 
     def picture(self, height=None, value_range=None):

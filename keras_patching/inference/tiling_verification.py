@@ -1,5 +1,6 @@
 """Is the tiled prediction that of the whole image? Measured, not derived."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -7,17 +8,29 @@ import keras
 import numpy as np
 
 from keras_patching._types import ArrayLike, NDArray
+from keras_patching.geometry import as_patch_size
+from keras_patching.inference.overlap_search import (
+    TriedOverlap,
+    check_tolerance,
+    possible_overlaps,
+    search_overlaps,
+)
 from keras_patching.inference.precision import describe_precision
 from keras_patching.inference.tiling_report import TilingReport
 from keras_patching.layers.patched_predictor import PatchedPredictor
 from keras_patching.models.devices import fill_up
 from keras_patching.models.kept_weights import weights_kept
-from keras_patching.receptive_fields.automatic_overlap import find_multiple_of
+from keras_patching.receptive_fields.automatic_overlap import (
+    another_tiling,
+    find_multiple_of,
+    takes_any_size,
+)
 
 
 def verify_tiling(
     predictor: keras.layers.Layer,
     images: Sequence[ArrayLike] | NDArray,
+    tolerance: float | None = None,
 ) -> TilingReport:
     """Compare tiled prediction with the prediction of whole images.
 
@@ -32,6 +45,13 @@ def verify_tiling(
         images: Array `(batch, height, width, channels)`, or a list of arrays
             `(height, width, channels)` of different sizes, in the range of
             values that the patch model takes.
+        tolerance: The largest difference that is good enough, in units of the
+            patch model's output. If given, `report.search` names the smallest
+            overlap that keeps to it, and what that costs: for patch models
+            that `overlap="auto"` is impossible or too dear for. Overlaps that
+            are multiples of the stride are tried, first doubled and then
+            bisected, as if larger ones differed less; the patches are those
+            of prediction, or as large as twice the overlap. `None` tries none.
 
     Returns:
         A `TilingReport`. With `overlap="auto"` its `largest_difference` is
@@ -44,8 +64,8 @@ def verify_tiling(
 
     Raises:
         ValueError: If there is no `PatchedPredictor`, no image, outputs are
-            not stitched, or the patch model takes one size only and cannot
-            be rebuilt for others.
+            not stitched, the patch model takes one size only and cannot be
+            rebuilt for others, or the tolerance is no number.
 
     Example:
 
@@ -56,13 +76,86 @@ def verify_tiling(
     True
     >>> keras_patching.data.write_image("difference.png", report.picture())
     """
+    if tolerance is not None:
+        check_tolerance(tolerance)
     predictor = find_predictor(predictor)
+    wholes = _predict_whole(predictor, images)
+    report = _verify(predictor, images, wholes)
+    if tolerance is None:
+        return report
+    patch_size = predictor.predict_patch_size or predictor.patch_size
+    search = _search(predictor, images, wholes, tolerance, patch_size)
+    return dataclasses.replace(report, search=search)
+
+
+def find_smallest_overlap(model, image, tolerance, patch_size=None):
+    """Find the smallest overlap that differs little from a whole image.
+
+    Args:
+        model, tolerance: As for `verify_tiling`.
+        image: Array `(height, width, channels)`.
+        patch_size: Size of the smallest patches, a pair in which one may be
+            `None`, or one integer; `None` takes those that the model predicts
+            with.
+
+    Returns:
+        `OverlapSearch`.
+    """
+    check_tolerance(tolerance)
+    predictor = find_predictor(model)
+    if patch_size is None:
+        patch_size = predictor.predict_patch_size or predictor.patch_size
+    patch_size = as_patch_size(patch_size, "patch_size")
+    wholes = _predict_whole(predictor, image[None])
+    return _search(predictor, image[None], wholes, tolerance, patch_size)
+
+
+def _search(own, images, wholes, tolerance, patch_size):
+    y_axis, x_axis, _ = axes_of(own)
+    shapes = [np.shape(image) for image in images]
+    sizes = [(shape[y_axis - 1], shape[x_axis - 1]) for shape in shapes]
+
+    def try_overlap(overlap, larger):
+        predictor = own.with_tiling(**another_tiling(own, overlap, larger))
+        report = _verify(predictor, images, wholes)
+        return TriedOverlap(
+            overlap,
+            larger,
+            max(map(predictor.recomputation, sizes)),
+            report.largest_difference,
+        )
+
+    candidates = possible_overlaps(
+        tuple(map(max, zip(*sizes, strict=True))),
+        patch_size,
+        find_multiple_of(own),
+        takes_any_size(own.layer, own.data_format),
+    )
+    return search_overlaps(try_overlap, list(candidates), tolerance)
+
+
+def _predict_whole(predictor, images):
+    """Return for each image what the patch model gives for all of it."""
     channels = _check_images(predictor, images)
-    tiled_model = _model_of(predictor, predictor, channels)
-    whole_model = _model_of(predictor, _any_size(predictor, channels), channels)
+    model = _model_of(predictor, _any_size(predictor, channels), channels)
+    multiple_of = find_multiple_of(predictor)
+    with weights_kept(model):
+        return [
+            model.predict(
+                fill_up(_pad(np.asarray(image)[None], predictor, multiple_of)),
+                verbose=0,
+            )
+            for image in images
+        ]
+
+
+def _verify(predictor, images, wholes):
+    """Compare the images with their wholes, and report the worst."""
+    channels = _check_images(predictor, images)
+    model = _model_of(predictor, predictor, channels)
     reports = [
-        _compare(predictor, tiled_model, whole_model, np.asarray(image), index)
-        for index, image in enumerate(images)
+        _compare(predictor, model, whole, np.asarray(image), index)
+        for index, (image, whole) in enumerate(zip(images, wholes, strict=True))
     ]
     return max(reports, key=lambda report: _rank(report.largest_difference))
 
@@ -162,14 +255,12 @@ def _any_size(predictor, channels):
     return rebuilt
 
 
-def _compare(predictor, tiled_model, whole_model, image, index):
-    """Predict one image both ways and find the largest difference."""
+def _compare(predictor, model, whole, image, index):
+    """Predict one image in tiles and find the largest difference."""
     y_axis, x_axis, channel_axis = axes_of(predictor)
     size = image.shape[y_axis - 1], image.shape[x_axis - 1]
-    padded = _pad(image[None], predictor, find_multiple_of(predictor))
-    with weights_kept(tiled_model), weights_kept(whole_model):
-        tiled = tiled_model.predict(fill_up(image[None]), verbose=0)
-        whole = whole_model.predict(fill_up(padded), verbose=0)
+    with weights_kept(model):
+        tiled = model.predict(fill_up(image[None]), verbose=0)
     differences = [
         _difference(predictor, *outputs)
         for outputs in zip(

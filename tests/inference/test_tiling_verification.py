@@ -171,3 +171,71 @@ def test_a_detector_is_not_verified():
     model = kp.PatchedModel(conv_model(), 16, stitch=False)
     with pytest.raises(ValueError, match="merged"):
         list(compare_overlaps(model, draw(16, 16, 2)))
+
+
+def blurs(radius):
+    """A model that looks far, but at what is far with small weights only."""
+    weights = 0.5 ** np.abs(np.arange(-radius, radius + 1.0))
+    kernel = np.multiply.outer(weights, weights)
+    layer = L.Conv2D(1, 2 * radius + 1, padding="same", use_bias=False)
+    net = keras.Sequential([keras.Input((None, None, 1)), layer])
+    layer.set_weights([(kernel / kernel.sum())[..., None, None]])
+    return net
+
+
+def test_the_smallest_overlap_for_a_tolerance_is_found_and_measured():
+    image = draw(1, 48, 40, 1)
+    predictor = kp.PatchedPredictor(blurs(12), 16)
+    report = kp.verify_tiling(predictor, image, tolerance=1e-3)
+    assert report.grid.overlap == (0, 0)  # Of the predictor itself.
+    search = report.search
+    found = search.smallest
+    differences = {}
+    for tried in search.tried:
+        if abs(tried.overlap[0] - found.overlap[0]) > 1:
+            continue
+        tiled = predictor.with_tiling(
+            overlap=tried.overlap, predict_patch_size=tried.patch_size
+        )
+        measured = kp.verify_tiling(tiled, image).largest_difference
+        assert tried.largest_difference == pytest.approx(measured, abs=1e-6)
+        assert tried.recomputation == tiled.recomputation((48, 40))
+        differences[tried.overlap[0]] = measured
+    # Half of the overlap lies on either side of a seam: 0.5**8 is 4e-3.
+    assert 8 < found.overlap[0] < 24
+    assert differences[found.overlap[0]] <= 1e-3
+    assert differences[found.overlap[0] - 1] > 1e-3
+    assert f"overlap={found.overlap}" in str(report)
+
+
+def test_overlaps_are_multiples_of_the_stride_and_patches_twice_as_long():
+    image = draw(1, 60, 70, 2)
+    net = conv_model(strides=4)
+    predictor = kp.PatchedPredictor(net, 12)
+    search = kp.verify_tiling(predictor, image, tolerance=1e-5).search
+    assert search.smallest.overlap == kp.receptive_field(net).overlap
+    assert search.smallest.patch_size == (16, 16)
+    for tried in search.tried:
+        assert tried.overlap[0] % 4 == 0
+        assert tried.patch_size[0] == max(12, 2 * tried.overlap[0])
+
+
+def test_a_tolerance_that_no_overlap_keeps_to_is_said():
+    inputs = keras.Input((None, None, 1))
+    mean = keras.ops.mean(inputs, axis=(1, 2), keepdims=True)
+    net = keras.Model(inputs, L.Subtract()([inputs, mean]))
+    predictor = kp.PatchedPredictor(net, 8)
+    report = kp.verify_tiling(predictor, draw(1, 40, 30, 1), tolerance=1e-4)
+    assert report.search.smallest is None
+    assert "no overlap is enough" in str(report)
+    assert report.search.tried[-1].overlap == (19, 19)
+    # One patch is the whole image.
+    report = kp.verify_tiling(predictor, draw(1, 8, 8, 1), tolerance=1e-4)
+    assert report.search.smallest.overlap == (0, 0)
+
+
+@pytest.mark.parametrize("tolerance", [-1e-3, float("nan"), "1e-3", True])
+def test_a_tolerance_that_is_no_difference_is_refused(tolerance):
+    predictor = kp.PatchedPredictor(conv_model(), 8)
+    with pytest.raises(ValueError, match="Received: tolerance="):
+        kp.verify_tiling(predictor, draw(1, 16, 16, 2), tolerance)
