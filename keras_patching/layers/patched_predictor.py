@@ -32,6 +32,7 @@ from keras_patching.layers.predictor_arguments import (
     check_patch_batch_size,
     check_stitched,
 )
+from keras_patching.layers.row_streaming import RowStreaming, find_streaming
 from keras_patching.ops.chunks import patches_per_chunk
 from keras_patching.ops.data_formats import (
     from_channels_last,
@@ -41,6 +42,7 @@ from keras_patching.ops.data_formats import (
 )
 from keras_patching.ops.patches import (
     check_blend,
+    crop_to_image,
     graph_grid,
     pad_to_grid,
     scaled_length,
@@ -199,6 +201,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         check_data_format(self.data_format)
         self.patch_size = None
         self._outputs: Any = None  # `PatchOutputs`, from `build` on.
+        self._streaming: RowStreaming | None = None
         self._may_resolve = False  # Before `build`, "auto" is kept.
         self._tile(overlap, multiple_of, blend, predict_patch_size, shrink)
         if patch_size is not None:
@@ -275,10 +278,12 @@ class PatchedPredictor(keras.layers.Wrapper):
         largest = predict_patch_size or self.patch_size
         if largest is not None and overlap != "auto":
             check_patch_geometry(largest, overlap, multiple_of)
+        streaming = None
         if largest is not None and self._may_resolve:
-            overlap, multiple_of, shrink = self._resolve(
-                largest, overlap, multiple_of, shrink
+            overlap, multiple_of, shrink, streaming = self._resolve(
+                largest, overlap, multiple_of, shrink, predict_patch_size
             )
+        self._streaming = streaming
         self.overlap, self.multiple_of, self.blend = overlap, multiple_of, blend
         self.predict_patch_size, self.shrink = predict_patch_size, bool(shrink)
 
@@ -334,13 +339,26 @@ class PatchedPredictor(keras.layers.Wrapper):
             self._outputs = self._find_outputs(self.patch_size, self.channels)
 
     def _resolve_tiling(self, patch_size):
-        self.overlap, self.multiple_of, self.shrink = self._resolve(
-            patch_size, self.overlap, self.multiple_of, self.shrink
+        self.overlap, self.multiple_of, self.shrink, self._streaming = (
+            self._resolve(
+                patch_size,
+                self.overlap,
+                self.multiple_of,
+                self.shrink,
+                self.predict_patch_size,
+            )
         )
 
-    def _resolve(self, patch_size, overlap, multiple_of, shrink):
-        """Put numbers in the place of `overlap="auto"`."""
+    def _resolve(
+        self, patch_size, overlap, multiple_of, shrink, predict_patch_size
+    ):
+        """Put numbers in the place of `overlap="auto"`, or stream rows."""
         if overlap == "auto":
+            streaming = find_streaming(
+                self.layer, predict_patch_size, self.data_format
+            )
+            if streaming is not None:
+                return overlap, multiple_of, shrink, streaming
             overlap, multiple_of = find_overlap(
                 self.layer, patch_size, self.data_format
             )
@@ -350,7 +368,7 @@ class PatchedPredictor(keras.layers.Wrapper):
                 self.layer, patch_size, multiple_of, self.data_format
             )
         check_size(self.layer, patch_size, shrink, self.data_format)
-        return overlap, multiple_of, shrink
+        return overlap, multiple_of, shrink, None
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -373,22 +391,40 @@ class PatchedPredictor(keras.layers.Wrapper):
         if self._is_one_patch(image_size, training):
             return graph_grid(image_size, self.patch_size)
         largest = self._largest_patch()
-        tiling = self.overlap, self.multiple_of, self.shrink
-        if self.overlap == "auto":
-            tiling = self._resolve(largest, *tiling)
-        overlap, multiple_of, shrink = tiling
+        overlap, multiple_of, shrink, streaming = self._resolved()
+        if streaming is not None:
+            return streaming.grid(image_size)
         shrink = shrink or bool(training and self.predict_patch_size)
         return graph_grid(image_size, largest, overlap, multiple_of, shrink)
+
+    def _resolved(self):
+        """Give the tiling in numbers, also before the layer is built."""
+        if self.overlap != "auto" or self._streaming is not None:
+            return (
+                *(self.overlap, self.multiple_of, self.shrink),
+                self._streaming,
+            )
+        return self._resolve(
+            self._largest_patch(),
+            *(self.overlap, self.multiple_of, self.shrink),
+            self.predict_patch_size,
+        )
 
     def _is_one_patch(self, image_size, training):
         """Whether images are patches of training, which stay as they are."""
         if self.patch_size is None:
             return False
+        if _static_lengths(image_size) != self.patch_size:
+            return False
+        if training:
+            return True
+        if self._streaming is not None:
+            # What no stride divides is padded in prediction.
+            strides = self._streaming.stride
+            axes = zip(self.patch_size, strides, strict=True)
+            return not any(patch % stride for patch, stride in axes)
         sizes = zip(self.patch_size, self._largest_patch(), strict=True)
-        return _static_lengths(image_size) == self.patch_size and (
-            bool(training)
-            or all(tile is None or patch <= tile for patch, tile in sizes)
-        )
+        return all(tile is None or patch <= tile for patch, tile in sizes)
 
     def recomputation(self, image_size: Sequence[int]) -> float:
         """Tell how many pixels are computed for each pixel of an image.
@@ -409,6 +445,9 @@ class PatchedPredictor(keras.layers.Wrapper):
         """
         grid = self.patch_grid(image_size)
         computed = grid.num_patches * math.prod(grid.patch_size)
+        streaming = self._resolved()[3]
+        if streaming is not None:
+            computed = streaming.computed_pixels(image_size)
         return computed / math.prod(grid.image_size)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -462,19 +501,53 @@ class PatchedPredictor(keras.layers.Wrapper):
         grid = self.patch_grid(image_size, training)
         how = grid, self._outputs, self.blend
         images = pad_to_grid(images, grid, self.pad_value)
-        if training or self.patch_batch_size is None:
+        if self._streaming is not None and not training:
+            outputs = self._stream(images, grid)
+        elif training or self.patch_batch_size is None:
             outputs = run_at_once(self._run, images, *how)
         else:
-            # They are read before the loop, where they have a known shape.
-            values = [
-                (each, ops.reshape(each.value, each.shape))
-                for each in self.layer.variables
-            ]
-            run = functools.partial(self._run, values=values)
+            run = functools.partial(self._run, values=self._values())
             size = self._chunk_size(grid)
             outputs = run_row_by_row(run, images, *how, size)
         return self._outputs.map_stitched(
             lambda output: from_channels_last(output, self.data_format), outputs
+        )
+
+    def _values(self):
+        """Pair variables with what they hold, for use in a loop.
+
+        They are read before it, where they have a known shape.
+        """
+        return [
+            (each, ops.reshape(each.value, each.shape))
+            for each in self.layer.variables
+        ]
+
+    def _stream(self, images, grid):
+        """Run rows through the patch model, strip by strip."""
+        streaming = self._streaming
+        run = functools.partial(
+            self._run, values=self._values(), call=streaming.run
+        )
+        batch_size = images.shape[0]
+        if _is_one(grid.num_patches) and (
+            batch_size == 1
+            or self.patch_batch_size is None
+            or streaming.are_run_at_once(images.shape)
+        ):
+            size = grid.image_size
+            return self._outputs.map(
+                lambda scale, output: crop_to_image(output, size, scale),
+                run(images),
+            )
+        chunk_size = self.patch_batch_size
+        return run_row_by_row(
+            run,
+            images,
+            grid,
+            self._outputs,
+            self.blend,
+            chunk_size=1 if chunk_size == "auto" else chunk_size,
         )
 
     def fold_grid(self, outputs: Tensor) -> Any:
@@ -507,9 +580,9 @@ class PatchedPredictor(keras.layers.Wrapper):
         known = PatchOutputs(spec, scales)
         return PatchOutputs(known.map_stitched(self._to_last, spec), scales)
 
-    def _run(self, patches, values=None):
+    def _run(self, patches, values=None, call=None):
         """Run the patch model, and make channels-last what is stitched."""
-        outputs = self._call_layer(patches, values)
+        outputs = self._call_layer(patches, values, call)
         patch_size = _static_lengths(patches.shape[1:3])
         if None not in patch_size:
             self._check_scales(outputs, patch_size)
@@ -534,12 +607,13 @@ class PatchedPredictor(keras.layers.Wrapper):
                     f"{self.predict_patch_size}, shrink={self.shrink}"
                 )
 
-    def _call_layer(self, patches, values=None):
+    def _call_layer(self, patches, values=None, call=None):
         """Run the patch model on `(n, height, width, channels)`.
 
         Args:
             patches: Tensor.
             values: In a loop, pairs of variables and what they hold.
+            call: What runs it; by default, the patch model.
 
         Returns:
             Its outputs, in its data format.
@@ -548,13 +622,13 @@ class PatchedPredictor(keras.layers.Wrapper):
             patches = ops.cast(patches, keras.config.floatx())
         patches = from_channels_last(patches, self.data_format)
         if values is None:
-            return self.layer(patches)
+            return (call or self.layer)(patches)
         # What changes inside of a loop must not leave it: seeds, so that all
         # chunks draw from one where a patch model draws at inference, and
         # losses that layers add. Called like any layer, the patch model
         # learns that this is no training.
         with keras.StatelessScope(values):
-            return self.layer(patches)
+            return (call or self.layer)(patches)
 
     def _chunk_size(self, grid):
         if self.patch_batch_size != "auto":
@@ -633,6 +707,10 @@ class PatchedPredictor(keras.layers.Wrapper):
             "shrink": self.shrink,
             "data_format": self.data_format,
         }
+
+
+def _is_one(count):
+    return isinstance(count, numbers.Integral) and count == 1
 
 
 def _static_lengths(lengths):

@@ -2,13 +2,18 @@
 
 The outputs of large images are larger than all else together: so jax writes
 them in place in what a loop carries on, torch into a tensor that is there, and
-tensorflow collects them.
+tensorflow collects them, as jax does where it does not know the size.
 """
+
+import functools
 
 import keras
 from keras import ops
 
 from keras_patching.layers.row_layers import spatial_axes, take_rows
+from keras_patching.ops.lengths import maximum
+
+BACKENDS = ("jax", "torch", "tensorflow")
 
 
 def stream_rows(stream, images):
@@ -22,18 +27,22 @@ def stream_rows(stream, images):
         List of its outputs.
     """
     loops = {
-        "jax": _write_in_place,
+        "jax": _write_in_place if _is_static(images) else _collect,
         "torch": _write_into,
         "tensorflow": _collect,
     }
     return loops[keras.backend.backend()](stream, images)
 
 
+def _is_static(images):
+    return all(isinstance(length, int) for length in images.shape)
+
+
 def _write_in_place(stream, images):
     row_axis, column_axis = spatial_axes(stream.input_field)
     batch_size, width = images.shape[0], images.shape[column_axis]
     height = images.shape[row_axis]
-    images = _at_least(stream.rows, images, row_axis)
+    images = _pad_rows(images, stream.rows - height, row_axis)
     outputs, before = [], []
     for index, field in enumerate(stream.output_fields):
         rows, high = field.y.rows, field.y.length_of(height)
@@ -59,7 +68,7 @@ def _write_in_place(stream, images):
         return (state, outputs, made), None
 
     state = stream.initial_state(batch_size, width)
-    steps = ops.arange(_count_steps(stream, height), dtype="int32")
+    steps = ops.arange(count_steps(stream, height), dtype="int32")
     (_, outputs, _), _ = ops.scan(step, (state, outputs, before), steps)
     return [
         take_rows(output, field, 0, field.y.length_of(height))
@@ -108,8 +117,8 @@ def _write_into(stream, images):
         for index, field in enumerate(fields)
     ]
     state = stream.initial_state(batch_size, width)
-    images = _at_least(stream.rows, images, row_axis)
-    for k in range(_count_steps(stream, height)):
+    images = _pad_rows(images, stream.rows - height, row_axis)
+    for k in range(count_steps(stream, height)):
         start = min(k * stream.rows, images.shape[row_axis] - stream.rows)
         rows = take_rows(images, stream.input_field, start, start + stream.rows)
         rows = ops.roll(rows, start - k * stream.rows, row_axis)
@@ -124,28 +133,55 @@ def _write_into(stream, images):
 
 
 def _collect(stream, images):
-    import tensorflow as tf
-
     row_axis, column_axis = spatial_axes(stream.input_field)
     sizes = ops.shape(images)
     batch_size, height, width = (sizes[i] for i in (0, row_axis, column_axis))
-    num_steps = _count_steps(stream, height)
-    images = _at_least(num_steps * stream.rows, images, row_axis)
-    state = stream.initial_state(batch_size, width)
-    outputs = [
-        stream.blank_output(index, batch_size, field.y.rows, width)
-        for index, field in enumerate(stream.output_fields)
-    ]
-    arrays = [
-        tf.TensorArray(output.dtype, num_steps, element_shape=output.shape)
-        for output in outputs
-    ]
+    num_steps = count_steps(stream, height)
+    images = _pad_rows(images, num_steps * stream.rows - height, row_axis)
 
-    def step(k, state, arrays):
+    def step(state, k):
         offset, shape = [0, 0, 0, 0], [*sizes]
         offset[row_axis], shape[row_axis] = k * stream.rows, stream.rows
         rows = ops.slice(images, offset, shape)
-        made, state = stream.step(state, rows, k * stream.rows, height)
+        return stream.step(state, rows, k * stream.rows, height)
+
+    state = stream.initial_state(batch_size, width)
+    bands = [
+        stream.blank_output(index, batch_size, field.y.rows, width)
+        for index, field in enumerate(stream.output_fields)
+    ]
+    loops = {"jax": _stack_on_jax, "tensorflow": _stack_on_tensorflow}
+    stacks = loops[keras.backend.backend()](step, state, bands, num_steps)
+    return [
+        _join_bands(stack, band, field, height)
+        for stack, band, field in zip(
+            stacks, bands, stream.output_fields, strict=True
+        )
+    ]
+
+
+def _stack_on_jax(step, state, bands, num_steps):
+    """Stack what all steps make: tensors `(steps, *band)`."""
+
+    def next_step(state, k):
+        made, state = step(state, k)
+        return state, made
+
+    steps = ops.arange(num_steps, dtype="int32")
+    return ops.scan(next_step, state, steps)[1]
+
+
+def _stack_on_tensorflow(step, state, bands, num_steps):
+    """As `_stack_on_jax`."""
+    import tensorflow as tf
+
+    arrays = [
+        tf.TensorArray(band.dtype, num_steps, element_shape=band.shape)
+        for band in bands
+    ]
+
+    def next_step(k, state, arrays):
+        made, state = step(state, k)
         arrays = [
             array.write(k, rows)
             for array, rows in zip(arrays, made, strict=True)
@@ -154,7 +190,7 @@ def _collect(stream, images):
 
     _, _, arrays = tf.while_loop(
         lambda k, *_: k < num_steps,
-        step,
+        next_step,
         (tf.constant(0), state, arrays),
         shape_invariants=(
             tf.TensorShape([]),
@@ -162,12 +198,7 @@ def _collect(stream, images):
             [tf.TensorShape(None) for _ in arrays],
         ),
     )
-    return [
-        _join_bands(array.stack(), output, field, height)
-        for array, output, field in zip(
-            arrays, outputs, stream.output_fields, strict=True
-        )
-    ]
+    return [array.stack() for array in arrays]
 
 
 def _join_bands(bands, band, field, height):
@@ -180,24 +211,24 @@ def _join_bands(bands, band, field, height):
     return take_rows(rows, field, lag, lag + field.y.length_of(height))
 
 
-def _at_least(rows, images, row_axis):
-    """Pad images that have fewer rows, with what is never looked at."""
-    missing = rows - ops.shape(images)[row_axis]
+def _pad_rows(images, missing, row_axis):
+    """Add rows to images, with what is never looked at."""
     if isinstance(missing, int) and missing <= 0:
         return images
     widths = [(0, 0)] * 4
-    widths[row_axis] = (0, ops.maximum(missing, 0))
+    widths[row_axis] = (0, missing)
     return ops.pad(images, widths)
 
 
-def _count_steps(stream, height):
-    """Count the steps until all rows of all outputs are made."""
-    counts = [
-        -(-(field.y.length_of(height) + field.y.lag) // field.y.rows)
-        for field in stream.output_fields
-    ]
-    most = counts[0]
-    for count in counts[1:]:
-        are_known = isinstance(count, int) and isinstance(most, int)
-        most = max(most, count) if are_known else ops.maximum(most, count)
-    return most
+def count_steps(stream, height):
+    """Count the steps until all rows of all outputs are made.
+
+    Args:
+        stream: `RowStream`.
+        height: Of the images; an integer or a size of a graph.
+    """
+    counts = []
+    for field in stream.output_fields:
+        rows = field.y.length_of(height) + field.y.lag
+        counts.append((rows + field.y.rows - 1) // field.y.rows)
+    return functools.reduce(maximum, counts)

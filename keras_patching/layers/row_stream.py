@@ -41,6 +41,10 @@ _RUNNERS = {
 }
 
 
+# Of numbers that are not of 4 bytes.
+_BYTES = {"bfloat16": 2, "float16": 2, "float64": 8}
+
+
 @dataclasses.dataclass(frozen=True)
 class _Call:
     """One call of a layer: what runs it, and its tensors by number."""
@@ -203,6 +207,38 @@ class RowStream:
             (call.inputs[index], rows, value)
             for index, rows, value in call.runner.kept()
         ]
+
+    def kept_bytes(self, width: int) -> int:
+        """Tell how much the state of one image takes.
+
+        Args:
+            width: Width of the bands in pixels.
+
+        Returns:
+            Bytes of the rows that layers keep.
+        """
+        return sum(
+            self._bytes(number, rows, width)
+            for call in self._calls
+            for number, rows, _ in self._kept(call)
+        )
+
+    def band_bytes(self, width: int) -> int:
+        """Tell how much the largest tensor of a step takes, for one image.
+
+        Args:
+            width: Width of the bands in pixels.
+        """
+        return max(
+            self._bytes(number, field.y.rows, width)
+            for number, field in enumerate(self._fields)
+        )
+
+    def _bytes(self, number, rows, width):
+        field, spec = self._fields[number], self._specs[number]
+        channels = spec.shape[field.channel_axis]
+        pixels = rows * field.x.length_of(width)
+        return pixels * channels * _BYTES.get(spec.dtype, 4)
 
     def blank_output(
         self, index: int, batch_size: Any, rows: Any, width: Any

@@ -59,11 +59,12 @@ def patches_per_chunk(patch_size):
     """
     if None in patch_size:
         return 1
-    pixels = 2**16 if _is_on_cpu() else 2**20
+    pixels = 2**16 if is_on_cpu() else 2**20
     return min(max(pixels // math.prod(patch_size), 1), _MOST_PATCHES)
 
 
-def _is_on_cpu():
+def is_on_cpu():
+    """Tell whether a backend computes on the CPU."""
     if keras.backend.backend() == "torch":
         import torch
 

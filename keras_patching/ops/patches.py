@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 
 from keras_patching.geometry import PatchGrid
+from keras_patching.ops.lengths import maximum, minimum
 
 _BLENDS = ("crop", "mean", "gaussian")
 
@@ -40,8 +41,8 @@ def graph_grid(image_size, patch_size, overlap=0, multiple_of=1, shrink=False):
         overlap,
         multiple_of,
         shrink=shrink,
-        maximum=_maximum,
-        minimum=_minimum,
+        maximum=maximum,
+        minimum=minimum,
     )
 
 
@@ -265,6 +266,21 @@ def spatial_scale(output_shape, patch_size):
     return None
 
 
+def crop_to_image(images, image_size, scale=(1, 1)):
+    """Crop the padding at the bottom and right off.
+
+    Args:
+        images: Tensor of shape `(batch, height, width, channels)`, at `scale`.
+        image_size: `(height, width)` of the images before padding.
+        scale: As for `stitch_patches`.
+
+    Returns:
+        Tensor of shape `(batch, *scaled size, channels)`.
+    """
+    height, width = (scaled_length(length, scale) for length in image_size)
+    return images[:, :height, :width]
+
+
 def scaled_length(length, scale):
     """Length of an image at a scale `(numerator, denominator)`, rounded up."""
     numerator, denominator = scale
@@ -389,25 +405,3 @@ def _holds(dtype, value):
 
 def _is_same(first, second):
     return isinstance(first, int) and first == second
-
-
-def _maximum(first, second):
-    """The larger of two lengths: integers, sizes of a graph, or tensors."""
-    return _choose("max", first, second)
-
-
-def _minimum(first, second):
-    """The smaller of two lengths."""
-    return _choose("min", first, second)
-
-
-def _choose(which, first, second):
-    if isinstance(first, int) and isinstance(second, int):
-        return {"max": max, "min": min}[which](first, second)
-    if keras.backend.backend() == "jax":
-        import jax
-
-        if jax.export.is_symbolic_dim(first - second):
-            # The sizes of jax.export, which jax.numpy cannot compare.
-            return getattr(jax.core, f"{which}_dim")(first, second)
-    return getattr(ops, f"{which}imum")(first, second)

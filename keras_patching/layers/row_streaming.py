@@ -1,0 +1,214 @@
+"""How a `PatchedPredictor` streams rows, where its patch model can."""
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_patching.geometry import PatchGrid, round_up
+from keras_patching.layers.row_loops import BACKENDS, count_steps
+from keras_patching.layers.row_stream import RowStream
+from keras_patching.ops.chunks import is_on_cpu
+from keras_patching.ops.data_formats import shape_to_channels_last
+from keras_patching.ops.patches import graph_grid
+from keras_patching.receptive_fields.automatic_overlap import (
+    find_overlap,
+    takes_any_size,
+)
+from keras_patching.receptive_fields.walk import receptive_field
+
+# Pixels of images that are run at once: that takes less than bands of rows.
+_SMALL = 2**18
+
+# Bytes of the largest tensor of a step: more outgrow the caches of a CPU, and
+# less leave other devices idle.
+_BAND_ON_CPU = 2**24
+_BAND = 2**28
+
+# Bytes of rows that layers keep; wider images are streamed in strips.
+_MOST_KEPT = 2**28
+
+# Width that bands are assumed to have where a graph does not know it.
+_USUAL_WIDTH = 2048
+
+
+@dataclasses.dataclass(frozen=True)
+class RowStreaming:
+    """Rows per step, and the strips of columns that are streamed.
+
+    Attributes:
+        patch_model: The patch model.
+        data_format: That of the patch model.
+        stride: `(height, width)` of the patch model.
+        overlap: Columns that neighbouring strips share.
+        rows: Rows of a step; `None` for as many as suit the device.
+        columns: Width of a strip in pixels; `None` for one as wide as the
+            image, or as memory allows.
+    """
+
+    patch_model: keras.Model
+    data_format: str
+    stride: tuple[int, int]
+    overlap: int
+    rows: int | None
+    columns: int | None
+
+    def grid(self, image_size: Sequence[Any]) -> PatchGrid:
+        """Return the `PatchGrid` of the strips of images.
+
+        Args:
+            image_size: As for `graph_grid`.
+        """
+        columns = self.columns or self._most_columns(image_size[1])
+        overlap = 0 if columns is None else self.overlap
+        return graph_grid(
+            image_size, (None, columns), (0, overlap), self.stride, shrink=True
+        )
+
+    def _most_columns(self, width):
+        """Return the width of strips, or `None` where one will do."""
+        if not isinstance(width, numbers.Integral):
+            return None
+        width = round_up(width, self.stride[1])
+        kept = self._stream_of(self.stride[0]).kept_bytes(width)
+        strips = math.ceil(kept / _MOST_KEPT)
+        if strips <= 1:
+            return None
+        columns = round_up(math.ceil(width / strips), self.stride[1])
+        # Of a strip that is this wide, a quarter is computed twice.
+        return max(columns, 4 * self.overlap)
+
+    def computed_pixels(self, image_size: Sequence[int]) -> int:
+        """Tell how many pixels go through the patch model for an image.
+
+        Args:
+            image_size: `(height, width)` in pixels.
+        """
+        grid = self.grid(image_size)
+        height, width = grid.patch_size
+        if not self._are_small((1, height, width, None)):
+            stream = self.stream(width, height)
+            height = count_steps(stream, height) * stream.rows
+        return grid.num_patches * height * width
+
+    def are_run_at_once(self, shape: Sequence[Any]) -> bool:
+        """Whether images are so small that they are run as one batch.
+
+        Args:
+            shape: Of the images, in the data format of the patch model.
+        """
+        return self._are_small(shape_to_channels_last(shape, self.data_format))
+
+    def _are_small(self, shape):
+        is_known = all(isinstance(length, int) for length in shape[:3])
+        return (
+            is_known
+            and math.prod(shape[:3]) <= _SMALL
+            and takes_any_size(self.patch_model, self.data_format)
+        )
+
+    def run(self, images: Any) -> Any:
+        """Run the patch model on images as a whole.
+
+        Args:
+            images: Tensor in the data format of the patch model, height and
+                width multiples of its stride.
+
+        Returns:
+            What the patch model returns.
+        """
+        if self.are_run_at_once(images.shape):
+            return self.patch_model(images)
+        _, height, width, _ = shape_to_channels_last(
+            images.shape, self.data_format
+        )
+        images = ops.cast(images, self.patch_model.compute_dtype)
+        return self.stream(width, height)(images)
+
+    def stream(self, width: Any, height: Any) -> RowStream:
+        """Return the `RowStream` of images.
+
+        Args:
+            width, height: Of the images, in pixels; `None` or a size of a
+                graph where it is not known.
+        """
+        rows = self.rows
+        if rows is None:
+            rows = self._rows_for(width, height)
+        return self._stream_of(rows)
+
+    def _rows_for(self, width, height):
+        """Choose the rows of a step."""
+        if not isinstance(width, int):
+            width = _USUAL_WIDTH
+        stride = self.stride[0]
+        most = _BAND_ON_CPU if is_on_cpu() else _BAND
+        stride_bytes = self._stream_of(stride).band_bytes(width)
+        steps = most // stride_bytes
+        if isinstance(height, int):
+            steps = min(steps, height // stride)
+        return max(steps, 1) * stride
+
+    def _stream_of(self, rows):
+        return RowStream(self.patch_model, rows, data_format=self.data_format)
+
+
+def find_streaming(
+    patch_model: keras.layers.Layer,
+    predict_patch_size: Sequence[int | None] | None,
+    data_format: str,
+) -> RowStreaming | None:
+    """Find how the images of a layer with `overlap="auto"` are streamed.
+
+    Args:
+        patch_model: Built.
+        predict_patch_size: As for `PatchedPredictor`.
+        data_format: Of the patch model.
+
+    Returns:
+        A `RowStreaming`; or `None` where tiles are asked for, or the patch
+        model has a layer that only tiles can be made with.
+
+    Raises:
+        ValueError: If no overlap is enough for the patch model, or if strips
+            are too narrow or rows no multiple of its stride.
+    """
+    rows, columns = predict_patch_size or (None, None)
+    field = receptive_field(patch_model, data_format=data_format)
+    if rows and columns and rows >= field.overlap[0] + field.stride[0]:
+        return None
+    if why_not_streamed(patch_model, data_format) is not None:
+        return None
+    if columns is not None:
+        find_overlap(patch_model, (None, columns), data_format)
+    if rows is not None:
+        RowStream(patch_model, rows, data_format=data_format)
+    return RowStreaming(
+        patch_model, data_format, field.stride, field.overlap[1], rows, columns
+    )
+
+
+def why_not_streamed(
+    patch_model: keras.layers.Layer, data_format: str
+) -> str | None:
+    """Say why the rows of a patch model that has a field are not streamed.
+
+    Args:
+        patch_model: Built.
+        data_format: Of the patch model.
+
+    Returns:
+        A sentence, or `None` where they are.
+    """
+    if keras.backend.backend() not in BACKENDS:
+        return f"Rows are not streamed on {keras.backend.backend()}."
+    stride, _ = receptive_field(patch_model, data_format=data_format).stride
+    try:
+        RowStream(patch_model, stride, data_format=data_format)
+    except ValueError as error:
+        return str(error)
+    return None

@@ -1,0 +1,26 @@
+"""The larger and the smaller of two lengths, inside and outside of a graph."""
+
+import keras
+from keras import ops
+
+
+def maximum(first, second):
+    """The larger of two lengths: integers, sizes of a graph, or tensors."""
+    return _choose("max", first, second)
+
+
+def minimum(first, second):
+    """The smaller of two lengths."""
+    return _choose("min", first, second)
+
+
+def _choose(which, first, second):
+    if isinstance(first, int) and isinstance(second, int):
+        return {"max": max, "min": min}[which](first, second)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        if jax.export.is_symbolic_dim(first - second):
+            # The sizes of jax.export, which jax.numpy cannot compare.
+            return getattr(jax.core, f"{which}_dim")(first, second)
+    return getattr(ops, f"{which}imum")(first, second)
