@@ -98,6 +98,8 @@ class RowStreaming:
     def are_run_at_once(self, shape: Sequence[Any]) -> bool:
         """Whether images are so small that they are run as one batch.
 
+        Not where rows of a step are asked for.
+
         Args:
             shape: Of the images, in the data format of the patch model.
         """
@@ -106,7 +108,8 @@ class RowStreaming:
     def _are_small(self, shape):
         is_known = all(isinstance(length, int) for length in shape[:3])
         return (
-            is_known
+            self.rows is None
+            and is_known
             and math.prod(shape[:3]) <= _SMALL
             and takes_any_size(self.patch_model, self.data_format)
         )

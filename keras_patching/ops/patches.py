@@ -232,7 +232,7 @@ def write_row(images, strip, grid, index, scale=(1, 1)):
     # image, and begins above the patch.
     length = images.shape[1]
     patch = axis.patch * numerator // denominator
-    window = _minimum(length, patch)
+    window = minimum(length, patch)
     first = ops.minimum(origin, length - window)
     pixels = first + ops.arange(window, dtype="int32")
     start = (index // grid.rows, first, 0, 0)

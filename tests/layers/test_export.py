@@ -11,7 +11,8 @@ VARIANTS = {
     "no overlap": {},
     "overlap": {"overlap": 6, "multiple_of": 2},
     "auto": {"overlap": "auto", "predict_patch_size": 24},
-    "bands": {"overlap": "auto", "predict_patch_size": (24, None)},
+    "streamed": {"overlap": "auto"},
+    "strips": {"overlap": "auto", "predict_patch_size": (8, 24)},
 }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from keras_patching import PatchedPredictor, receptive_field, verify_tiling
+from keras_patching.layers import RowStream
 from keras_patching.models.unet import unet
 
 TOLERANCE = 1e-5
@@ -50,8 +51,10 @@ def predict_whole(patch_model, image):
     return whole[:, :height, :width]
 
 
-def test_a_built_layer_holds_the_numbers():
-    layer = PatchedPredictor(small_unet(), 32, overlap="auto")
+def test_a_built_layer_holds_the_numbers_of_its_tiles():
+    layer = PatchedPredictor(
+        small_unet(), 8, overlap="auto", predict_patch_size=32
+    )
     assert layer.get_config()["overlap"] == "auto"
     model_of(layer)
     field = receptive_field(layer.layer)
@@ -85,7 +88,7 @@ def test_a_round_trip_stays_seamless_for_any_size(built, tmp_path):
 def test_sizes_of_a_graph_are_tiled_like_others():
     # Tensorflow makes the size a dynamic one with the third.
     patch_model = small_unet()
-    for predict_patch_size in (None, (32, None), (None, None)):
+    for predict_patch_size in (None, 32, (32, None), (6, 32)):
         model = model_of(
             PatchedPredictor(
                 patch_model,
@@ -135,7 +138,7 @@ def test_bands_of_a_net_with_strides_need_a_multiple_of_them():
     keras.backend.backend() == "tensorflow",
     reason="Tensorflow has no channels-first convolution on a CPU.",
 )
-@pytest.mark.parametrize("predict_patch_size", [None, (16, None)])
+@pytest.mark.parametrize("predict_patch_size", [16, (16, None), (4, 16)])
 def test_channels_first_is_as_seamless(predict_patch_size):
     inputs = keras.Input((2, None, None))
     x = keras.layers.Conv2D(
@@ -152,7 +155,9 @@ def test_channels_first_is_as_seamless(predict_patch_size):
     report = verify_tiling(predictor, [draw(2, 51, 40), draw(2, 9, 60)])
     assert report.largest_difference <= TOLERANCE
     assert report.difference.shape in {(51, 40), (9, 60)}
-    assert predictor.patch_grid((51, 40)).num_patches > 1
+    assert predictor.patch_grid((51, 40)).cols == (
+        1 if predict_patch_size == (16, None) else 3
+    )
 
 
 @pytest.mark.parametrize("blend", ["crop", "mean", "gaussian"])
@@ -221,14 +226,32 @@ def test_recomputation_is_what_is_computed_per_pixel():
     assert recomputation(64, overlap=32) == (2 * 64) ** 2 / 96**2
     # The overlap is 12: two tiles of 54 cover 96, where those of 64 waste 20.
     assert receptive_field(small_unet()).overlap == (12, 12)
-    assert recomputation(64, overlap="auto") == (2 * 54) ** 2 / 96**2
-    bands = recomputation(64, overlap="auto", predict_patch_size=(64, None))
-    assert bands == 2 * 54 / 96
-    assert recomputation(128, overlap="auto") == 1
-    assert recomputation(128, overlap="auto", size=(95, 95)) == 96**2 / 95**2
+    tiles = {"overlap": "auto", "predict_patch_size": 64}
+    assert recomputation(32, **tiles) == (2 * 54) ** 2 / 96**2
+    tiles = {"overlap": "auto", "predict_patch_size": 128}
+    assert recomputation(32, **tiles) == 1
+    assert recomputation(32, **tiles, size=(95, 95)) == 96**2 / 95**2
 
 
-def test_a_patch_model_of_fixed_size_keeps_its_tiles():
+def test_nothing_is_computed_twice_but_rows_of_the_last_steps():
+    net = small_unet()
+
+    def recomputation(size, predict_patch_size=None):
+        tiling = {"overlap": "auto", "predict_patch_size": predict_patch_size}
+        return PatchedPredictor(net, 32, **tiling).recomputation(size)
+
+    assert recomputation((96, 96)) == 1
+    assert recomputation((95, 95)) == 96**2 / 95**2
+    (output,) = RowStream(net, 16).outputs
+    assert output.lag == 5
+    assert recomputation((96, 96), (16, None)) == 7 * 16 / 96
+    assert recomputation((90, 96), (16, None)) == 6 * 16 / 90
+    assert recomputation((4096, 4096)) < 1.05
+    # Strips share 12 columns: two of 54 cover 96.
+    assert recomputation((90, 96), (8, 64)) == 12 * 8 * 2 * 54 / (90 * 96)
+
+
+def test_rows_of_a_patch_model_of_fixed_size_are_streamed():
     free = small_unet()
     fixed = small_unet((32, 32))
     fixed.set_weights(free.get_weights())
@@ -243,7 +266,8 @@ def test_a_patch_model_of_fixed_size_keeps_its_tiles():
 def test_the_default_net_has_a_documented_overlap():
     with keras.StatelessScope(initialize_variables=False):
         net = unet(2)
-    layer = PatchedPredictor(net, 512, overlap="auto")
+    tiles = {"overlap": "auto", "predict_patch_size": 512}
+    layer = PatchedPredictor(net, 128, **tiles)
     grid = layer.patch_grid((1024, 1024))
     assert (grid.overlap, grid.multiple_of) == ((96, 96), (8, 8))
 
@@ -272,7 +296,9 @@ def test_what_cannot_be_seamless_is_refused(kwargs, message):
 
 @pytest.mark.parametrize("patch", [12, 33])
 def test_tiles_that_cannot_hold_the_overlap_are_refused(patch):
-    layer = PatchedPredictor(small_unet(), patch, overlap="auto")
+    layer = PatchedPredictor(
+        small_unet(), 32, overlap="auto", predict_patch_size=patch
+    )
     with pytest.raises(ValueError, match="predict_patch_size="):
         model_of(layer)
 
