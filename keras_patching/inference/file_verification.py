@@ -101,6 +101,8 @@ def _read(path, model):
 
 def _lengths(pair):
     """Write a pair of lengths, as one number where they are equal."""
+    if pair == "auto":
+        return pair
     height, width = ("all" if each is None else each for each in pair)
     return f"{height}" if height == width else f"{height} x {width}"
 

@@ -32,6 +32,7 @@ from keras_patching.layers.predictor_arguments import (
     check_patch_batch_size,
     check_stitched,
 )
+from keras_patching.layers.row_stream import RowStream
 from keras_patching.layers.row_streaming import RowStreaming, find_streaming
 from keras_patching.ops.chunks import patches_per_chunk
 from keras_patching.ops.data_formats import (
@@ -70,22 +71,25 @@ class PatchedPredictor(keras.layers.Wrapper):
 
     With `overlap="auto"` there is no seam: the result is what the patch model
     gives on the whole image, padded at the bottom and right to multiples of
-    its stride and cropped again. How far the patch model looks is derived
-    from its layers (see `receptive_field`). After the idea of Shelhamer et
-    al. 2017, "Fully convolutional networks for semantic segmentation", and
-    the overlap-tile strategy of Ronneberger et al. 2015
-    (https://arxiv.org/abs/1505.04597).
+    its stride and cropped again. Rows are streamed: the image goes through
+    the patch model in bands of rows, and each layer keeps the last rows of its
+    input until the next band comes, so that nothing is computed twice (see
+    `RowStream`). Small images are run at once, and images whose kept rows
+    would take much memory in strips of columns, which overlap. How far the
+    patch model looks is derived from its layers (see `receptive_field`).
 
-    That is so up to rounding. GPUs multiply float32 in TensorFloat-32 unless
-    told otherwise: then tiles and the whole image differ by about 1e-3 of the
-    values; `verify_tiling` measures it and says how to have it less.
+    A patch model that has a layer whose rows cannot be streamed is run on
+    tiles instead, and so is any if `predict_patch_size` asks for them. What
+    tiles share is computed twice, after the overlap-tile strategy of
+    Ronneberger et al. 2015 (https://arxiv.org/abs/1505.04597): of a tile of
+    `t` pixels with a halo of `h` on both sides, `t - 2h` are new along each
+    axis. That is 1.5 times the pixels of large images at t = 512 and h = 48,
+    and 16 times at t = 128. `recomputation(image_size)` tells the number.
 
-    What neighbours share is computed twice. Of a tile of `t` pixels with a
-    halo of `h` on both sides, `t - 2h` are new along each axis, so that large
-    images cost `(t / (t - 2h))**2` times as much: 1.5 at t = 512 and h = 48,
-    and 16 at t = 128. So predict with larger tiles than you train with
-    (`predict_patch_size`), or with bands of full width, `(512, None)`, which
-    cost `t / (t - 2h)`. `recomputation(image_size)` tells the number.
+    "No seam" is up to rounding. GPUs multiply float32 in TensorFloat-32 unless
+    told otherwise: then the result and that of the whole image differ by about
+    1e-3 of the values; `verify_tiling` measures it and says how to have it
+    less.
 
     When not training, patches are cut and run `patch_batch_size` at a time:
     memory holds the activations of those, not of the image.
@@ -99,8 +103,9 @@ class PatchedPredictor(keras.layers.Wrapper):
         patch_size: `(height, width)` of a patch in pixels, or one integer.
             `None` leaves it to `set_patch_size`.
         overlap: Pixels that neighbouring patches share, a pair or one integer.
-            `"auto"` is found when the layer is built, as are `multiple_of`
-            and `shrink`; the attributes then hold the numbers.
+            `"auto"` leaves no seam. Where it makes tiles, their overlap is
+            found when the layer is built, as are `multiple_of` and `shrink`;
+            the attributes then hold the numbers.
         multiple_of: Origins of patches are multiples of this; for a patch
             model with strides, their product. A pair or one integer.
         blend: `"crop"` (each output pixel is written once, by the patch that
@@ -119,11 +124,15 @@ class PatchedPredictor(keras.layers.Wrapper):
             predict larger ones than it was trained on. `None` in the pair is
             the length of the image, rounded up to `multiple_of`: `(512, None)`
             are bands of full width.
+            Where rows are streamed it is `(rows of a step, columns of a
+            strip)`, and `None` in it leaves them to the software, as does
+            `None` alone; two numbers that tiles without seams can have (more
+            than the overlap of `receptive_field`) ask for tiles.
             (Images of exactly `patch_size` are run as they are, where the
             graph knows their size.)
         shrink: Whether patches are made smaller where fewer pixels do, and
             spread evenly (see `PatchGrid`). The patch model must take any
-            size. (`overlap="auto"` does not shrink patches for one that does
+            size. (Tiles of `overlap="auto"` do not shrink for one that does
             not: images shorter than its patch are padded to it.) Where the
             graph does not know the size of images, only patches longer than
             the image shrink, so that with an overlap in numbers there may be
@@ -434,7 +443,9 @@ class PatchedPredictor(keras.layers.Wrapper):
 
         Returns:
             Float: pixels of all patches by pixels of the image. It is 1
-            where patches share nothing and fit the image.
+            where patches share nothing and fit the image, and hardly more
+            where rows are streamed: the last step may make fewer rows than it
+            computes.
 
         Example:
 
@@ -449,6 +460,32 @@ class PatchedPredictor(keras.layers.Wrapper):
         if streaming is not None:
             computed = streaming.computed_pixels(image_size)
         return computed / math.prod(grid.image_size)
+
+    def row_stream(self, image_size: Sequence[int]) -> RowStream | None:
+        """Return the `RowStream` that images go through in prediction.
+
+        Args:
+            image_size: `(height, width)` in pixels.
+
+        Returns:
+            A `RowStream`; `None` for images that are tiled, or so small that
+            they are run at once.
+
+        Example:
+
+        >>> predictor = keras_patching.layers.PatchedPredictor
+        >>> layer = predictor(patch_model, patch_size=128, overlap="auto")
+        >>> layer.row_stream((256, 256)) is None
+        True
+        >>> isinstance(
+        ...     layer.row_stream((4096, 4096)), keras_patching.layers.RowStream
+        ... )
+        True
+        """
+        streaming = self._resolved()[3]
+        if streaming is None or self._is_one_patch(image_size, False):
+            return None
+        return streaming.stream_of_strip(streaming.grid(image_size).patch_size)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         if self.patch_size is None:

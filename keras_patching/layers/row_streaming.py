@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import numbers
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -90,10 +91,20 @@ class RowStreaming:
         """
         grid = self.grid(image_size)
         height, width = grid.patch_size
-        if not self._are_small((1, height, width, None)):
-            stream = self.stream(width, height)
+        stream = self.stream_of_strip(grid.patch_size)
+        if stream is not None:
             height = count_steps(stream, height) * stream.rows
         return grid.num_patches * height * width
+
+    def stream_of_strip(self, size: Sequence[int]) -> RowStream | None:
+        """Return the `RowStream` of strips, or `None` of small ones.
+
+        Args:
+            size: `(height, width)` of a strip in pixels.
+        """
+        if self._are_small((1, *size, None)):
+            return None
+        return self._stream(*size)
 
     def are_run_at_once(self, shape: Sequence[Any]) -> bool:
         """Whether images are so small that they are run as one batch.
@@ -130,28 +141,24 @@ class RowStreaming:
             images.shape, self.data_format
         )
         images = ops.cast(images, self.patch_model.compute_dtype)
-        return self.stream(width, height)(images)
+        return self._stream(height, width)(images)
 
-    def stream(self, width: Any, height: Any) -> RowStream:
-        """Return the `RowStream` of images.
-
-        Args:
-            width, height: Of the images, in pixels; `None` or a size of a
-                graph where it is not known.
-        """
+    def _stream(self, height, width):
         rows = self.rows
         if rows is None:
-            rows = self._rows_for(width, height)
+            rows = self._rows_for(height, width)
         return self._stream_of(rows)
 
-    def _rows_for(self, width, height):
+    def _rows_for(self, height, width):
         """Choose the rows of a step."""
         if not isinstance(width, int):
             width = _USUAL_WIDTH
         stride = self.stride[0]
+        smallest = self._stream_of(stride)
         most = _BAND_ON_CPU if is_on_cpu() else _BAND
-        stride_bytes = self._stream_of(stride).band_bytes(width)
-        steps = most // stride_bytes
+        # What is kept is copied in each step: not more of it than is new.
+        most = max(most, smallest.kept_bytes(width))
+        steps = most // smallest.band_bytes(width)
         if isinstance(height, int):
             steps = min(steps, height // stride)
         return max(steps, 1) * stride
@@ -174,7 +181,8 @@ def find_streaming(
 
     Returns:
         A `RowStreaming`; or `None` where tiles are asked for, or the patch
-        model has a layer that only tiles can be made with.
+        model has a layer that only tiles can be made with, which a warning
+        names.
 
     Raises:
         ValueError: If no overlap is enough for the patch model, or if strips
@@ -184,7 +192,15 @@ def find_streaming(
     field = receptive_field(patch_model, data_format=data_format)
     if rows and columns and rows >= field.overlap[0] + field.stride[0]:
         return None
-    if why_not_streamed(patch_model, data_format) is not None:
+    obstacle = _why_not_streamed(patch_model, field.stride[0], data_format)
+    if obstacle is not None:
+        warnings.warn(
+            f"{obstacle} So '{patch_model.name}' is run on tiles that overlap "
+            f"by {field.overlap} pixels, which are computed twice: larger "
+            "tiles (`predict_patch_size`) cost less, and "
+            "`recomputation(image_size)` tells how much.",
+            stacklevel=2,
+        )
         return None
     if columns is not None:
         find_overlap(patch_model, (None, columns), data_format)
@@ -195,21 +211,10 @@ def find_streaming(
     )
 
 
-def why_not_streamed(
-    patch_model: keras.layers.Layer, data_format: str
-) -> str | None:
-    """Say why the rows of a patch model that has a field are not streamed.
-
-    Args:
-        patch_model: Built.
-        data_format: Of the patch model.
-
-    Returns:
-        A sentence, or `None` where they are.
-    """
+def _why_not_streamed(patch_model, stride, data_format):
+    """Name what keeps rows from being streamed, or return `None`."""
     if keras.backend.backend() not in BACKENDS:
         return f"Rows are not streamed on {keras.backend.backend()}."
-    stride, _ = receptive_field(patch_model, data_format=data_format).stride
     try:
         RowStream(patch_model, stride, data_format=data_format)
     except ValueError as error:

@@ -20,7 +20,7 @@ def _choose(which, first, second):
     if keras.backend.backend() == "jax":
         import jax
 
-        if jax.export.is_symbolic_dim(first - second):
+        if any(map(jax.export.is_symbolic_dim, (first, second))):
             # The sizes of jax.export, which jax.numpy cannot compare.
             return getattr(jax.core, f"{which}_dim")(first, second)
     return getattr(ops, f"{which}imum")(first, second)

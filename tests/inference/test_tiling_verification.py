@@ -147,15 +147,14 @@ def test_the_tiling_of_the_model_is_among_those_compared():
     model = kp.PatchedModel(keras.Model(inputs, x), 32, overlap=26)
     image = draw(70, 70, 2)
     compared = {
-        predictor.overlap[0]: report.largest_difference
+        predictor.overlap: report.largest_difference
         for predictor, report in compare_overlaps(model, image)
     }
-    assert list(compared) == [0, 8, 26]
-    assert compared[0] == compared[8] == 0
-    assert (
-        compared[26] == kp.verify_tiling(model, image[None]).largest_difference
-    )
-    assert compared[26] > 0.1
+    assert list(compared) == [(0, 0), (8, 8), (26, 26), "auto"]
+    own = compared.pop((26, 26))
+    assert own == kp.verify_tiling(model, image[None]).largest_difference
+    assert own > 0.1
+    assert set(compared.values()) == {0}
 
 
 def test_layers_before_the_predictor_are_refused():

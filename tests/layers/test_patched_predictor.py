@@ -51,10 +51,11 @@ def predict_by_hand(patch_model, image, grid, pad_value=0):
     "options",
     [
         {"overlap": 2, "multiple_of": 2, "blend": "gaussian", "pad_value": 3},
-        {"overlap": "auto", "predict_patch_size": (12, None)},
+        {"overlap": "auto", "predict_patch_size": 12},
+        {"overlap": "auto", "predict_patch_size": (4, None)},
         {"stitch": False, "patch_batch_size": 2},
     ],
-    ids=lambda options: next(iter(options)),
+    ids=["gaussian", "tiles", "rows", "patches"],
 )
 def test_it_is_a_layer_as_all_others_of_keras(options, tmp_path):
     check_layer(
@@ -185,7 +186,9 @@ def test_static_and_dynamic_shapes_are_declared():
 
 
 def test_asking_for_grids_and_specs_changes_nothing():
-    layer = PatchedPredictor(conv_model(), 8, overlap="auto")
+    layer = PatchedPredictor(
+        conv_model(), 8, overlap="auto", predict_patch_size=8
+    )
     before = layer.get_config()
     assert layer.patch_grid((19, 9)).overlap == (2, 2)
     layer.compute_output_spec(keras.KerasTensor((1, 19, 9, 3)))

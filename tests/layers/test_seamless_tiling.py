@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_patching import PatchedPredictor, receptive_field, verify_tiling
-from keras_patching.layers import RowStream
+from keras_patching.layers import RowStream, register_rule
 from keras_patching.models.unet import unet
 
 TOLERANCE = 1e-5
@@ -261,6 +261,49 @@ def test_rows_of_a_patch_model_of_fixed_size_are_streamed():
         predict(model, image), predict_whole(free, image), atol=TOLERANCE
     )
     assert predict(model, image[:, :9]).shape == (1, 9, 41, 2)
+
+
+def test_a_layer_that_cannot_run_rows_makes_tiles_and_says_so():
+    class Blur(keras.layers.Layer):
+        def call(self, inputs):
+            return keras.ops.average_pool(inputs, 3, 1, padding="same")
+
+    @register_rule(Blur)
+    def blur_rule(layer, fields):
+        return fields[0].window(3)
+
+    net = keras.Sequential([keras.Input((None, None, 2)), Blur(name="blur")])
+    layer = PatchedPredictor(net, 12, overlap="auto")
+    with pytest.warns(match="layer 'blur'.* tiles that overlap by"):
+        model = model_of(layer)
+    assert layer.overlap == (2, 2)
+    assert layer.row_stream((4096, 4096)) is None
+    image = draw(1, 31, 20, 2)
+    np.testing.assert_allclose(
+        predict(model, image), predict_whole(net, image), atol=TOLERANCE
+    )
+
+
+def test_rows_are_chosen_by_what_they_take():
+    layer = PatchedPredictor(unet(2), 128, overlap="auto")
+    model_of_three = keras.Sequential([keras.Input((None, None, 3)), layer])
+    assert model_of_three.built
+    assert layer.row_stream((128, 128)) is None
+    assert layer.row_stream((512, 512)) is None
+    narrow, wide = (layer.row_stream((4096, w)).rows for w in (1024, 4096))
+    assert narrow > wide
+    # Layers keep 4.7 kB of each column, and 256 MB in all at most.
+    assert layer.patch_grid((4096, 60_000)).cols > 1
+    assert layer.recomputation((4096, 60_000)) < 1.1
+
+
+def test_images_of_a_batch_are_streamed_in_turn():
+    net = small_unet()
+    layer = PatchedPredictor(net, 32, overlap="auto")
+    images = draw(2, 600, 514, 2)
+    np.testing.assert_allclose(
+        predict(model_of(layer), images), predict(net, images), atol=TOLERANCE
+    )
 
 
 def test_the_default_net_has_a_documented_overlap():

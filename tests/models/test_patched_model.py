@@ -149,8 +149,8 @@ def test_prediction_without_seams_after_training_on_small_patches(tmp_path):
         tiled = each.predict(images, verbose=0)
         np.testing.assert_allclose(tiled, whole, atol=1e-5)
     loaded.fit(patches, targets, verbose=0)
-    # Bands of 15 rows, of which 41 need three that share 2.
-    assert loaded.recomputation((41, 30)) == 45 / 41
+    # Three steps of 16 rows.
+    assert loaded.recomputation((41, 30)) == 48 / 41
 
 
 def test_batch_normalization_learns_and_is_not_learnt_in_prediction():
@@ -202,8 +202,11 @@ def test_the_tiling_can_be_changed_after_training(tmp_path):
         np.testing.assert_allclose(
             each.predict(image, verbose=0), whole, atol=1e-5
         )
-    model.set_tiling(blend="mean")  # What is left out stays.
+    with pytest.raises(ValueError, match='blend="crop"'):
+        model.set_tiling(blend="mean")  # What is left out stays.
     assert model.recomputation((50, 61)) < 1.3
+    model.set_tiling(overlap=2, blend="mean")
+    assert model.predictor.predict_patch_size == (16, None)
     model.set_tiling(overlap=0, predict_patch_size=None)
     assert np.abs(model.predict(image, verbose=0) - whole).max() > 1e-3
 

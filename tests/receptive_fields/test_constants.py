@@ -144,10 +144,13 @@ def test_numbers_that_are_the_same_for_every_pixel_leave_no_seam(case):
     x = SAME[case](conv(2, 3)(inputs))
     patch_model = fill(keras.Model(inputs, conv(1, 3)(x)))
     image = np.random.default_rng(0).normal(size=(1, 21, 30, 2))
-    predictor = PatchedPredictor(patch_model, 12, overlap="auto")
-    report = verify_tiling(predictor, image.astype("float32"))
-    assert report.grid.num_patches > 1
-    assert report.largest_difference <= 1e-5
+    for tiling in (12, (6, None)):  # tiles, and a stream of rows
+        predictor = PatchedPredictor(
+            patch_model, 12, overlap="auto", predict_patch_size=tiling
+        )
+        report = verify_tiling(predictor, image.astype("float32"))
+        assert report.largest_difference <= 1e-5
+        assert (report.grid.num_patches > 1) == (tiling == 12)
 
 
 def test_a_subclass_that_computes_the_same_has_the_rule_of_its_class():
