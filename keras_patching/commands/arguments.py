@@ -106,8 +106,8 @@ def add_patch_size(parser):
         action=OneOrTwo,
         metavar=("H", "W"),
         help="height and width of the patches in pixels, or `all` for the "
-        "length of the image: `512 all` are bands (default: those that the "
-        "model predicts with)",
+        "length of the image: `512 all` are bands, or the rows of a step where "
+        "rows are streamed (default: those that the model predicts with)",
     )
 
 

@@ -62,9 +62,9 @@ def add(commands):
         "--overlap",
         type=overlap_value,
         metavar="N",
-        help="pixels that neighbouring patches share, or `auto`: as many as "
-        "leave no seam, best with `--patch-size 512 all`, since small patches "
-        "then cost many times as much (default: that of the model)",
+        help="pixels that neighbouring patches share, or `auto`: no seam, and "
+        "nothing is computed twice where rows can be streamed (default: that "
+        "of the model)",
     )
     add_patch_size(parser)
     parser.add_argument(

@@ -228,7 +228,8 @@ class Convolution(Window):
 class MaxPooling(Window):
     """Pooling, where what is outside is smaller than all."""
 
-    outside = -np.inf
+    # Not minus infinity: graphs converted to ONNX multiply it by zero.
+    outside = -3e38
 
     def __init__(self, layer, inputs, output):
         super().__init__(layer, inputs, output)

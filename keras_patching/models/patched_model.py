@@ -130,8 +130,7 @@ class PatchedModel(keras.Model):
         self._knows_of_seams = False
         self._turns = Turns()
         self._training = Turns()
-        if predict_patch_size is not None:
-            self._check_patch_model(self.predictor.predict_patch_size)
+        self._check_tiles(overlap, predict_patch_size)
         if patch_size is not None:
             self.set_patch_size(*as_pair(patch_size, "patch_size"))
 
@@ -225,6 +224,15 @@ class PatchedModel(keras.Model):
             self.patch_model, patch_size, self.predictor.data_format
         )
 
+    def _check_tiles(self, overlap, predict_patch_size):
+        """Refuse tiles that the patch model cannot take."""
+        # Where there is to be no seam the layer finds what is possible.
+        is_auto = isinstance(overlap, str) and overlap == "auto"
+        if predict_patch_size is not None and not is_auto:
+            self._check_patch_model(
+                as_patch_size(predict_patch_size, "predict_patch_size")
+            )
+
     @spelled_out(TILING_DEFAULTS)
     def set_tiling(self, **tiling: Unpack[Tiling]) -> None:
         """Set how images are cut and stitched, at any time; the weights stay.
@@ -243,13 +251,10 @@ class PatchedModel(keras.Model):
         Example:
 
         >>> model = keras_patching.inference.load_model("field.keras")
-        >>> model.set_tiling(overlap="auto", predict_patch_size=(512, None))
+        >>> model.set_tiling(overlap="auto")
         """
-        patch_size = tiling.get("predict_patch_size")
-        if patch_size is not None:
-            self._check_patch_model(
-                as_patch_size(patch_size, "predict_patch_size")
-            )
+        overlap = tiling.get("overlap", self.predictor.overlap)
+        self._check_tiles(overlap, tiling.get("predict_patch_size"))
         self.predictor.set_tiling(**tiling)
         self._drop_compiled_functions()
 
