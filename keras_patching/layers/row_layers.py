@@ -22,6 +22,16 @@ from keras_patching.layers.torch_windows import (
 from keras_patching.receptive_fields.rules import INTERPOLATION_RADIUS
 
 
+# Not minus infinity: graphs converted to ONNX multiply it by zero.
+LOWEST = -3e38
+
+
+def number_for(dtype, value):
+    """Return a number that a dtype can hold, for one or for `LOWEST`."""
+    dtype = keras.backend.standardize_dtype(dtype)
+    return max(value, -65504.0) if dtype == "float16" else value
+
+
 class Band:
     """Where the rows of a tensor of one step lie.
 
@@ -184,8 +194,8 @@ class _Neighbours:
         if band.is_full(rows):
             return value
         inside = band.inside(rows, ops.shape(value)[column_axis], self._input)
-        outside = ops.cast(self.outside, value.dtype)
-        return ops.where(inside, value, outside)
+        outside = number_for(value.dtype, self.outside)
+        return ops.where(inside, value, ops.cast(outside, value.dtype))
 
     def _padded_columns(self, value, outside):
         reading = self._output.x.reading
@@ -194,6 +204,7 @@ class _Neighbours:
         _, column_axis = spatial_axes(self._input)
         widths = [(0, 0)] * 4
         widths[column_axis] = (reading.before, reading.after)
+        outside = number_for(value.dtype, outside)
         return ops.pad(value, widths, constant_values=outside)
 
 
@@ -228,8 +239,7 @@ class Convolution(Window):
 class MaxPooling(Window):
     """Pooling, where what is outside is smaller than all."""
 
-    # Not minus infinity: graphs converted to ONNX multiply it by zero.
-    outside = -3e38
+    outside = LOWEST
 
     def __init__(self, layer, inputs, output):
         super().__init__(layer, inputs, output)

@@ -9,7 +9,11 @@ import keras
 from keras import ops
 
 from keras_patching.layers import row_layers
-from keras_patching.layers.row_layers import Band, spatial_axes
+from keras_patching.layers.row_layers import (
+    Band,
+    number_for,
+    spatial_axes,
+)
 from keras_patching.layers.row_loops import stream_rows
 from keras_patching.receptive_fields.axes import SpatialField
 from keras_patching.receptive_fields.errors import describe
@@ -259,7 +263,8 @@ class RowStream:
         shape[row_axis] = rows
         shape[column_axis] = field.x.length_of(width)
         shape[field.channel_axis] = spec.shape[field.channel_axis]
-        return ops.full(shape, ops.cast(value, spec.dtype), spec.dtype)
+        value = ops.cast(number_for(spec.dtype, value), spec.dtype)
+        return ops.full(shape, value, spec.dtype)
 
     def step(
         self,
