@@ -11,6 +11,7 @@ from keras_patching.inference.tiling_verification import (
     find_predictor,
     find_smallest_overlap,
 )
+from keras_patching.layers.row_loops import count_steps
 
 _HEADINGS = ("overlap", "patches", "of size", "computed", "difference", "at")
 _WIDTHS = (11, 11, 14, 10, 12, 14)
@@ -57,8 +58,7 @@ def verify_file(
         _print_row(
             (
                 overlap,
-                f"{report.grid.rows} x {report.grid.cols}",
-                _lengths(report.grid.patch_size),
+                *_patches(predictor, report.grid),
                 f"{predictor.recomputation(image.shape[:2]):.2f}",
                 f"{report.largest_difference:.1e}",
                 f"{report.position}",
@@ -97,6 +97,18 @@ def _read(path, model):
     if hasattr(model, "read_image"):
         return model.read_image(path)
     return read_image(path, find_predictor(model).channels)
+
+
+def _patches(predictor, grid):
+    """Write how many patches there are, and their size.
+
+    Where rows are streamed, those of a step are a patch.
+    """
+    rows, (height, width) = grid.rows, grid.patch_size
+    stream = predictor.row_stream(grid.image_size)
+    if stream is not None:
+        rows, height = count_steps(stream, height), stream.rows
+    return f"{rows} x {grid.cols}", _lengths((height, width))
 
 
 def _lengths(pair):

@@ -21,7 +21,6 @@ from keras_patching.layers.torch_windows import (
 )
 from keras_patching.receptive_fields.rules import INTERPOLATION_RADIUS
 
-
 # Not minus infinity: graphs converted to ONNX multiply it by zero.
 LOWEST = -3e38
 
