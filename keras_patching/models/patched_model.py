@@ -38,7 +38,10 @@ from keras_patching.models.patch_model_check import check_patch_model
 from keras_patching.models.turns import GiveWay, Turns
 from keras_patching.ops.compiling import FunctionsBySize
 from keras_patching.ops.data_formats import shape_from_channels_last
-from keras_patching.receptive_fields.automatic_overlap import describe_seams
+from keras_patching.receptive_fields.automatic_overlap import (
+    describe_cost,
+    describe_seams,
+)
 
 # Arguments that are the predictor's own.
 _PREDICTOR_ARGUMENTS = (
@@ -402,7 +405,7 @@ class PatchedModel(keras.Model):
                 images that the patch model takes. The weights stay.
         """
         self._check_input(x)
-        self._warn_of_missing_overlap(x)
+        self._warn_of_tiling(x)
         batch_size = self._batch_size(x, batch_size)
         if hasattr(x, "shape"):
             count, x, batch_size = len(x), fill_up(x), round_up(batch_size)
@@ -414,12 +417,14 @@ class PatchedModel(keras.Model):
             predicted = super().predict(x, batch_size, *args, **kwargs)
         return keras.tree.map_structure(lambda each: each[:count], predicted)
 
-    def _warn_of_missing_overlap(self, x):
-        """Say once a model that its patches leave seams in images like `x`."""
+    def _warn_of_tiling(self, x):
+        """Say once that patches leave seams in images like `x`, or are dear."""
         if self._knows_of_seams or not hasattr(x, "shape"):
             return
         _, *image_size, _ = self.predictor._channels_last_shape(x.shape)
-        message = describe_seams(self.predictor, image_size)
+        message = describe_seams(self.predictor, image_size) or describe_cost(
+            self.predictor, image_size
+        )
         if message is not None:
             self._knows_of_seams = True
             warnings.warn(message, stacklevel=3)

@@ -6,6 +6,9 @@ from keras_patching.geometry import round_up
 from keras_patching.ops.data_formats import shape_to_channels_last
 from keras_patching.receptive_fields.walk import receptive_field
 
+# Pixels computed for each pixel of an image, from which on a model is told.
+_DEAR = 4
+
 
 def find_overlap(patch_model, patch_size, data_format):
     """Find the overlap and the stride that leave no seam.
@@ -42,18 +45,26 @@ def find_overlap(patch_model, patch_size, data_format):
 
 def _larger_patches(field):
     """Name the smallest patches without seams, and some that cost less."""
-    axes = list(zip(field.overlap, field.stride, strict=True))
+    axes = zip(field.overlap, field.stride, strict=True)
     smallest = tuple(overlap + stride for overlap, stride in axes)
-    # Of length t, along both axes: (t / (t - overlap))**2 = 2.
-    cheaper = tuple(
-        max(round_up(math.ceil((2 + 2**0.5) * overlap), stride), least)
-        for (overlap, stride), least in zip(axes, smallest, strict=True)
-    )
+    cheaper = _cheaper_patches(field)
     return (
         "The smallest patches that will do are predict_patch_size="
         f"{smallest}; with predict_patch_size={cheaper} about 2 pixels are "
         "computed for each pixel of a large image. (The patch model must take "
         "any size, as with `keras.Input((None, None, channels))`.)"
+    )
+
+
+def _cheaper_patches(field):
+    """Return a size of patches that computes about 2 pixels for each."""
+    # Of length t, along both axes: (t / (t - overlap))**2 = 2.
+    return tuple(
+        max(
+            round_up(math.ceil((2 + 2**0.5) * overlap), stride),
+            overlap + stride,
+        )
+        for overlap, stride in zip(field.overlap, field.stride, strict=True)
     )
 
 
@@ -100,6 +111,76 @@ def describe_seams(predictor, image_size):
         'pass overlap="auto" to the model or to `model.set_tiling(...)`. '
         f"{_larger_patches(field)}"
     )
+
+
+def describe_cost(predictor, image_size):
+    """Say that patches without seams compute the pixels of an image often.
+
+    Args:
+        predictor: `PatchedPredictor` with a patch size.
+        image_size: `(height, width)` in pixels of an image that it cuts.
+
+    Returns:
+        A message with what costs less, or `None`: where at most 4 pixels are
+        computed for each, where there may be seams, and where the layers do
+        not tell how far they look.
+    """
+    if not predictor.stitch or predictor.overlap == "auto":
+        return None
+    grid = predictor.patch_grid(image_size)
+    cost = predictor.recomputation(image_size)
+    if grid.num_patches == 1 or cost <= _DEAR:
+        return None
+    field = _field_if_known(predictor.layer, predictor.data_format)
+    if field is None or not _is_exact(grid, field):
+        return None
+    return (
+        f"An image of {tuple(image_size)} pixels is predicted without seams in "
+        f"{grid.rows} x {grid.cols} patches of {grid.patch_size} that share "
+        f"{grid.overlap}: {cost:.1f} pixels are computed for each. "
+        f"{_cheaper_tilings(predictor, field, image_size, cost)}"
+        "`verify_tiling(model, images, tolerance=1e-3)` finds the smallest "
+        "overlap whose seams are no larger."
+    )
+
+
+def _is_exact(grid, field):
+    """Whether the patches of a grid share enough to leave no seam."""
+    return all(
+        axis.count == 1 or (axis.overlap >= overlap and axis.unit % stride == 0)
+        for axis, overlap, stride in zip(
+            (grid.y_axis, grid.x_axis), field.overlap, field.stride, strict=True
+        )
+    )
+
+
+def _cheaper_tilings(predictor, field, image_size, cost):
+    """Name what leaves no seam either, and costs less."""
+    if not takes_any_size(predictor.layer, predictor.data_format):
+        return (
+            "A patch model that is built with `keras.Input((None, None, "
+            "channels))` takes larger patches, or rows, which cost less. "
+        )
+    larger = _cheaper_patches(field)
+    costs = {}
+    for patch_size in (larger, (larger[0], None)):
+        other = predictor.with_tiling(
+            overlap=field.overlap,
+            multiple_of=field.stride,
+            predict_patch_size=patch_size,
+            shrink=True,
+        )
+        costs[patch_size] = other.recomputation(image_size)
+    cheaper = [
+        f"predict_patch_size={patch_size} computes {each:.1f}"
+        for patch_size, each in costs.items()
+        if each < cost
+    ]
+    streamed = (
+        'overlap="auto" without a `predict_patch_size` streams rows where '
+        "every layer can, and computes 1.0"
+    )
+    return f"Less: {'; '.join([*cheaper, streamed])}. "
 
 
 def find_multiple_of(predictor):

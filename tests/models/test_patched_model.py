@@ -130,6 +130,37 @@ def test_a_net_that_looks_at_single_pixels_leaves_no_seams():
     assert warnings_of(model, (1, 30, 40, 3)) == []
 
 
+def test_what_costs_less_than_dear_patches_without_seams_is_told_once():
+    net = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Conv2D(1, 9, padding="same"),
+        ]
+    )
+    model = PatchedModel(net, 12, overlap="auto", predict_patch_size=(12, 12))
+    assert warnings_of(model, (1, 20, 12, 3)) == []  # Two patches, or 2.4.
+    told, *others = warnings_of(model, (1, 64, 64, 3), (1, 64, 64, 3))
+    assert not others
+    cost = model.recomputation((64, 64))
+    assert cost > 4
+    assert f"{cost:.1f} pixels are computed for each" in told
+    assert "streams rows" in told
+    advised = re.findall(
+        r"predict_patch_size=(\(.+?\)) computes ([\d.]+)", told
+    )
+    assert len(advised) == 2
+    for patch_size, promised in advised:
+        other = PatchedModel(
+            net,
+            12,
+            overlap=8,
+            shrink=True,
+            predict_patch_size=ast.literal_eval(patch_size),
+        )
+        assert f"{other.recomputation((64, 64)):.1f}" == promised
+        assert warnings_of(other, (1, 64, 64, 3)) == []
+
+
 def test_prediction_without_seams_after_training_on_small_patches(tmp_path):
     patch_model = conv_model()
     model = PatchedModel(
