@@ -49,6 +49,8 @@ class RowStreaming:
         rows: Rows of a step; `None` for as many as suit the device.
         columns: Width of a strip in pixels; `None` for one as wide as the
             image, or as memory allows.
+        kept_bytes: Bytes that layers keep for each column of an image.
+        band_bytes: Bytes of the largest tensor of a step, for each pixel.
     """
 
     patch_model: keras.Model
@@ -57,6 +59,8 @@ class RowStreaming:
     overlap: int
     rows: int | None
     columns: int | None
+    kept_bytes: float
+    band_bytes: float
 
     def grid(self, image_size: Sequence[Any]) -> PatchGrid:
         """Return the `PatchGrid` of the strips of images.
@@ -74,9 +78,7 @@ class RowStreaming:
         """Return the width of strips, or `None` where one will do."""
         if not isinstance(width, numbers.Integral):
             return None
-        width = round_up(width, self.stride[1])
-        kept = self._stream_of(self.stride[0]).kept_bytes(width)
-        strips = math.ceil(kept / _MOST_KEPT)
+        strips = math.ceil(width * self.kept_bytes / _MOST_KEPT)
         if strips <= 1:
             return None
         columns = round_up(math.ceil(width / strips), self.stride[1])
@@ -147,24 +149,19 @@ class RowStreaming:
         rows = self.rows
         if rows is None:
             rows = self._rows_for(height, width)
-        return self._stream_of(rows)
+        return RowStream(self.patch_model, rows, data_format=self.data_format)
 
     def _rows_for(self, height, width):
         """Choose the rows of a step."""
         if not isinstance(width, int):
             width = _USUAL_WIDTH
-        stride = self.stride[0]
-        smallest = self._stream_of(stride)
         most = _BAND_ON_CPU if is_on_cpu() else _BAND
         # What is kept is copied in each step: not more of it than is new.
-        most = max(most, smallest.kept_bytes(width))
-        steps = most // smallest.band_bytes(width)
+        most = max(most, width * self.kept_bytes)
+        rows = most / (width * self.band_bytes)
         if isinstance(height, int):
-            steps = min(steps, height // stride)
-        return max(steps, 1) * stride
-
-    def _stream_of(self, rows):
-        return RowStream(self.patch_model, rows, data_format=self.data_format)
+            rows = min(rows, height)
+        return max(int(rows) // self.stride[0], 1) * self.stride[0]
 
 
 def find_streaming(
@@ -192,8 +189,9 @@ def find_streaming(
     field = receptive_field(patch_model, data_format=data_format)
     if rows and columns and rows >= field.overlap[0] + field.stride[0]:
         return None
-    obstacle = _why_not_streamed(patch_model, field.stride[0], data_format)
-    if obstacle is not None:
+    try:
+        stream = _smallest_stream(patch_model, field.stride[0], data_format)
+    except ValueError as obstacle:
         warnings.warn(
             f"{obstacle} So '{patch_model.name}' is run on tiles that overlap "
             f"by {field.overlap} pixels, which are computed twice: larger "
@@ -206,17 +204,20 @@ def find_streaming(
         find_overlap(patch_model, (None, columns), data_format)
     if rows is not None:
         RowStream(patch_model, rows, data_format=data_format)
+    width = field.stride[1] * _USUAL_WIDTH
     return RowStreaming(
-        patch_model, data_format, field.stride, field.overlap[1], rows, columns
+        patch_model,
+        data_format,
+        field.stride,
+        field.overlap[1],
+        rows,
+        columns,
+        kept_bytes=stream.kept_bytes(width) / width,
+        band_bytes=stream.band_bytes(width) / (field.stride[0] * width),
     )
 
 
-def _why_not_streamed(patch_model, stride, data_format):
-    """Name what keeps rows from being streamed, or return `None`."""
+def _smallest_stream(patch_model, stride, data_format):
     if keras.backend.backend() not in BACKENDS:
-        return f"Rows are not streamed on {keras.backend.backend()}."
-    try:
-        RowStream(patch_model, stride, data_format=data_format)
-    except ValueError as error:
-        return str(error)
-    return None
+        raise ValueError(f"Rows are not streamed on {keras.backend.backend()}.")
+    return RowStream(patch_model, stride, data_format=data_format)
