@@ -655,7 +655,8 @@ class PatchedPredictor(keras.layers.Wrapper):
         Returns:
             Its outputs, in its data format.
         """
-        if not keras.backend.is_float_dtype(patches.dtype):
+        # Streamed rows are cast when they come: all at once take much memory.
+        if call is None and not keras.backend.is_float_dtype(patches.dtype):
             patches = ops.cast(patches, keras.config.floatx())
         patches = from_channels_last(patches, self.data_format)
         if values is None:

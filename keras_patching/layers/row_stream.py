@@ -281,8 +281,9 @@ class RowStream:
 
         Args:
             state: That of the step before, or `initial_state`.
-            rows: Tensor `(batch, stream.rows, width, channels)`. Rows below
-                the image may hold anything.
+            rows: Tensor `(batch, stream.rows, width, channels)`, which is
+                cast to the compute dtype of the patch model. Rows below the
+                image may hold anything.
             first_row: Index of the first of them in the image, a multiple of
                 `stream.rows`. Steps go on below the image until all rows of
                 the outputs are made.
@@ -296,6 +297,7 @@ class RowStream:
             `stream.outputs`, and the state for the next step.
         """
         first_row, height = map(_as_index, (first_row, height))
+        rows = ops.cast(rows, self.patch_model.compute_dtype)
         tensors, new_state = {0: rows}, []
         state = iter(state)
         for call in self._calls:

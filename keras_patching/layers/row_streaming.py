@@ -138,11 +138,12 @@ class RowStreaming:
             What the patch model returns.
         """
         if self.are_run_at_once(images.shape):
+            if not keras.backend.is_float_dtype(images.dtype):
+                images = ops.cast(images, keras.config.floatx())
             return self.patch_model(images)
         _, height, width, _ = shape_to_channels_last(
             images.shape, self.data_format
         )
-        images = ops.cast(images, self.patch_model.compute_dtype)
         return self._stream(height, width)(images)
 
     def _stream(self, height, width):
