@@ -4,10 +4,17 @@ Nobody else reaches for what begins with an underscore there. Each of these has
 a test, which fails with a sentence on what has moved.
 """
 
+import contextlib
 import functools
 import re
 
 import keras
+
+# Attributes of layers that list the variables that other attributes hold.
+_LISTS_OF_VARIABLES = (
+    *("_trainable_variables", "_non_trainable_variables"),
+    *("_trainable_weights", "_non_trainable_weights"),
+)
 
 # What Keras writes into the classes that it exports.
 EXPORT_MARKS = ("_api_export_path", "_api_export_symbol_id")
@@ -22,10 +29,10 @@ def node_of(tensor):
     """Return the call of a layer that made a symbolic tensor.
 
     It has `operation`, `arguments` (`args` and `kwargs`), `input_tensors` and
-    `outputs`.
+    `outputs`. That of a tensor that nothing has made is `None`.
     """
-    layer, node_index, _ = tensor._keras_history
-    return layer._inbound_nodes[node_index]
+    layer, node_index, _ = getattr(tensor, "_keras_history", (None, 0, 0))
+    return None if layer is None else layer._inbound_nodes[node_index]
 
 
 @functools.cache
@@ -91,3 +98,120 @@ def reason_of(error):
     said = re.findall(r"\x1b\[1m(.*?)\x1b\[0m", str(error), re.DOTALL)
     lines = (said or [str(error)])[-1].strip().splitlines()
     return next(iter(lines), type(error).__name__)
+
+
+@contextlib.contextmanager
+def untouched(layer):
+    """Leave a layer, and all inside of it, as it was before a `with`."""
+    layers = [layer]
+    if isinstance(layer, keras.layers.Layer):
+        layers += inner_layers(layer)
+    kept = [(each, dict(vars(each)), _lists_of_calls(each)) for each in layers]
+    try:
+        yield
+    finally:
+        for each, attributes, lists in kept:
+            vars(each).clear()
+            vars(each).update(attributes)
+            for name, content in lists.items():
+                held = getattr(each, name)
+                held.clear()
+                held.extend(content)
+
+
+def _lists_of_calls(layer):
+    names = "_inbound_nodes", "_outbound_nodes", "_losses"
+    return {
+        name: list(getattr(layer, name))
+        for name in names
+        if hasattr(layer, name)
+    }
+
+
+def forget_calls(nodes):
+    """Take calls out of the layers and operations that remember them."""
+    forgotten = set(map(id, nodes))
+    operations = [node.operation for node in nodes]
+    operations += [
+        operation_of(tensor) for node in nodes for tensor in node.input_tensors
+    ]
+    for operation in filter(None, operations):
+        for calls in (operation._inbound_nodes, operation._outbound_nodes):
+            calls[:] = [node for node in calls if id(node) not in forgotten]
+
+
+@contextlib.contextmanager
+def own_variables_as(layer, replace):
+    """Put other values where a layer holds its variables, for a while.
+
+    Args:
+        layer: Layer or operation; of the variables inside of its layers none
+            is replaced.
+        replace: Function of a variable.
+
+    Yields:
+        Dict by `id` of a value: `(value, variable, data type)`.
+    """
+    replaced, by_variable = {}, {}
+
+    def other(value):
+        if not isinstance(value, keras.Variable):
+            return value
+        if id(value) not in by_variable:
+            symbol = by_variable[id(value)] = replace(value)
+            replaced[id(symbol)] = symbol, value, symbol.dtype
+        return by_variable[id(value)]
+
+    before, others = {}, {}
+    for name, value in vars(layer).items():
+        if name in _LISTS_OF_VARIABLES or not _has_variables(value):
+            continue
+        before[name] = value
+        if isinstance(value, keras.Variable):
+            others[name] = other(value)
+        elif isinstance(value, dict):
+            others[name] = {key: other(each) for key, each in value.items()}
+        else:
+            kind = tuple if isinstance(value, tuple) else list
+            others[name] = kind(map(other, value))
+    vars(layer).update(others)
+    try:
+        yield replaced
+    finally:
+        vars(layer).update(before)
+
+
+def _has_variables(value):
+    """Whether a value is a variable, or a list, tuple or dict with some."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return any(isinstance(each, keras.Variable) for each in values)
+
+
+def settings_of(operation):
+    """Return what an operation was made with, by name of attribute."""
+    return {
+        name: value
+        for name, value in vars(operation).items()
+        if not name.startswith("_") and name != "name"
+    }
+
+
+def carries_mask(tensor):
+    """Whether a tensor brings a mask along, which no argument shows."""
+    return getattr(tensor, "_keras_mask", None) is not None
+
+
+def methods_put_into(layer):
+    """Return the names of methods that a layer has instead of its class's.
+
+    Keras itself wraps two in each layer.
+    """
+    return {
+        name
+        for name, value in vars(layer).items()
+        if callable(value)
+        and callable(getattr(type(layer), name, None))
+        and name not in ("build", "quantize")
+    }

@@ -160,6 +160,94 @@ def test_a_twin_has_the_variables_of_a_layer_and_is_no_part_of_its_model():
     )
 
 
+class Halves(keras.layers.Layer):
+    """Holds variables in several ways, and a layer."""
+
+    def build(self, input_shape):
+        self.one = self.add_weight(shape=(2,), name="one")
+        self.more = [self.add_weight(shape=(2,)) for _ in range(2)]
+        self.inner = keras.layers.Dense(2)
+        self.inner.build(input_shape)
+
+    def call(self, inputs):
+        self.seen = inputs.shape
+        self.add_loss(keras.ops.sum(inputs))
+        return self.inner(inputs * self.one + self.more[0] - self.more[1])
+
+
+def test_variables_of_a_layer_are_replaced_and_come_back():
+    layer = Halves()
+    layer(np.ones((1, 2), "float32"))
+    before = layer.one, *layer.more
+    with internals.own_variables_as(
+        layer, lambda variable: keras.KerasTensor(variable.shape)
+    ) as replaced:
+        assert [id(value) for value in (layer.one, *layer.more)] == [
+            *replaced
+        ], "Keras no longer keeps variables among the attributes of a layer."
+        assert isinstance(layer.inner.kernel, keras.Variable)
+        held = [variable for _, variable, _ in replaced.values()]
+        assert all(a is b for a, b in zip(held, before, strict=True))
+    after = layer.one, *layer.more
+    assert all(a is b for a, b in zip(after, before, strict=True))
+
+
+def test_a_layer_that_was_called_is_as_it_was_before():
+    layer = Halves()
+    inputs = keras.Input((2,))
+    layer(inputs)
+    del layer.seen
+    losses = layer.losses
+    with internals.untouched(layer):
+        output = layer(inputs)
+        layer.inner(output)
+    moved = "Keras keeps of a call what is not in attributes of layers."
+    assert len(layer._inbound_nodes) == 1, moved
+    assert not layer._outbound_nodes, moved
+    assert not layer.inner._inbound_nodes, moved
+    assert not hasattr(layer, "seen"), moved
+    assert layer.losses == losses, moved
+
+
+def test_calls_are_forgotten_by_the_layers_that_they_are_of():
+    layer, other = keras.layers.Dense(2), keras.layers.Dense(2)
+    inputs = keras.Input((2,))
+    kept = layer(inputs)
+    node = internals.node_of(other(kept))
+    internals.forget_calls([node])
+    moved = "Keras keeps calls not only in `_inbound_nodes` and the like."
+    assert not layer._outbound_nodes, moved
+    assert not other._inbound_nodes, moved
+    assert internals.node_of(kept).operation is layer
+
+
+def test_what_an_operation_was_made_with_is_among_its_attributes():
+    inputs = keras.Input((2,))
+    clipped = internals.operation_of(keras.ops.clip(inputs, -1, 2))
+    settings = internals.settings_of(clipped)
+    assert settings == {"x_min": -1, "x_max": 2}, (
+        "Keras keeps arguments of operations under other names."
+    )
+
+
+def test_a_mask_is_carried_by_the_tensor_it_is_for():
+    inputs = keras.Input((3, 2))
+    masked = keras.layers.Masking()(inputs)
+    assert internals.carries_mask(masked), (
+        "Keras no longer keeps masks in `_keras_mask`."
+    )
+    assert not internals.carries_mask(inputs)
+
+
+def test_methods_that_are_put_into_a_layer_are_found():
+    layer = keras.layers.Conv2D(1, 3, activation="relu")
+    moved = "Keras puts other methods into layers than `build` and `quantize`."
+    assert internals.methods_put_into(layer) == set(), moved
+    assert internals.methods_put_into(small_model()) == set(), moved
+    layer.call = lambda inputs: inputs
+    assert internals.methods_put_into(layer) == {"call"}
+
+
 def test_what_a_layer_said_is_printed_in_bold():
     class Refuses(keras.layers.Layer):
         def call(self, inputs):
@@ -186,7 +274,8 @@ def test_each_private_touch_has_a_test():
     untested = [
         name
         for name, function in functions
-        if getattr(function, "__module__", None) == internals.__name__
+        if not name.startswith("_")
+        and getattr(function, "__module__", None) == internals.__name__
         and f"internals.{name}(" not in here
     ]
     assert not untested

@@ -19,6 +19,10 @@ from keras_patching.layers.torch_windows import (
     torch_convolution,
     torch_max_pooling,
 )
+from keras_patching.receptive_fields.operation_rules import (
+    read_key,
+    resizing_factors,
+)
 from keras_patching.receptive_fields.rules import INTERPOLATION_RADIUS
 
 # Not minus infinity: graphs converted to ONNX multiply it by zero.
@@ -60,12 +64,12 @@ class Band:
         """
         row_axis, column_axis = spatial_axes(field)
         index = self.first + ops.arange(rows, dtype="int32")
-        shape = [1, 1, 1, 1]
+        shape = [1] * field.rank
         shape[row_axis] = rows
         inside = ops.reshape((index >= 0) & (index < self.height), shape)
         if self.width is None:
             return inside
-        shape = [1, 1, 1, 1]
+        shape = [1] * field.rank
         shape[column_axis] = columns
         index = ops.arange(columns, dtype="int32")
         return inside & ops.reshape(index < self.width, shape)
@@ -73,13 +77,13 @@ class Band:
 
 def spatial_axes(field):
     """Return the axes of rows and of columns of a tensor."""
-    return (1, 2) if field.channel_axis == 3 else (2, 3)
+    return field.axes
 
 
 def take_rows(tensor, field, start, stop):
     """Return some of the rows of a tensor."""
     row_axis, _ = spatial_axes(field)
-    index = [slice(None)] * 4
+    index = [slice(None)] * field.rank
     index[row_axis] = slice(start, stop)
     return tensor[tuple(index)]
 
@@ -101,6 +105,11 @@ class Pointwise:
 
     Inputs that are ahead of the others wait.
     """
+
+    @classmethod
+    def of(cls, call, inputs, output):
+        """Make what runs a call of a layer."""
+        return cls(call, inputs, output)
 
     def __init__(self, call, inputs, output):
         self._call = call
@@ -145,26 +154,22 @@ class Repeat(Pointwise):
         super().__init__(call, inputs, output)
         self._delays = [0]
 
-    @classmethod
-    def of(cls, layer, call, inputs, output):
-        """Make what runs a call of a layer."""
-        return cls(call, inputs, output)
-
 
 class _Neighbours:
     """A layer that looks at neighbouring rows of its only input."""
 
     @classmethod
-    def of(cls, layer, call, inputs, output):
+    def of(cls, call, inputs, output):
         """Make what runs a call of a layer."""
-        return cls(layer, inputs, output)
+        return cls(call, inputs, output)
 
     # What pixels outside of the input count as.
     outside = 0.0
 
-    def __init__(self, layer, inputs, output):
+    def __init__(self, call, inputs, output):
         (self._input,) = inputs
-        self._layer = layer
+        self._run_call = call
+        self._layer = call.operation
         self._output = output
         self._reading = output.y.reading
 
@@ -201,7 +206,7 @@ class _Neighbours:
         if not (reading.before or reading.after):
             return value
         _, column_axis = spatial_axes(self._input)
-        widths = [(0, 0)] * 4
+        widths = [(0, 0)] * self._input.rank
         widths[column_axis] = (reading.before, reading.after)
         outside = number_for(value.dtype, outside)
         return ops.pad(value, widths, constant_values=outside)
@@ -210,24 +215,26 @@ class _Neighbours:
 class Window(_Neighbours):
     """A convolution."""
 
-    def __init__(self, layer, inputs, output):
-        super().__init__(layer, inputs, output)
-        self._valid = twin_of(layer, padding="valid")
+    def __init__(self, call, inputs, output):
+        super().__init__(call, inputs, output)
+        twin = twin_of(call.operation, padding="valid")
+        self._valid = call.with_operation(twin)
 
     def _make(self, value, band):
         return self._valid(self._padded_columns(value, self.outside))
 
 
 class Convolution(Window):
-    """A convolution, on torch without what Keras copies."""
+    """A layer that convolves, on torch without what Keras copies."""
 
-    def __init__(self, layer, inputs, output):
-        super().__init__(layer, inputs, output)
+    def __init__(self, call, inputs, output):
+        super().__init__(call, inputs, output)
         self._is_torch = _is_channels_last_on_torch(self._input)
         if self._is_torch:
             columns = output.x.reading.before, output.x.reading.after
-            convolve = torch_convolution(layer, columns)
-            self._valid = twin_of(self._valid, convolution_op=convolve)
+            convolve = torch_convolution(self._layer, columns)
+            twin = twin_of(self._valid.operation, convolution_op=convolve)
+            self._valid = call.with_operation(twin)
 
     def _padded_columns(self, value, outside):
         if self._is_torch:
@@ -240,14 +247,15 @@ class MaxPooling(Window):
 
     outside = LOWEST
 
-    def __init__(self, layer, inputs, output):
-        super().__init__(layer, inputs, output)
+    def __init__(self, call, inputs, output):
+        super().__init__(call, inputs, output)
         if _is_channels_last_on_torch(self._input):
-            self._valid = torch_max_pooling(layer)
+            self._valid = torch_max_pooling(self._layer)
 
 
 def _is_channels_last_on_torch(field):
-    return keras.backend.backend() == "torch" and field.channel_axis == 3
+    is_torch = keras.backend.backend() == "torch"
+    return is_torch and field.data_format == "channels_last"
 
 
 class AveragePooling(Window):
@@ -274,7 +282,7 @@ class AveragePooling(Window):
     def _ones_inside(self, value, band):
         row_axis, column_axis = spatial_axes(self._input)
         rows, columns = value.shape[row_axis], ops.shape(value)[column_axis]
-        shape = [1, 1, 1, 1]
+        shape = [1] * self._input.rank
         shape[row_axis], shape[column_axis] = rows, columns
         inside = band.inside(rows, columns, self._input)
         return ops.where(inside, ops.ones(shape, "float32"), 0.0)
@@ -296,9 +304,10 @@ class AveragePooling(Window):
 class TransposedWindow(_Neighbours):
     """A transposed convolution."""
 
-    def __init__(self, layer, inputs, output):
-        super().__init__(layer, inputs, output)
-        self._valid = twin_of(layer, padding="valid", output_padding=None)
+    def __init__(self, call, inputs, output):
+        super().__init__(call, inputs, output)
+        twin = twin_of(call.operation, padding="valid", output_padding=None)
+        self._valid = call.with_operation(twin)
 
     def _make(self, value, band):
         _, column_axis = spatial_axes(self._input)
@@ -308,9 +317,10 @@ class TransposedWindow(_Neighbours):
         made = take_rows(
             made, self._output, skipped, skipped + self._output.y.rows
         )
-        start, stride = self._output.x.reading.before, self._layer.strides[1]
+        start = self._output.x.reading.before
+        stride = int(self._input.x.scale / self._output.x.scale)
         more = self._output.x.length - self._input.x.length * stride
-        index = [slice(None)] * 4
+        index = [slice(None)] * self._input.rank
         index[column_axis] = slice(start, start + columns * stride + more)
         return made[tuple(index)]
 
@@ -319,14 +329,16 @@ class Interpolate(_Neighbours):
     """Upsampling that interpolates: rows by weights, columns by the layer."""
 
     @classmethod
-    def of(cls, layer, call, inputs, output):
+    def of(cls, call, inputs, output):
         """Make what runs a call of a layer."""
+        layer = call.operation
         if layer.interpolation == "nearest" or layer.size[0] == 1:
             return Repeat(call, inputs, output)
-        return cls(layer, inputs, output)
+        return cls(call, inputs, output)
 
-    def __init__(self, layer, inputs, output):
-        super().__init__(layer, inputs, output)
+    def __init__(self, call, inputs, output):
+        super().__init__(call, inputs, output)
+        layer = call.operation
         self._columns = twin_of(layer, size=(1, layer.size[1]))
         self._tables = _interpolation_tables(layer.interpolation, layer.size[0])
 
@@ -372,7 +384,7 @@ class Blocks(_Neighbours):
     """Pixels of a block that become the channels of one."""
 
     def _make(self, value, band):
-        return self._layer(value)
+        return self._run_call(value)
 
 
 class Pad(_Neighbours):
@@ -380,16 +392,124 @@ class Pad(_Neighbours):
 
     def _make(self, value, band):
         left_right = self._output.x.reading
-        widths = [(0, 0)] * 4
+        widths = [(0, 0)] * self._input.rank
         _, column_axis = spatial_axes(self._input)
         before, after = left_right.before, left_right.after
         widths[column_axis] = (max(before, 0), max(after, 0))
-        value = ops.pad(value, widths)
-        index = [slice(None)] * 4
-        index[column_axis] = slice(
-            max(-before, 0), min(after, 0) if after < 0 else None
-        )
+        value = ops.pad(value, widths, constant_values=self.outside)
+        index = [slice(None)] * self._input.rank
+        index[column_axis] = slice(max(-before, 0), min(after, 0) or None)
         return value[tuple(index)]
+
+
+class PadAnyhow(Pad):
+    """`ops.pad` with one number."""
+
+    @classmethod
+    def of(cls, call, inputs, output):
+        """Make what runs a call of an operation."""
+        if output.y is inputs[0].y:
+            return Pointwise(call, inputs, output)
+        if call.operation.mode == "constant":
+            return cls(call, inputs, output)
+        return Mirror(call, inputs, output)
+
+    def __init__(self, call, inputs, output):
+        super().__init__(call, inputs, output)
+        self.outside = call.argument("constant_values") or 0
+
+
+class Mirror(_Neighbours):
+    """`ops.pad` with rows and columns that are like some near the edge."""
+
+    def _masked(self, value, band):
+        return value
+
+    def _make(self, value, band):
+        reading, columns = self._output.y.reading, self._output.x.reading
+        row_axis, column_axis = spatial_axes(self._input)
+        rows, width = self._output.y.rows, ops.shape(value)[column_axis]
+        if band.width is not None:
+            width = band.width
+        # The last that reads below is the row `2 * before` further.
+        first = band.first + 2 * reading.after
+        index = self._place(first, rows, band.height) - band.first
+        index = ops.clip(index, 0, value.shape[row_axis] - 1)
+        value = ops.take(value, index, axis=row_axis)
+        made = ops.shape(value)[column_axis] + columns.before + columns.after
+        index = self._place(-columns.before, made, width)
+        index = ops.clip(index, 0, ops.shape(value)[column_axis] - 1)
+        return ops.take(value, index, axis=column_axis)
+
+    def _place(self, first, count, length):
+        """Return which indices of an axis others, also outside, are like."""
+        index = first + ops.arange(count, dtype="int32")
+        mode = self._layer.mode
+        is_torch = keras.backend.backend() == "torch"
+        if mode == "edge" or (is_torch and mode == "symmetric"):
+            return ops.clip(index, 0, length - 1)
+        edge = 0 if mode == "reflect" else 1
+        index = ops.where(index < 0, -index - edge, index)
+        return ops.where(
+            index >= length, 2 * (length - 1) + edge - index, index
+        )
+
+
+class Pick(_Neighbours):
+    """`x[:, a:-b:s]`: rows and columns that are cut off, or left out."""
+
+    @classmethod
+    def of(cls, call, inputs, output):
+        """Make what runs a call of an operation."""
+        if output.y is inputs[0].y:
+            return Pointwise(call, inputs, output)
+        return cls(call, inputs, output)
+
+    def _masked(self, value, band):
+        return value
+
+    def _make(self, value, band):
+        spatial = self._input.axes
+        key = []
+        for axis, item in read_key(self._run_call, self._input):
+            if axis == spatial[0]:
+                item = slice(None, None, item.step)
+            key.append(item)
+        return value[tuple(key)]
+
+
+class Reshape(Pointwise):
+    """`ops.reshape` of channels, whatever the number of rows."""
+
+    def __init__(self, call, inputs, output):
+        super().__init__(call, inputs, output)
+        self._shape = list(call.outputs[0].shape)
+        self._from, self._to = inputs[0].axes, output.axes
+        self._call = self._reshape
+
+    def _reshape(self, value):
+        sizes, shape = ops.shape(value), self._shape
+        shape = list(shape)
+        shape[0] = sizes[0]
+        for before, after in zip(self._from, self._to, strict=True):
+            shape[after] = sizes[before]
+        return ops.reshape(value, shape)
+
+
+class Resize(Interpolate):
+    """`ops.image.resize` by whole factors, as upsampling does it."""
+
+    @classmethod
+    def of(cls, call, inputs, output):
+        """Make what runs a call of an operation."""
+        upsampling = keras.layers.UpSampling2D(
+            resizing_factors(call, inputs[0]),
+            interpolation=call.operation.interpolation,
+            data_format=inputs[0].data_format,
+            dtype=call.outputs[0].dtype,
+        )
+        call = call.with_operation(upsampling)
+        return super().of(call, inputs, output)
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 import numbers
 from typing import Any
 
@@ -16,17 +17,9 @@ from keras_patching.layers.row_layers import (
 )
 from keras_patching.layers.row_loops import stream_rows
 from keras_patching.receptive_fields.axes import SpatialField
-from keras_patching.receptive_fields.errors import describe
+from keras_patching.receptive_fields.errors import describe, inside_of
 from keras_patching.receptive_fields.rows import RowAxis
-from keras_patching.receptive_fields.rules import find_kind
-from keras_patching.receptive_fields.walk import (
-    by_id,
-    check_call,
-    check_graph,
-    field_after,
-    nodes_of,
-    receptive_field,
-)
+from keras_patching.receptive_fields.walk import field_of_net, net_of
 
 # What runs each kind of layer that looks at neighbours, or changes the scale.
 # All others look at one pixel at a time, which their rules tell.
@@ -40,7 +33,18 @@ _RUNNERS = {
     keras.layers.SeparableConv2D: row_layers.Window,
     keras.layers.UpSampling2D: row_layers.Interpolate,
     keras.layers.ZeroPadding2D: row_layers.Pad,
+    "AveragePool": row_layers.AveragePooling,
+    "Conv": row_layers.Window,
+    "ConvTranspose": row_layers.TransposedWindow,
     "DepthToSpace": row_layers.Repeat,
+    "DepthwiseConv": row_layers.Window,
+    "GetItem": row_layers.Pick,
+    "MaxPool": row_layers.MaxPooling,
+    "Pad": row_layers.PadAnyhow,
+    "Repeat": row_layers.Repeat,
+    "Reshape": row_layers.Reshape,
+    "Resize": row_layers.Resize,
+    "SeparableConv": row_layers.Window,
     "SpaceToDepth": row_layers.Blocks,
 }
 
@@ -131,8 +135,8 @@ class RowStream:
         data_format: str | None = None,
     ) -> None:
         data_format = data_format or keras.config.image_data_format()
-        field = receptive_field(patch_model, data_format=data_format)
-        self.stride = field.stride
+        net = net_of(patch_model, data_format)
+        self.stride = field_of_net(patch_model, net, data_format).stride
         if rows % self.stride[0]:
             raise ValueError(
                 "`rows` must be a multiple of the stride of the patch model, "
@@ -140,13 +144,13 @@ class RowStream:
             )
         self.rows = rows
         self.patch_model = patch_model
-        self._fields: list[SpatialField[RowAxis]] = []
-        self._specs: list[keras.KerasTensor] = []
-        self._calls: list[_Call] = []
-        spec = patch_model.inputs[0]
-        self.input_field = SpatialField(RowAxis(rows), RowAxis(0), data_format)
-        self._add(self.input_field, spec)
-        self._outputs = self._list_calls(patch_model, [0])
+        self.input_field = SpatialField.of_images(
+            RowAxis(rows), RowAxis(0), data_format
+        )
+        self._fields = net.fields_of(self.input_field)
+        self._specs = net.specs
+        self._calls = [self._run_on_rows(call) for call in net.calls]
+        self._outputs = net.outputs
         self.outputs = tuple(
             StreamedOutput(field.y.rows, field.y.lag)
             for field in self.output_fields
@@ -157,38 +161,13 @@ class RowStream:
         """`SpatialField` of each output, its rows a `RowAxis`."""
         return [self._fields[number] for number in self._outputs]
 
-    def _add(self, field, spec):
-        self._fields.append(field)
-        self._specs.append(spec)
-        return len(self._fields) - 1
-
-    def _list_calls(self, model, inputs):
-        """List the calls of a model, and return the numbers of its outputs."""
-        check_graph(model)
-        numbers = by_id(model.inputs, inputs)
-        for node in nodes_of(model):
-            taken = [numbers[id(tensor)] for tensor in node.input_tensors]
-            check_call(node, [self._fields[number] for number in taken])
-            layer = node.operation
-            if find_kind(layer) is None and isinstance(layer, keras.Model):
-                made = self._list_calls(layer, taken)
-            else:
-                made = self._list_call(node, taken)
-            numbers.update(by_id(node.outputs, made))
-        return [numbers[id(tensor)] for tensor in model.outputs]
-
-    def _list_call(self, node, taken):
-        inputs = [self._fields[number] for number in taken]
-        fields = field_after(node.operation, inputs)
-        if len(fields) == 1:
-            fields = fields * len(node.outputs)
-        runner = _find_runner(node, inputs, fields[0])
-        made = [
-            self._add(field, spec)
-            for field, spec in zip(fields, node.outputs, strict=True)
-        ]
-        self._calls.append(_Call(runner, tuple(taken), tuple(made)))
-        return made
+    def _run_on_rows(self, call):
+        runner = _find_runner(
+            call,
+            [self._fields[number] for number in call.inputs],
+            self._fields[call.made[0]],
+        )
+        return _Call(runner, tuple(call.inputs), tuple(call.made))
 
     def initial_state(self, batch_size: int, width: int) -> list[Any]:
         """Return the state before the first step.
@@ -235,14 +214,14 @@ class RowStream:
         """
         return max(
             self._bytes(number, field.y.rows, width)
-            for number, field in enumerate(self._fields)
+            for number, field in self._fields.items()
         )
 
     def _bytes(self, number, rows, width):
         field, spec = self._fields[number], self._specs[number]
-        channels = spec.shape[field.channel_axis]
+        channels = [spec.shape[axis] for axis in field.channel_axes]
         pixels = rows * field.x.length_of(width)
-        return pixels * channels * _BYTES.get(spec.dtype, 4)
+        return pixels * math.prod(channels) * _BYTES.get(spec.dtype, 4)
 
     def blank_output(
         self, index: int, batch_size: Any, rows: Any, width: Any
@@ -259,10 +238,10 @@ class RowStream:
         """Return some rows of a tensor, all of one value."""
         field, spec = self._fields[number], self._specs[number]
         row_axis, column_axis = spatial_axes(field)
-        shape = [batch_size, 0, 0, 0]
+        shape = list(spec.shape)
+        shape[0] = batch_size
         shape[row_axis] = rows
         shape[column_axis] = field.x.length_of(width)
-        shape[field.channel_axis] = spec.shape[field.channel_axis]
         value = ops.cast(number_for(spec.dtype, value), spec.dtype)
         return ops.full(shape, value, spec.dtype)
 
@@ -344,31 +323,18 @@ def _as_index(number):
     return ops.cast(number, "int32")
 
 
-def _find_runner(node, inputs, output):
-    layer = node.operation
-    kind = find_kind(layer)
-    call = _repeat_call(node)
-    if kind in _RUNNERS:
-        return _RUNNERS[kind].of(layer, call, inputs, output)
+def _find_runner(call, inputs, output):
+    if call.kind in _RUNNERS:
+        return _RUNNERS[call.kind].of(call, inputs, output)
     merged = functools.reduce(lambda one, other: one.merge(other), inputs)
-    if output not in (inputs[0], merged):
-        raise ValueError(
-            f"Rows cannot be streamed through {describe(layer)}: its rule "
-            "tells how far it looks, not how it is run on some rows. Tiles do "
-            'without: overlap="auto" uses them.'
-        )
+    if (output.y, output.x) not in (
+        (inputs[0].y, inputs[0].x),
+        (merged.y, merged.x),
+    ):
+        with inside_of(call.outer_layers):
+            raise ValueError(
+                f"Rows cannot be streamed through {describe(call.operation)}: "
+                "its rule tells how far it looks, not how it is run on some "
+                'rows. Tiles do without: overlap="auto" uses them.'
+            )
     return row_layers.Pointwise(call, inputs, output)
-
-
-def _repeat_call(node):
-    """Return a function that repeats the call of a node on other tensors."""
-    arguments = node.arguments.args, node.arguments.kwargs
-
-    def call(*tensors):
-        by_tensor = by_id(node.input_tensors, tensors)
-        args, kwargs = keras.tree.map_structure(
-            lambda leaf: by_tensor.get(id(leaf), leaf), arguments
-        )
-        return node.operation(*args, **kwargs)
-
-    return call

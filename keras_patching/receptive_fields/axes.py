@@ -77,6 +77,10 @@ class FieldAxis:
             length=self.length + before + after,
         )
 
+    def mirror(self, before, after):
+        """Add indices at both ends that are like some inside, near them."""
+        return self.pad(before, after)
+
     def merge(self, other):
         """Put on top of another axis, of the same scale and length."""
         return dataclasses.replace(
@@ -113,7 +117,8 @@ def window_geometry(length, kernel, stride, dilation, padding):
     Args:
         length: The axis has N / scale + length indices.
         kernel, stride, dilation: Integers.
-        padding: `"same"` or `"valid"`.
+        padding: `"same"`, `"valid"`, or how many indices are added before
+            and after the axis; less than none cuts some off.
 
     Returns:
         `(reach, before, after, length)`: the indices that a window spans, what
@@ -122,7 +127,9 @@ def window_geometry(length, kernel, stride, dilation, padding):
     """
     reach = (kernel - 1) * dilation + 1
     if padding != "same":
-        return reach, 0, 0, (length - reach) // stride + 1
+        before, after = (0, 0) if padding == "valid" else padding
+        windows = (before + length + after - reach) // stride + 1
+        return reach, before, after, windows
     windows = round_up(length, stride) // stride
     added = max((windows - 1) * stride + reach - length, 0)
     return reach, added // 2, added - added // 2, windows
@@ -167,20 +174,43 @@ def reach_of_enlarging(factor, radius):
 
 @dataclasses.dataclass(frozen=True)
 class SpatialField(Generic[AxisT]):
-    """Both axes of a tensor of rank 4: what rules of layers work on.
+    """Both spatial axes of a tensor: what rules of layers work on.
 
     Attributes:
         y, x: A `FieldAxis` each, or a `RowAxis` of `rows`.
-        data_format: `"channels_last"` or `"channels_first"`.
+        axes: Which axes of the tensor they are. The first is the batch, and
+            all others are channels.
+        rank: Number of axes of the tensor; 4 of an image.
     """
 
     y: AxisT
     x: AxisT
-    data_format: str = "channels_last"
+    axes: tuple[int, int] = (1, 2)
+    rank: int = 4
+
+    @classmethod
+    def of_images(cls, y, x, data_format):
+        """Return that of images, in one of both data formats of Keras."""
+        return cls(y, x, (1, 2) if data_format == "channels_last" else (2, 3))
 
     @property
     def channel_axis(self):
-        return 3 if self.data_format == "channels_last" else 1
+        """The only axis of channels, or the last of several."""
+        return max(self.channel_axes)
+
+    @property
+    def channel_axes(self):
+        """All axes but the batch and those of height and width."""
+        return tuple(set(range(1, self.rank)) - set(self.axes))
+
+    @property
+    def data_format(self):
+        """`"channels_last"` or `"channels_first"`; `None` of neither."""
+        if self.rank != 4:
+            return None
+        return {(1, 2): "channels_last", (2, 3): "channels_first"}.get(
+            self.axes
+        )
 
     def window(self, kernel_size, strides=1, dilation_rate=1, padding="same"):
         """Return the field after a convolution or pooling.
@@ -188,14 +218,15 @@ class SpatialField(Generic[AxisT]):
         Args:
             kernel_size, strides, dilation_rate: Integers, or pairs
                 `(height, width)`.
-            padding: `"same"` or `"valid"`.
+            padding: `"same"`, `"valid"`, or `((top, bottom), (left, right))`
+                in pixels, less than none to cut some off.
         """
         return self._along_axes(
             "window",
             as_pair(kernel_size, "kernel_size"),
             as_pair(strides, "strides"),
             as_pair(dilation_rate, "dilation_rate"),
-            (padding, padding),
+            (padding, padding) if isinstance(padding, str) else padding,
         )
 
     def transposed_window(
@@ -248,9 +279,18 @@ class SpatialField(Generic[AxisT]):
         befores, afters = zip(*padding, strict=True)
         return self._along_axes("pad", befores, afters)
 
+    def mirror(self, padding):
+        """Return the field after padding with pixels of the image near by.
+
+        Args:
+            padding: As for `pad`, none less than none.
+        """
+        befores, afters = zip(*padding, strict=True)
+        return self._along_axes("mirror", befores, afters)
+
     def fits(self, other):
-        """Whether both tensors have the same height and width."""
-        return all(
+        """Whether both tensors have the same height and width, and axes."""
+        return (self.axes, self.rank) == (other.axes, other.rank) and all(
             (a.scale, a.length) == (b.scale, b.length)
             for a, b in ((self.y, other.y), (self.x, other.x))
         )

@@ -19,7 +19,7 @@ _NUMBERS = (
 )
 
 
-def check_constants(layer, field, arguments):
+def check_constants(layer, field, arguments, constants=()):
     """Refuse arguments of a call that are not the same for every pixel.
 
     Args:
@@ -29,17 +29,21 @@ def check_constants(layer, field, arguments):
             an input; all else is a constant: a number, or what broadcasts to
             the input, be it an array, nested lists, a tensor of a backend or
             a variable.
+        constants: Symbolic tensors that are no inputs, but made of weights.
     """
-    for value in _constants(arguments):
+    constants = set(map(id, constants))
+    for value in _constants(arguments, constants):
         shape = shape_of(layer, value)
         if isinstance(layer, keras.layers.Layer):
-            _check_rank(layer, shape)
+            _check_rank(layer, field, shape)
         check_constant(layer, field, shape)
 
 
-def _constants(value):
-    """Yield what is not symbolic in the arguments of a call."""
+def _constants(value, constants):
+    """Yield what is no input in the arguments of a call."""
     if isinstance(value, keras.KerasTensor):
+        if id(value) in constants:
+            yield value
         return
     if isinstance(value, dict):
         value = tuple(value.values())
@@ -47,7 +51,7 @@ def _constants(value):
         yield value
         return
     for each in value:
-        yield from _constants(each)
+        yield from _constants(each, constants)
 
 
 def _holds_symbols(value):
@@ -57,9 +61,9 @@ def _holds_symbols(value):
     )
 
 
-def _check_rank(layer, shape):
+def _check_rank(layer, field, shape):
     """Refuse what layers, unlike operations, may align with the batch."""
-    if set(shape) - {1} and len(shape) != 4:
+    if set(shape) - {1} and len(shape) != field.rank:
         raise refusal(
             layer,
             f"is given a constant of shape {shape} (one number for each "
@@ -69,15 +73,14 @@ def _check_rank(layer, shape):
 
 def check_constant(layer, field, shape):
     """Refuse a constant of a shape that is not the same for every pixel."""
-    if len(shape) > 4:
+    if len(shape) > field.rank:
         raise refusal(layer, f"is given a constant of shape {shape}")
-    batch, *sizes = (1,) * (4 - len(shape)) + shape
-    if batch != 1:
+    shape_of_all = (1,) * (field.rank - len(shape)) + tuple(shape)
+    if shape_of_all[0] != 1:
         raise unbounded(
             layer, f"has a number for each image of a batch, of shape {shape}"
         )
-    del sizes[field.channel_axis - 1]
-    if sizes != [1, 1]:
+    if any(shape_of_all[axis] != 1 for axis in field.axes):
         raise unbounded(
             layer, f"has a number for each row or column, of shape {shape}"
         )

@@ -1,6 +1,31 @@
 """Errors of layers of which no receptive field is known, or bounded."""
 
+import contextlib
+import contextvars
+
 import keras
+
+# The layers that are looked into at the moment, the outermost first.
+_OUTER_LAYERS = contextvars.ContextVar("outer_layers", default=())
+
+
+@contextlib.contextmanager
+def inside_of(layers):
+    """Let errors within name the layers that are looked into, too.
+
+    Args:
+        layers: All of them, the outermost first.
+    """
+    token = _OUTER_LAYERS.set(tuple(layers))
+    try:
+        yield
+    finally:
+        _OUTER_LAYERS.reset(token)
+
+
+def outer_layers():
+    """Return the layers that are looked into, the outermost first."""
+    return _OUTER_LAYERS.get()
 
 
 def unbounded(layer, reason):
@@ -23,6 +48,14 @@ def refusal(layer, reason):
 
 
 def describe(layer):
-    """Return kind, name and class of a layer or operation, for an error."""
+    """Return kind, name and class of a layer or operation, for an error.
+
+    What it is inside of follows, from the innermost on.
+    """
+    outer = [each for each in reversed(outer_layers()) if each is not layer]
+    return " inside of ".join(map(_describe_alone, (layer, *outer)))
+
+
+def _describe_alone(layer):
     kind = "layer" if isinstance(layer, keras.layers.Layer) else "operation"
     return f"{kind} '{layer.name}' ({type(layer).__name__})"

@@ -142,6 +142,26 @@ class RowAxis:
             ),
         )
 
+    def mirror(self, before, after):
+        """See `FieldAxis.mirror`.
+
+        The rows above the first are like those up to `before` below it: these
+        must have come. Those below the last are like some above it.
+        """
+        lag = self.lag + before
+        return RowAxis(
+            rows=self.rows,
+            scale=self.scale,
+            lag=lag,
+            length=self.length + before + after,
+            reading=Reading(
+                kept=2 * (before + after),
+                taken=self.rows + 2 * (before + after),
+                before=before,
+                after=after,
+            ),
+        )
+
     def merge(self, other):
         """See `FieldAxis.merge`; the one that is ahead waits for the other."""
         return dataclasses.replace(

@@ -1,14 +1,16 @@
 """What each kind of layer does to a receptive field: one rule a kind.
 
 A rule is a function `rule(layer, fields) -> field`: it takes the layer and the
-`SpatialField` of each of its inputs, and returns that of its output. A layer
-without a rule is an error; nothing is guessed. What a layer combines its inputs
-with, and is no input itself, is a constant, and must be the same everywhere.
+`SpatialField` of each of its inputs, and returns that of its output. Nothing is
+guessed. What a layer combines its inputs with, and is no input itself, is a
+constant, and must be the same everywhere.
 
-Layers are registered by class. Operations, as in `x + y`, are in
-`_OPERATION_RULES` by name; layers that no overlap helps are in `_UNBOUNDED`. A
-rule for one input begins with `_single`, which checks what all layers share.
+Layers are registered by class; those that no overlap helps are in `_UNBOUNDED`.
+Operations, as in `x + y`, have theirs in `operation_rules`. A
+rule for one input begins with `single`, which checks what all layers share.
 What can be asked of a `SpatialField` is in `axes`.
+
+A layer without a rule may be opened: see `opening`.
 """
 
 import functools
@@ -16,7 +18,7 @@ from collections.abc import Callable
 
 import keras
 
-from keras_patching._keras_internals import EXPORT_MARKS
+from keras_patching._keras_internals import EXPORT_MARKS, methods_put_into
 from keras_patching.receptive_fields.constants import (
     check_constant,
     check_own_constants,
@@ -57,9 +59,6 @@ _HARMLESS_OVERRIDES = {
     *("__parameters__", "__orig_bases__", "__abstractmethods__", "_abc_impl"),
     *EXPORT_MARKS,
 }
-
-# Activations that look along the last axis.
-_ALONG_CHANNELS = ("glu", "log_softmax", "softmax", "sparsemax")
 
 # How far each interpolation of `UpSampling2D` looks.
 INTERPOLATION_RADIUS = {
@@ -122,94 +121,62 @@ def _is_operation(value):
 
 
 def find_rule(layer):
-    """Return the rule of a layer or an operation, or None.
-
-    Args:
-        layer: A `keras.Operation`; all layers are.
-    """
-    kind = find_kind(layer)
-    return _RULES.get(kind) or _OPERATION_RULES.get(kind)
+    """Return the rule of a layer, or None."""
+    return _RULES.get(find_kind(layer))
 
 
 def find_kind(layer):
-    """Return what a layer or an operation has the rule of, or None.
+    """Return the class that a layer has the rule of, or None.
 
     Args:
         layer: A `keras.Operation`; all layers are.
-
-    Returns:
-        A class of layers, or the name of the class of an operation.
     """
     for base in type(layer).__mro__:
-        if base in _RULES and _computes_like(type(layer), base):
+        if base in _RULES and _computes_like(layer, base):
             return base
-    is_of_keras = type(layer).__module__.startswith("keras.")
-    if is_of_keras and not isinstance(layer, keras.layers.Layer):
-        name = type(layer).__name__
-        return name if name in _OPERATION_RULES else None
     return None
 
 
-def _computes_like(layer_class, base):
-    """Whether a subclass overrides nothing that a rule is derived from."""
-    mro = layer_class.__mro__
+def _computes_like(layer, base):
+    """Whether a layer overrides nothing that the rule of a class is of."""
+    mro = type(layer).__mro__
     overridden = {
         name
         for subclass in mro[: mro.index(base)]
         for name in vars(subclass)
         if hasattr(base, name)
     }
-    return overridden <= _HARMLESS_OVERRIDES
+    return overridden | methods_put_into(layer) <= _HARMLESS_OVERRIDES
 
 
-def missing_rule(layer):
-    """Return the error for a layer without a rule."""
+def check_bounded(layer):
+    """Refuse a layer that no rule could help, and no overlap."""
     for layer_class, reason in _UNBOUNDED.items():
         if isinstance(layer, layer_class):
-            return unbounded(layer, reason)
-    return refusal(layer, "has no rule")
+            raise unbounded(layer, reason)
 
 
-def _single(layer, fields):
+def single(layer, fields):
     """Return the only input, after the checks that all layers share."""
     if len(fields) != 1:
         raise refusal(layer, f"has {len(fields)} inputs instead of one")
     (field,) = fields
     data_format = getattr(layer, "data_format", None)
+    if field.data_format is None:
+        raise refusal(layer, "is given no images, but what has other axes")
     if data_format not in (None, field.data_format):
         raise refusal(
             layer,
             f"is {data_format}, but the patch model is {field.data_format}",
         )
-    _check_activation(layer, field)
     check_own_constants(layer, field)
     return field
 
 
-def _check_activation(layer, field):
-    activation = getattr(layer, "activation", None)
-    if activation is None:
-        return
-    if isinstance(activation, keras.layers.Layer):
-        rule = find_rule(activation)
-        if rule is None or rule(activation, [field]) != field:
-            raise refusal(layer, f"has the activation {activation!r}")
-        return
-    name = getattr(activation, "__name__", repr(activation))
-    module = getattr(activation, "__module__", None) or ""
-    # By name, since `keras.ops.relu` is as good as `keras.activations.relu`.
-    if not (module.startswith("keras.") and hasattr(keras.activations, name)):
-        raise refusal(
-            layer, f"has an activation not of keras.activations, {name}"
-        )
-    if name in _ALONG_CHANNELS:
-        _check_axes(layer, field, (-1,))
-
-
-def _check_axes(layer, field, axes):
+def check_axes(layer, field, axes):
     """Refuse a layer that looks along other axes than the channels."""
-    axes = {axis % 4 for axis in axes if axis is not None}
-    if not axes <= {field.channel_axis}:
+    axes = {axis % field.rank for axis in axes if axis is not None}
+    if not axes <= set(field.channel_axes):
         raise unbounded(layer, "looks along height or width")
 
 
@@ -219,14 +186,14 @@ def _check_axes(layer, field, axes):
     keras.layers.SeparableConv2D,
 )
 def _convolution(layer, fields):
-    return _single(layer, fields).window(
+    return single(layer, fields).window(
         layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding
     )
 
 
 @register_rule(keras.layers.Conv2DTranspose)
 def _transposed_convolution(layer, fields):
-    return _single(layer, fields).transposed_window(
+    return single(layer, fields).transposed_window(
         layer.kernel_size,
         layer.strides,
         layer.dilation_rate,
@@ -237,7 +204,7 @@ def _transposed_convolution(layer, fields):
 
 @register_rule(keras.layers.AveragePooling2D, keras.layers.MaxPooling2D)
 def _pooling(layer, fields):
-    return _single(layer, fields).window(
+    return single(layer, fields).window(
         layer.pool_size, layer.strides, padding=layer.padding
     )
 
@@ -245,18 +212,18 @@ def _pooling(layer, fields):
 @register_rule(keras.layers.UpSampling2D)
 def _upsampling(layer, fields):
     radius = INTERPOLATION_RADIUS[layer.interpolation]
-    return _single(layer, fields).enlarge(layer.size, radius)
+    return single(layer, fields).enlarge(layer.size, radius)
 
 
 @register_rule(keras.layers.ZeroPadding2D)
 def _zero_padding(layer, fields):
-    return _single(layer, fields).pad(layer.padding)
+    return single(layer, fields).pad(layer.padding)
 
 
 @register_rule(keras.layers.Cropping2D)
 def _cropping(layer, fields):
     top_bottom, left_right = layer.cropping
-    return _single(layer, fields).pad(
+    return single(layer, fields).pad(
         ([-n for n in top_bottom], [-n for n in left_right])
     )
 
@@ -275,7 +242,7 @@ def _cropping(layer, fields):
     keras.layers.SpatialDropout2D,
 )
 def _pointwise(layer, fields):
-    return _single(layer, fields)
+    return single(layer, fields)
 
 
 @register_rule(
@@ -287,32 +254,31 @@ def _pointwise(layer, fields):
     keras.layers.UnitNormalization,
 )
 def _over_channels(layer, fields):
-    field = _single(layer, fields)
-    _check_axes(layer, field, keras.tree.flatten(layer.axis))
+    field = single(layer, fields)
+    check_axes(layer, field, keras.tree.flatten(layer.axis))
     return field
 
 
 @register_rule(keras.layers.Dense)
 def _dense(layer, fields):
-    field = _single(layer, fields)
-    _check_axes(layer, field, (-1,))
+    field = single(layer, fields)
+    check_axes(layer, field, (-1,))
     return field
 
 
 @register_rule(keras.layers.PReLU)
 def _prelu(layer, fields):
-    spatial = {1, 2, 3} - {fields[0].channel_axis}
-    if spatial - set(layer.shared_axes or ()):
+    if set(fields[0].axes) - set(layer.shared_axes or ()):
         raise unbounded(
             layer,
             "has weights for each row or column (shared_axes=[1, 2] has not)",
         )
-    return _single(layer, fields)
+    return single(layer, fields)
 
 
 @register_rule(keras.layers.Rescaling)
 def _rescaling(layer, fields):
-    field = _single(layer, fields)
+    field = single(layer, fields)
     scale, offset = (shape_of(layer, n) for n in (layer.scale, layer.offset))
     if scale and keras.config.image_data_format() == "channels_first":
         scale += (1,) * (3 - len(scale))
@@ -331,6 +297,11 @@ def _rescaling(layer, fields):
 )
 def _merge(layer, fields):
     check_own_constants(layer, fields[0])
+    return merge(layer, fields)
+
+
+def merge(layer, fields):
+    """Return the field of what a layer makes of several, pixel by pixel."""
     for field in fields[1:]:
         if not field.fits(fields[0]):
             raise refusal(layer, "merges tensors of different sizes")
@@ -339,56 +310,24 @@ def _merge(layer, fields):
 
 @register_rule(keras.layers.Concatenate)
 def _concatenate(layer, fields):
-    _check_axes(layer, fields[0], (layer.axis,))
+    check_axes(layer, fields[0], (layer.axis,))
     return _merge(layer, fields)
 
 
-def _reduce_channels(operation, fields):
-    field = _single(operation, fields)
-    _check_axes(operation, field, _axes_of(operation))
-    if not operation.keepdims:
-        raise refusal(operation, "drops the channel axis (keepdims=True)")
-    return field
-
-
-def _softmax(operation, fields):
-    field = _single(operation, fields)
-    _check_axes(operation, field, _axes_of(operation))
-    return field
-
-
-def _axes_of(operation):
-    axes = range(4) if operation.axis is None else operation.axis
-    return [axes] if isinstance(axes, int) else axes
-
-
-def _depth_to_space(operation, fields):
-    return _single(operation, fields).enlarge(operation.block_size)
-
-
-def _space_to_depth(operation, fields):
-    block = operation.block_size
-    return _single(operation, fields).window(block, block, padding="valid")
-
-
-# Operations that a functional model records, as in `x + y`, by the names of
-# their classes, which Keras does not export.
-_OPERATION_RULES = {
-    **dict.fromkeys(
-        (
-            # Of one tensor, or of several of the same size, pixel by pixel.
-            *("Abs", "Absolute", "Add", "Cast", "Clip", "Divide", "Elu"),
-            *("Exp", "Gelu", "HardSigmoid", "HardSilu", "LeakyRelu", "Log"),
-            *("Log1p", "Maximum", "Minimum", "Multiply", "Negative", "Power"),
-            *("Relu", "Relu6", "Rsqrt", "Selu", "Sigmoid", "Silu"),
-            *("Softplus", "Sqrt", "Square", "StopGradient", "Subtract"),
-            *("Tanh", "TrueDivide"),
-        ),
-        _merge,
-    ),
-    **dict.fromkeys(("Max", "Mean", "Min", "Sum"), _reduce_channels),
-    **dict.fromkeys(("LogSoftmax", "Softmax"), _softmax),
-    "Concatenate": _concatenate,
-    "DepthToSpace": _depth_to_space,
-    "SpaceToDepth": _space_to_depth,
-}
+# What augments images in training leaves them as they are otherwise.
+_AUGMENTATIONS = (
+    *("AugMix", "CutMix", "MixUp", "RandAugment", "RandomBrightness"),
+    *("RandomColorDegeneration", "RandomColorJitter", "RandomContrast"),
+    *("RandomElasticTransform", "RandomErasing", "RandomFlip"),
+    *("RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert"),
+    *("RandomPerspective", "RandomPosterization", "RandomRotation"),
+    *("RandomSaturation", "RandomSharpness", "RandomShear"),
+    *("RandomTranslation", "RandomZoom"),
+)
+register_rule(
+    *(
+        getattr(keras.layers, name)
+        for name in _AUGMENTATIONS
+        if hasattr(keras.layers, name)
+    )
+)(_pointwise)

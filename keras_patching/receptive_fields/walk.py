@@ -5,24 +5,12 @@ import math
 
 import keras
 
-from keras_patching._keras_internals import (
-    functional_call,
-    node_of,
-    operation_of,
-)
+from keras_patching._keras_internals import operation_of
 from keras_patching.geometry import round_up
 from keras_patching.receptive_fields.axes import FieldAxis, SpatialField
-from keras_patching.receptive_fields.constants import check_constants
-from keras_patching.receptive_fields.errors import (
-    describe,
-    refusal,
-    unbounded,
-)
-from keras_patching.receptive_fields.rules import (
-    find_rule,
-    missing_rule,
-    register_rule,
-)
+from keras_patching.receptive_fields.calls import Net, input_spec
+from keras_patching.receptive_fields.errors import describe
+from keras_patching.receptive_fields.rules import register_rule
 
 __all__ = ["ReceptiveField", "receptive_field", "register_rule"]
 
@@ -81,15 +69,16 @@ def receptive_field(
 ) -> ReceptiveField:
     """Derive from its layers how far a patch model looks.
 
-    No weights are looked at and nothing is run: every layer has a rule. After
-    Araujo et al. 2019, "Computing receptive fields of convolutional neural
-    networks" (https://doi.org/10.23915/distill.00021).
+    No weights are looked at and nothing is run: every layer has a rule, or is
+    opened, so that the rules of what is inside tell. After Araujo et al. 2019,
+    "Computing receptive fields of convolutional neural networks"
+    (https://doi.org/10.23915/distill.00021).
 
     Args:
-        patch_model: Functional or Sequential `keras.Model` with one input
-            `(batch, height, width, channels)`, or a layer. All of its outputs
-            must be of rank 4, both axes k times or 1/k of the input. Models
-            may be nested in it, and layers be shared.
+        patch_model: `keras.Model` with one input `(batch, height, width,
+            channels)`, or a layer. All of its outputs must be of rank 4, both
+            axes k times or 1/k of the input. Models may be nested in it, and
+            layers be shared. Subclassed models must be built.
         data_format: `"channels_last"` or `"channels_first"`. Defaults to
             `keras.config`'s.
 
@@ -97,11 +86,12 @@ def receptive_field(
         A `ReceptiveField`. With several outputs, it is large enough for all.
 
     Raises:
-        ValueError: If a layer has no rule (see `register_rule`), looks at the
-            whole image (global pooling, attention, normalization over height
-            and width, say), or works in training mode; or if an output is not
-            k times or 1/k of the input (as after `valid` convolutions). The
-            layer is named.
+        ValueError: If a layer looks at the whole image (global pooling,
+            attention, normalization over height and width, say), or works in
+            training mode; if it has no rule (see `register_rule`) and its
+            `call` cannot be recorded on symbolic tensors of unknown size; or
+            if an output is not k times or 1/k of the input (as after `valid`
+            convolutions). The layer is named.
 
     Example:
 
@@ -119,14 +109,20 @@ def receptive_field(
     (4, 4, (2, 2), (4, 4), (8, 8))
     """
     data_format = data_format or keras.config.image_data_format()
-    _check_input(patch_model)
+    net = net_of(patch_model, data_format)
+    return field_of_net(patch_model, net, data_format)
+
+
+def field_of_net(patch_model, net, data_format):
+    """Return the `ReceptiveField` of a patch model, given its `Net`."""
 
     def outputs_after_cut(cut_y, cut_x):
         axes = (FieldAxis(start=cut, end=-cut) for cut in (cut_y, cut_x))
-        return field_after(patch_model, [SpatialField(*axes, data_format)])
+        fields = net.fields_of(SpatialField.of_images(*axes, data_format))
+        return [fields[number] for number in net.outputs]
 
     outputs = outputs_after_cut(0, 0)
-    _check_outputs(patch_model, outputs)
+    _check_outputs(patch_model, outputs, data_format)
     y_axes, x_axes = ([f.y for f in outputs], [f.x for f in outputs])
     stride = _common_stride(y_axes), _common_stride(x_axes)
     # A cut inside of an image, at each phase of the stride.
@@ -140,6 +136,16 @@ def receptive_field(
             right = max(right, _seen_after(field.x, cut_x))
     margin = _largest_margin(y_axes), _largest_margin(x_axes)
     return ReceptiveField(top, bottom, left, right, stride, margin)
+
+
+def net_of(patch_model, data_format):
+    """Return the `Net` of a patch model.
+
+    Raises:
+        ValueError: As `receptive_field` does of single layers.
+    """
+    field = SpatialField.of_images(FieldAxis(), FieldAxis(), data_format)
+    return Net(patch_model, input_spec(patch_model, data_format), field)
 
 
 def _common_stride(axes):
@@ -165,93 +171,12 @@ def _seen_after(axis, cut):
     return -cut - last_pixel_of_output
 
 
-def field_after(layer, fields):
-    """Return the field of each output of a layer, model or operation."""
-    rule = find_rule(layer)
-    if rule is None and isinstance(layer, keras.Model):
-        return _walk(layer, fields)
-    if rule is None:
-        raise missing_rule(layer)
-    outputs = rule(layer, fields)
-    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
-
-
-def _walk(model, fields):
-    """Apply the rules along the graph of a model."""
-    check_graph(model)
-    known = by_id(model.inputs, fields)
-    for node in nodes_of(model):
-        inputs = [known[id(tensor)] for tensor in node.input_tensors]
-        outputs = field_after(node.operation, inputs)
-        check_call(node, inputs)
-        if len(outputs) == 1:
-            outputs = outputs * len(node.outputs)
-        known.update(by_id(node.outputs, outputs))
-    return [known[id(tensor)] for tensor in model.outputs]
-
-
-def by_id(tensors, fields):
-    ids = [id(tensor) for tensor in tensors]
-    return dict(zip(ids, fields, strict=True))
-
-
-def nodes_of(model):
-    """List the calls of layers that outputs are made by, inputs first."""
-    inputs = {id(tensor) for tensor in model.inputs}
-    nodes = {}
-    stack = [(tensor, False) for tensor in model.outputs]
-    while stack:
-        tensor, has_inputs = stack.pop()
-        node = node_of(tensor)
-        if id(tensor) in inputs or node in nodes:
-            continue
-        if has_inputs:
-            nodes[node] = None
-            continue
-        stack.append((tensor, True))
-        stack.extend((source, False) for source in node.input_tensors)
-    return list(nodes)
-
-
-def _check_input(patch_model):
-    inputs = getattr(patch_model, "inputs", None)
-    if inputs is None:
-        return
-    if len(inputs) != 1 or len(inputs[0].shape) != 4:
-        raise refusal(
-            patch_model,
-            "must take one tensor of shape (batch, height, width, channels), "
-            f"not {[tuple(tensor.shape) for tensor in inputs]}",
-        )
-
-
-def check_graph(model):
-    """Refuse models whose `call` is not the graph of their layers."""
-    if not getattr(model, "outputs", None):
-        raise refusal(
-            model,
-            "has no graph of layers: it is subclassed, or not built (start a "
-            "Sequential model with a keras.Input)",
-        )
-    if type(model).call not in (functional_call(), keras.Sequential.call):
-        raise refusal(model, "overrides `call`")
-
-
-def check_call(node, fields):
-    """Refuse what the arguments of a call change."""
-    arguments = node.arguments
-    if arguments.kwargs.get("training"):
-        raise unbounded(node.operation, "is called with training=True")
-    check_constants(
-        node.operation, fields[0], (*arguments.args, arguments.kwargs)
-    )
-
-
-def _check_outputs(patch_model, fields):
+def _check_outputs(patch_model, fields, data_format):
     for index, field in enumerate(fields):
         scale = field.y.scale
         if (
-            field.x.scale != scale
+            field.data_format != data_format
+            or field.x.scale != scale
             or 1 not in (scale.numerator, scale.denominator)
             or field.y.length
             or field.x.length

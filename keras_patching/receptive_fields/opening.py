@@ -1,0 +1,471 @@
+"""Opens layers: records the graph of what their `call` does.
+
+A layer that no rule is for may be made of others that have one. Its `call` is
+run on symbolic tensors, which record what is done with them: for images of
+unknown size, and again for some of a size. Where that makes another graph, or
+other numbers in it, nobody knows what the next call would do, and the layer is
+refused. So is what a graph does not hold: values of weights that are read,
+numbers drawn at random, what is written down, functions of a backend. (What no
+record can show is that `call` does something else for one size in particular.)
+
+Weights of the layer itself are inputs of its graph, so that what `call` makes
+of them, such as a kernel of unit length, is made anew when the graph is run.
+"""
+
+import concurrent.futures
+import contextvars
+import dataclasses
+import functools
+import inspect
+import math
+from fractions import Fraction
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_patching._keras_internals import (
+    forget_calls,
+    node_of,
+    own_variables_as,
+    reason_of,
+    settings_of,
+    untouched,
+)
+from keras_patching.receptive_fields.errors import refusal
+
+# `(height, width)` of images that a layer is opened for, beside unknown ones:
+# multiples of ever lower powers of two, since what a layer does may depend on
+# the remainder. It must do the same for those that its own stride divides.
+_SIZES = (
+    (64 * 15, 128 * 15),
+    (32 * 23, 32 * 37),
+    (16 * 47, 16 * 71),
+    (8 * 97, 8 * 139),
+    (4 * 191, 4 * 293),
+    (2 * 383, 2 * 577),
+    (1531, 2309),
+)
+_FEW_SIZES = _SIZES[0], _SIZES[-1]
+
+# Operations with arguments that are sizes: what these mean is compared.
+_SIZED = {"Reshape": "newshape", "Resize": "size"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """What a layer or model does with its inputs.
+
+    Attributes:
+        inputs, outputs: Symbolic tensors.
+        nodes: Calls of layers and operations, those before others first.
+        weights: By `id` the symbolic tensors that stand for weights, with the
+            variable and the data type that it is read in.
+        dtypes: By `id` of variables that operations are given: the data type
+            that they are read in.
+        differences: By the size of images, `(height, width)`, what is
+            different of those, if anything: see `check_sizes`.
+    """
+
+    inputs: list[Any]
+    outputs: list[Any]
+    nodes: list[Any]
+    weights: dict[int, tuple[Any, Any, str]] = dataclasses.field(
+        default_factory=dict
+    )
+    dtypes: dict[int, str] = dataclasses.field(default_factory=dict)
+    differences: dict[tuple[int, int], str | None] = dataclasses.field(
+        default_factory=dict
+    )
+
+
+def nodes_between(inputs, outputs):
+    """List the calls of layers that outputs are made by, inputs first."""
+    inputs = {id(tensor) for tensor in inputs}
+    nodes = {}
+    stack = [(tensor, False) for tensor in outputs]
+    while stack:
+        tensor, has_inputs = stack.pop()
+        node = None if id(tensor) in inputs else node_of(tensor)
+        if node is None or node in nodes:
+            continue
+        if has_inputs:
+            nodes[node] = None
+            continue
+        stack.append((tensor, True))
+        stack.extend((source, False) for source in node.input_tensors)
+    return list(nodes)
+
+
+def open_layer(layer, args, kwargs, field_of):
+    """Record the graph of what is inside of a layer, and leave it as it was.
+
+    Args:
+        layer: Layer, subclassed model or operation, built.
+        args, kwargs: What it is called with: symbolic tensors for images.
+        field_of: Function that returns the `SpatialField` of one of these
+            tensors, or `None` of one without rows and columns.
+
+    Returns:
+        A `Graph`, whose inputs are the symbolic tensors among the arguments.
+
+    Raises:
+        ValueError: Naming the layer, if its `call` cannot be recorded.
+    """
+    if not getattr(layer, "built", True):
+        raise refusal(layer, "has no rule, and is not built")
+    if getattr(layer, "quantization_mode", None) is not None:
+        raise refusal(layer, "has no rule, and is quantized")
+    tensors = symbolic_in((args, kwargs))
+    fields = [field_of(tensor) for tensor in tensors]
+    units = _coarsest(fields)
+
+    def record(size):
+        """Return the graph for images of a size, or why there is none."""
+        if size is not None:
+            size = [n * unit for n, unit in zip(size, units, strict=True)]
+        inputs = list(map(functools.partial(_resized, size), tensors, fields))
+        by_id = dict(zip(map(id, tensors), inputs, strict=True))
+        arguments = keras.tree.map_structure(
+            lambda leaf: by_id.get(id(leaf), leaf), (args, kwargs)
+        )
+        try:
+            return _record(layer, *arguments)
+        except Exception as error:
+            return error
+
+    # A thread of its own is outside of whatever graph or scope is at work.
+    context = contextvars.copy_context()
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        opened = thread.submit(
+            context.run, _open, layer, record, _sizes(tensors, fields)
+        ).result()
+    differences = {
+        tuple(n * unit for n, unit in zip(size, units, strict=True)): different
+        for size, different in opened.differences.items()
+    }
+    return dataclasses.replace(opened, differences=differences)
+
+
+def _coarsest(fields):
+    """Return how many pixels of the image are a whole one of all tensors."""
+    fields = [field for field in fields if field is not None]
+    return tuple(
+        math.lcm(*(axis.scale.numerator for axis in axes))
+        for axes in (
+            [field.y for field in fields],
+            [field.x for field in fields],
+        )
+    )
+
+
+def _resized(size, tensor, field):
+    """Return a symbolic tensor as it is for images of another size."""
+    shape = list(tensor.shape)
+    if field is not None:
+        shape[0] = None
+        for place, axis in enumerate((field.y, field.x)):
+            length = None
+            if size is not None:
+                length = int(size[place] / axis.scale) + axis.length
+            shape[field.axes[place]] = length
+    return keras.KerasTensor(shape, dtype=tensor.dtype)
+
+
+def _sizes(tensors, fields):
+    """Return the size of images in a list, if it is known.
+
+    It is counted in what `_coarsest` says.
+    """
+    sizes = {
+        tuple(
+            Fraction(n - axis.length) * axis.scale if n is not None else None
+            for n, axis in (
+                (tensor.shape[field.axes[0]], field.y),
+                (tensor.shape[field.axes[1]], field.x),
+            )
+        )
+        for tensor, field in zip(tensors, fields, strict=True)
+        if field is not None
+    }
+    units = _coarsest(fields)
+    return [
+        tuple(int(n / unit) for n, unit in zip(size, units, strict=True))
+        for size in sizes
+        if len(sizes) == 1 and None not in size
+    ]
+
+
+def _open(layer, record, sizes_given):
+    with untouched(layer):
+        graph = record(None)
+        sizes = _FEW_SIZES
+        if isinstance(graph, Exception):
+            # It may calculate with sizes, which must be known then.
+            error, sizes = graph, _SIZES
+            graph = record(sizes[0])
+            if isinstance(graph, Exception):
+                raise refusal(
+                    layer,
+                    "has no rule, and what it does cannot be recorded on "
+                    "symbolic tensors of any size: "
+                    f"{reason_of(error).rstrip('.')}",
+                )
+        others = {size: record(size) for size in (*sizes, *sizes_given)}
+    differences = {
+        size: _first_difference(graph, other)
+        for size, other in others.items()
+        # Whoever calls it with such a size meets the same error.
+        if not isinstance(other, Exception)
+    }
+    if not differences:
+        raise refusal(layer, "has no rule, and takes no images of known size")
+    return dataclasses.replace(graph, differences=differences)
+
+
+def check_sizes(layer, graph, stride):
+    """Refuse a layer that does something else for images of other sizes.
+
+    Args:
+        layer: What was opened.
+        graph: Its `Graph`.
+        stride: `(height, width)`, its own, in pixels of the image; that of
+            the patch model, and sizes of images, are multiples of it.
+    """
+    for size, difference in graph.differences.items():
+        fits = not any(n % s for n, s in zip(size, stride, strict=True))
+        if fits and difference is not None:
+            raise refusal(
+                layer,
+                "has no rule, and does something else from call to call, or "
+                f"for images of another size, in {difference}",
+            )
+
+
+class _Within(keras.layers.Layer):
+    """Runs a function as the `call` of a layer is run, without training.
+
+    Tensors are cast and weights are read as in a layer of some data type, and
+    what is called within learns that this is no training.
+    """
+
+    def __init__(self, function, **kwargs):
+        super().__init__(**kwargs)
+        self._function = function
+        self.built = True
+
+    def call(self, tensors, arrays, training=None):
+        raise NotImplementedError("It is for symbolic tensors.")
+
+    def compute_output_spec(self, tensors, arrays, training=None):
+        self._function([*tensors, *arrays])
+        return keras.KerasTensor((None,))
+
+
+def _record(layer, args, kwargs):
+    """Return the `Graph` of a call of a layer."""
+    graphs = []
+    inputs = symbolic_in((args, kwargs))
+    arrays = [
+        leaf
+        for leaf in keras.tree.flatten((args, kwargs))
+        if hasattr(leaf, "__array__") and not isinstance(leaf, keras.Variable)
+    ]
+
+    def run(converted):
+        """Call the layer with what its `__call__` would make of inputs."""
+        ids = map(id, [*inputs, *arrays])
+        by_id = dict(zip(ids, converted, strict=True))
+        converted_args, converted_kwargs = keras.tree.map_structure(
+            lambda leaf: by_id.get(id(leaf), leaf), (args, kwargs)
+        )
+        if "training" in inspect.signature(layer.call).parameters:
+            converted_kwargs = {**converted_kwargs, "training": False}
+        with own_variables_as(layer, _symbol_of) as weights:
+            outputs = layer.call(*converted_args, **converted_kwargs)
+        outputs = keras.tree.flatten(outputs)
+        nodes = _new_nodes(outputs)
+        graphs.append(
+            Graph(inputs, outputs, nodes, weights, _dtypes_read(nodes))
+        )
+        forget_calls(nodes)
+
+    if isinstance(layer, keras.layers.Layer):
+        policy = {"dtype": layer.dtype_policy, "autocast": layer.autocast}
+    else:
+        policy = {"dtype": "float32", "autocast": False}
+    with _Watch():
+        within = _Within(run, name="within", **policy)
+        within(inputs, arrays=arrays, training=False)
+    return graphs[0]
+
+
+def symbolic_in(structure):
+    """List the symbolic tensors in a structure."""
+    leaves = keras.tree.flatten(structure)
+    return [leaf for leaf in leaves if isinstance(leaf, keras.KerasTensor)]
+
+
+def _new_nodes(outputs):
+    if not all(isinstance(each, keras.KerasTensor) for each in outputs):
+        raise TypeError("it returns what is not made of its input")
+    nodes = nodes_between([], outputs)
+    if not all(node.input_tensors for node in nodes):
+        raise TypeError("it uses a symbolic tensor of another model")
+    return nodes
+
+
+def _symbol_of(variable):
+    return keras.KerasTensor(variable.shape, dtype=variable.dtype)
+
+
+def _dtypes_read(nodes):
+    """Tell in which data types the variables among arguments are read."""
+    return {
+        id(leaf): leaf.dtype
+        for node in nodes
+        for leaf in keras.tree.flatten(
+            (node.arguments.args, node.arguments.kwargs)
+        )
+        if isinstance(leaf, keras.Variable)
+    }
+
+
+class _Watch(keras.StatelessScope):
+    """A scope in which no variable is read or written."""
+
+    def __init__(self):
+        super().__init__(initialize_variables=False)
+
+    def get_current_value(self, variable):
+        raise RuntimeError(
+            f"it reads the value of the variable '{variable.path}', which is "
+            "another one after training"
+        )
+
+    def add_update(self, update):
+        raise RuntimeError(f"it changes the variable '{update[0].path}'")
+
+
+# Whether two records are of the same graph
+
+
+def _first_difference(one, other):
+    if len(one.nodes) != len(other.nodes):
+        return "the number of its operations"
+    numbers = [_number_tensors(graph) for graph in (one, other)]
+    for pair in zip(one.nodes, other.nodes, strict=True):
+        if not (_same_operation(*pair) and _same_arguments(*pair, *numbers)):
+            return f"'{pair[0].operation.name}'"
+    ends = [
+        [number[id(tensor)] for tensor in graph.outputs]
+        for graph, number in zip((one, other), numbers, strict=True)
+    ]
+    return None if ends[0] == ends[1] else "which tensors it returns"
+
+
+def _number_tensors(graph):
+    """Give each symbolic tensor a number, or the variable it stands for."""
+    numbers = {
+        id(symbol): ("weight", id(variable))
+        for symbol, variable, _ in graph.weights.values()
+    }
+    tensors = [
+        *graph.inputs,
+        *(t for node in graph.nodes for t in node.outputs),
+    ]
+    for number, tensor in enumerate(tensors):
+        numbers.setdefault(id(tensor), number)
+    return numbers
+
+
+def _same_operation(one, other):
+    layer, another = one.operation, other.operation
+    if layer is another:
+        return True
+    if type(layer) is not type(another):
+        return False
+    if isinstance(layer, keras.layers.Layer):
+        # Made by `call`, each time anew.
+        return not layer.variables and _same(
+            *({**each.get_config(), "name": ""} for each in (layer, another))
+        )
+    settings = [settings_of(each) for each in (layer, another)]
+    sized = _SIZED.get(type(layer).__name__)
+    if sized is not None:
+        for each in settings:
+            each.pop(sized)
+        if not _same_scale(one, other):
+            return False
+    return _same(*settings)
+
+
+def _same_scale(one, other):
+    """Whether sizes of outputs are the same multiples of those of inputs."""
+    (of_one, made), (of_other, also_made) = (
+        (node.input_tensors[0].shape, node.outputs[0].shape)
+        for node in (one, other)
+    )
+    if len(made) != len(also_made):
+        return False
+    read = [
+        pair
+        for pair in zip(of_one, of_other, strict=True)
+        if pair[0] != pair[1]
+    ]
+    written = [
+        pair for pair in zip(made, also_made, strict=True) if pair[0] != pair[1]
+    ]
+    if len(read) != len(written):
+        return not written
+    return all(
+        large is not None
+        and also_large is not None
+        and (
+            (small is None and also_small is None and large == also_large)
+            or (
+                None not in (small, also_small)
+                and small * also_large == also_small * large
+            )
+        )
+        for (small, large), (also_small, also_large) in zip(
+            read, written, strict=True
+        )
+    )
+
+
+def _same_arguments(one, other, numbers, other_numbers):
+    def numbered(node, numbers):
+        return keras.tree.map_structure(
+            lambda leaf: (
+                ("tensor", numbers.get(id(leaf)))
+                if isinstance(leaf, keras.KerasTensor)
+                else leaf
+            ),
+            (node.arguments.args, node.arguments.kwargs),
+        )
+
+    return _same(numbered(one, numbers), numbered(other, other_numbers))
+
+
+def _same(one, other):
+    """Whether two structures hold the same; of arrays, the same numbers."""
+    if one is other:
+        return True
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(
+            _same(value, other[key]) for key, value in one.items()
+        )
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, slice):
+        return _same(
+            (one.start, one.stop, one.step),
+            (other.start, other.stop, other.step),
+        )
+    if hasattr(one, "shape"):
+        arrays = map(keras.ops.convert_to_numpy, (one, other))
+        return np.array_equal(*arrays)
+    return bool(one == other)

@@ -1,0 +1,266 @@
+"""A layer without a rule is opened, and left as it was."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from networks import chain, fill
+from opened_layers import BUILDERS, CHANNELS, ConvNormAct, Subclassed
+
+from keras_patching import PatchedPredictor, receptive_field
+from keras_patching.layers import RowStream, register_rule
+
+L = keras.layers
+
+
+def build(case):
+    inputs = keras.Input((None, None, CHANNELS))
+    return fill(keras.Model(inputs, BUILDERS[case](inputs)))
+
+
+def draw(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype("float32")
+
+
+def assert_same(one, other):
+    one, other = map(keras.ops.convert_to_numpy, (one, other))
+    np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", BUILDERS)
+def test_what_is_opened_streams_like_the_whole_image(case):
+    net = build(case)
+    image = draw(1, 36, 24, CHANNELS)
+    assert_same(RowStream(net, 12)(image), net(image, training=False))
+
+
+@pytest.mark.parametrize("case", BUILDERS)
+def test_what_is_opened_is_tiled_like_the_whole_image(case):
+    net = build(case)
+    field = receptive_field(net)
+    axes = list(zip(field.overlap, field.stride, strict=True))
+    patch = [overlap + 2 * stride for overlap, stride in axes]
+    size = [overlap + 5 * stride for overlap, stride in axes]
+    image = draw(1, *size, CHANNELS)
+    predictor = PatchedPredictor(
+        net,
+        patch,
+        overlap=field.overlap,
+        multiple_of=field.stride,
+        blend="crop",
+    )
+    model = keras.Sequential([keras.Input((None, None, CHANNELS)), predictor])
+    assert predictor.patch_grid(size).num_patches > 1
+    assert_same(model.predict(image, verbose=0), net(image, training=False))
+
+
+def test_a_layer_or_subclassed_model_alone_is_opened():
+    image = draw(1, 24, 24, CHANNELS)
+    for layer in (Subclassed(), ConvNormAct(2)):
+        whole = layer(image)
+        assert receptive_field(layer).halo[0] > 0
+        assert_same(RowStream(layer, 8)(image), whole)
+
+
+def test_weights_are_those_of_the_moment():
+    net = build("nested composite")
+    stream = RowStream(net, 12)
+    image = draw(1, 24, 24, CHANNELS)
+    for case in ("composite", "unit kernel", "convnext"):
+        net = build(case)
+        stream = RowStream(net, 12)
+        net.set_weights([weight + 0.5 for weight in net.get_weights()])
+        assert_same(stream(image), net(image, training=False))
+
+
+def test_weights_may_be_given_from_outside():
+    net = build("unit kernel")
+    stream = RowStream(net, 12)
+    image = draw(1, 24, 24, CHANNELS)
+    variables = net.variables
+    others = [
+        keras.ops.convert_to_tensor(variable) * 2 + 1 for variable in variables
+    ]
+    with keras.StatelessScope(list(zip(variables, others, strict=True))):
+        whole, streamed = net(image, training=False), stream(image)
+    assert_same(streamed, whole)
+    assert np.abs(keras.ops.convert_to_numpy(whole - net(image))).max() > 0.1
+
+
+def test_a_layer_that_is_opened_stays_as_it_was(tmp_path):
+    net = build("nested composite")
+    layers = [
+        net,
+        *net.layers,
+        *net.layers[1].blocks,
+        net.layers[1].blocks[0].conv,
+    ]
+
+    def state():
+        return [
+            (dict(vars(layer)), len(layer._inbound_nodes)) for layer in layers
+        ]
+
+    before = state()
+    receptive_field(net)
+    RowStream(net, 12)
+    for (held, calls), (held_now, calls_now) in zip(
+        before, state(), strict=True
+    ):
+        assert calls == calls_now
+        assert held.keys() == held_now.keys()
+        assert all(held[name] is held_now[name] for name in held)
+
+
+def test_mixed_precision_is_opened_as_it_runs():
+    class Scaled(L.Layer):
+        def build(self, input_shape):
+            self.inner = L.Conv2D(2, 3, padding="same", dtype=self.dtype_policy)
+            self.inner.build(input_shape)
+            self.scale = self.add_weight(shape=(2,), initializer="ones")
+
+        def call(self, inputs):
+            return self.inner(inputs) * self.scale + self.inner.bias
+
+    inputs = keras.Input((None, None, 2))
+    net = keras.Model(inputs, Scaled(dtype="mixed_bfloat16")(inputs))
+    stream = RowStream(net, 8)
+    image = draw(1, 16, 16, 2)
+    streamed, whole = stream(image), net(image)
+    assert keras.backend.standardize_dtype(streamed.dtype) == "bfloat16"
+    np.testing.assert_allclose(
+        *(
+            keras.ops.convert_to_numpy(keras.ops.cast(each, "float32"))
+            for each in (streamed, whole)
+        ),
+        atol=2e-2,
+    )
+
+
+def test_a_rule_wins_over_opening():
+    class Known(L.Layer):
+        def call(self, inputs):
+            return inputs
+
+    @register_rule(Known)
+    def known_rule(layer, fields):
+        return fields[0].window(5)
+
+    assert receptive_field(chain(Known())).halo == (2, 2)
+
+
+# What cannot be opened
+
+
+class SqueezeExcite(L.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.squeeze = L.GlobalAveragePooling2D(keepdims=True, name="squeeze")
+        self.excite = L.Dense(2, name="excite")
+
+    def build(self, input_shape):
+        self.excite.build((None, 1, 1, input_shape[-1]))
+
+    def call(self, inputs):
+        return inputs * self.excite(self.squeeze(inputs))
+
+
+class Layer(L.Layer):
+    """Runs a function of itself and its input."""
+
+    def __init__(self, function, **kwargs):
+        super().__init__(name="bad", **kwargs)
+        self.function = function
+        self.seeds = keras.random.SeedGenerator(1)
+        self.count = 0
+
+    def build(self, input_shape):
+        self.inner = L.Dense(2, name="inner")
+        self.inner.build(input_shape)
+        self.state = self.add_weight(shape=(2,), trainable=False)
+
+    def call(self, inputs):
+        return self.function(self, inputs)
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor(inputs.shape, inputs.dtype)
+
+
+def counted(layer, x):
+    layer.count += 1
+    return x * layer.count
+
+
+def counted_state(layer, x):
+    layer.state.assign(layer.state + 1)
+    return x + layer.state
+
+
+COUNTER = itertools.count()
+REFUSED = {
+    "of its size": lambda _, x: x / ops.cast(ops.shape(x)[1], "float32"),
+    "a branch by size": lambda _, x: x if x.shape[1] == 8 else x * 2,
+    "a branch if known": lambda _, x: x * 2 if (x.shape[1] or 0) > 256 else x,
+    "ramp of its size": lambda _, x: (
+        x + ops.reshape(ops.arange(x.shape[1], dtype="float32"), (1, -1, 1, 1))
+    ),
+    "a fixed size": lambda _, x: ops.reshape(x, (-1, 8, 8, 2)),
+    "exchanged sizes": lambda _, x: ops.reshape(
+        x, (-1, x.shape[2], x.shape[1], 2)
+    ),
+    "padded to a multiple": lambda _, x: ops.pad(
+        x, ((0, 0), (0, -x.shape[1] % 32), (0, 0), (0, 0))
+    )[:, : x.shape[1]],
+    "half of its size": lambda _, x: x[:, : x.shape[1] // 2],
+    "the first rows": lambda _, x: x - x[:, :1],
+    "the last row": lambda _, x: x - x[:, -1:],
+    "one row": lambda _, x: x - x[:, 3][:, None],
+    "from below": lambda _, x: x - ops.flip(x, 1),
+    "a branch by data": lambda _, x: x if ops.max(x) > 0 else -x,
+    "numpy": lambda _, x: np.tanh(x),
+    "numbers at random": lambda layer, x: (
+        x + keras.random.normal((1, 1, 1, 2), seed=layer.seeds)
+    ),
+    "numbers of python": lambda _, x: x + next(COUNTER),
+    "a count": counted,
+    "state": counted_state,
+    "a value of an inner weight": lambda layer, x: (
+        layer.inner(x) * ops.sum(layer.inner.kernel)
+    ),
+    "new weights": lambda _, x: L.Dense(2)(x),
+    "other images": lambda _, x: x - ops.mean(x, axis=0, keepdims=True),
+    "an array": lambda _, x: x + np.linspace(0, 1, 8).reshape(8, 1),
+    "sorted": lambda _, x: ops.sort(x, axis=1),
+    "rows by columns": lambda _, x: ops.einsum("bhwc,bhvc->bwvc", x, x),
+    "no operation": lambda _, x: ops.fft2((x[..., 0], x[..., 1]))[0][..., None],
+    "cumulative": lambda _, x: ops.cumsum(x, axis=2),
+    "rolled": lambda _, x: ops.roll(x, 1, axis=2),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_inside_and_is_not_the_same_everywhere_is_refused(case):
+    inputs = keras.Input((8, 8, 2))
+    model = keras.Model(inputs, Layer(REFUSED[case])(inputs))
+    with pytest.raises(ValueError, match=r"layer 'bad' \(Layer\)") as error:
+        receptive_field(model)
+    assert "overlap=<pixels>, multiple_of=<stride>" in str(error.value)
+
+
+def test_what_is_unbounded_inside_is_named():
+    inputs = keras.Input((None, None, 2))
+    model = keras.Model(inputs, SqueezeExcite(name="block3")(inputs))
+    with pytest.raises(
+        ValueError,
+        match=r"layer 'squeeze' \(GlobalAveragePooling2D\) inside of layer "
+        r"'block3' \(SqueezeExcite\) looks at the whole image",
+    ):
+        receptive_field(model)
+
+
+def test_a_layer_that_is_not_built_cannot_be_opened():
+    with pytest.raises(ValueError, match=r"'unbuilt' .*is not built"):
+        receptive_field(SqueezeExcite(name="unbuilt"))
