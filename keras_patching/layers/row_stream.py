@@ -57,6 +57,7 @@ _BYTES = {"bfloat16": 2, "float16": 2, "float64": 8}
 class _Call:
     """One call of a layer: what runs it, and its tensors by number."""
 
+    name: str
     runner: Any
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
@@ -89,7 +90,17 @@ class RowStream:
     looks up or down keeps the last rows of its input until the next band
     comes, and every number is computed once, as the whole image would have
     it: the result is that of the patch model on the whole image. Memory holds
-    the activations of a band, and the rows that are kept.
+    the activations of a band, and the rows that are kept. These are, in steps
+    of 8 rows of a small U-Net (▒ is kept, █ is new, of the input of a layer):
+
+        full    3 x 3             ▒▒████████   2 rows
+        halve   pooling by 2       ▒████████   1, with which a block begins
+        half    5 x 5           ▒▒▒▒████       4, of half the height
+        double  upsampling          ████       none
+        join    double, full   ▒▒▒▒▒████████   5 of `full` wait for `double`
+        scores  3 x 3             ▒▒████████   2
+
+    `kept_rows` lists them for a net, `kept_bytes` tells what they take.
 
     The idea is that of line buffers of image processors, and of fused layers:
     Alwani et al. 2016, "Fused-layer CNN accelerators"
@@ -167,7 +178,8 @@ class RowStream:
             [self._fields[number] for number in call.inputs],
             self._fields[call.made[0]],
         )
-        return _Call(runner, tuple(call.inputs), tuple(call.made))
+        name = call.operation.name
+        return _Call(name, runner, tuple(call.inputs), tuple(call.made))
 
     def initial_state(self, batch_size: int, width: int) -> list[Any]:
         """Return the state before the first step.
@@ -189,6 +201,28 @@ class RowStream:
         return [
             (call.inputs[index], rows, value)
             for index, rows, value in call.runner.kept()
+        ]
+
+    @property
+    def kept_rows(self) -> list[tuple[str, int]]:
+        """Names of the layers that keep rows, and how many of an input.
+
+        Example:
+
+        >>> net = keras.Sequential(
+        ...     [
+        ...         keras.Input((None, None, 3)),
+        ...         keras.layers.Conv2D(8, 5, padding="same", name="first"),
+        ...         keras.layers.Conv2D(8, 3, padding="same", name="second"),
+        ...     ]
+        ... )
+        >>> keras_patching.layers.RowStream(net, rows=64).kept_rows
+        [('first', 4), ('second', 2)]
+        """
+        return [
+            (call.name, rows)
+            for call in self._calls
+            for _, rows, _ in self._kept(call)
         ]
 
     def kept_bytes(self, width: int) -> int:

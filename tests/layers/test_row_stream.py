@@ -124,3 +124,29 @@ def test_what_cannot_be_streamed_is_named():
     net = keras.Model(inputs, Blur(name="blurred")(inputs))
     with pytest.raises(ValueError, match="through layer 'blurred'"):
         RowStream(net, 8)
+
+
+def test_what_layers_keep_is_what_the_documents_show():
+    inputs = keras.Input((None, None, 3))
+    full = conv(8, 3, name="full")(inputs)
+    x = keras.layers.MaxPooling2D(name="halve")(full)
+    x = conv(16, 5, name="half")(x)
+    x = keras.layers.UpSampling2D(name="double")(x)
+    x = keras.layers.Concatenate(name="join")([x, full])
+    net = keras.Model(inputs, conv(2, 3, name="scores")(x))
+    stream = RowStream(net, 8)
+    shown = [
+        line.split() for line in RowStream.__doc__.splitlines() if "█" in line
+    ]
+    assert stream.kept_rows == [
+        (name, line.count("▒"))
+        for name, line in zip(
+            [words[0] for words in shown[1:]],
+            [" ".join(words) for words in shown[1:]],
+            strict=True,
+        )
+        if "▒" in line
+    ]
+    # 4 bytes of 3, 8, 8 (at half the width), 8 and 24 channels.
+    kept = 2 * 3 + 1 * 8 + 4 * 8 / 2 + 5 * 8 + 2 * 24
+    assert stream.kept_bytes(1000) == 4 * 1000 * kept
