@@ -9,14 +9,14 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_patching.layers.patch_loops import write_in_place, write_in_scan
 from keras_patching.ops.chunks import map_chunks
+from keras_patching.ops.lengths import maximum
 from keras_patching.ops.patches import (
     extract_patches,
-    scaled_length,
     slice_patches,
     stitch_columns,
     stitch_rows,
-    write_row,
 )
 
 
@@ -58,6 +58,29 @@ class PatchOutputs:
             outputs,
         )
 
+    def split(self, outputs):
+        """Tell what is stitched from what is not.
+
+        Args:
+            outputs: List of what there is one of for each output.
+
+        Returns:
+            Two lists.
+        """
+        pairs = list(zip(self.scales, outputs, strict=True))
+        return (
+            [output for scale, output in pairs if scale is not None],
+            [output for scale, output in pairs if scale is None],
+        )
+
+    def merge(self, stitched, alone):
+        """Make a structure like `spec` of the lists that `split` gives."""
+        stitched, alone = iter(stitched), iter(alone)
+        flat = [
+            next(alone if scale is None else stitched) for scale in self.scales
+        ]
+        return keras.tree.pack_sequence_as(self.spec, flat)
+
 
 def run_at_once(run, padded_images, grid, known, blend):
     """Run a patch model on all patches of images as one batch.
@@ -76,6 +99,11 @@ def run_at_once(run, padded_images, grid, known, blend):
         `(batch, height, width, channels)` of what is stitched, else
         `(batch, rows, cols, *output of a patch)`.
     """
+    if _is_free_of_gradients():
+        everything = ops.shape(padded_images)[0] * grid.num_patches
+        return write_in_place(
+            run, padded_images, grid, known, blend, everything
+        )
     patches = extract_patches(padded_images, grid)
     patches = ops.reshape(patches, (-1, *ops.shape(patches)[3:]))
     strips = _join_columns(run(patches), grid, known, blend)
@@ -83,43 +111,55 @@ def run_at_once(run, padded_images, grid, known, blend):
     return _join_rows(strips, batch, grid, known, blend)
 
 
-def run_row_by_row(run, padded_images, grid, known, blend, chunk_size):
-    """Stitch one row after the other, so that few patches exist at once.
+def _is_free_of_gradients():
+    """Whether torch may write in place, which is faster, at no cost."""
+    if keras.backend.backend() != "torch":
+        return False
+    import torch
+
+    return not torch.is_grad_enabled()
+
+
+def run_in_chunks(run, padded_images, grid, known, blend, chunk_size):
+    """Run and stitch a few patches after the other, so that few exist at once.
 
     Args:
         run, padded_images, grid, known, blend: As for `run_at_once`. What
             `run` changes must not leave it: it is called in a loop.
-        chunk_size: Most patches that it takes, all of one row.
+        chunk_size: Most patches that it takes, of any rows and images.
 
     Returns:
         As `run_at_once`.
     """
+    loops = {"jax": write_in_scan, "torch": write_in_place}
+    loop = loops.get(keras.backend.backend(), _stitch_rows_of_chunks)
+    return loop(run, padded_images, grid, known, blend, chunk_size)
+
+
+def _stitch_rows_of_chunks(run, padded_images, grid, known, blend, chunk_size):
+    """Stitch some rows of patches after the other, on any backend."""
     batch = ops.shape(padded_images)[0]
-    indices = ops.arange(batch * grid.rows, dtype="int32")
 
-    def make_strip(index):
-        """Run a row of patches, counted over all images."""
+    def run_rows(rows):
+        """Run rows of patches, counted over all images."""
 
-        def run_chunk(cols):
+        def run_chunk(numbers):
+            row = ops.take(rows, numbers // grid.cols)
             patches = slice_patches(
                 padded_images,
                 grid,
-                index // grid.rows + 0 * cols,
-                index % grid.rows * grid.cols + cols,
+                row // grid.rows,
+                row % grid.rows * grid.cols + numbers % grid.cols,
             )
             return run(patches)
 
-        outputs = map_chunks(run_chunk, grid.cols, chunk_size)
+        count = ops.shape(rows)[0] * grid.cols
+        outputs = map_chunks(run_chunk, count, chunk_size)
         return _join_columns(outputs, grid, known, blend)
 
-    is_on_jax = keras.backend.backend() == "jax"
-    if is_on_jax and blend == "crop" and None not in known.scales:
-        return _write_rows(make_strip, indices, batch, grid, known)
-
-    def make_one(index):
-        return keras.tree.map_structure(lambda x: x[0], make_strip(index))
-
-    return _join_rows(ops.map(make_one, indices), batch, grid, known, blend)
+    rows_of_chunk = maximum(chunk_size // grid.cols, 1)
+    strips = map_chunks(run_rows, batch * grid.rows, rows_of_chunk)
+    return _join_rows(strips, batch, grid, known, blend)
 
 
 def _join_columns(outputs, grid, known, blend):
@@ -149,26 +189,6 @@ def _join_rows(strips, batch, grid, known, blend):
         return stitch_rows(rows, grid, scale, blend)
 
     return known.map(join, strips)
-
-
-def _write_rows(make_strip, indices, batch, grid, known):
-    """Stitch in place, as jax does with what a loop carries on."""
-
-    def blank(scale, spec):
-        lengths = (scaled_length(each, scale) for each in grid.image_size)
-        return ops.zeros((batch, *lengths, spec.shape[3]), spec.dtype)
-
-    def write(stitched, index):
-        def write_one(scale, image, strip):
-            # Of images in another float than the patch model's, a layer may
-            # return what its spec does not say.
-            strip = ops.cast(strip, image.dtype)
-            return write_row(image, strip, grid, index, scale)
-
-        return known.map(write_one, stitched, make_strip(index)), None
-
-    stitched, _ = ops.scan(write, known.map(blank, known.spec), indices)
-    return stitched
 
 
 def add_grid(scale, output):

@@ -23,7 +23,7 @@ from keras_patching.layers.patch_run import (
     PatchOutputs,
     add_grid,
     run_at_once,
-    run_row_by_row,
+    run_in_chunks,
 )
 from keras_patching.layers.predictor_arguments import (
     check_auto,
@@ -115,10 +115,10 @@ class PatchedPredictor(keras.layers.Wrapper):
             outputs come back patch by patch.
         pad_value: Value of the pixels added at the bottom and right.
         patch_batch_size: Most patches per forward pass when not training,
-            which bounds memory; they are of one row of patches. `None` runs
-            all at once, as training does. `"auto"` takes about `2**16` pixels
-            on a CPU, whose caches larger chunks outgrow (one patch of 256 x
-            256), and `2**20` elsewhere, from 1 to 32 patches.
+            which bounds memory. `None` runs all at once, as training does.
+            `"auto"` takes about `2**16` pixels on a CPU, whose caches larger
+            chunks outgrow (one patch of 256 x 256), and elsewhere `2**20`, on
+            torch `2**21`, from 1 to 32 patches.
         predict_patch_size: Size of the patches that images are cut into, if
             it is not `patch_size`: a fully convolutional patch model may
             predict larger ones than it was trained on. `None` in the pair is
@@ -545,7 +545,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         else:
             run = functools.partial(self._run, values=self._values())
             size = self._chunk_size(grid)
-            outputs = run_row_by_row(run, images, *how, size)
+            outputs = run_in_chunks(run, images, *how, size)
         return self._outputs.map_stitched(
             lambda output: from_channels_last(output, self.data_format), outputs
         )
@@ -578,7 +578,7 @@ class PatchedPredictor(keras.layers.Wrapper):
                 run(images),
             )
         chunk_size = self.patch_batch_size
-        return run_row_by_row(
+        return run_in_chunks(
             run,
             images,
             grid,

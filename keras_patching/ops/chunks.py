@@ -32,7 +32,7 @@ def map_chunks(function, count, chunk_size):
     >>> ops.convert_to_numpy(doubled).tolist()
     [0, 2, 4, 6, 8]
     """
-    chunks, size = _chunking(count, chunk_size)
+    chunks, size = chunking(count, chunk_size)
     # The last chunk repeats the last number until it is as long as others.
     numbers = ops.minimum(ops.arange(chunks * size, dtype="int32"), count - 1)
     outputs = ops.map(function, ops.reshape(numbers, (chunks, size)))
@@ -44,11 +44,39 @@ def map_chunks(function, count, chunk_size):
     )
 
 
+def chunking(count, most):
+    """Choose chunks of one size, so that few numbers are repeated.
+
+    Args:
+        count: How many numbers; an integer or a size of a graph.
+        most: The largest size of a chunk; likewise.
+
+    Returns:
+        `(number of chunks, size of each)`. The size is an integer where
+        `count` is one, and on jax.
+    """
+
+    def chunks_of(size):
+        return (count + size - 1) // size
+
+    if isinstance(count, int) and isinstance(most, int):
+        sizes = range(min(most, count), most // 2, -1) or [count]
+        size = min(sizes, key=lambda size: chunks_of(size) * size)
+        return chunks_of(size), size
+    if keras.backend.backend() == "jax":
+        # The sizes of jax.export cannot be compared with such quotients.
+        return chunks_of(most), most
+    chunks = chunks_of(most)
+    return chunks, chunks_of(chunks)
+
+
 def patches_per_chunk(patch_size):
     """Choose how many patches to run at once.
 
     On a CPU they are of about 2**16 pixels, since larger chunks outgrow its
-    caches (one patch of 256 x 256), elsewhere of 2**20.
+    caches (one patch of 256 x 256). Elsewhere they are of 2**20, and on torch
+    of 2**21: it starts each operation by itself, which takes longer than to
+    compute it on few patches.
 
     Args:
         patch_size: `(height, width)` in pixels; `None` for one that is as long
@@ -73,20 +101,3 @@ def is_on_cpu():
         return True  # They have no `keras.distribution`.
     devices = keras.distribution.list_devices()
     return all(device.startswith("cpu") for device in devices)
-
-
-def _chunking(count, most):
-    """Return how many chunks of how many numbers, with few to repeat."""
-
-    def chunks_of(size):
-        return (count + size - 1) // size
-
-    if isinstance(count, int):
-        sizes = range(min(most, count), most // 2, -1) or [count]
-        size = min(sizes, key=lambda size: chunks_of(size) * size)
-        return chunks_of(size), size
-    if keras.backend.backend() == "jax":
-        # The sizes of jax.export cannot be compared with such quotients.
-        return chunks_of(most), most
-    chunks = chunks_of(most)
-    return chunks, chunks_of(chunks)

@@ -183,7 +183,7 @@ def stitch_columns(patches, grid, scale=(1, 1), blend="crop"):
     Returns:
         Tensor of shape `(batch, patch height, width, channels)`.
     """
-    _check_stitching(blend, grid, scale, patches.dtype)
+    check_stitching(blend, grid, scale, patches.dtype)
     batch, cols, height, width, channels = ops.shape(patches)
     strips = ops.reshape(
         ops.transpose(patches, (0, 2, 1, 3, 4)),
@@ -205,41 +205,6 @@ def stitch_rows(strips, grid, scale=(1, 1), blend="crop"):
     batch, rows, height, width, channels = ops.shape(strips)
     images = ops.reshape(strips, (batch, rows * height, width, channels))
     return _join(images, grid.y_axis, scale, blend, axis=1)
-
-
-def write_row(images, strip, grid, index, scale=(1, 1)):
-    """Write a row of patches over the rows before it, into the whole images.
-
-    Rows that are written in order, from the first, make the images that
-    `stitch_rows` makes of all of them with `blend="crop"`. In a loop of jax
-    they are written in place: the strips never all exist at once.
-
-    Args:
-        images: Tensor of shape `(batch, height, width, channels)`, at `scale`.
-        strip: Tensor of shape `(1, patch height, width, channels)`.
-        grid, scale: As for `stitch_patches`.
-        index: Integer tensor: number of the row, counted over all images.
-
-    Returns:
-        Tensor of the shape of the images.
-    """
-    axis = grid.y_axis
-    numerator, denominator = scale
-    row = index % grid.rows
-    origin = axis.origin(row) * numerator // denominator
-    border = axis.border(row) * numerator // denominator
-    # The padding at the bottom is not written: the last window ends with the
-    # image, and begins above the patch.
-    length = images.shape[1]
-    patch = axis.patch * numerator // denominator
-    window = minimum(length, patch)
-    first = ops.minimum(origin, length - window)
-    pixels = first + ops.arange(window, dtype="int32")
-    start = (index // grid.rows, first, 0, 0)
-    before = ops.slice(images, start, (1, window, *images.shape[2:]))
-    strip = ops.take(strip, ops.maximum(pixels - origin, 0), axis=1)
-    owned = ops.reshape(pixels >= border, (1, -1, 1, 1))
-    return ops.slice_update(images, start, ops.where(owned, strip, before))
 
 
 def spatial_scale(output_shape, patch_size):
@@ -299,7 +264,16 @@ def check_blend(blend):
         )
 
 
-def _check_stitching(blend, grid, scale, dtype):
+def check_stitching(blend, grid, scale, dtype):
+    """Refuse what patches of a grid cannot be stitched by.
+
+    Args:
+        blend, grid, scale: As for `stitch_patches`.
+        dtype: That of the patches.
+
+    Raises:
+        ValueError: As `stitch_patches`.
+    """
     check_blend(blend)
     numerator, denominator = scale
     for axis in (grid.y_axis, grid.x_axis):
@@ -317,62 +291,111 @@ def _check_stitching(blend, grid, scale, dtype):
         )
 
 
+class ScaledAxis:
+    """One axis of images that are stitched at a scale of their grid's.
+
+    Args:
+        axis: The axis of the `PatchGrid`.
+        scale: `(numerator, denominator)`.
+
+    Attributes:
+        length, patch: Lengths of the images and of a patch.
+        is_padded: Whether patches may reach beyond the images.
+    """
+
+    def __init__(self, axis, scale):
+        self._axis, self._scale = axis, scale
+        self.length = scaled_length(axis.length, scale)
+        self.patch = self._scaled(axis.patch)
+        padded_length = self._scaled(axis.padded_length)
+        self.is_padded = not _is_same(self.length, padded_length)
+
+    def _scaled(self, pixels):
+        numerator, denominator = self._scale
+        return pixels * numerator // denominator
+
+    def origin(self, index):
+        """First pixel of patch `index`."""
+        return self._scaled(self._axis.origin(index))
+
+    def border(self, index):
+        """First pixel that patch `index` owns."""
+        return self._scaled(self._axis.border(index))
+
+    def origins(self):
+        return self.origin(ops.arange(self._axis.count, dtype="int32"))
+
+    def owners(self):
+        """Give, for each pixel of the images, the patch that owns it."""
+        borders = self.border(ops.arange(self._axis.count, dtype="int32"))
+        return _count_not_above(borders, self._pixels()) - 1
+
+    def holders(self):
+        """Yield, one after the other, the patches that hold each pixel.
+
+        Yields:
+            Numbers of patches, and whether they are not those before.
+        """
+        origins, pixels = self.origins(), self._pixels()
+        first = _count_not_above(origins + self.patch, pixels)
+        last = _count_not_above(origins, pixels) - 1
+        # The last patch is shifted inward: there one more than usual may be.
+        for offset in range(self._axis.most_holders):
+            yield ops.minimum(first + offset, last), first + offset <= last
+
+    def pixels_in(self, patches):
+        """Give, for each pixel of the images, which one of a patch it is."""
+        return self._pixels() - ops.take(self.origins(), patches)
+
+    def _pixels(self):
+        return ops.arange(self.length, dtype="int32")
+
+    def weights(self, blend):
+        """Weight of each pixel of a patch; always positive, float32."""
+        return self._weigh(ops.arange(self.patch, dtype="int32"), blend)
+
+    def total_weights(self, blend):
+        """Give, for each pixel of the images, the sum of all weights there."""
+        total = 0.0
+        for patches, are_new in self.holders():
+            weights = self._weigh(self.pixels_in(patches), blend)
+            total += ops.where(are_new, weights, 0.0)
+        return total
+
+    def _weigh(self, pixels, blend):
+        pixels = ops.cast(pixels, "float32")
+        if blend == "mean" or not self._axis.overlap:
+            return ops.ones_like(pixels)
+        patch = ops.cast(self.patch, "float32")
+        distance = (pixels - (patch - 1) / 2) / (patch * _GAUSSIAN_SIGMA)
+        return ops.exp(-0.5 * ops.square(distance))
+
+
 def _join(tiles, grid_axis, scale, blend, axis):
     """Reduce an axis from tiles side by side to the pixels of the image."""
-    numerator, denominator = scale
-    length = scaled_length(grid_axis.length, scale)
+    scaled = ScaledAxis(grid_axis, scale)
     if not grid_axis.overlap:
         # Tiles lie where they belong: only the padding is to be cropped.
         index = [slice(None)] * 4
-        index[axis] = slice(length)
+        index[axis] = slice(scaled.length)
         return tiles[tuple(index)]
-    patch = grid_axis.patch * numerator // denominator
-    pixels = ops.arange(length, dtype="int32")
-    index = ops.arange(grid_axis.count, dtype="int32")
-    origins = grid_axis.origin(index) * numerator // denominator
     if blend == "crop":
-        borders = grid_axis.border(index) * numerator // denominator
-        owners = _count_not_above(borders, pixels) - 1
-        return ops.take(
-            tiles, _pixels_of_tiles(owners, pixels, origins, patch), axis=axis
-        )
-    holders = (
-        (_pixels_of_tiles(tile, pixels, origins, patch), is_new)
-        for tile, is_new in _holders(pixels, origins, patch, grid_axis)
-    )
-    return _weighted_mean(tiles, holders, patch, blend, axis)
-
-
-def _holders(pixels, origins, patch, grid_axis):
-    """Yield, one after the other, the tiles that hold each pixel."""
-    first = _count_not_above(origins + patch, pixels)
-    last = _count_not_above(origins, pixels) - 1
-    # The last tile is shifted inward: there one more than usual may overlap.
-    for offset in range(grid_axis.most_holders):
-        yield ops.minimum(first + offset, last), first + offset <= last
-
-
-def _weighted_mean(tiles, holders, patch, blend, axis):
+        owners = scaled.owners()
+        pixels = owners * scaled.patch + scaled.pixels_in(owners)
+        return ops.take(tiles, pixels, axis=axis)
     dtype = keras.backend.result_type(tiles.dtype, "float32")
     shape = [1] * 4
     shape[axis] = -1
-    total, total_weight = 0.0, 0.0
-    for index, is_new in holders:
-        weight = ops.where(is_new, _weight(index % patch, patch, blend), 0.0)
-        weight = ops.reshape(ops.cast(weight, dtype), shape)
-        total += ops.cast(ops.take(tiles, index, axis=axis), dtype) * weight
-        total_weight += weight
-    return ops.cast(total / total_weight, tiles.dtype)
-
-
-def _weight(pixel, patch, blend):
-    """Weight of pixels of a patch along one axis; always positive."""
-    pixel = ops.cast(pixel, "float32")
-    if blend == "mean":
-        return ops.ones_like(pixel)
-    patch = ops.cast(patch, "float32")
-    distance = (pixel - (patch - 1) / 2) / (patch * _GAUSSIAN_SIGMA)
-    return ops.exp(-0.5 * ops.square(distance))
+    weights = scaled.weights(blend)
+    total_weights = scaled.total_weights(blend)
+    total = 0.0
+    for patches, are_new in scaled.holders():
+        pixels = scaled.pixels_in(patches)
+        share = ops.take(weights, pixels) / total_weights
+        share = ops.reshape(ops.where(are_new, share, 0.0), shape)
+        held = ops.take(tiles, patches * scaled.patch + pixels, axis=axis)
+        total += ops.cast(held, dtype) * ops.cast(share, dtype)
+    return ops.cast(total, tiles.dtype)
 
 
 def _tile_pixels(axis):
@@ -380,11 +403,6 @@ def _tile_pixels(axis):
     origins = axis.origin(ops.arange(axis.count, dtype="int32"))
     pixels = ops.arange(axis.patch, dtype="int32")
     return ops.reshape(origins[:, None] + pixels[None, :], (-1,))
-
-
-def _pixels_of_tiles(tiles, pixels, origins, patch):
-    """Where pixels of the image lie when tiles are laid side by side."""
-    return tiles * patch + pixels - ops.take(origins, tiles)
 
 
 def _count_not_above(thresholds, values):

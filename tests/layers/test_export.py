@@ -13,6 +13,7 @@ VARIANTS = {
     "auto": {"overlap": "auto", "predict_patch_size": 24},
     "streamed": {"overlap": "auto"},
     "strips": {"overlap": "auto", "predict_patch_size": (8, 24)},
+    "mean": {"overlap": 6, "multiple_of": 2, "blend": "mean"},
 }
 
 

@@ -1,17 +1,23 @@
 """A patch model is run on patches, and what it gives is put in its place."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from keras import ops
 
 from keras_patching.layers.patch_run import (
     PatchOutputs,
     run_at_once,
-    run_row_by_row,
+    run_in_chunks,
 )
 from keras_patching.ops.patches import graph_grid, pad_to_grid
 
+# Each example of a property is compiled.
+IS_COMPILED = keras.backend.backend() == "jax"
 SIZE = (19, 13)
 TILINGS = [
     {"patch_size": 8},
@@ -30,6 +36,15 @@ def twice(patches):
 
 def highest(patches):
     return ops.max(patches, axis=(1, 2))
+
+
+def gradients_on_torch(are_wanted):
+    """What is changed in place there is not where gradients are wanted."""
+    if keras.backend.backend() != "torch":
+        return contextlib.nullcontext()
+    import torch
+
+    return torch.set_grad_enabled(are_wanted)
 
 
 # For each kind of output a function of patches, its scale, and its channels.
@@ -67,15 +82,18 @@ def run_of(names, sizes=None):
     return run
 
 
-def run_by_hand(images, grid, function, scale):
-    """Run one patch after the other, and write what each one owns."""
+def pad(images, grid):
     (height, width), (bottom, right) = grid.image_size, grid.padded_size
     padding = ((0, 0), (0, bottom - height), (0, right - width), (0, 0))
-    images = np.pad(images, padding)
-    h, w = grid.patch_size
+    return np.pad(images, padding)
+
+
+def run_by_hand(images, grid, function, scale, blend):
+    """Run one patch after the other, and write or add it where it belongs."""
+    padded, (h, w) = pad(images, grid), grid.patch_size
     outputs = [
         ops.convert_to_numpy(
-            function(ops.convert_to_tensor(images[:, y : y + h, x : x + w]))
+            function(ops.convert_to_tensor(padded[:, y : y + h, x : x + w]))
         )
         for y, x in grid.origins
     ]
@@ -83,30 +101,44 @@ def run_by_hand(images, grid, function, scale):
         shape = len(images), grid.rows, grid.cols, *outputs[0].shape[1:]
         return np.stack(outputs, axis=1).reshape(shape)
     up, down = scale
-    shape = len(images), bottom * up // down, right * up // down, 2
-    whole = np.full(shape, np.nan)
-    for index, ((y, x), output) in enumerate(
-        zip(grid.origins, outputs, strict=True)
-    ):
+    shape = len(images), *(n * up // down for n in grid.padded_size), 2
+    whole, weight = np.zeros(shape), np.zeros((*shape[1:3], 1))
+    for index, (y, x) in enumerate(grid.origins):
         row, col = divmod(index, grid.cols)
-        top = grid.y_axis.border(row) * up // down
-        left = grid.x_axis.border(col) * up // down
-        y, x = y * up // down, x * up // down
-        part = output[:, top - y :, left - x :]
-        whole[:, top : y + output.shape[1], left : x + output.shape[2]] = part
-    lengths = [(n * up + down - 1) // down for n in (height, width)]
-    return whole[:, : lengths[0], : lengths[1]]
+        part, (y, x) = outputs[index], (y * up // down, x * up // down)
+        h, w = part.shape[1:3]
+        if blend == "crop":
+            top = grid.y_axis.border(row) * up // down
+            left = grid.x_axis.border(col) * up // down
+            whole[:, top : y + h, left : x + w] = part[:, top - y :, left - x :]
+            weight[top : y + h, left : x + w] = 1
+        else:
+            each = weights_of(h, w, blend)
+            whole[:, y : y + h, x : x + w] += part * each
+            weight[y : y + h, x : x + w] += each
+    lengths = [(n * up + down - 1) // down for n in grid.image_size]
+    return (whole / weight)[:, : lengths[0], : lengths[1]]
 
 
-def check(names, tiling, way, **kwargs):
-    images = draw(2, *SIZE, 2)
-    grid = graph_grid(SIZE, **tiling)
+def weights_of(height, width, blend):
+    if blend == "mean":
+        return 1.0
+    rows, cols = (
+        np.exp(-0.5 * ((np.arange(n) - (n - 1) / 2) / (n / 8)) ** 2)
+        for n in (height, width)
+    )
+    return (rows[:, None] * cols)[..., None]
+
+
+def check(names, tiling, way, size=SIZE, batch=2, blend="crop", **kwargs):
+    images = draw(batch, *size, 2)
+    grid = graph_grid(size, **tiling)
     padded = pad_to_grid(ops.convert_to_tensor(images), grid)
     run, known = run_of(names), known_of(names)
-    given = way(run, padded, grid, known, "crop", **kwargs)
+    given = way(run, padded, grid, known, blend, **kwargs)
     assert given.keys() == set(names)
     for name in names:
-        expected = run_by_hand(images, grid, *OUTPUTS[name])
+        expected = run_by_hand(images, grid, *OUTPUTS[name], blend)
         np.testing.assert_allclose(
             ops.convert_to_numpy(given[name]), expected, rtol=1e-5
         )
@@ -122,35 +154,87 @@ def test_all_patches_at_once_give_what_each_gives_by_itself(tiling):
 )
 def test_rows_of_chunks_give_what_each_patch_gives(tiling, chunk_size):
     names = ["same", "half", "twice", "alone"]
-    check(names, tiling, run_row_by_row, chunk_size=chunk_size)
+    check(names, tiling, run_in_chunks, chunk_size=chunk_size)
 
 
 @pytest.mark.parametrize("tiling", TILINGS)
 def test_rows_that_are_all_stitched_are_written_in_place(tiling):
-    check(["same", "half", "twice"], tiling, run_row_by_row, chunk_size=2)
+    check(["same", "half", "twice"], tiling, run_in_chunks, chunk_size=2)
 
 
-@pytest.mark.parametrize("blend", ["mean", "gaussian"])
-def test_both_ways_blend_alike(blend):
-    grid = graph_grid(SIZE, 8, overlap=4)
-    padded = pad_to_grid(ops.convert_to_tensor(draw(2, *SIZE, 2)), grid)
-    rest = padded, grid, known_of(["same"]), blend
-    np.testing.assert_allclose(
-        run_at_once(run_of(["same"]), *rest)["same"],
-        run_row_by_row(run_of(["same"]), *rest, chunk_size=2)["same"],
-        rtol=1e-5,
+@given(
+    units=st.tuples(*[st.integers(1, 4)] * 2),
+    shared=st.tuples(*[st.integers(0, 3)] * 2),
+    size=st.tuples(*[st.integers(1, 33)] * 2),
+    batch=st.integers(1, 3),
+    blend=st.sampled_from(["crop", "mean", "gaussian"]),
+    chunk_size=st.integers(1, 32),
+    names=st.sets(st.sampled_from(sorted(OUTPUTS)), min_size=1),
+)
+@settings(max_examples=6 if IS_COMPILED else 40, deadline=None)
+def test_chunks_of_any_rows_give_what_each_patch_gives(
+    units, shared, size, batch, blend, chunk_size, names
+):
+    tiling = {
+        "patch_size": tuple(2 * n for n in units),
+        "overlap": tuple(
+            min(n, 2 * unit - 2) for n, unit in zip(shared, units, strict=True)
+        ),
+        "multiple_of": 2,
+    }
+    check(
+        sorted(names),
+        tiling,
+        run_in_chunks,
+        size=size,
+        batch=batch,
+        blend=blend,
+        chunk_size=chunk_size,
     )
 
 
-def test_no_more_patches_are_run_at_once_than_the_chunk_holds():
-    grid = graph_grid((8, 80), 8)
-    padded = ops.convert_to_tensor(draw(1, 8, 80, 2))
+@pytest.mark.parametrize(
+    ("blend", "is_trained"), [("mean", True), ("gaussian", False)]
+)
+def test_all_patches_at_once_blend_as_each_by_itself(blend, is_trained):
+    tiling = {"patch_size": 8, "overlap": 4}
+    with gradients_on_torch(is_trained):
+        check(["same", "alone"], tiling, run_at_once, blend=blend)
+
+
+def sizes_of_chunks(size, chunk_size):
+    """Run patches of 8 x 8 and tell how many each call is given."""
     sizes = []
-    rest = padded, grid, known_of(["same"]), "crop"
-    run_row_by_row(run_of(["same"], sizes), *rest, chunk_size=4)
-    assert set(sizes) == {4}
-    run_at_once(run_of(["same"], sizes), *rest)
-    assert sizes[-1] == 10
+    run_in_chunks(
+        run_of(["same"], sizes),
+        ops.convert_to_tensor(draw(1, *size, 2)),
+        graph_grid(size, 8),
+        known_of(["same"]),
+        "crop",
+        chunk_size=chunk_size,
+    )
+    return sizes
+
+
+def test_no_more_patches_are_run_at_once_than_the_chunk_holds():
+    assert max(sizes_of_chunks((8, 80), chunk_size=4)) == 4
+    grid, sizes = graph_grid((8, 80), 8), []
+    padded = ops.convert_to_tensor(draw(1, 8, 80, 2))
+    run_at_once(
+        run_of(["same"], sizes), padded, grid, known_of(["same"]), "crop"
+    )
+    assert sizes == [10]
+
+
+def test_a_chunk_holds_patches_of_several_rows():
+    assert max(sizes_of_chunks((48, 40), chunk_size=16)) == 15
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="Others run loops of one size."
+)
+def test_no_patch_is_run_twice():
+    assert sizes_of_chunks((56, 40), chunk_size=16) == [12, 12, 11]
 
 
 @pytest.mark.skipif(
@@ -164,7 +248,7 @@ def test_a_patch_model_is_traced_once_for_all_rows():
 
     def run(images):
         rest = grid, known_of(["same"]), "crop", 4
-        return run_row_by_row(run_of(["same"], sizes), images, *rest)
+        return run_in_chunks(run_of(["same"], sizes), images, *rest)
 
     jax.jit(run).lower(ops.zeros((2, 64, 64, 2)))
     assert sizes == [4]
@@ -174,7 +258,7 @@ def test_integers_stay_integers():
     grid = graph_grid(SIZE, 8)
     padded = pad_to_grid(ops.cast(draw(1, *SIZE, 2) * 9, "int32"), grid)
     known = known_of(["same"], "int32")
-    given = run_row_by_row(run_of(["same"]), padded, grid, known, "crop", 2)
+    given = run_in_chunks(run_of(["same"]), padded, grid, known, "crop", 2)
     assert keras.backend.standardize_dtype(given["same"].dtype) == "int32"
 
 

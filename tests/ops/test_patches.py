@@ -13,16 +13,12 @@ from keras_patching.ops.patches import (
     pad_to_grid,
     slice_patches,
     spatial_scale,
-    stitch_columns,
     stitch_patches,
-    write_row,
 )
 
 # Each of their operations would be compiled alone.
 slice_patches = compiled_on_jax("grid")(slice_patches)
-stitch_columns = compiled_on_jax("grid", "scale", "blend")(stitch_columns)
 stitch_patches = compiled_on_jax("grid", "scale", "blend")(stitch_patches)
-write_row = compiled_on_jax("grid", "scale")(write_row)
 
 
 def reference_patches(images, grid, pad_value=0):
@@ -110,23 +106,6 @@ def test_each_pixel_comes_from_the_patch_that_owns_it(grid):
 def _owners(axis, length):
     borders = [axis.border(index) for index in range(axis.count)]
     return np.searchsorted(borders, np.arange(length), side="right") - 1
-
-
-@pytest.mark.parametrize("scale", [(1, 1), (2, 1), (1, 2)])
-def test_rows_written_in_order_make_the_stitched_images(grid, scale):
-    numerator, denominator = scale
-    if any(n % denominator for n in (*grid.patch_size, *grid.multiple_of)):
-        grid = PatchGrid((11, 14), 8, overlap=4, multiple_of=2)
-    size = (n * numerator // denominator for n in grid.patch_size)
-    patches = draw((2, grid.rows, grid.cols, *size, 3))
-    expected = ops.convert_to_numpy(stitch_patches(patches, grid, scale))
-    images = ops.full(expected.shape, np.nan)
-    for index in range(2 * grid.rows):
-        patches_of_row = patches[index // grid.rows, None, index % grid.rows]
-        strip = stitch_columns(patches_of_row, grid, scale)
-        index = ops.convert_to_tensor(index, "int32")
-        images = write_row(images, strip, grid, index, scale)
-    np.testing.assert_array_equal(ops.convert_to_numpy(images), expected)
 
 
 def test_mean_is_the_mean_of_all_patches_that_hold_a_pixel(grid):
