@@ -55,14 +55,16 @@ def _write_in_place(stream, images):
         rows = _rows_of_step(images, k, stream.rows, row_axis)
         made, state = stream.step(state, rows, k * stream.rows, height)
         outputs = [
-            _write(output, earlier, rows, k * field.y.rows - field.y.lag, axis)
-            for output, earlier, rows, field, axis in zip(
-                outputs,
-                before,
-                made,
-                stream.output_fields,
-                [row_axis] * len(made),
-                strict=True,
+            _write(
+                output,
+                earlier,
+                rows,
+                k * field.y.rows - field.y.lag,
+                row_axis,
+                is_done_before=len(outputs) > 1,
+            )
+            for output, earlier, rows, field in zip(
+                outputs, before, made, stream.output_fields, strict=True
             )
         ]
         return (state, outputs, made), None
@@ -76,8 +78,10 @@ def _write_in_place(stream, images):
     ]
 
 
-def _write(output, before, made, first, row_axis):
+def _write(output, before, made, first, row_axis, is_done_before):
     """Write the rows of a step, the first of which is row `first`.
+
+    Where `is_done_before`, steps go on when all rows are made, for others.
 
     At the ends of an image fewer of them are inside. So what is written, as
     many rows as a step makes, is cut out of those of this step and the one
@@ -91,6 +95,9 @@ def _write(output, before, made, first, row_axis):
     offset[row_axis] = ops.minimum(start - first + rows, 2 * rows)
     inside = ops.slice(joined, offset, made.shape)
     offset[row_axis] = start
+    if is_done_before:
+        there = ops.slice(output, offset, made.shape)
+        inside = ops.where(first - start > rows, there, inside)
     return ops.slice_update(output, offset, inside)
 
 

@@ -17,6 +17,11 @@ _NUMBERS = (
     *("alpha", "initial", "max_value", "negative_slope", "threshold"),
     *("x_max", "x_min"),
 )
+# Attributes of layers that are variables, unless someone has put in others.
+_WEIGHTS = (
+    *("beta", "bias", "gamma", "mean", "moving_mean", "moving_variance"),
+    *("offset", "scale", "variance"),
+)
 
 
 def check_constants(layer, field, arguments, constants=()):
@@ -112,6 +117,8 @@ def check_own_constants(layer, field):
     along the channels, as each rule checks of the layer.
     """
     for name, value in vars(layer).items():
+        if name in _WEIGHTS and isinstance(value, (list, tuple)):
+            value = np.asarray(value)
         is_array = _is_array(value) and "kernel" not in name
         if name in _NUMBERS or (is_array and len(value.shape) > 1):
             check_constant(layer, field, shape_of(layer, value))

@@ -96,6 +96,17 @@ def test_what_is_kept_holds_no_other_rows_in_memory():
     assert all(kept.untyped_storage().nbytes() == kept.nbytes for kept in state)
 
 
+def test_outputs_that_are_done_before_others_stay_as_they_are():
+    inputs = keras.Input((None, None, 1))
+    behind = inputs
+    for _ in range(3):
+        behind = keras.layers.Conv2D(1, 5, padding="same")(behind)
+    done = keras.layers.Conv2D(1, 1)(inputs)
+    assert_streams(
+        fill(keras.Model(inputs, [done, behind])), draw(1, 8, 6, 1), 2
+    )
+
+
 def test_mixed_precision_streams():
     inputs = keras.Input((None, None, 2))
     x = keras.layers.Conv2D(3, 5, padding="same", dtype="mixed_float16")(inputs)
