@@ -27,7 +27,7 @@ _SMALL = 2**18
 
 # Bytes of the largest tensor of a step: more outgrow the caches of a CPU, and
 # less leave other devices idle.
-_BAND_ON_CPU = 2**24
+_BAND_ON_CPU = 2**23
 _BAND = 2**28
 
 # Bytes of rows that layers keep; wider images are streamed in strips.

@@ -179,6 +179,7 @@ PUBLISHED = (
     resnet_unet,
     densenet_unet,
     mobilenet_unet,
+    convnext_unet,
     resnet_pyramid,
     deeplab,
     nested_unet,
