@@ -387,9 +387,7 @@ def _same_operation(one, other):
         return False
     if isinstance(layer, keras.layers.Layer):
         # Made by `call`, each time anew.
-        return not layer.variables and _same(
-            *({**each.get_config(), "name": ""} for each in (layer, another))
-        )
+        return not layer.variables and _same_configs(layer, another)
     settings = [settings_of(each) for each in (layer, another)]
     sized = _SIZED.get(type(layer).__name__)
     if sized is not None:
@@ -398,6 +396,14 @@ def _same_operation(one, other):
         if not _same_scale(one, other):
             return False
     return _same(*settings)
+
+
+def _same_configs(layer, other):
+    try:
+        configs = [{**each.get_config(), "name": ""} for each in (layer, other)]
+    except NotImplementedError:  # It holds what no configuration can.
+        return False
+    return _same(*configs)
 
 
 def _same_scale(one, other):

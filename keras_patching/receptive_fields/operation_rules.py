@@ -287,9 +287,10 @@ def _unstack(call, fields):
 
 
 def _take(call, fields):
-    operation = call.operation
+    operation, indices = call.operation, call.argument("indices")
+    if len(fields) != 1:
+        raise unbounded(operation, "looks up pixels by others")
     (field,) = fields
-    indices = call.argument("indices")
     if call.first is not call.tensors[0]:
         return _look_up(call, field)
     (axis,) = _axes(call, field, operation.axis)
@@ -607,7 +608,7 @@ _RULES = {
     **dict.fromkeys(
         (
             *("Abs", "Absolute", "Add", "Angle", "Arccos", "Arccosh"),
-            *("Arcsin", "Arcsinh", "Arctan", "Arctan2", "Arctanh"),
+            *("Array", "Arcsin", "Arcsinh", "Arctan", "Arctan2", "Arctanh"),
             *("BitwiseAnd", "BitwiseInvert", "BitwiseLeftShift", "BitwiseNot"),
             *("BitwiseOr", "BitwiseRightShift", "BitwiseXor", "Cast", "Cbrt"),
             *("Ceil", "Celu", "Clip", "Conj", "Conjugate", "ConvertToTensor"),

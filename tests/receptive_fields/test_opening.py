@@ -56,6 +56,20 @@ def test_what_is_opened_is_tiled_like_the_whole_image(case):
     assert_same(model.predict(image, verbose=0), net(image, training=False))
 
 
+def test_what_is_opened_is_streamed_by_predict_also_after_training():
+    net = build("nested composite")
+    predictor = PatchedPredictor(net, 24, overlap="auto")
+    model = keras.Sequential([keras.Input((None, None, CHANNELS)), predictor])
+    image = draw(1, 40, 28, CHANNELS)
+    before = model.predict(image, verbose=0)
+    assert_same(before, net(image, training=False))
+    model.compile("sgd", "mse")
+    model.fit(image[:, :24, :24], draw(1, 24, 24, CHANNELS), verbose=0)
+    after = model.predict(image, verbose=0)
+    assert_same(after, net(image, training=False))
+    assert np.abs(after - before).max() > 1e-3
+
+
 def test_a_layer_or_subclassed_model_alone_is_opened():
     image = draw(1, 24, 24, CHANNELS)
     for layer in (Subclassed(), ConvNormAct(2)):
@@ -65,8 +79,6 @@ def test_a_layer_or_subclassed_model_alone_is_opened():
 
 
 def test_weights_are_those_of_the_moment():
-    net = build("nested composite")
-    stream = RowStream(net, 12)
     image = draw(1, 24, 24, CHANNELS)
     for case in ("composite", "unit kernel", "convnext"):
         net = build(case)
