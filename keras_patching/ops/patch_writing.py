@@ -96,10 +96,13 @@ class CarriedWriter(_PatchWriter):
     def finish(self, images):
         """Make the images of what all patches were written into."""
         if self._averages:
+            # By their product, which is as large as an image, it would be
+            # made before.
             of_rows, of_cols = (
-                axis.total_weights(self._blend) for axis in (self._y, self._x)
+                ops.cast(axis.total_weights(self._blend), images.dtype)
+                for axis in (self._y, self._x)
             )
-            images = images / self._outer(of_rows, of_cols)[..., None]
+            images = images / of_rows[:, None, None] / of_cols[:, None]
         return ops.cast(images, self._dtype)
 
 

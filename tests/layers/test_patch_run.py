@@ -231,6 +231,29 @@ def test_a_chunk_holds_patches_of_several_rows():
 
 
 @pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="Only tensorflow's graphs have lengths that they do not know.",
+)
+def test_a_chunk_holds_several_rows_where_sizes_are_unknown():
+    import tensorflow as tf
+
+    def count_patches(patches):
+        count = ops.shape(patches)[0]
+        return {
+            "alone": ops.cast(ops.zeros((count, 2), "int32") + count, "float32")
+        }
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 2))])
+    def predict(images):
+        grid = graph_grid(ops.shape(images)[1:3], 8)
+        rest = grid, known_of(["alone"]), "crop", 16
+        return run_in_chunks(count_patches, images, *rest)["alone"]
+
+    for size, most in (((48, 40), 15), ((24, 16), 6), ((8, 160), 10)):
+        assert np.max(predict(draw(1, *size, 2))) == most
+
+
+@pytest.mark.skipif(
     keras.backend.backend() != "torch", reason="Others run loops of one size."
 )
 def test_no_patch_is_run_twice():
@@ -252,6 +275,24 @@ def test_a_patch_model_is_traced_once_for_all_rows():
 
     jax.jit(run).lower(ops.zeros((2, 64, 64, 2)))
     assert sizes == [4]
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="Only jax tells how much it needs."
+)
+@pytest.mark.parametrize("blend", ["crop", "mean"])
+def test_images_are_written_in_place(blend):
+    import jax
+
+    grid = graph_grid((512, 512), 32, overlap=8)
+    rest = grid, known_of(["same"]), blend, 4
+
+    def run(images):
+        return run_in_chunks(run_of(["same"]), images, *rest)
+
+    images = jax.ShapeDtypeStruct((2, 512, 512, 2), "float32")
+    memory = jax.jit(run).lower(images).compile().memory_analysis()
+    assert memory.temp_size_in_bytes < memory.output_size_in_bytes / 20
 
 
 def test_integers_stay_integers():
