@@ -202,11 +202,16 @@ IN_A_GRAPH = "streamed, in a graph"
 
 def in_a_graph(net):
     """Streamed, without what `predict` of Keras copies at the end."""
-    inputs = keras.Input((None, None, 3))
+    inputs = keras.Input((None, None, 3), dtype="uint8")
     outputs = kp.PatchedPredictor(net, PATCH, overlap="auto")(inputs)
     model = keras.Model(inputs, outputs)
     run = COMPILE[keras.backend.backend()](model)
-    return Way(run, finish=keras.ops.convert_to_numpy)
+    # The image is where it is computed, as the output is.
+    return Way(
+        run,
+        prepare=keras.ops.convert_to_tensor,
+        finish=keras.ops.convert_to_numpy,
+    )
 
 
 def _compile_on_jax(model):
@@ -229,7 +234,7 @@ def _compile_on_torch(model):
 
     def run(image):
         with torch.no_grad():
-            return model(torch.from_numpy(image))
+            return model(image)
 
     return run
 
