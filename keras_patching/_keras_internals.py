@@ -44,6 +44,8 @@ def functional_call():
 
 def inner_layers(layer):
     """List the layers inside of a layer, at any depth, and not itself."""
+    if not isinstance(layer, keras.layers.Layer):
+        return []  # An operation.
     return list(layer._flatten_layers(include_self=False))
 
 
@@ -102,11 +104,15 @@ def reason_of(error):
 
 @contextlib.contextmanager
 def untouched(layer):
-    """Leave a layer, and all inside of it, as it was before a `with`."""
-    layers = [layer]
-    if isinstance(layer, keras.layers.Layer):
-        layers += inner_layers(layer)
-    kept = [(each, dict(vars(each)), _lists_of_calls(each)) for each in layers]
+    """Leave a layer, and all inside of it, as it was before a `with`.
+
+    What is not built there is not built meanwhile: that is an error.
+    """
+    layers = [layer, *inner_layers(layer)]
+    kept = [(each, dict(vars(each)), _lists_that_grow(each)) for each in layers]
+    for each in layers[1:]:
+        if not each.built and not hasattr(each.build, "_is_default"):
+            vars(each)["build"] = functools.partial(_refuse_to_build, each)
     try:
         yield
     finally:
@@ -115,11 +121,17 @@ def untouched(layer):
             vars(each).update(attributes)
             for name, content in lists.items():
                 held = getattr(each, name)
-                held.clear()
-                held.extend(content)
+                if len(held) != len(content):
+                    held[:] = content
 
 
-def _lists_of_calls(layer):
+def _refuse_to_build(layer, *args, **kwargs):
+    raise RuntimeError(
+        f"its layer '{layer.name}' is not built: call it on an image first"
+    )
+
+
+def _lists_that_grow(layer):
     names = "_inbound_nodes", "_outbound_nodes", "_losses"
     return {
         name: list(getattr(layer, name))

@@ -209,6 +209,17 @@ def test_a_layer_that_was_called_is_as_it_was_before():
     assert layer.losses == losses, moved
 
 
+def test_a_layer_inside_that_is_not_built_is_not_built_meanwhile():
+    layer = Halves()
+    layer(keras.Input((2,)))
+    late = keras.layers.Dense(2)
+    outer = keras.Sequential([layer, late])
+    with internals.untouched(outer), pytest.raises(RuntimeError, match="built"):
+        late(keras.Input((2,)))
+    late(keras.Input((2,)))
+    assert late.built
+
+
 def test_calls_are_forgotten_by_the_layers_that_they_are_of():
     layer, other = keras.layers.Dense(2), keras.layers.Dense(2)
     inputs = keras.Input((2,))

@@ -276,3 +276,26 @@ def test_what_is_unbounded_inside_is_named():
 def test_a_layer_that_is_not_built_cannot_be_opened():
     with pytest.raises(ValueError, match=r"'unbuilt' .*is not built"):
         receptive_field(SqueezeExcite(name="unbuilt"))
+
+
+def test_layers_inside_that_are_not_built_stay_so():
+    class Late(L.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.dense = L.Dense(2, name="late")
+
+        def build(self, input_shape):
+            pass
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    layer = Late(name="bad")
+    layer.build((None, None, None, 2))
+    with pytest.raises(ValueError, match=r"'bad' .*call it on an image first"):
+        receptive_field(layer)
+    assert not layer.dense.built
+    assert not layer.weights
+    layer(draw(1, 4, 4, 2))
+    assert receptive_field(layer).halo == (0, 0)
+    assert len(layer.weights) == 2

@@ -16,6 +16,7 @@ PIXEL = 0, 1, 2
 OTHERS = {
     *("angle", "conj", "conjugate", "imag", "real", "view", "view_as_complex"),
     *("binary_crossentropy", "cross", "empty_like", "isin"),
+    *("nanpercentile", "nanquantile", "percentile", "quantile"),
     *("squeeze", "take"),
 }
 
