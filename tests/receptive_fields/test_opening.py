@@ -299,3 +299,17 @@ def test_layers_inside_that_are_not_built_stay_so():
     layer(draw(1, 4, 4, 2))
     assert receptive_field(layer).halo == (0, 0)
     assert len(layer.weights) == 2
+
+
+def test_a_model_whose_output_knows_no_image_is_refused():
+    class Constant(L.Layer):
+        def build(self, input_shape):
+            self.number = self.add_weight(shape=(1, 1, 1, 2))
+
+        def call(self, inputs):
+            return self.number * 2
+
+    layer = Constant(name="constant")
+    layer(draw(1, 4, 4, 2))
+    with pytest.raises(ValueError, match=r"'constant' .*not made of its input"):
+        receptive_field(layer)

@@ -4,6 +4,7 @@ Nets are drawn at random that hold something which may differ from place to
 place, put where it is hard to see.
 """
 
+import functools
 import os
 
 import keras
@@ -288,21 +289,33 @@ PLACES = {
 @st.composite
 def nets(draw):
     size = draw(st.sampled_from([(None, None), (HEIGHT, WIDTH)]))
+    steps = [_step(draw) for _ in range(draw(st.integers(1, 2)))]
+    names = " then ".join(" in ".join(each[:2]) for each in steps)
+    return names, lambda: _build(size, [each[2] for each in steps])
+
+
+def _step(draw):
+    """Draw what is done, where, and the function that does it."""
     use = draw(st.sampled_from([*USES, *BARE]))
-    if use in USES:
+    place = draw(st.sampled_from([*PLACES]))
+    function = BARE.get(use)
+    if function is None:
         make = CONSTANTS[draw(st.sampled_from([*CONSTANTS]))]
         number = make(draw(st.sampled_from(SHAPES)))
-        function = lambda x: USES[use](x, number)  # noqa: E731
-    else:
-        function = BARE[use]
-    place = draw(st.sampled_from([*PLACES]))
-    return use, place, lambda: _build(size, function, PLACES[place])
+        function = functools.partial(_use, USES[use], number)
+    return use, place, functools.partial(PLACES[place], function)
 
 
-def _build(size, function, place):
+def _use(use, number, x):
+    return use(x, number)
+
+
+def _build(size, steps):
     inputs = keras.Input((*size, 2))
     x = L.Conv2D(2, 3, padding="same")(inputs)
-    return fill(keras.Model(inputs, place(function, x)))
+    for step in steps:
+        x = step(x)
+    return fill(keras.Model(inputs, x))
 
 
 def draw_image(*shape):
@@ -327,7 +340,7 @@ def refusal_of(ask):
 )
 @given(nets())
 def test_a_net_agrees_with_the_whole_image_or_is_refused(drawn):
-    use, place, build = drawn
+    names, build = drawn
     image = draw_image(2, HEIGHT, WIDTH, 2)
     try:
         net = build()
@@ -344,18 +357,26 @@ def test_a_net_agrees_with_the_whole_image_or_is_refused(drawn):
         whole,
         rtol=1e-4,
         atol=1e-5,
-        err_msg=f"{use} in {place}, streamed",
+        err_msg=f"{names}, streamed",
     )
     if None not in net.input_shape[1:3]:
         return
     field = receptive_field(net)
+    axes = list(zip(field.overlap, field.stride, strict=True))
+    image = draw_image(
+        1, *(overlap + 5 * stride for overlap, stride in axes), 2
+    )
     predictor = PatchedPredictor(
-        net, 6, overlap=field.overlap, multiple_of=field.stride, blend="crop"
+        net,
+        [overlap + 2 * stride for overlap, stride in axes],
+        overlap=field.overlap,
+        multiple_of=field.stride,
+        blend="crop",
     )
     np.testing.assert_allclose(
         ops.convert_to_numpy(predictor(image, training=False)),
-        whole,
+        ops.convert_to_numpy(net(image, training=False)),
         rtol=1e-4,
         atol=1e-5,
-        err_msg=f"{use} in {place}, tiled",
+        err_msg=f"{names}, tiled",
     )
