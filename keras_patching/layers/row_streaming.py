@@ -157,8 +157,8 @@ class RowStreaming:
         if not isinstance(width, int):
             width = _USUAL_WIDTH
         most = _BAND_ON_CPU if is_on_cpu() else _BAND
-        # What is kept is copied in each step: not more of it than is new.
-        most = max(most, width * self.kept_bytes)
+        # What is kept is copied in each step: not much more than is new.
+        most = max(most, width * self.kept_bytes / 6)
         rows = most / (width * self.band_bytes)
         if isinstance(height, int):
             rows = min(rows, height)
