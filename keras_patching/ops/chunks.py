@@ -87,7 +87,10 @@ def patches_per_chunk(patch_size):
     """
     if None in patch_size:
         return 1
-    pixels = 2**16 if is_on_cpu() else 2**20
+    if is_on_cpu():
+        pixels = 2**16
+    else:
+        pixels = 2**21 if keras.backend.backend() == "torch" else 2**20
     return min(max(pixels // math.prod(patch_size), 1), _MOST_PATCHES)
 
 
