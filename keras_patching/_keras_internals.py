@@ -210,6 +210,18 @@ def settings_of(operation):
     }
 
 
+def convert_input(layer, tensor):
+    """Cast a tensor as the `__call__` of a layer does.
+
+    Functional models do not: each input has a data type of its own.
+    """
+    if not layer._convert_input_args:
+        return tensor
+    return layer.dtype_policy.convert_input(
+        tensor, layer.autocast, layer.input_dtype
+    )
+
+
 def carries_mask(tensor):
     """Whether a tensor brings a mask along, which no argument shows."""
     return getattr(tensor, "_keras_mask", None) is not None

@@ -241,6 +241,16 @@ def test_what_an_operation_was_made_with_is_among_its_attributes():
     )
 
 
+def test_inputs_are_cast_as_a_call_does():
+    tensor = keras.ops.ones((1, 4))
+    inputs = keras.Input((4,))
+    functional = keras.Model(inputs, inputs * 1)
+    layer = keras.layers.Dense(2, dtype="mixed_float16")
+    for each, dtype in ((functional, "float32"), (layer, "float16")):
+        cast = internals.convert_input(each, tensor)
+        assert keras.backend.standardize_dtype(cast.dtype) == dtype
+
+
 def test_a_mask_is_carried_by_the_tensor_it_is_for():
     inputs = keras.Input((3, 2))
     masked = keras.layers.Masking()(inputs)

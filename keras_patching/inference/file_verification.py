@@ -11,7 +11,6 @@ from keras_patching.inference.tiling_verification import (
     find_predictor,
     find_smallest_overlap,
 )
-from keras_patching.layers.row_loops import count_steps
 
 _HEADINGS = ("overlap", "patches", "of size", "computed", "difference", "at")
 _WIDTHS = (11, 11, 14, 10, 12, 14)
@@ -107,7 +106,7 @@ def _patches(predictor, grid):
     rows, (height, width) = grid.rows, grid.patch_size
     stream = predictor.row_stream(grid.image_size)
     if stream is not None:
-        rows, height = count_steps(stream, height), stream.rows
+        rows, height = stream.count_steps(height), stream.rows
     return f"{rows} x {grid.cols}", _lengths((height, width))
 
 

@@ -32,6 +32,8 @@ class TilingReport:
             cpu (jax)"`.
         search: `OverlapSearch`: the smallest overlap for a tolerance, and all
             that were tried; `None` if no tolerance was given.
+        rows: Rows of a step where rows are streamed, in the strips of `grid`;
+            else `None`.
     """
 
     largest_difference: float
@@ -43,15 +45,22 @@ class TilingReport:
     grid: PatchGrid
     precision: str = ""
     search: OverlapSearch | None = None
+    rows: int | None = None
 
     def __str__(self):
         return (
             f"largest difference {self.largest_difference:.1e} at (y, x) = "
-            f"{self.position} of image {self.image_index}, in {self.grid.rows} "
-            f"x {self.grid.cols} patches of {self.grid.patch_size}"
+            f"{self.position} of image {self.image_index}, {self._how}"
             + (f", in {self.precision}" if self.precision else "")
             + (f"; {self.search}" if self.search else "")
         )
+
+    @property
+    def _how(self):
+        if self.rows is not None:
+            return f"in a stream of {self.rows} rows a step"
+        rows, cols = self.grid.rows, self.grid.cols
+        return f"in {rows} x {cols} patches of {self.grid.patch_size}"
 
     def picture(self, height=None, value_range=None):
         """Draw the image beside the difference.

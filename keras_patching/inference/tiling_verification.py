@@ -268,6 +268,7 @@ def _compare(predictor, model, whole, image, index):
         )
     ]
     largest = [float(difference.max()) for difference in differences]
+    stream = predictor.row_stream(size)
     worst = max(range(len(largest)), key=lambda i: _rank(largest[i]))
     return TilingReport(
         largest_difference=largest[worst],
@@ -278,6 +279,7 @@ def _compare(predictor, model, whole, image, index):
         difference=differences[worst],
         grid=predictor.patch_grid(size),
         precision=describe_precision(predictor),
+        rows=None if stream is None else stream.rows,
     )
 
 

@@ -126,8 +126,8 @@ class PatchedPredictor(keras.layers.Wrapper):
             are bands of full width.
             Where rows are streamed it is `(rows of a step, columns of a
             strip)`, and `None` in it leaves them to the software, as does
-            `None` alone; two numbers that tiles without seams can have (more
-            than the overlap of `receptive_field`) ask for tiles.
+            `None` alone; two numbers ask for tiles, if there are more rows
+            than the overlap of `receptive_field`.
             (Images of exactly `patch_size` are run as they are, where the
             graph knows their size.)
         shrink: Whether patches are made smaller where fewer pixels do, and
@@ -211,6 +211,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         self.patch_size = None
         self._outputs: Any = None  # `PatchOutputs`, from `build` on.
         self._streaming: RowStreaming | None = None
+        self._is_seamless = False  # Whether `overlap="auto"` was asked for.
         self._may_resolve = False  # Before `build`, "auto" is kept.
         self._tile(overlap, multiple_of, blend, predict_patch_size, shrink)
         if patch_size is not None:
@@ -228,7 +229,9 @@ class PatchedPredictor(keras.layers.Wrapper):
         Args:
             **tiling: `overlap`, `multiple_of`, `blend`, `predict_patch_size`
                 or `shrink`, as for the class. What is left out stays, but
-                `overlap="auto"` finds `multiple_of` and `shrink` anew.
+                `overlap="auto"` finds `multiple_of` and `shrink` anew, and
+                so does another `predict_patch_size` alone where it was asked
+                for before.
 
         Raises:
             TypeError: If there is no such argument.
@@ -246,6 +249,8 @@ class PatchedPredictor(keras.layers.Wrapper):
                 f"`set_tiling` takes {', '.join(now)}. Received: "
                 f"{', '.join(sorted(unknown))}"
             )
+        if self._is_seamless and tiling.keys() == {"predict_patch_size"}:
+            tiling["overlap"] = "auto"
         if tiling.get("overlap") == "auto":
             now |= {"multiple_of": 1, "shrink": False}
         self._tile(**{**now, **tiling})
@@ -287,12 +292,12 @@ class PatchedPredictor(keras.layers.Wrapper):
         largest = predict_patch_size or self.patch_size
         if largest is not None and overlap != "auto":
             check_patch_geometry(largest, overlap, multiple_of)
-        streaming = None
+        is_seamless, streaming = overlap == "auto", None
         if largest is not None and self._may_resolve:
             overlap, multiple_of, shrink, streaming = self._resolve(
                 largest, overlap, multiple_of, shrink, predict_patch_size
             )
-        self._streaming = streaming
+        self._streaming, self._is_seamless = streaming, is_seamless
         self.overlap, self.multiple_of, self.blend = overlap, multiple_of, blend
         self.predict_patch_size, self.shrink = predict_patch_size, bool(shrink)
 
@@ -577,15 +582,11 @@ class PatchedPredictor(keras.layers.Wrapper):
                 lambda scale, output: crop_to_image(output, size, scale),
                 run(images),
             )
-        chunk_size = self.patch_batch_size
-        return run_in_chunks(
-            run,
-            images,
-            grid,
-            self._outputs,
-            self.blend,
-            chunk_size=1 if chunk_size == "auto" else chunk_size,
-        )
+        how = grid, self._outputs, self.blend
+        if self.patch_batch_size is None:
+            return run_at_once(run, images, *how)
+        size = 1 if self.patch_batch_size == "auto" else self.patch_batch_size
+        return run_in_chunks(run, images, *how, size)
 
     def fold_grid(self, outputs: Tensor) -> Any:
         """Fold rows and columns of unstitched outputs into the batch.

@@ -9,13 +9,16 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_patching._checks import is_integer
+from keras_patching._keras_internals import convert_input
+from keras_patching.geometry import round_up
 from keras_patching.layers import row_layers
 from keras_patching.layers.row_layers import (
     Band,
     number_for,
     spatial_axes,
 )
-from keras_patching.layers.row_loops import stream_rows
+from keras_patching.layers.row_loops import count_steps, stream_rows
 from keras_patching.receptive_fields.axes import SpatialField
 from keras_patching.receptive_fields.errors import describe, inside_of
 from keras_patching.receptive_fields.rows import RowAxis
@@ -48,6 +51,9 @@ _RUNNERS = {
     "SpaceToDepth": row_layers.Blocks,
 }
 
+
+# Of images that stand in for those of any size.
+_SOME_LENGTH = 256
 
 # Of numbers that are not of 4 bytes.
 _BYTES = {"bfloat16": 2, "float16": 2, "float64": 8}
@@ -90,8 +96,12 @@ class RowStream:
     looks up or down keeps the last rows of its input until the next band
     comes, and every number is computed once, as the whole image would have
     it: the result is that of the patch model on the whole image. Memory holds
-    the activations of a band, and the rows that are kept. These are, in steps
-    of 8 rows of a small U-Net (▒ is kept, █ is new, of the input of a layer):
+    the activations of a band, and the rows that are kept. (Weights are those
+    at the time of a step. Make another stream where layers become others, by
+    `quantize` or `enable_lora`.)
+
+    In steps of 8 rows of a small U-Net, of the input of a layer (▒ is kept, █
+    is new):
 
         full    3 x 3             ▒▒████████   2 rows
         halve   pooling by 2       ▒████████   1, with which a block begins
@@ -148,10 +158,10 @@ class RowStream:
         data_format = data_format or keras.config.image_data_format()
         net = net_of(patch_model, data_format)
         self.stride = field_of_net(patch_model, net, data_format).stride
-        if rows % self.stride[0]:
+        if not is_integer(rows) or rows <= 0 or rows % self.stride[0]:
             raise ValueError(
-                "`rows` must be a multiple of the stride of the patch model, "
-                f"which is {self.stride[0]}. Received: rows={rows}"
+                "`rows` must be a positive multiple of the stride of the patch "
+                f"model, which is {self.stride[0]}. Received: rows={rows}"
             )
         self.rows = rows
         self.patch_model = patch_model
@@ -310,8 +320,9 @@ class RowStream:
             `stream.outputs`, and the state for the next step.
         """
         first_row, height = map(_as_index, (first_row, height))
-        rows = ops.cast(rows, self.patch_model.compute_dtype)
-        tensors, new_state = {0: rows}, []
+        self._check_step(rows, height)
+        rows = convert_input(self.patch_model, ops.convert_to_tensor(rows))
+        tensors, new_state = {0: ops.cast(rows, self._specs[0].dtype)}, []
         state = iter(state)
         for call in self._calls:
             bands = [
@@ -342,12 +353,62 @@ class RowStream:
         Returns:
             What the patch model returns.
         """
-        outputs = stream_rows(self, images)
+        self._check_size(images)
+        # What layers change must not leave the loop, such as losses.
+        values = [(each, each.value) for each in self.patch_model.variables]
+        with keras.StatelessScope(values):
+            outputs = stream_rows(self, images)
         return keras.tree.pack_sequence_as(self._structure, outputs)
+
+    def count_steps(self, height: Any) -> Any:
+        """Tell how many steps make all rows of the outputs.
+
+        Args:
+            height: Of the image; an integer, or a size of a graph.
+
+        Example:
+
+        >>> stream = keras_patching.layers.RowStream(patch_model, rows=64)
+        >>> stream.count_steps(200)
+        4
+        """
+        return count_steps(self, height)
+
+    def _check_step(self, rows, height):
+        row_axis, _ = self.input_field.axes
+        found = rows.shape[row_axis]
+        if isinstance(found, int) and found != self.rows:
+            raise ValueError(
+                f"A step takes {self.rows} rows. Received: rows of shape "
+                f"{tuple(rows.shape)}"
+            )
+        self._check_length(height, self.stride[0], "height")
+
+    def _check_size(self, images):
+        for axis, stride, name in zip(
+            self.input_field.axes, self.stride, ("height", "width"), strict=True
+        ):
+            self._check_length(images.shape[axis], stride, name)
+
+    def _check_length(self, length, stride, name):
+        if isinstance(length, int) and length % stride:
+            raise ValueError(
+                f"The {name} of images must be a multiple of the stride of "
+                f"the patch model, which is {stride}: pad them. Received: "
+                f"{name}={length}"
+            )
 
     @functools.cached_property
     def _structure(self):
-        return self.patch_model.compute_output_spec(self._specs[0])
+        """What the patch model returns of images of some size."""
+        spec = self._specs[0]
+        shape = [1 if spec.shape[0] is None else spec.shape[0], *spec.shape[1:]]
+        for axis, stride in zip(
+            self.input_field.axes, self.stride, strict=True
+        ):
+            shape[axis] = shape[axis] or round_up(_SOME_LENGTH, stride)
+        spec = keras.KerasTensor(shape, dtype=spec.dtype)
+        return self.patch_model.compute_output_spec(spec)
 
 
 def _as_index(number):

@@ -11,7 +11,7 @@ import keras
 from keras import ops
 
 from keras_patching.geometry import PatchGrid, round_up
-from keras_patching.layers.row_loops import BACKENDS, count_steps
+from keras_patching.layers.row_loops import BACKENDS
 from keras_patching.layers.row_stream import RowStream
 from keras_patching.ops.chunks import is_on_cpu
 from keras_patching.ops.data_formats import shape_to_channels_last
@@ -33,8 +33,10 @@ _BAND = 2**28
 # Bytes of rows that layers keep; wider images are streamed in strips.
 _MOST_KEPT = 2**28
 
-# Width that bands are assumed to have where a graph does not know it.
+# Width that bands are assumed to have where a graph does not know it, and rows
+# of a step that are not too many for small images.
 _USUAL_WIDTH = 2048
+_FEW_ROWS = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +97,7 @@ class RowStreaming:
         height, width = grid.patch_size
         stream = self.stream_of_strip(grid.patch_size)
         if stream is not None:
-            height = count_steps(stream, height) * stream.rows
+            height = stream.count_steps(height) * stream.rows
         return grid.num_patches * height * width
 
     def stream_of_strip(self, size: Sequence[int]) -> RowStream | None:
@@ -160,8 +162,7 @@ class RowStreaming:
         # What is kept is copied in each step: not much more than is new.
         most = max(most, width * self.kept_bytes / 6)
         rows = most / (width * self.band_bytes)
-        if isinstance(height, int):
-            rows = min(rows, height)
+        rows = min(rows, height if isinstance(height, int) else _FEW_ROWS)
         return max(int(rows) // self.stride[0], 1) * self.stride[0]
 
 

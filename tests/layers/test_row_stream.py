@@ -161,3 +161,40 @@ def test_what_layers_keep_is_what_the_documents_show():
     # 4 bytes of 3, 8, 8 (at half the width), 8 and 24 channels.
     kept = 2 * 3 + 1 * 8 + 4 * 8 / 2 + 5 * 8 + 2 * 24
     assert stream.kept_bytes(1000) == 4 * 1000 * kept
+
+
+@pytest.mark.parametrize("rows", [-8, 0, 8.0, 3])
+def test_rows_of_a_step_are_a_multiple_of_the_stride(rows):
+    net = keras.Sequential(
+        [keras.Input((None, None, 1)), keras.layers.MaxPooling2D()]
+    )
+    with pytest.raises(ValueError, match=f"positive multiple.* rows={rows}"):
+        RowStream(net, rows)
+
+
+def test_images_are_multiples_of_the_stride():
+    inputs = keras.Input((None, None, 1))
+    x = keras.layers.MaxPooling2D()(inputs)
+    stream = RowStream(keras.Model(inputs, keras.layers.UpSampling2D()(x)), 8)
+    with pytest.raises(ValueError, match="height=41"):
+        stream(draw(1, 41, 24, 1))
+    with pytest.raises(ValueError, match="width=25"):
+        stream(draw(1, 40, 25, 1))
+    state = stream.initial_state(1, 24)
+    with pytest.raises(ValueError, match="takes 8 rows"):
+        stream.step(state, draw(1, 4, 24, 1), 0, 40)
+    with pytest.raises(ValueError, match="height=41"):
+        stream.step(state, draw(1, 8, 24, 1), 0, 41)
+
+
+def test_losses_that_layers_add_stay_in_the_loop():
+    net = keras.Sequential(
+        [
+            keras.Input((None, None, 1)),
+            keras.layers.Conv2D(
+                2, 3, padding="same", activity_regularizer="l2"
+            ),
+        ]
+    )
+    RowStream(net, 8)(draw(1, 40, 24, 1))
+    assert not net.losses

@@ -414,3 +414,48 @@ def test_patches_of_unknown_size_train_as_they_are():
         batches.repeat(), steps_per_epoch=1, shuffle=False, verbose=0
     ).history
     np.testing.assert_allclose(history["loss"][0], expected, rtol=1e-4)
+
+
+def test_tiles_may_be_asked_for_and_given_up_again():
+    layer = PatchedPredictor(small_unet(), 32, overlap="auto")
+    layer.build((None, None, None, 2))
+    layer.set_tiling(predict_patch_size=64)
+    assert layer.overlap == (12, 12)
+    layer.set_tiling(predict_patch_size=None)
+    assert layer.overlap == "auto"
+    assert layer.recomputation((90, 96)) == 1
+
+
+@pytest.mark.parametrize("patch_batch_size", [None, 2])
+def test_strips_are_run_at_once_or_a_few_at_a_time(patch_batch_size):
+    net = small_unet()
+    layer = PatchedPredictor(
+        net,
+        32,
+        overlap="auto",
+        predict_patch_size=(8, 32),
+        patch_batch_size=patch_batch_size,
+    )
+    image = draw(2, 40, 100, 2)
+    np.testing.assert_allclose(
+        predict(model_of(layer), image), predict(net, image), atol=TOLERANCE
+    )
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values"), [("uint8", (0, 256)), ("int32", (-9, 9))]
+)
+def test_images_become_what_the_input_of_a_net_is(dtype, values):
+    inputs = keras.Input((None, None, 2), dtype=dtype)
+    x = keras.ops.cast(inputs + 10, "float32") / 10  # uint8 starts anew.
+    net = keras.Model(inputs, keras.layers.Conv2D(2, 3, padding="same")(x))
+    layer = PatchedPredictor(
+        net, 32, overlap="auto", predict_patch_size=(8, None)
+    )
+    image = np.random.default_rng(0).uniform(*values, (1, 40, 24, 2))
+    image = image.astype("float32")
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(layer(image)),
+        keras.ops.convert_to_numpy(net(image)),
+        atol=1e-4,
+    )
