@@ -239,3 +239,12 @@ def methods_put_into(layer):
         and callable(getattr(type(layer), name, None))
         and name not in ("build", "quantize")
     }
+
+
+def overrides_dunder_call(operation):
+    """Whether its class has another `__call__` than those of Keras.
+
+    That does something before or after `call`, which Keras does not know of.
+    """
+    module = getattr(type(operation).__call__, "__module__", None) or ""
+    return not module.startswith("keras.")

@@ -269,6 +269,22 @@ def test_methods_that_are_put_into_a_layer_are_found():
     assert internals.methods_put_into(layer) == {"call"}
 
 
+def test_classes_that_override_what_keras_does_around_call_are_found():
+    class Doubled(keras.layers.Dense):
+        def __call__(self, inputs):
+            return super().__call__(inputs) * 2
+
+    assert internals.overrides_dunder_call(Doubled(1))
+    tensor = keras.Input((1,)) + 1
+    of_keras = (
+        *(keras.layers.Dense(1), keras.layers.Rescaling(2.0), small_model()),
+        internals.operation_of(tensor),
+    )
+    assert not any(map(internals.overrides_dunder_call, of_keras)), (
+        "`__call__` of layers of Keras is no longer defined in Keras."
+    )
+
+
 def test_what_a_layer_said_is_printed_in_bold():
     class Refuses(keras.layers.Layer):
         def call(self, inputs):

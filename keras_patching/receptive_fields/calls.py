@@ -17,6 +17,7 @@ from keras_patching._keras_internals import (
     carries_mask,
     functional_call,
     methods_put_into,
+    overrides_dunder_call,
     twin_of,
 )
 from keras_patching.receptive_fields.axes import FieldAxis
@@ -413,6 +414,7 @@ def is_graph(layer):
         and bool(getattr(layer, "outputs", None))
         and type(layer).call in (functional_call(), keras.Sequential.call)
         and "call" not in methods_put_into(layer)
+        and not overrides_dunder_call(layer)
     )
 
 

@@ -27,12 +27,13 @@ import numpy as np
 from keras_patching._keras_internals import (
     forget_calls,
     node_of,
+    overrides_dunder_call,
     own_variables_as,
     reason_of,
     settings_of,
     untouched,
 )
-from keras_patching.receptive_fields.errors import refusal
+from keras_patching.receptive_fields.errors import describe, refusal
 
 # `(height, width)` of images that a layer is opened for, beside unknown ones:
 # multiples of ever lower powers of two, since what a layer does may depend on
@@ -116,6 +117,8 @@ def open_layer(layer, args, kwargs, field_of):
         raise refusal(layer, "has no rule, and is not built")
     if getattr(layer, "quantization_mode", None) is not None:
         raise refusal(layer, "has no rule, and is quantized")
+    if overrides_dunder_call(layer):
+        raise refusal(layer, "has no rule, and overrides `__call__`")
     tensors = symbolic_in((args, kwargs))
     fields = [field_of(tensor) for tensor in tensors]
     units = _coarsest(fields)
@@ -313,6 +316,10 @@ def _new_nodes(outputs):
     if not all(isinstance(each, keras.KerasTensor) for each in outputs):
         raise TypeError("it returns what is not made of its input")
     nodes = nodes_between([], outputs)
+    for node in nodes:
+        # Graphs hold its `call` and what it does around it, side by side.
+        if overrides_dunder_call(node.operation):
+            raise TypeError(f"{describe(node.operation)} overrides `__call__`")
     if not all(node.input_tensors for node in nodes):
         raise TypeError("it uses a symbolic tensor of another model")
     return nodes

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 from keras import ops
 from networks import chain, fill
-from opened_layers import BUILDERS, CHANNELS, ConvNormAct, Subclassed
+from opened_layers import (
+    BUILDERS,
+    CHANNELS,
+    ConvNormAct,
+    Subclassed,
+)
 
 from keras_patching import PatchedPredictor, receptive_field
 from keras_patching.layers import RowStream, register_rule
@@ -271,6 +276,45 @@ def test_what_is_unbounded_inside_is_named():
         r"'block3' \(SqueezeExcite\) looks at the whole image",
     ):
         receptive_field(model)
+
+
+def flips_around(base):
+    """Return a subclass whose `__call__` flips what `call` makes."""
+
+    class FlipsAround(base):
+        def __call__(self, *args, **kwargs):
+            return ops.flip(super().__call__(*args, **kwargs), 1)
+
+    return FlipsAround
+
+
+def test_layers_that_do_something_around_their_call_are_refused():
+    class Outer(L.Layer):
+        def __init__(self):
+            super().__init__(name="outer")
+            self.inner = flips_around(L.ReLU)(name="bad")
+
+        def call(self, inputs):
+            return self.inner(inputs)
+
+    @register_rule(flipping_with_rule := flips_around(L.ReLU))
+    def rule(layer, fields):
+        return fields[0]
+
+    inputs = keras.Input((None, None, 2))
+    with_rule = Outer()
+    with_rule.inner = flipping_with_rule(name="bad")
+    cases = (
+        flips_around(L.Lambda)(ops.tanh, name="bad"),
+        flips_around(L.ReLU)(name="bad"),
+        flips_around(keras.Model)(inputs, L.ReLU()(inputs), name="bad"),
+        flips_around(keras.Sequential)([inputs, L.ReLU()], name="bad"),
+        *(Outer(), with_rule),
+    )
+    for layer in cases:
+        layer(draw(1, 4, 4, 2))
+        with pytest.raises(ValueError, match=r"'bad' .*overrides `__call__`"):
+            receptive_field(layer)
 
 
 def test_a_layer_that_is_not_built_cannot_be_opened():
