@@ -248,3 +248,11 @@ def overrides_dunder_call(operation):
     """
     module = getattr(type(operation).__call__, "__module__", None) or ""
     return not module.startswith("keras.")
+
+
+def autocasts_inputs(layer):
+    """Whether a layer casts its inputs to its compute dtype.
+
+    Functional models do not, but sequential ones do.
+    """
+    return layer.autocast and layer._convert_input_args

@@ -285,6 +285,17 @@ def test_classes_that_override_what_keras_does_around_call_are_found():
     )
 
 
+def test_which_layers_cast_their_inputs_is_known():
+    inputs = keras.Input((1,))
+    moved = "`_convert_input_args` of Keras no longer tells who casts inputs."
+    for layer, casts in (
+        (keras.Model(inputs, inputs * 1.0), False),
+        (keras.Sequential([inputs, keras.layers.ReLU()]), True),
+        (keras.layers.ReLU(autocast=False), False),
+    ):
+        assert internals.autocasts_inputs(layer) == casts, moved
+
+
 def test_what_a_layer_said_is_printed_in_bold():
     class Refuses(keras.layers.Layer):
         def call(self, inputs):

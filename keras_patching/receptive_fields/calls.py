@@ -14,9 +14,11 @@ import keras
 from keras import ops
 
 from keras_patching._keras_internals import (
+    autocasts_inputs,
     carries_mask,
     functional_call,
     methods_put_into,
+    node_of,
     overrides_dunder_call,
     twin_of,
 )
@@ -29,9 +31,8 @@ from keras_patching.receptive_fields.errors import (
     unbounded,
 )
 from keras_patching.receptive_fields.opening import (
-    Graph,
     check_sizes,
-    nodes_between,
+    graph_of,
     open_layer,
     symbolic_in,
 )
@@ -291,11 +292,7 @@ class Net:
         if _is_of_keras(operation):
             raise refusal(operation, "has no rule")
         if is_graph(operation):
-            graph = Graph(
-                operation.inputs,
-                operation.outputs,
-                nodes_between(operation.inputs, operation.outputs),
-            )
+            graph = graph_of(operation)
         else:
             graph = self._open(call, known)
         arguments = symbolic_in((call.args, call.kwargs))
@@ -306,10 +303,38 @@ class Net:
         inner = () if is_outermost else (operation,)
         before = len(self.calls)
         with inside_of((*outer_layers(), *inner)):
+            if is_graph(operation):
+                numbers = self._add_casts(operation, numbers)
             made = self._add_graph(graph, numbers)
         if graph.differences:
             stride = self._stride(self.calls[before:], numbers)
             check_sizes(operation, graph, stride)
+        return made
+
+    def _add_casts(self, model, numbers):
+        """Add what a model casts its inputs to, before its graph."""
+        if autocasts_inputs(model):
+            dtype = model.input_dtype
+            numbers = [
+                self._add_cast(number, dtype)
+                if keras.backend.is_float_dtype(self.specs[number].dtype)
+                else number
+                for number in numbers
+            ]
+        return [
+            self._add_cast(number, each.dtype)
+            for number, each in zip(numbers, model.inputs, strict=True)
+        ]
+
+    def _add_cast(self, number, dtype):
+        spec = self.specs[number]
+        if spec.dtype == dtype:
+            return number
+        tensor = keras.KerasTensor(spec.shape, spec.dtype)
+        node = node_of(ops.cast(tensor, dtype))
+        (made,) = self._add_call(
+            node.operation, (tensor,), {}, node.outputs, {id(tensor): number}
+        )
         return made
 
     def _stride(self, calls, inputs):

@@ -98,6 +98,15 @@ def nodes_between(inputs, outputs):
     return list(nodes)
 
 
+def graph_of(model):
+    """Return the `Graph` of a functional or sequential model."""
+    nodes = nodes_between(model.inputs, model.outputs)
+    dtypes = {}
+    # In no data type that is at work here: as its symbolic tensors are.
+    _run_within(None, lambda _: dtypes.update(_dtypes_read(nodes)))
+    return Graph(model.inputs, model.outputs, nodes, dtypes=dtypes)
+
+
 def open_layer(layer, args, kwargs, field_of):
     """Record the graph of what is inside of a layer, and leave it as it was.
 
@@ -268,6 +277,17 @@ class _Within(keras.layers.Layer):
         return keras.KerasTensor((None,))
 
 
+def _run_within(layer, function, tensors=(), arrays=()):
+    """Run a function of tensors and arrays as the `call` of a layer."""
+    if isinstance(layer, keras.layers.Layer):
+        policy = {"dtype": layer.dtype_policy, "autocast": layer.autocast}
+    else:
+        policy = {"dtype": "float32", "autocast": False}
+    within = _Within(function, name="within", **policy)
+    tensors = tensors or [keras.KerasTensor(())]
+    within(tensors, arrays=arrays, training=False)
+
+
 def _record(layer, args, kwargs):
     """Return the `Graph` of a call of a layer."""
     graphs = []
@@ -296,13 +316,8 @@ def _record(layer, args, kwargs):
         )
         forget_calls(nodes)
 
-    if isinstance(layer, keras.layers.Layer):
-        policy = {"dtype": layer.dtype_policy, "autocast": layer.autocast}
-    else:
-        policy = {"dtype": "float32", "autocast": False}
     with _Watch():
-        within = _Within(run, name="within", **policy)
-        within(inputs, arrays=arrays, training=False)
+        _run_within(layer, run, inputs, arrays)
     return graphs[0]
 
 

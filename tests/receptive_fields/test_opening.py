@@ -34,6 +34,14 @@ def assert_same(one, other):
     np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
 
 
+def assert_near(one, other):
+    """Compare what is computed in half precision."""
+    one, other = (ops.cast(each, "float32") for each in (one, other))
+    np.testing.assert_allclose(
+        *map(ops.convert_to_numpy, (one, other)), rtol=1e-2, atol=2e-2
+    )
+
+
 @pytest.mark.parametrize("case", BUILDERS)
 def test_what_is_opened_streams_like_the_whole_image(case):
     net = build(case)
@@ -147,13 +155,55 @@ def test_mixed_precision_is_opened_as_it_runs():
     image = draw(1, 16, 16, 2)
     streamed, whole = stream(image), net(image)
     assert keras.backend.standardize_dtype(streamed.dtype) == "bfloat16"
-    np.testing.assert_allclose(
-        *(
-            keras.ops.convert_to_numpy(keras.ops.cast(each, "float32"))
-            for each in (streamed, whole)
-        ),
-        atol=2e-2,
+    assert_near(streamed, whole)
+
+
+@pytest.mark.parametrize("kind", ["functional", "sequential"])
+def test_models_inside_cast_their_inputs(kind):
+    whole_numbers = keras.Input((None, None, 2), dtype="int32")
+    if kind == "functional":
+        inner = keras.Model(whole_numbers, ops.cast(whole_numbers, "float32"))
+    else:
+        inner = keras.Sequential([whole_numbers, L.Rescaling(1.0)])
+    inputs = keras.Input((None, None, 2))
+    net = keras.Model(inputs, L.Conv2D(2, 3, padding="same")(inner(inputs)))
+    image = draw(1, 16, 16, 2) * 5
+    assert_same(RowStream(net, 8)(image), net(image))
+
+
+@pytest.mark.parametrize("kind", ["functional", "sequential"])
+def test_models_inside_cast_their_inputs_in_mixed_precision(kind):
+    policy = "mixed_bfloat16"
+    inner_inputs = keras.Input((None, None, 2))
+    if kind == "functional":
+        inner = keras.Model(inner_inputs, inner_inputs * 1.01 - 1, dtype=policy)
+    else:
+        inner = keras.Sequential(
+            [inner_inputs, L.Rescaling(1.01, -1.0, dtype="float32")]
+        )
+        inner.dtype_policy = policy
+    inputs = keras.Input((None, None, 2))
+    x = L.Activation("relu", dtype=policy)(inputs)
+    net = keras.Model(inputs, inner(x))
+    image = draw(1, 16, 16, 2)
+    assert_same(RowStream(net, 8)(image), net(image))
+
+
+def test_weights_in_operations_of_mixed_precision_stream():
+    inputs = keras.Input((None, None, 2))
+    layer = L.Conv2D(
+        *(2, 3),
+        padding="same",
+        dtype="mixed_bfloat16",
+        bias_initializer="normal",
     )
+    x = layer(layer(inputs) + layer.bias)
+    net = fill(keras.Model(inputs, x, dtype="mixed_bfloat16"))
+    predictor = PatchedPredictor(
+        net, 16, overlap="auto", predict_patch_size=(8, None)
+    )
+    image = draw(1, 16, 16, 2)
+    assert_near(predictor(image), net(image))
 
 
 def test_a_rule_wins_over_opening():
