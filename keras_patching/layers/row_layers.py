@@ -7,8 +7,9 @@ at neighbours, by what its own padding stands for. `axes` of a tensor are those
 of its rows and columns.
 """
 
+import concurrent.futures
 import functools
-import threading
+import math
 
 import keras
 import numpy as np
@@ -19,20 +20,32 @@ from keras_patching.layers.torch_windows import (
     torch_convolution,
     torch_max_pooling,
 )
+from keras_patching.ops.lengths import maximum
 from keras_patching.receptive_fields.operation_rules import (
     read_key,
     resizing_factors,
 )
 from keras_patching.receptive_fields.rules import INTERPOLATION_RADIUS
 
-# Not minus infinity: graphs converted to ONNX multiply it by zero.
-LOWEST = -3e38
+# What is outside of max pooling. Of tensorflow it is finite: graphs that are
+# converted to ONNX multiply it by zero.
+LOWEST = -3e38 if keras.backend.backend() == "tensorflow" else -math.inf
 
 
-def number_for(dtype, value):
-    """Return a number that a dtype can hold, for one or for `LOWEST`."""
+def clip_to_dtype(value, dtype):
+    """Return a number, or the nearest to it that a data type holds.
+
+    Args:
+        value: Float. Infinity stays in data types that have it.
+        dtype: Name or data type of the backend.
+    """
     dtype = keras.backend.standardize_dtype(dtype)
-    return max(value, -65504.0) if dtype == "float16" else value
+    if keras.backend.is_int_dtype(dtype):
+        limits = np.iinfo(dtype)
+        return int(min(max(value, limits.min), limits.max))
+    if dtype == "float16" and math.isfinite(value):
+        return max(value, -65504.0)
+    return value
 
 
 class Band:
@@ -198,7 +211,7 @@ class _Neighbours:
         if band.is_full(rows):
             return value
         inside = band.inside(rows, ops.shape(value)[column_axis], self._input)
-        outside = number_for(value.dtype, self.outside)
+        outside = clip_to_dtype(self.outside, value.dtype)
         return ops.where(inside, value, ops.cast(outside, value.dtype))
 
     def _padded_columns(self, value, outside):
@@ -208,7 +221,7 @@ class _Neighbours:
         _, column_axis = spatial_axes(self._input)
         widths = [(0, 0)] * self._input.rank
         widths[column_axis] = (reading.before, reading.after)
-        outside = number_for(value.dtype, outside)
+        outside = clip_to_dtype(outside, value.dtype)
         return ops.pad(value, widths, constant_values=outside)
 
 
@@ -243,7 +256,7 @@ class Convolution(Window):
 
 
 class MaxPooling(Window):
-    """Pooling, where what is outside is smaller than all."""
+    """Pooling, where nothing that is outside is larger than what is inside."""
 
     outside = LOWEST
 
@@ -297,7 +310,8 @@ class AveragePooling(Window):
         before, after = padding
         columns = ops.shape(value)[column_axis]
         index = ops.arange(-before, columns + after, dtype="int32")
-        index = ops.minimum(ops.maximum(index, 0), columns - 1)
+        last = (columns if band.width is None else band.width) - 1
+        index = ops.minimum(ops.maximum(index, 0), last)
         return ops.take(value, index, axis=column_axis)
 
 
@@ -332,7 +346,7 @@ class Interpolate(_Neighbours):
     def of(cls, call, inputs, output):
         """Make what runs a call of a layer."""
         layer = call.operation
-        if layer.interpolation == "nearest" or layer.size[0] == 1:
+        if layer.interpolation == "nearest":
             return Repeat(call, inputs, output)
         return cls(call, inputs, output)
 
@@ -340,44 +354,45 @@ class Interpolate(_Neighbours):
         super().__init__(call, inputs, output)
         layer = call.operation
         self._columns = twin_of(layer, size=(1, layer.size[1]))
-        self._tables = _interpolation_tables(layer.interpolation, layer.size[0])
+        self._tables = [
+            _interpolation_tables(layer.interpolation, factor)
+            for factor in layer.size
+        ]
+
+    def _masked(self, value, band):
+        return value  # What is outside has no weight.
 
     def _make(self, value, band):
-        row_axis, _ = spatial_axes(self._input)
-        weights = self._weights(value.shape[row_axis], band)
-        equation = "or,brwc->bowc" if row_axis == 1 else "or,bcrw->bcow"
-        weights = ops.cast(weights, value.dtype)
-        return self._columns(ops.einsum(equation, weights, value))
+        row_axis, column_axis = spatial_axes(self._input)
+        rows_factor, columns_factor = self._layer.size
+        if rows_factor > 1:
+            first = (band.first + self._reading.kept) * rows_factor - (
+                self._output.y.lag - self._input.y.lag * rows_factor
+            )
+            indices, weights = _weigh(
+                self._tables[0], first, self._output.y.rows, band.height
+            )
+            indices = indices - band.first
+            value = _blend(value, row_axis, indices, weights)
+        if band.width is None:
+            return self._with_columns(value)
+        made = ops.shape(value)[column_axis] * columns_factor
+        indices, weights = _weigh(self._tables[1], 0, made, band.width)
+        return _blend(value, column_axis, indices, weights)
 
-    def _weights(self, rows, band):
-        """Return the weights `(rows made, rows)` of this step."""
-        factor, made = self._layer.size[0], self._output.y.rows
-        most = len(self._tables)
-        ends = factor * most // 2
-        first = (band.first + self._reading.kept) * factor - (
-            self._output.y.lag - self._input.y.lag * factor
-        )
-        index = first + ops.arange(made, dtype="int32")
-        # The row of the table that is like it, by whole input rows away.
-        alike = index % factor + ends - factor
-        from_end = index - (band.height - most) * factor
-        is_at_end = from_end >= ends
-        alike = ops.where(is_at_end, from_end, alike)
-        alike = ops.where((index < ends) | (band.height <= most), index, alike)
-        shift = (index - alike) // factor
-        seen = band.first + ops.arange(rows, dtype="int32")
-        seen = seen[None, :] - shift[:, None]
-        table = ops.take(
-            ops.convert_to_tensor(self._tables),
-            ops.minimum(band.height, most) - 1,
-            axis=0,
-        )
-        weights = ops.take_along_axis(
-            ops.take(table, ops.clip(alike, 0, most * factor - 1), axis=0),
-            ops.clip(seen, 0, most - 1),
-            axis=1,
-        )
-        return ops.where((seen >= 0) & (seen < most), weights, 0.0)
+    def _with_columns(self, value):
+        """Interpolate columns, each row by itself.
+
+        Together, rows would be weighted by zeros, which spread infinities.
+        """
+        row_axis, _ = spatial_axes(self._input)
+        shape = list(ops.shape(value))
+        before, rows = shape[row_axis - 1 : row_axis + 1]
+        shape[row_axis - 1 : row_axis + 1] = before * rows, 1
+        made = self._columns(ops.reshape(value, shape))
+        shape = list(ops.shape(made))
+        shape[row_axis - 1 : row_axis + 1] = before, rows
+        return ops.reshape(made, shape)
 
 
 class Blocks(_Neighbours):
@@ -448,11 +463,11 @@ class Mirror(_Neighbours):
         is_torch = keras.backend.backend() == "torch"
         if mode == "edge" or (is_torch and mode == "symmetric"):
             return ops.clip(index, 0, length - 1)
+        # It goes up and down again, also where it is padded by more.
         edge = 0 if mode == "reflect" else 1
-        index = ops.where(index < 0, -index - edge, index)
-        return ops.where(
-            index >= length, 2 * (length - 1) + edge - index, index
-        )
+        period = maximum(2 * (length - 1 + edge), 1)
+        index = index % period
+        return ops.minimum(index, period - edge - index)
 
 
 class Pick(_Neighbours):
@@ -512,6 +527,63 @@ class Resize(Interpolate):
         return super().of(call, inputs, output)
 
 
+def _blend(tensor, axis, indices, weights):
+    """Make sums of what is along an axis, by indices and weights.
+
+    Args:
+        indices, weights: Both `(made, taps)`.
+    """
+    indices = ops.clip(indices, 0, ops.shape(tensor)[axis] - 1)
+    weights = ops.cast(weights, tensor.dtype)
+    shape = [1] * len(tensor.shape)
+    shape[axis] = -1
+    return sum(
+        ops.take(tensor, indices[:, tap], axis=axis)
+        * ops.reshape(weights[:, tap], shape)
+        for tap in range(indices.shape[1])
+    )
+
+
+def _weigh(tables, first, made, length):
+    """Tell what each index that interpolation makes is the sum of.
+
+    Args:
+        tables: See `_interpolation_tables`.
+        first, made: Index of the first that is made, and how many are.
+        length: Of the axis.
+
+    Returns:
+        Indices, and their weights; both `(made, taps)`.
+    """
+    most = len(tables)
+    factor, radius = tables.shape[1] // most, most // 4
+    ends = factor * most // 2
+    index = first + ops.arange(made, dtype="int32")
+    # The row of the table that is like it, by whole indices away.
+    alike = index % factor + ends - factor
+    from_end = index - (length - most) * factor
+    alike = ops.where(from_end >= ends, from_end, alike)
+    alike = ops.where((index < ends) | (length <= most), index, alike)
+    shift = (index - alike) // factor
+    # It samples at (index + 1/2) / factor - 1/2.
+    nearest = index // factor
+    before = (2 * index + 1 + factor) // (2 * factor) - 1
+    taps = before[:, None] + ops.arange(1 - radius, radius + 1, dtype="int32")
+    seen = taps - shift[:, None]
+    table = ops.take(
+        ops.convert_to_tensor(tables), ops.minimum(length, most) - 1, axis=0
+    )
+    weights = ops.take_along_axis(
+        ops.take(table, ops.clip(alike, 0, most * factor - 1), axis=0),
+        ops.clip(seen, 0, most - 1),
+        axis=1,
+    )
+    weights = ops.where((seen >= 0) & (seen < most), weights, 0.0)
+    # Nothing times infinity is not a number: so what has no weight is not
+    # read, but the nearest, which has some.
+    return ops.where(weights == 0, nearest[:, None], taps), weights
+
+
 @functools.cache
 def _interpolation_tables(interpolation, factor):
     """Measure how a backend interpolates, also near the ends.
@@ -521,9 +593,9 @@ def _interpolation_tables(interpolation, factor):
         rows that are made by the rows there are.
     """
     most = 4 * INTERPOLATION_RADIUS[interpolation]
-    tables = np.zeros((most, most * factor, most), "float32")
 
     def measure():
+        tables = np.zeros((most, most * factor, most), "float32")
         layer = keras.layers.UpSampling2D(
             (factor, 1),
             interpolation=interpolation,
@@ -534,9 +606,8 @@ def _interpolation_tables(interpolation, factor):
             ones = np.eye(height, dtype="float32")[None, :, None, :]
             made = ops.convert_to_numpy(layer(ones))[0, :, 0]
             tables[height - 1, : height * factor, :height] = made
+        return tables
 
     # A thread of its own is outside of whatever graph is made in this one.
-    thread = threading.Thread(target=measure)
-    thread.start()
-    thread.join()
-    return tables
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        return thread.submit(measure).result()

@@ -15,7 +15,7 @@ from keras_patching.geometry import round_up
 from keras_patching.layers import row_layers
 from keras_patching.layers.row_layers import (
     Band,
-    number_for,
+    clip_to_dtype,
     spatial_axes,
 )
 from keras_patching.layers.row_loops import count_steps, stream_rows
@@ -286,7 +286,7 @@ class RowStream:
         shape[0] = batch_size
         shape[row_axis] = rows
         shape[column_axis] = field.x.length_of(width)
-        value = ops.cast(number_for(spec.dtype, value), spec.dtype)
+        value = ops.cast(clip_to_dtype(value, spec.dtype), spec.dtype)
         return ops.full(shape, value, spec.dtype)
 
     def step(
