@@ -10,6 +10,7 @@ from networks import NETWORKS, built_on, chain, conv, fill, random_network
 from published_networks import PUBLISHED
 
 from keras_patching.layers import RowStream
+from keras_patching.layers.row_layers import _interpolation_tables
 
 L = keras.layers
 BACKEND = keras.backend.backend()
@@ -173,3 +174,9 @@ def test_integers_are_pooled(dtype):
 def test_halves_are_pooled(dtype):
     net = chain(L.MaxPooling2D(3, 1, "same", dtype=dtype))
     assert_streams(net, draw(1, 12, 9, 1), 4)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="Others have all of them.")
+def test_interpolation_that_cannot_be_measured_is_an_error():
+    with pytest.raises(ValueError, match="lanczos3"):
+        _interpolation_tables("lanczos3", 2)
