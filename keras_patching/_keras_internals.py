@@ -7,6 +7,7 @@ a test, which fails with a sentence on what has moved.
 import contextlib
 import functools
 import re
+import types
 
 import keras
 
@@ -88,7 +89,16 @@ def twin_of(layer, **attributes):
     """
     twin = object.__new__(type(layer))
     vars(twin).update(vars(layer))
-    vars(twin).update(attributes, _inbound_nodes=[], _outbound_nodes=[])
+    vars(twin).update(
+        {
+            name: types.MethodType(method.__func__, twin)
+            for name, method in vars(layer).items()
+            if getattr(method, "__self__", None) is layer
+        }
+    )
+    vars(twin).update(
+        attributes, _inbound_nodes=[], _outbound_nodes=[], _losses=[]
+    )
     return twin
 
 
@@ -117,12 +127,20 @@ def untouched(layer):
         yield
     finally:
         for each, attributes, lists in kept:
-            vars(each).clear()
-            vars(each).update(attributes)
+            _put_back(vars(each), attributes)
             for name, content in lists.items():
                 held = getattr(each, name)
                 if len(held) != len(content):
                     held[:] = content
+
+
+def _put_back(held, attributes):
+    """Undo changes, and touch nothing else: other threads may look at it."""
+    for name in held.keys() - attributes.keys():
+        del held[name]
+    for name, value in attributes.items():
+        if name not in held or held[name] is not value:
+            held[name] = value
 
 
 def _refuse_to_build(layer, *args, **kwargs):

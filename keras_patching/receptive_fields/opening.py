@@ -13,11 +13,13 @@ of them, such as a kernel of unit length, is made anew when the graph is run.
 """
 
 import concurrent.futures
+import contextlib
 import contextvars
 import dataclasses
 import functools
 import inspect
 import math
+import threading
 from fractions import Fraction
 from typing import Any
 
@@ -31,6 +33,7 @@ from keras_patching._keras_internals import (
     own_variables_as,
     reason_of,
     settings_of,
+    twin_of,
     untouched,
 )
 from keras_patching.receptive_fields.errors import describe, refusal
@@ -48,6 +51,9 @@ _SIZES = (
     (1531, 2309),
 )
 _FEW_SIZES = _SIZES[0], _SIZES[-1]
+
+_LOCK = threading.Lock()
+_IS_RECORDING = contextvars.ContextVar("is_recording", default=False)
 
 # Operations with arguments that are sizes: what these mean is compared.
 _SIZED = {"Reshape": "newshape", "Resize": "size"}
@@ -110,6 +116,8 @@ def graph_of(model):
 def open_layer(layer, args, kwargs, field_of):
     """Record the graph of what is inside of a layer, and leave it as it was.
 
+    A twin of the layer is recorded, since other threads may run the layer.
+
     Args:
         layer: Layer, subclassed model or operation, built.
         args, kwargs: What it is called with: symbolic tensors for images.
@@ -131,6 +139,7 @@ def open_layer(layer, args, kwargs, field_of):
     tensors = symbolic_in((args, kwargs))
     fields = [field_of(tensor) for tensor in tensors]
     units = _coarsest(fields)
+    twin = twin_of(layer) if isinstance(layer, keras.layers.Layer) else layer
 
     def record(size):
         """Return the graph for images of a size, or why there is none."""
@@ -142,24 +151,44 @@ def open_layer(layer, args, kwargs, field_of):
             lambda leaf: by_id.get(id(leaf), leaf), (args, kwargs)
         )
         try:
-            return _record(layer, *arguments)
+            return _record(twin, *arguments)
         except Exception as error:
             return error
 
     # A thread of its own is outside of whatever graph or scope is at work.
-    context = contextvars.copy_context()
     policy = keras.config.dtype_policy()
-    with concurrent.futures.ThreadPoolExecutor(
-        1, initializer=keras.config.set_dtype_policy, initargs=[policy]
-    ) as thread:
+    with (
+        _one_at_a_time(),
+        concurrent.futures.ThreadPoolExecutor(
+            1, initializer=keras.config.set_dtype_policy, initargs=[policy]
+        ) as thread,
+    ):
         opened = thread.submit(
-            context.run, _open, layer, record, _sizes(tensors, fields)
+            contextvars.copy_context().run,
+            *(_open, twin, record, _sizes(tensors, fields)),
         ).result()
     differences = {
         tuple(n * unit for n, unit in zip(size, units, strict=True)): different
         for size, different in opened.differences.items()
     }
     return dataclasses.replace(opened, differences=differences)
+
+
+@contextlib.contextmanager
+def _one_at_a_time():
+    """Let other threads wait: layers inside note calls by their number.
+
+    What is opened while another is recorded, in its `call`, does not wait.
+    """
+    if _IS_RECORDING.get():
+        yield
+        return
+    with _LOCK:
+        token = _IS_RECORDING.set(True)
+        try:
+            yield
+        finally:
+            _IS_RECORDING.reset(token)
 
 
 def _coarsest(fields):

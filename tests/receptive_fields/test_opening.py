@@ -1,6 +1,8 @@
 """A layer without a rule is opened, and left as it was."""
 
+import concurrent.futures
 import itertools
+import types
 
 import keras
 import numpy as np
@@ -137,6 +139,42 @@ def test_a_layer_that_is_opened_stays_as_it_was(tmp_path):
         assert calls == calls_now
         assert held.keys() == held_now.keys()
         assert all(held[name] is held_now[name] for name in held)
+
+
+def test_a_layer_that_is_opened_may_be_run_meanwhile():
+    class Scaled(L.Layer):
+        def build(self, input_shape):
+            self.scale = self.add_weight(shape=(2,), initializer="ones")
+
+        def call(self, inputs):
+            found.append(vars(layer).get("scale"))
+            return inputs * self.scale
+
+    found = []
+    layer = Scaled()
+    layer(draw(1, 4, 4, 2))
+    found.clear()
+    receptive_field(layer)
+    assert len(found) > 1
+    assert all(each is layer.scale for each in found)
+
+
+def test_a_method_that_is_put_into_a_layer_is_opened():
+    def doubled(self, inputs):
+        return inputs * self.state * 2
+
+    layer = Layer(lambda layer, x: x)
+    layer.build((None, None, None, 2))
+    layer.call = types.MethodType(doubled, layer)
+    image = draw(1, 8, 8, 2)
+    assert_same(RowStream(layer, 8)(image), layer(image))
+
+
+def test_threads_open_the_same_layer_at_the_same_time():
+    net = build("nested composite")
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        fields = list(threads.map(receptive_field, [net] * 12))
+    assert set(fields) == {receptive_field(net)}
 
 
 def test_mixed_precision_is_opened_as_it_runs():
