@@ -5,6 +5,7 @@ Models in a model are taken apart, and so are layers that no rule is for: see
 follows from that of the image: as often as is asked, for whatever kind of axis.
 """
 
+import copy
 import dataclasses
 import functools
 import inspect
@@ -104,9 +105,21 @@ class Call:
 
     def with_operation(self, operation):
         """Return the same call of another layer, such as a twin."""
-        call = object.__new__(Call)
-        vars(call).update(vars(self), operation=operation)
+        call = copy.copy(self)
+        call.operation = operation
+        for name in ("_arguments", "_learns_of_training"):
+            vars(call).pop(name, None)  # They are those of the former one.
         return call
+
+    def add_constant(self, leaf, value):
+        """Tell what makes one of the arguments, which is of weights only.
+
+        Args:
+            leaf: Symbolic tensor.
+            value: Function without arguments.
+        """
+        self.constants.append(leaf)
+        self._constant_values[id(leaf)] = value
 
     def __call__(self, *values):
         """Repeat it on other tensors than `tensors`."""
@@ -251,8 +264,7 @@ class Net:
                 raise refusal(operation, "is given a tensor of another model")
             number = known[id(leaf)]
             if self._fields[number] is None:
-                call.constants.append(leaf)
-                call._constant_values[id(leaf)] = self._constants[number]
+                call.add_constant(leaf, self._constants[number])
             else:
                 call.tensors.append(leaf)
                 call.inputs.append(number)
