@@ -17,7 +17,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 # Where the name that is imported is not the one that is installed.
 INSTALLED_AS = {"PIL": "pillow"}
 # What benchmarks compare with where somebody has installed it.
-PEERS = {"csbdeep", "monai"}
+PEERS = {"csbdeep", "monai", "tiler"}
 # Modules of the repository that are no package of it.
 OWN = {"keras_patching", *(path.stem for path in ROOT.glob("tests/**/*.py"))}
 

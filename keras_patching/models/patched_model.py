@@ -131,6 +131,7 @@ class PatchedModel(keras.Model):
             data_format=data_format,
         )
         self._knows_of_seams = False
+        self._sizes_judged: set[tuple[int, ...]] = set()
         self._turns = Turns()
         self._training = Turns()
         self._check_tiles(overlap, predict_patch_size)
@@ -275,6 +276,7 @@ class PatchedModel(keras.Model):
 
     def _drop_compiled_functions(self):
         """Compile again: what they have closed over has changed."""
+        self._sizes_judged.clear()
         self._functions.clear()
         drop_compiled_functions(self)
 
@@ -422,6 +424,9 @@ class PatchedModel(keras.Model):
         if self._knows_of_seams or not hasattr(x, "shape"):
             return
         _, *image_size, _ = self.predictor._channels_last_shape(x.shape)
+        if tuple(image_size) in self._sizes_judged:
+            return
+        self._sizes_judged.add(tuple(image_size))
         message = describe_seams(self.predictor, image_size) or describe_cost(
             self.predictor, image_size
         )
