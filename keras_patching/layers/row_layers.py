@@ -113,16 +113,20 @@ def _keep(tensor, field, start):
     return ops.copy(kept) if keras.backend.backend() == "torch" else kept
 
 
-class Pointwise:
-    """A layer that looks at one pixel of each input at a time.
-
-    Inputs that are ahead of the others wait.
-    """
+class _Runner:
+    """What runs a call of a layer."""
 
     @classmethod
     def of(cls, call, inputs, output):
         """Make what runs a call of a layer."""
         return cls(call, inputs, output)
+
+
+class Pointwise(_Runner):
+    """A layer that looks at one pixel of each input at a time.
+
+    Inputs that are ahead of the others wait.
+    """
 
     def __init__(self, call, inputs, output):
         self._call = call
@@ -160,21 +164,23 @@ class Pointwise:
         return self._call(*delayed), new_state
 
 
-class Repeat(Pointwise):
+class Repeat(_Runner):
     """A layer that makes several pixels of each."""
 
     def __init__(self, call, inputs, output):
-        super().__init__(call, inputs, output)
-        self._delays = [0]
+        self._call = call
+
+    def kept(self):
+        """See `Pointwise`."""
+        return []
+
+    def run(self, values, state, bands):
+        """See `Pointwise`."""
+        return self._call(*values), []
 
 
-class _Neighbours:
+class _Neighbours(_Runner):
     """A layer that looks at neighbouring rows of its only input."""
-
-    @classmethod
-    def of(cls, call, inputs, output):
-        """Make what runs a call of a layer."""
-        return cls(call, inputs, output)
 
     # What pixels outside of the input count as.
     outside = 0.0
