@@ -368,6 +368,21 @@ def test_verify_searches_the_smallest_overlap_for_a_tolerance(tmp_path, capsys):
     assert f"{found} (16, 16) computes " in out
 
 
+def test_verify_searches_an_overlap_where_none_is_exact(tmp_path, capsys):
+    write_image(tmp_path / "a.png", _noise((40, 44, 3)))
+    inputs = keras.Input((None, None, 3))
+    mean = keras.layers.GlobalAveragePooling2D(keepdims=True, name="squeeze")
+    x = keras.layers.Multiply()([inputs, mean(inputs)])
+    model = PatchedModel(keras.Model(inputs, x), 16)
+    model.build((None, None, None, 3))
+    model.save(tmp_path / "m.keras")
+    files = tmp_path / "m.keras", tmp_path / "a.png"
+    assert run("verify", *files, "--tolerance", "1e9") == 0
+    printed = capsys.readouterr().out
+    assert "'squeeze'" in printed
+    assert "Tried for differences of at most 1e+09" in printed
+
+
 def test_verify_takes_bands(tmp_path, capsys):
     write_image(tmp_path / "a.png", np.zeros((20, 30, 3), "uint8"))
     patch_model = keras.Sequential(

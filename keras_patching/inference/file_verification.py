@@ -48,9 +48,10 @@ def verify_file(
     say(f"{image_path}: {image.shape[0]} x {image.shape[1]} pixels")
     say(f"Precision: {describe_precision(model)}")
     _print_row(_HEADINGS)
-    for predictor, report in compare_overlaps(
-        model, image, overlaps, patch_size
-    ):
+    compared = compare_overlaps(model, image, overlaps, patch_size)
+    if tolerance is not None:
+        compared = _all_possible(compared)
+    for predictor, report in compared:
         overlap = _lengths(predictor.overlap)
         if predictor is find_predictor(model):
             overlap = f"{overlap}, saved"  # The tiling of the model itself.
@@ -73,6 +74,14 @@ def verify_file(
         _print_search(
             find_smallest_overlap(model, image, tolerance, patch_size)
         )
+
+
+def _all_possible(compared):
+    """Yield what is compared, and say what is impossible."""
+    try:
+        yield from compared
+    except ValueError as error:
+        say(str(error))
 
 
 def _print_search(search):

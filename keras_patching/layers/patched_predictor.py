@@ -568,9 +568,8 @@ class PatchedPredictor(keras.layers.Wrapper):
     def _stream(self, images, grid):
         """Run rows through the patch model, strip by strip."""
         streaming = self._streaming
-        run = functools.partial(
-            self._run, values=self._values(), call=streaming.run
-        )
+        call = functools.partial(streaming.run, structure=self._outputs.spec)
+        run = functools.partial(self._run, values=self._values(), call=call)
         batch_size = images.shape[0]
         if _is_one(grid.num_patches) and (
             batch_size == 1

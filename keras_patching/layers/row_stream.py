@@ -138,14 +138,19 @@ class RowStream:
     >>> tuple(stream(image).shape)
     (1, 200, 96, 2)
 
-    Rows that come one after the other, as from a scanner:
+    Rows that come one after the other, as from a scanner. What a step makes
+    is some rows behind; steps below the image, whose rows may hold anything,
+    make the last:
 
     >>> state = stream.initial_state(batch_size=1, width=96)
-    >>> for first_row in range(0, 256, stream.rows):
+    >>> parts = []
+    >>> for index in range(stream.count_steps(200)):
     ...     rows = np.zeros((1, 64, 96, 3), "float32")
-    ...     (made,), state = stream.step(state, rows, first_row, height=200)
-    >>> tuple(made.shape)
-    (1, 64, 96, 2)
+    ...     (made,), state = stream.step(state, rows, index * 64, height=200)
+    ...     parts.append(made)
+    >>> lag = stream.outputs[0].lag
+    >>> tuple(np.concatenate(parts, axis=1)[:, lag : lag + 200].shape)
+    (1, 200, 96, 2)
     """
 
     def __init__(
@@ -201,6 +206,7 @@ class RowStream:
         Returns:
             List of tensors: the rows that layers keep.
         """
+        self._check_length(width, self.stride[1], "width")
         return [
             self._blank(number, batch_size, rows, width, value)
             for call in self._calls
@@ -353,12 +359,23 @@ class RowStream:
         Returns:
             What the patch model returns.
         """
+        outputs = self.run(images)
+        return keras.tree.pack_sequence_as(self._structure, outputs)
+
+    def run(self, images: Any) -> list[Any]:
+        """Run all rows of images, as a call does.
+
+        Args:
+            images: As for a call.
+
+        Returns:
+            List of the outputs, as `keras.tree.flatten` orders them.
+        """
         self._check_size(images)
         # What layers change must not leave the loop, such as losses.
         values = [(each, each.value) for each in self.patch_model.variables]
         with keras.StatelessScope(values):
-            outputs = stream_rows(self, images)
-        return keras.tree.pack_sequence_as(self._structure, outputs)
+            return stream_rows(self, images)
 
     def count_steps(self, height: Any) -> Any:
         """Tell how many steps make all rows of the outputs.

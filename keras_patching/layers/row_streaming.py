@@ -129,12 +129,14 @@ class RowStreaming:
             and takes_any_size(self.patch_model, self.data_format)
         )
 
-    def run(self, images: Any) -> Any:
+    def run(self, images: Any, structure: Any) -> Any:
         """Run the patch model on images as a whole.
 
         Args:
             images: Tensor in the data format of the patch model, height and
                 width multiples of its stride.
+            structure: What the patch model returns has this structure. (In a
+                prediction on jax a subclassed model cannot be asked.)
 
         Returns:
             What the patch model returns.
@@ -146,7 +148,8 @@ class RowStreaming:
         _, height, width, _ = shape_to_channels_last(
             images.shape, self.data_format
         )
-        return self._stream(height, width)(images)
+        outputs = self._stream(height, width).run(images)
+        return keras.tree.pack_sequence_as(structure, outputs)
 
     def _stream(self, height, width):
         rows = self.rows
@@ -204,8 +207,12 @@ def find_streaming(
         return None
     if columns is not None:
         find_overlap(patch_model, (None, columns), data_format)
-    if rows is not None:
-        RowStream(patch_model, rows, data_format=data_format)
+    if rows is not None and rows % field.stride[0]:
+        raise ValueError(
+            f"Rows of a step must be a multiple of the stride of "
+            f"'{patch_model.name}', which is {field.stride[0]}. Received: "
+            f"predict_patch_size={(rows, columns)}"
+        )
     width = field.stride[1] * _USUAL_WIDTH
     return RowStreaming(
         patch_model,

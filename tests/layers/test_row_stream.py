@@ -180,6 +180,8 @@ def test_images_are_multiples_of_the_stride():
         stream(draw(1, 41, 24, 1))
     with pytest.raises(ValueError, match="width=25"):
         stream(draw(1, 40, 25, 1))
+    with pytest.raises(ValueError, match="width=25"):
+        stream.initial_state(1, 25)
     state = stream.initial_state(1, 24)
     with pytest.raises(ValueError, match="takes 8 rows"):
         stream.step(state, draw(1, 4, 24, 1), 0, 40)

@@ -416,6 +416,14 @@ def test_patches_of_unknown_size_train_as_they_are():
     np.testing.assert_allclose(history["loss"][0], expected, rtol=1e-4)
 
 
+def test_rows_of_a_step_that_the_stride_does_not_divide_are_refused():
+    layer = PatchedPredictor(
+        small_unet(), 32, overlap="auto", predict_patch_size=(65, None)
+    )
+    with pytest.raises(ValueError, match=r"predict_patch_size=\(65, None\)"):
+        model_of(layer)
+
+
 def test_tiles_may_be_asked_for_and_given_up_again():
     layer = PatchedPredictor(small_unet(), 32, overlap="auto")
     layer.build((None, None, None, 2))
@@ -459,3 +467,29 @@ def test_images_become_what_the_input_of_a_net_is(dtype, values):
         keras.ops.convert_to_numpy(net(image)),
         atol=1e-4,
     )
+
+
+class TwoConvolutions(keras.Model):
+    """Two convolutions, and a dict of what both give."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = keras.layers.Conv2D(3, 3, padding="same")
+        self.second = keras.layers.Conv2D(2, 5, padding="same")
+
+    def call(self, images):
+        first = self.first(images)
+        return {"second": self.second(first), "first": first}
+
+
+def test_rows_of_a_subclassed_model_are_streamed_in_predict():
+    net = TwoConvolutions()
+    image = draw(1, 40, 24, 2)
+    expected = net.predict(image, verbose=0)
+    layer = PatchedPredictor(
+        net, 16, overlap="auto", predict_patch_size=(8, None)
+    )
+    predicted = predict(model_of(layer), image)
+    assert predicted.keys() == expected.keys()
+    for name, output in predicted.items():
+        np.testing.assert_allclose(output, expected[name], atol=TOLERANCE)
