@@ -1,7 +1,7 @@
 """The layer that cuts, predicts and stitches, `PatchedPredictor`.
 
-`RowStream` runs a patch model a band of rows at a time; what each kind of layer
-does then is in `row_layers`, the loops over the bands in `row_loops`.
+`RowStream` runs a patch model a band of rows at a time; what runs each kind of
+layer then is listed in `row_layers`, the loops over the bands in `row_loops`.
 
 `register_rule` tells it how far a layer of one's own looks; the rules of
 Keras's layers are in `receptive_fields.rules`.

@@ -10,7 +10,7 @@ import functools
 import keras
 from keras import ops
 
-from keras_patching.layers.row_layers import spatial_axes, take_rows
+from keras_patching.layers.row_bands import spatial_axes, take_rows
 from keras_patching.ops.lengths import maximum
 
 BACKENDS = ("jax", "torch", "tensorflow")

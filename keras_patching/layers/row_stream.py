@@ -12,45 +12,16 @@ from keras import ops
 from keras_patching._checks import is_integer
 from keras_patching._keras_internals import convert_input
 from keras_patching.geometry import round_up
-from keras_patching.layers import row_layers
-from keras_patching.layers.row_layers import (
+from keras_patching.layers.row_bands import (
     Band,
     clip_to_dtype,
     spatial_axes,
 )
+from keras_patching.layers.row_layers import find_runner
 from keras_patching.layers.row_loops import count_steps, stream_rows
 from keras_patching.receptive_fields.axes import SpatialField
-from keras_patching.receptive_fields.errors import describe, inside_of
 from keras_patching.receptive_fields.rows import RowAxis
 from keras_patching.receptive_fields.walk import field_of_net, net_of
-
-# What runs each kind of layer that looks at neighbours, or changes the scale.
-# All others look at one pixel at a time, which their rules tell.
-_RUNNERS = {
-    keras.layers.AveragePooling2D: row_layers.AveragePooling,
-    keras.layers.Conv2D: row_layers.Convolution,
-    keras.layers.Conv2DTranspose: row_layers.TransposedWindow,
-    keras.layers.Cropping2D: row_layers.Pad,
-    keras.layers.DepthwiseConv2D: row_layers.Window,
-    keras.layers.MaxPooling2D: row_layers.MaxPooling,
-    keras.layers.SeparableConv2D: row_layers.Window,
-    keras.layers.UpSampling2D: row_layers.Interpolate,
-    keras.layers.ZeroPadding2D: row_layers.Pad,
-    "AveragePool": row_layers.AveragePooling,
-    "Conv": row_layers.Window,
-    "ConvTranspose": row_layers.TransposedWindow,
-    "DepthToSpace": row_layers.Repeat,
-    "DepthwiseConv": row_layers.Window,
-    "GetItem": row_layers.Pick,
-    "MaxPool": row_layers.MaxPooling,
-    "Pad": row_layers.PadAnyhow,
-    "Repeat": row_layers.Repeat,
-    "Reshape": row_layers.Reshape,
-    "Resize": row_layers.Resize,
-    "SeparableConv": row_layers.Window,
-    "SpaceToDepth": row_layers.Blocks,
-}
-
 
 # Of images that stand in for those of any size.
 _SOME_LENGTH = 256
@@ -188,7 +159,7 @@ class RowStream:
         return [self._fields[number] for number in self._outputs]
 
     def _run_on_rows(self, call):
-        runner = _find_runner(
+        runner = find_runner(
             call,
             [self._fields[number] for number in call.inputs],
             self._fields[call.made[0]],
@@ -433,20 +404,3 @@ def _as_index(number):
     if isinstance(number, numbers.Integral):
         return int(number)
     return ops.cast(number, "int32")
-
-
-def _find_runner(call, inputs, output):
-    if call.kind in _RUNNERS:
-        return _RUNNERS[call.kind].of(call, inputs, output)
-    merged = functools.reduce(lambda one, other: one.merge(other), inputs)
-    if (output.y, output.x) not in (
-        (inputs[0].y, inputs[0].x),
-        (merged.y, merged.x),
-    ):
-        with inside_of(call.outer_layers):
-            raise ValueError(
-                f"Rows cannot be streamed through {describe(call.operation)}: "
-                "its rule tells how far it looks, not how it is run on some "
-                'rows. Tiles do without: overlap="auto" uses them.'
-            )
-    return row_layers.Pointwise(call, inputs, output)

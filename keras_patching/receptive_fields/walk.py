@@ -8,8 +8,9 @@ import keras
 from keras_patching._keras_internals import operation_of
 from keras_patching.geometry import round_up
 from keras_patching.receptive_fields.axes import FieldAxis, SpatialField
-from keras_patching.receptive_fields.calls import Net, input_spec
+from keras_patching.receptive_fields.calls import input_spec
 from keras_patching.receptive_fields.errors import describe
+from keras_patching.receptive_fields.nets import Net
 from keras_patching.receptive_fields.rules import register_rule
 
 __all__ = ["ReceptiveField", "receptive_field", "register_rule"]

@@ -10,7 +10,7 @@ from networks import NETWORKS, built_on, chain, conv, fill, random_network
 from published_networks import PUBLISHED
 
 from keras_patching.layers import RowStream
-from keras_patching.layers.row_layers import _interpolation_tables
+from keras_patching.layers.row_interpolation import _interpolation_tables
 
 L = keras.layers
 BACKEND = keras.backend.backend()
