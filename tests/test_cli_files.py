@@ -320,19 +320,24 @@ def _noise(shape):
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
-def test_verify_prints_the_difference_of_each_overlap(tmp_path, capsys):
-    write_image(tmp_path / "a.png", _noise((70, 90, 3)))
+def _save_convolution(folder, kernel_size, **tiling):
+    """Save a model of one convolution, and return its path."""
     patch_model = keras.Sequential(
         [
             keras.Input((None, None, 3)),
             keras.layers.Rescaling(1 / 255),
-            keras.layers.Conv2D(2, 9, padding="same"),
+            keras.layers.Conv2D(2, kernel_size, padding="same"),
         ]
     )
-    model = PatchedModel(patch_model, 16, overlap=6)
+    model = PatchedModel(patch_model, 16, **tiling)
     model.build((None, None, None, 3))
-    model.save(tmp_path / "m.keras")
-    files = tmp_path / "m.keras", tmp_path / "a.png"
+    model.save(folder / "m.keras")
+    return folder / "m.keras"
+
+
+def test_verify_prints_the_difference_of_each_overlap(tmp_path, capsys):
+    write_image(tmp_path / "a.png", _noise((70, 90, 3)))
+    files = _save_convolution(tmp_path, 9, overlap=6), tmp_path / "a.png"
     assert run("verify", *files, "--out", tmp_path / "seams") == 0
     lines = capsys.readouterr().out.splitlines()
     rows = [line.split() for line in lines[3:] if line.startswith(" ")]
@@ -349,17 +354,7 @@ def test_verify_prints_the_difference_of_each_overlap(tmp_path, capsys):
 
 def test_verify_searches_the_smallest_overlap_for_a_tolerance(tmp_path, capsys):
     write_image(tmp_path / "a.png", _noise((30, 24, 3)))
-    patch_model = keras.Sequential(
-        [
-            keras.Input((None, None, 3)),
-            keras.layers.Rescaling(1 / 255),
-            keras.layers.Conv2D(2, 5, padding="same"),
-        ]
-    )
-    model = PatchedModel(patch_model, 16)
-    model.build((None, None, None, 3))
-    model.save(tmp_path / "m.keras")
-    files = tmp_path / "m.keras", tmp_path / "a.png"
+    files = _save_convolution(tmp_path, 5), tmp_path / "a.png"
     tolerance = "--overlap", 0, "--tolerance", 1e-5
     assert run("verify", *files, *tolerance) == 0
     out = capsys.readouterr().out

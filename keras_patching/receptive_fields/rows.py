@@ -129,9 +129,8 @@ class RowAxis:
     def pad(self, before, after):
         """See `FieldAxis.pad`."""
         lag = max(self.lag - before, 0)
-        return RowAxis(
-            rows=self.rows,
-            scale=self.scale,
+        return dataclasses.replace(
+            self,
             lag=lag,
             length=self.length + before + after,
             reading=Reading(
@@ -148,11 +147,9 @@ class RowAxis:
         The rows above the first are like those up to `before` below it: these
         must have come. Those below the last are like some above it.
         """
-        lag = self.lag + before
-        return RowAxis(
-            rows=self.rows,
-            scale=self.scale,
-            lag=lag,
+        return dataclasses.replace(
+            self,
+            lag=self.lag + before,
             length=self.length + before + after,
             reading=Reading(
                 kept=2 * (before + after),
