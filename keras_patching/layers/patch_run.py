@@ -30,10 +30,12 @@ class PatchOutputs:
         scales: For each output, as `keras.tree.flatten` orders them, pixels
             of it per pixel of the patch: `(numerator, denominator)`, or
             `None` if it is not stitched.
+        patch_size: `(height, width)` of that patch.
     """
 
     spec: Any
     scales: tuple
+    patch_size: tuple[int, int] | None = None
 
     def map(self, function, *outputs):
         """Apply a function to the outputs, one after the other.

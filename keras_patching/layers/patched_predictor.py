@@ -18,9 +18,8 @@ from keras_patching.geometry import (
     check_patch_geometry,
 )
 from keras_patching.layers.nested_metrics import metrics_outside_models
-from keras_patching.layers.output_specs import output_spec
+from keras_patching.layers.patch_model_call import PatchModelCall
 from keras_patching.layers.patch_run import (
-    PatchOutputs,
     add_grid,
     run_at_once,
     run_in_chunks,
@@ -41,13 +40,13 @@ from keras_patching.ops.data_formats import (
     shape_to_channels_last,
     to_channels_last,
 )
+from keras_patching.ops.lengths import static_lengths
 from keras_patching.ops.patches import (
     check_blend,
     crop_to_image,
     graph_grid,
     pad_to_grid,
     scaled_length,
-    spatial_scale,
 )
 from keras_patching.receptive_fields.automatic_overlap import (
     check_size,
@@ -208,6 +207,9 @@ class PatchedPredictor(keras.layers.Wrapper):
         self.patch_batch_size = patch_batch_size
         self.data_format = data_format or keras.config.image_data_format()
         check_data_format(self.data_format)
+        self._patch_model = PatchModelCall(
+            patch_model, self.name, self.stitch, self.data_format
+        )
         self.patch_size = None
         self._outputs: Any = None  # `PatchOutputs`, from `build` on.
         self._streaming: RowStreaming | None = None
@@ -336,7 +338,7 @@ class PatchedPredictor(keras.layers.Wrapper):
             ) from error
         outputs = None
         if self.built:
-            outputs = self._find_outputs(patch_size, self.channels)
+            outputs = self._patch_model.find_outputs(patch_size, self.channels)
         if self.overlap == "auto" and self._may_resolve:
             self._resolve_tiling(self.predict_patch_size or patch_size)
         self.patch_size, self._outputs = patch_size, outputs
@@ -346,11 +348,13 @@ class PatchedPredictor(keras.layers.Wrapper):
         if not self.layer.built:
             # Models that define no `build` are built by a call.
             patch_size = self._require_patch_size()
-            self.layer(self._patch_spec(patch_size, self.channels))
+            self.layer(self._patch_model.patch_spec(patch_size, self.channels))
         self._may_resolve = True
         if self.patch_size is not None:
             self._resolve_tiling(self._largest_patch())
-            self._outputs = self._find_outputs(self.patch_size, self.channels)
+            self._outputs = self._patch_model.find_outputs(
+                self.patch_size, self.channels
+            )
 
     def _resolve_tiling(self, patch_size):
         self.overlap, self.multiple_of, self.shrink, self._streaming = (
@@ -428,7 +432,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         """Whether images are patches of training, which stay as they are."""
         if self.patch_size is None:
             return False
-        if _static_lengths(image_size) != self.patch_size:
+        if static_lengths(image_size) != self.patch_size:
             return False
         if training:
             return True
@@ -509,7 +513,9 @@ class PatchedPredictor(keras.layers.Wrapper):
         batch, height, width, channels = self._channels_last_shape(inputs.shape)
         known = self._outputs
         if known is None or channels != self.channels:
-            known = self._find_outputs(self._require_patch_size(), channels)
+            known = self._patch_model.find_outputs(
+                self._require_patch_size(), channels
+            )
         # One of the two lengths may be unknown: any number stands in for it.
         grid = self.patch_grid((height or 1, width or 1))
         rows = None if height is None else grid.rows
@@ -538,7 +544,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         if self._is_one_patch(image_size, training):
             # `fit` on patches and `predict` on images are one graph, and this
             # is the way through it without detours.
-            outputs = self._call_layer(images)
+            outputs = self._patch_model(images)
             return self._outputs.map(add_grid, outputs)
         grid = self.patch_grid(image_size, training)
         how = grid, self._outputs, self.blend
@@ -546,30 +552,26 @@ class PatchedPredictor(keras.layers.Wrapper):
         if self._streaming is not None and not training:
             outputs = self._stream(images, grid)
         elif training or self.patch_batch_size is None:
-            outputs = run_at_once(self._run, images, *how)
+            outputs = run_at_once(self._run(), images, *how)
         else:
-            run = functools.partial(self._run, values=self._values())
+            run = self._run(self._patch_model.values())
             size = self._chunk_size(grid)
             outputs = run_in_chunks(run, images, *how, size)
         return self._outputs.map_stitched(
             lambda output: from_channels_last(output, self.data_format), outputs
         )
 
-    def _values(self):
-        """Pair variables with what they hold, for use in a loop.
-
-        They are read before it, where they have a known shape.
-        """
-        return [
-            (each, ops.reshape(each.value, each.shape))
-            for each in self.layer.variables
-        ]
+    def _run(self, values=None, call=None):
+        """Return what runs the patch model on patches."""
+        return functools.partial(
+            self._patch_model.run, known=self._outputs, values=values, call=call
+        )
 
     def _stream(self, images, grid):
         """Run rows through the patch model, strip by strip."""
         streaming = self._streaming
         call = functools.partial(streaming.run, structure=self._outputs.spec)
-        run = functools.partial(self._run, values=self._values(), call=call)
+        run = self._run(self._patch_model.values(), call)
         batch_size = images.shape[0]
         if _is_one(grid.num_patches) and (
             batch_size == 1
@@ -607,90 +609,13 @@ class PatchedPredictor(keras.layers.Wrapper):
             outputs,
         )
 
-    def _find_outputs(self, patch_size, channels):
-        """Find `PatchOutputs`: what the patch model gives for a patch."""
-        spec = output_spec(self.layer, self._patch_spec(patch_size, channels))
-        scales = tuple(
-            self._scale(output.shape, patch_size)
-            for output in keras.tree.flatten(spec)
-        )
-        known = PatchOutputs(spec, scales)
-        return PatchOutputs(known.map_stitched(self._to_last, spec), scales)
-
-    def _run(self, patches, values=None, call=None):
-        """Run the patch model, and make channels-last what is stitched."""
-        outputs = self._call_layer(patches, values, call)
-        patch_size = _static_lengths(patches.shape[1:3])
-        if None not in patch_size:
-            self._check_scales(outputs, patch_size)
-        return self._outputs.map_stitched(self._to_last, outputs)
-
-    def _to_last(self, output):
-        return to_channels_last(output, self.data_format)
-
-    def _check_scales(self, outputs, patch_size):
-        """Refuse what patches of prediction give at a scale of its own."""
-        for output, scale in zip(
-            keras.tree.flatten(outputs), self._outputs.scales, strict=True
-        ):
-            if self._scale(output.shape, patch_size) != scale:
-                raise ValueError(
-                    f"'{self.layer.name}' gives an output of shape "
-                    f"{tuple(output.shape)} for patches of {patch_size}, "
-                    "which is another part of the patch than that for "
-                    f"patches of {self.patch_size}. Predict with patches of "
-                    "that size, or a patch model whose outputs grow with its "
-                    "input. Received: predict_patch_size="
-                    f"{self.predict_patch_size}, shrink={self.shrink}"
-                )
-
-    def _call_layer(self, patches, values=None, call=None):
-        """Run the patch model on `(n, height, width, channels)`.
-
-        Args:
-            patches: Tensor.
-            values: In a loop, pairs of variables and what they hold.
-            call: What runs it; by default, the patch model.
-
-        Returns:
-            Its outputs, in its data format.
-        """
-        # Streamed rows are cast when they come: all at once take much memory.
-        if call is None and not keras.backend.is_float_dtype(patches.dtype):
-            patches = ops.cast(patches, keras.config.floatx())
-        patches = from_channels_last(patches, self.data_format)
-        if values is None:
-            return (call or self.layer)(patches)
-        # What changes inside of a loop must not leave it: seeds, so that all
-        # chunks draw from one where a patch model draws at inference, and
-        # losses that layers add. Called like any layer, the patch model
-        # learns that this is no training.
-        with keras.StatelessScope(values):
-            return (call or self.layer)(patches)
-
     def _chunk_size(self, grid):
         if self.patch_batch_size != "auto":
             return self.patch_batch_size
-        lengths = _static_lengths(grid.patch_size)
+        lengths = static_lengths(grid.patch_size)
         return patches_per_chunk(
             self._largest_patch() if None in lengths else lengths
         )
-
-    def _scale(self, output_shape, patch_size):
-        """Scale of a spatial output that is to be stitched, else None."""
-        if not self.stitch or len(output_shape) != 4:
-            return None
-        shape = self._channels_last_shape(output_shape)
-        scale = spatial_scale(shape, patch_size)
-        if scale is None:
-            raise ValueError(
-                "An output of rank 4 must be k times or 1/k of the patch to "
-                f"be stitched. Layer '{self.name}' received an output of shape "
-                f"{tuple(output_shape)} from '{self.layer.name}' for "
-                f'patches of {patch_size}. Use padding="same" in the '
-                "patch model, or stitch=False for the outputs of each patch."
-            )
-        return scale
 
     def _largest_patch(self):
         """Size that images are cut into, before patches shrink."""
@@ -704,13 +629,6 @@ class PatchedPredictor(keras.layers.Wrapper):
                 "`set_patch_size(height, width)` first."
             )
         return self.patch_size
-
-    def _patch_spec(self, patch_size, channels):
-        """Give the `keras.KerasTensor` of a batch of one patch."""
-        shape = (1, *patch_size, channels)
-        return keras.KerasTensor(
-            shape_from_channels_last(shape, self.data_format)
-        )
 
     def _channels_last_shape(self, shape):
         """Return the shape of images as `(batch, height, width, channels)`.
@@ -749,11 +667,3 @@ class PatchedPredictor(keras.layers.Wrapper):
 
 def _is_one(count):
     return isinstance(count, numbers.Integral) and count == 1
-
-
-def _static_lengths(lengths):
-    """Give lengths as integers, and `None` for those of a graph."""
-    return tuple(
-        int(length) if isinstance(length, numbers.Integral) else None
-        for length in lengths
-    )

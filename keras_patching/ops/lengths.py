@@ -1,4 +1,6 @@
-"""The larger and the smaller of two lengths, inside and outside of a graph."""
+"""Lengths of images, inside and outside of a graph."""
+
+import numbers
 
 import keras
 from keras import ops
@@ -24,3 +26,11 @@ def _choose(which, first, second):
             # The sizes of jax.export, which jax.numpy cannot compare.
             return getattr(jax.core, f"{which}_dim")(first, second)
     return getattr(ops, f"{which}imum")(first, second)
+
+
+def static_lengths(lengths):
+    """Give lengths as integers, and `None` for those of a graph."""
+    return tuple(
+        int(length) if isinstance(length, numbers.Integral) else None
+        for length in lengths
+    )
