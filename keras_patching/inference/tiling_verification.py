@@ -137,7 +137,7 @@ def _search(own, images, wholes, tolerance, patch_size):
 def _predict_whole(predictor, images):
     """Return for each image what the patch model gives for all of it."""
     channels = _check_images(predictor, images)
-    model = _model_of(predictor, _any_size(predictor, channels), channels)
+    model = _Called(_any_size(predictor, channels))
     multiple_of = find_multiple_of(predictor)
     with weights_kept(model):
         return [
@@ -151,8 +151,8 @@ def _predict_whole(predictor, images):
 
 def _verify(predictor, images, wholes):
     """Compare the images with their wholes, and report the worst."""
-    channels = _check_images(predictor, images)
-    model = _model_of(predictor, predictor, channels)
+    _check_images(predictor, images)
+    model = _Called(predictor)
     reports = [
         _compare(predictor, model, whole, np.asarray(image), index)
         for index, (image, whole) in enumerate(zip(images, wholes, strict=True))
@@ -221,10 +221,19 @@ def axes_of(predictor):
     return 1, 2, 3
 
 
-def _model_of(predictor, layer, channels):
-    """Wrap a layer for `predict`, which compiles it and keeps no gradients."""
-    inputs = keras.Input(_image_shape(predictor, channels))
-    return keras.Model(inputs, layer(inputs))
+class _Called(keras.Model):
+    """Wraps a layer for `predict`, which compiles it and keeps no gradients.
+
+    It is called for images of known size only, unlike a functional model: what
+    calculates with sizes needs that.
+    """
+
+    def __init__(self, layer):
+        super().__init__(name="verified")
+        self.layer = layer
+
+    def call(self, images):
+        return self.layer(images)
 
 
 def _image_shape(predictor, channels):

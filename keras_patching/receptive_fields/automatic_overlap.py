@@ -107,8 +107,9 @@ def describe_seams(predictor, image_size):
     return (
         f"An image of {tuple(image_size)} pixels is predicted in patches of "
         f"{grid.patch_size} that share none, while '{predictor.layer.name}' "
-        f"looks {field.halo} pixels beyond each: there are seams. For none, "
-        'pass overlap="auto" to the model or to `model.set_tiling(...)`. '
+        f"looks {field.halo} pixels beyond each: there are seams. "
+        'To have none, pass overlap="auto" to the model or to '
+        "`model.set_tiling(...)`. "
         f"{_larger_patches(field)}"
     )
 

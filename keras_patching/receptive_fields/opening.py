@@ -127,7 +127,11 @@ def open_layer(layer, args, kwargs, field_of):
         ValueError: Naming the layer, if its `call` cannot be recorded.
     """
     if not getattr(layer, "built", True):
-        raise refusal(layer, "has no rule, and is not built")
+        raise refusal(
+            layer,
+            "has no rule, and is not built, so that nothing shows what it does "
+            "(call it on an image once)",
+        )
     if getattr(layer, "quantization_mode", None) is not None:
         raise refusal(layer, "has no rule, and is quantized")
     if overrides_dunder_call(layer):

@@ -238,3 +238,27 @@ def test_a_tolerance_that_is_no_difference_is_refused(tolerance):
     predictor = kp.PatchedPredictor(conv_model(), 8)
     with pytest.raises(ValueError, match="Received: tolerance="):
         kp.verify_tiling(predictor, draw(1, 16, 16, 2), tolerance)
+
+
+class HalfAndBack(keras.Model):
+    """Calculates with sizes, which must be known."""
+
+    def __init__(self):
+        super().__init__()
+        self.full = L.Conv2D(3, 3, padding="same")
+
+    def call(self, images):
+        x = self.full(images)
+        size = x.shape[1] // 2, x.shape[2] // 2
+        half = keras.ops.image.resize(x, size, "nearest")
+        size = x.shape[1], x.shape[2]
+        return x + keras.ops.image.resize(half, size, "nearest")
+
+
+def test_nets_that_calculate_with_sizes_are_verified():
+    net = HalfAndBack()
+    net(np.zeros((1, 32, 32, 2), "float32"))
+    predictor = kp.PatchedPredictor(net, 16)
+    one_patch, two = draw(16, 16, 2), draw(32, 16, 2)
+    assert kp.verify_tiling(predictor, [one_patch]).largest_difference == 0
+    assert kp.verify_tiling(predictor, [two]).largest_difference > 0.1
