@@ -572,11 +572,12 @@ class PatchedPredictor(keras.layers.Wrapper):
         streaming = self._streaming
         call = functools.partial(streaming.run, structure=self._outputs.spec)
         run = self._run(self._patch_model.values(), call)
+        at_once = self.patch_batch_size
+        if at_once == "auto":
+            at_once = streaming.images_at_once(ops.shape(images))
         batch_size = images.shape[0]
         if _is_one(grid.num_patches) and (
-            batch_size == 1
-            or self.patch_batch_size is None
-            or streaming.are_run_at_once(images.shape)
+            at_once is None or _is_at_most(batch_size, at_once)
         ):
             size = grid.image_size
             return self._outputs.map(
@@ -584,10 +585,9 @@ class PatchedPredictor(keras.layers.Wrapper):
                 run(images),
             )
         how = grid, self._outputs, self.blend
-        if self.patch_batch_size is None:
+        if at_once is None:
             return run_at_once(run, images, *how)
-        size = 1 if self.patch_batch_size == "auto" else self.patch_batch_size
-        return run_in_chunks(run, images, *how, size)
+        return run_in_chunks(run, images, *how, at_once)
 
     def fold_grid(self, outputs: Tensor) -> Any:
         """Fold rows and columns of unstitched outputs into the batch.
@@ -663,6 +663,11 @@ class PatchedPredictor(keras.layers.Wrapper):
             "shrink": self.shrink,
             "data_format": self.data_format,
         }
+
+
+def _is_at_most(count, most):
+    are_known = isinstance(count, int) and isinstance(most, int)
+    return are_known and count <= most
 
 
 def _is_one(count):

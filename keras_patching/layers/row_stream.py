@@ -111,14 +111,15 @@ class RowStream:
 
     Rows that come one after the other, as from a scanner. What a step makes
     is some rows behind; steps below the image, whose rows may hold anything,
-    make the last:
+    make the last. On torch, take steps under `torch.no_grad()`: a state that
+    is part of a gradient holds all that was computed before it.
 
     >>> state = stream.initial_state(batch_size=1, width=96)
     >>> parts = []
     >>> for index in range(stream.count_steps(200)):
     ...     rows = np.zeros((1, 64, 96, 3), "float32")
     ...     (made,), state = stream.step(state, rows, index * 64, height=200)
-    ...     parts.append(made)
+    ...     parts.append(keras.ops.convert_to_numpy(made))
     >>> lag = stream.outputs[0].lag
     >>> tuple(np.concatenate(parts, axis=1)[:, lag : lag + 200].shape)
     (1, 200, 96, 2)

@@ -15,6 +15,7 @@ from keras_patching.layers.row_loops import BACKENDS
 from keras_patching.layers.row_stream import RowStream
 from keras_patching.ops.chunks import is_on_cpu
 from keras_patching.ops.data_formats import shape_to_channels_last
+from keras_patching.ops.lengths import maximum
 from keras_patching.ops.patches import graph_grid
 from keras_patching.receptive_fields.automatic_overlap import (
     find_overlap,
@@ -36,7 +37,7 @@ _MOST_KEPT = 2**28
 # Width that bands are assumed to have where a graph does not know it, and rows
 # of a step that are not too many for small images.
 _USUAL_WIDTH = 2048
-_FEW_ROWS = 64
+_FEW_ROWS = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,26 +107,32 @@ class RowStreaming:
         Args:
             size: `(height, width)` of a strip in pixels.
         """
-        if self._are_small((1, *size, None)):
+        if self._are_small((1, *size)):
             return None
         return self._stream(*size)
 
-    def are_run_at_once(self, shape: Sequence[Any]) -> bool:
-        """Whether images are so small that they are run as one batch.
-
-        Not where rows of a step are asked for.
+    def images_at_once(self, shape: Sequence[Any]) -> Any:
+        """Tell how many small images are run together; large ones are alone.
 
         Args:
-            shape: Of the images, in the data format of the patch model.
+            shape: `(batch, height, width, channels)`, as of `ops.shape`.
+
+        Returns:
+            An integer; a tensor where tensorflow learns the size when the
+            graph runs.
         """
-        return self._are_small(shape_to_channels_last(shape, self.data_format))
+        _, height, width, _ = shape
+        is_known = isinstance(height, int) and isinstance(width, int)
+        if not is_known and keras.backend.backend() != "tensorflow":
+            return 1  # Sizes of `jax.export` make no size of a chunk.
+        return maximum(_SMALL // (height * width), 1)
 
     def _are_small(self, shape):
-        is_known = all(isinstance(length, int) for length in shape[:3])
+        """Whether images are run at once, unless rows of steps are given."""
         return (
             self.rows is None
-            and is_known
-            and math.prod(shape[:3]) <= _SMALL
+            and all(isinstance(length, int) for length in shape)
+            and math.prod(shape) <= _SMALL
             and takes_any_size(self.patch_model, self.data_format)
         )
 
@@ -141,13 +148,12 @@ class RowStreaming:
         Returns:
             What the patch model returns.
         """
-        if self.are_run_at_once(images.shape):
+        shape = shape_to_channels_last(images.shape, self.data_format)
+        if self._are_small(shape[:3]):
             if not keras.backend.is_float_dtype(images.dtype):
                 images = ops.cast(images, keras.config.floatx())
             return self.patch_model(images)
-        _, height, width, _ = shape_to_channels_last(
-            images.shape, self.data_format
-        )
+        _, height, width, _ = shape
         outputs = self._stream(height, width).run(images)
         return keras.tree.pack_sequence_as(structure, outputs)
 

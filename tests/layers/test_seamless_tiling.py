@@ -493,3 +493,23 @@ def test_rows_of_a_subclassed_model_are_streamed_in_predict():
     assert predicted.keys() == expected.keys()
     for name, output in predicted.items():
         np.testing.assert_allclose(output, expected[name], atol=TOLERANCE)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="Only tensorflow's graphs have sizes that they do not know.",
+)
+def test_images_of_unknown_size_are_streamed_together_or_alone():
+    import tensorflow as tf
+
+    net = small_unet()
+    layer = PatchedPredictor(net, 32, overlap="auto")
+    layer.build((None, None, None, 2))
+    graph = tf.function(
+        layer, input_signature=[tf.TensorSpec((None,) * 3 + (2,))]
+    )
+    small, large = draw(4, 33, 20, 2), draw(1, 600, 514, 2)
+    for image in (small, large):
+        np.testing.assert_allclose(
+            graph(image), predict_whole(net, image), atol=TOLERANCE
+        )
