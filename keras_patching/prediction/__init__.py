@@ -1,0 +1,3 @@
+"""Predicts images of any size, from wherever they lie, through one
+compiled function.
+"""
