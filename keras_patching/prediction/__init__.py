@@ -1,3 +1,1 @@
-"""Predicts images of any size, from wherever they lie, through one
-compiled function.
-"""
+"""Predicts images of any size, from anywhere, through one compiled function."""
