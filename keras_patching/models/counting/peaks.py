@@ -22,21 +22,43 @@ def find_peaks(scores, min_score, min_distance):
         List with `(points, scores)` per image: float32 `(n, 2)` of `(y, x)`
         in pixels, centers of pixels, and float32 `(n,)`, best first.
     """
-    from scipy.ndimage import maximum_filter
-
-    side = 2 * _reach(min_distance) + 1
-    highest = maximum_filter(scores, (1, side, side, 1), mode="nearest")
-    is_peak = (scores == highest) & (scores >= min_score) & (scores > 0)
     return [
-        _far_enough(
-            _highest_around(
-                np.argwhere(peaks[..., 0]), image[..., 0], min_distance
-            ),
-            image[..., 0],
+        far_enough(
+            *find_candidates(image[..., 0], min_score, min_distance),
             min_distance,
         )
-        for peaks, image in zip(is_peak, scores, strict=True)
+        for image in scores
     ]
+
+
+def find_candidates(image, min_score, min_distance, first=0, stop=None):
+    """Find the pixels that are maxima, before equal ones are told apart.
+
+    Args:
+        image: float32 `(height, width)`, scores.
+        min_score, min_distance: As for `find_peaks`.
+        first, stop: Rows to look at, `image[first:stop]`. What they are
+            compared with is `reach_of(min_distance)` rows above and below.
+
+    Returns:
+        Pair `(points, scores)`, in the order of the pixels: int64 `(n, 2)` of
+        `(y, x)`, numbers of rows and columns, and float32 `(n,)`.
+    """
+    from scipy.ndimage import maximum_filter
+
+    highest = maximum_filter(
+        image, 2 * _square_reach(min_distance) + 1, mode="nearest"
+    )
+    is_peak = (image == highest) & (image >= min_score) & (image > 0)
+    points = np.argwhere(is_peak[first:stop])
+    points[:, 0] += first
+    points = _highest_around(points, image, min_distance)
+    return points, image[tuple(points.T)]
+
+
+def reach_of(min_distance):
+    """Give how many pixels away a candidate is compared with others."""
+    return max(_square_reach(min_distance), math.ceil(min_distance))
 
 
 def _highest_around(points, image, distance):
@@ -54,7 +76,7 @@ def _highest_around(points, image, distance):
     return np.concatenate(kept)
 
 
-def _reach(min_distance):
+def _square_reach(min_distance):
     """Give half the side of the largest square that is all too close.
 
     A wider one would lose objects that lie far enough away, in a corner of it.
@@ -62,11 +84,18 @@ def _reach(min_distance):
     return max(1, math.ceil(min_distance / math.sqrt(2)) - 1)
 
 
-def _far_enough(points, scores, min_distance):
-    """Keep the better of two points that are too close: equal ones, mostly."""
+def far_enough(points, values, min_distance):
+    """Keep the better of two points that are too close: equal ones, mostly.
+
+    Args:
+        points, values: As `find_candidates` gives them, those of a whole image.
+        min_distance: As for `find_peaks`.
+
+    Returns:
+        What `find_peaks` gives of an image.
+    """
     from scipy.spatial import KDTree
 
-    values = scores[points[:, 0], points[:, 1]]
     order = np.argsort(-values, kind="stable")
     points, values = points[order], values[order]
     keep = np.ones(len(points), bool)
