@@ -367,8 +367,19 @@ class ScaledAxis:
         if blend == "mean" or not self._axis.overlap:
             return ops.ones_like(pixels)
         patch = ops.cast(self.patch, "float32")
-        distance = (pixels - (patch - 1) / 2) / (patch * _GAUSSIAN_SIGMA)
-        return ops.exp(-0.5 * ops.square(distance))
+        return gaussian_weights(pixels, patch, ops.exp)
+
+
+def gaussian_weights(pixels, patch, exp):
+    """Weigh pixels of a patch, the more the closer to its middle.
+
+    Args:
+        pixels: Their numbers along an axis, a float32 array or tensor.
+        patch: Length of the patch.
+        exp: The exponential function of such arrays.
+    """
+    distance = (pixels - (patch - 1) / 2) / (patch * _GAUSSIAN_SIGMA)
+    return exp(-0.5 * (distance * distance))
 
 
 def _join(tiles, grid_axis, scale, blend, axis):

@@ -41,7 +41,7 @@ heatmaps = arrays(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     st.data(),
     heatmaps,
@@ -64,7 +64,7 @@ def test_bands_of_any_heights_give_what_the_whole_gives(
     np.testing.assert_allclose(found["count"], count, rtol=0, atol=1e-6 * size)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(
     st.integers(0, 2**32 - 1),
     st.integers(1, 40),
