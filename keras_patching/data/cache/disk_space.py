@@ -1,8 +1,7 @@
-"""How much room a build needs on the disk, and whether there is as much."""
+"""How much room a build needs on the disk."""
 
 import contextlib
 import os
-import shutil
 
 from keras_patching.data.cache.shards import shard_bytes, shard_prefix
 
@@ -41,43 +40,3 @@ def _list_shards(folder):
             with contextlib.suppress(FileNotFoundError):
                 found.add((stem, kind, entry.stat().st_size))
     return found
-
-
-def check_space(directory, missing):
-    """Refuse a build that the disk has no room for.
-
-    Args:
-        directory: `pathlib.Path` of the folder of the cache, which need not
-            exist.
-        missing: Number of bytes that are to be written.
-
-    Raises:
-        ValueError: If the disk has fewer.
-    """
-    if not missing:
-        return
-    folders = [directory, *directory.parents]
-    existing = next(folder for folder in folders if os.path.exists(folder))
-    free = shutil.disk_usage(existing).free
-    if missing > free:
-        raise ValueError(
-            f"{directory}: the patches need {describe_bytes(missing)} "
-            f"({missing} bytes), and the disk has {describe_bytes(free)} "
-            f"({free} bytes) free. Free some space, use larger patches or "
-            "fewer images, or pass `cache_dir` on another disk."
-        )
-
-
-def describe_bytes(size):
-    """Write a number of bytes for people.
-
-    Example:
-
-    >>> describe_bytes(1_234_567)
-    '1.23 MB'
-    """
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} TB"

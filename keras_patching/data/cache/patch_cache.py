@@ -17,13 +17,10 @@ import os
 import pathlib
 import time
 
+from keras_patching._disk_space import check_space, describe_bytes
 from keras_patching._faults import raise_faults
 from keras_patching._printing import say
-from keras_patching.data.cache.disk_space import (
-    check_space,
-    describe_bytes,
-    missing_bytes,
-)
+from keras_patching.data.cache.disk_space import missing_bytes
 from keras_patching.data.cache.manifest import (
     manifest_state,
     refresh_manifest,
@@ -161,7 +158,13 @@ class PatchCache:
         if jobs and check is not None:
             check()
         missing = missing_bytes(self._shards, [job.source for job in jobs])
-        check_space(self.directory, missing)
+        check_space(
+            self.directory,
+            missing,
+            "the patches",
+            "Free some space, use larger patches or fewer images, or pass "
+            "`cache_dir` on another disk.",
+        )
         if verbose and (missing or (jobs and overwrite)):
             say(
                 f"Cutting patches of {len(jobs)} images into {self.directory} "

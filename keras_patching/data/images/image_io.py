@@ -23,6 +23,7 @@ from keras_patching._types import ArrayLike, Color, NDArray
 from keras_patching._whole_files import whole_file
 from keras_patching.data.images import npy_format, pillow_formats, tiff_format
 from keras_patching.data.images.headers import ImageHeader, format_of
+from keras_patching.data.images.tiff_writing import encode_tiff
 
 # Raise it with every change after which a file gives other values than before:
 # patches that were cut from what was read until then are not used any more.
@@ -240,7 +241,7 @@ def _encode(path, suffix, array, palette):
     if suffix == ".npy" and array.dtype.kind in "uifb":
         np.save(stream, array, allow_pickle=False)
     elif suffix in (".tif", ".tiff") and array.dtype.kind in "uif":
-        stream.write(tiff_format.encode_tiff(array))
+        stream.write(encode_tiff(array))
     elif suffix == ".png" and kind == ("uint8", 1) and palette is not None:
         stream.write(pillow_formats.encode_palette_png(array, palette))
     elif suffix == ".png" and kind in _PNG_HOLDS:

@@ -100,32 +100,6 @@ def tiff_nodata(data):
         return None if tag is None else str(tag.value).strip(" \0")
 
 
-def encode_tiff(array):
-    """Encode a TIFF with deflate.
-
-    Args:
-        array: Integers or floats `(height, width)` or `(height, width,
-            channels)`. Three or four channels of unsigned integers are told
-            to be RGB, the fourth of no meaning.
-
-    Returns:
-        Bytes.
-    """
-    channels = 1 if array.ndim == 2 else array.shape[2]
-    color = channels in (3, 4) and array.dtype.kind == "u"
-    stream = io.BytesIO()
-    tifffile.imwrite(
-        stream,
-        array,
-        photometric="rgb" if color else "minisblack",
-        planarconfig="contig" if channels > 1 else None,
-        extrasamples=["unspecified"] if color and channels == 4 else None,
-        compression="zlib",
-        metadata=None,
-    )
-    return stream.getvalue()
-
-
 def _find_image(stream, path):
     """The one image of the file; thumbnails and masks do not count."""
     directories = read_directories(stream)
