@@ -149,7 +149,11 @@ def test_type_checkers_see_the_same_names():
 
 
 # What files of the package say they are.
-FORMATS = {"keras_patching.patch_cache", "keras_patching.predictions"}
+FORMATS = {
+    "keras_patching.patch_cache",
+    "keras_patching.predictions",
+    "keras_patching.result",
+}
 
 
 def is_public(name):
