@@ -15,12 +15,12 @@ import math
 import os
 import pathlib
 import stat
-import threading
 
 import numpy as np
 
 from keras_patching._whole_files import replaced
 from keras_patching.data.images.npy_format import encode_npy_header
+from keras_patching.data.images.open_file import read_at
 
 _TRAILER = b"kp-shard"
 _TRAILER_BYTES = len(_TRAILER) + hashlib.sha256().digest_size
@@ -208,39 +208,6 @@ def _open_file(path):
         os.close(file)
         raise ShardError(f"{path}: is not a file.")
     return file
-
-
-def read_at(file, offset, target):
-    """Fill a contiguous array with what lies at a place of a file.
-
-    Any number of threads may read from one descriptor.
-
-    Returns:
-        Whether the file was long enough.
-    """
-    size = target.nbytes
-    done = _read_into(file, (target,), offset)
-    while 0 < done < size:  # the system reads at most 2 GB at once
-        rest = target.reshape(-1).view("uint8")[done:]
-        more = _read_into(file, (rest,), offset + done)
-        if not more:
-            break
-        done += more
-    return done == size
-
-
-def _seek_and_read(file, buffers, offset):
-    (target,) = buffers
-    with _seeking:
-        os.lseek(file, offset, os.SEEK_SET)
-        content = os.read(file, target.nbytes)
-    data = target.reshape(-1).view("uint8")
-    data[: len(content)] = np.frombuffer(content, "uint8")
-    return len(content)
-
-
-_seeking = threading.Lock()
-_read_into = getattr(os, "preadv", _seek_and_read)  # Windows has none
 
 
 def read_shard(directory, record):

@@ -12,7 +12,8 @@ import weakref
 
 import numpy as np
 
-from keras_patching.data.cache.shards import open_shard, read_at, truncated
+from keras_patching.data.cache.shards import open_shard, truncated
+from keras_patching.data.images.open_file import read_at
 
 _FEW, _MANY = 512, 32768
 # What stays in the cache of a processor until it is copied from there.

@@ -96,11 +96,17 @@ def format_of(stream, path):
     )
 
 
-def make_header(size, channels, dtype, orientation, path):
-    """Make an `ImageHeader` of the stored size, if the limit allows it."""
+def make_header(size, channels, dtype, orientation, path, limited=True):
+    """Make an `ImageHeader` of the stored size, if the limit allows it.
+
+    An image that is never decoded as a whole may be larger: `limited=False`.
+    """
     height, width = size
     dtype = plain_dtype(dtype)
-    _check_pixels(height, width, channels * dtype.itemsize, path)
+    if height * width == 0:
+        raise ImageFileError(f"{path}: has no pixels, {height} x {width}.")
+    if limited:
+        _check_pixels(height, width, channels * dtype.itemsize, path)
     rotated = orientation in (5, 6, 7, 8)
     size = (width, height) if rotated else (height, width)
     return ImageHeader(size, channels, dtype, rotated)
@@ -122,8 +128,6 @@ def _check_pixels(height, width, pixel_bytes, path):
             f"limit of {int(text)}. If the file is meant to be that large, "
             f"set the environment variable {MAX_PIXELS_VARIABLE}={pixels}."
         )
-    if height * width == 0:
-        raise ImageFileError(f"{path}: has no pixels, {height} x {width}.")
 
 
 def plain_dtype(dtype):

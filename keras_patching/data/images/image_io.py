@@ -2,7 +2,8 @@
 
 Read and written here by first bytes and by suffix: `pillow_formats`,
 `tiff_format` and `npy_format` decode, after `headers` has told what there is.
-Masks and density maps are read by `label_images`; `listing` finds files.
+Masks and density maps are read by `label_images`, parts of large images by
+`windows`; `listing` finds files.
 
 imageio writes PNG and JPEG. It does not read, since it hides what is needed: a
 header without a decode, EXIF orientation, indices of palettes. And what it
@@ -105,7 +106,21 @@ def decode_image(data, path, channels=None):
         ValueError: As for `read_header`, and for truncated data and for
             channels that cannot be converted.
     """
-    array, alpha = _decode(data, path, raw=False)
+    array, alpha = decode_seen(data, path)
+    return with_channels(array, alpha, channels, path)
+
+
+def with_channels(array, alpha, channels, path):
+    """Convert an image, or a window of one, to a number of channels.
+
+    Args:
+        array: Array `(height, width, channels)`.
+        alpha: Whether the last channel is alpha.
+        channels, path: As for `decode_image`.
+
+    Raises:
+        ValueError: The channels cannot be converted.
+    """
     found = array.shape[2]
     if channels is None or channels == found:
         return array
@@ -142,6 +157,11 @@ def decode_stored(data, path, noun):
             "this file does not mend it."
         )
     return _decode(data, path, raw=True)
+
+
+def decode_seen(data, path):
+    """Decode all channels of an image, and tell whether the last is alpha."""
+    return _decode(data, path, raw=False)
 
 
 def _decode(data, path, raw):

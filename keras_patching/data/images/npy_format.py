@@ -6,6 +6,7 @@ threads call it at once, and what they write around the same three facts may
 differ between versions of NumPy.
 """
 
+import math
 import re
 
 import numpy as np
@@ -43,7 +44,59 @@ def npy_pixels(stream, path, raw):
     return np.ascontiguousarray(array.astype(header.dtype, copy=False))
 
 
-def _layout_of_image(stream, path):
+class NpyWindows:
+    """Windows of the image of an npy file; only their rows are read.
+
+    Args:
+        file: `OpenFile` of the image, of which rows lie behind each other.
+
+    Attributes:
+        shape, dtype: Of the image, as `npy_pixels` gives it.
+        alpha: Whether the last channel is alpha.
+        nodata: Text of the value that is no data, or `None`.
+
+    Raises:
+        ValueError: It is no image, or shorter than its header says.
+    """
+
+    alpha, nodata = False, None
+
+    def __init__(self, file):
+        self._file = file
+        file.stream.seek(0)
+        header, self._stored, _ = _layout_of_image(
+            file.stream, file.path, limited=False
+        )
+        self.shape, self.dtype = (*header.size, header.channels), header.dtype
+        self._start = file.stream.tell()
+        expected = math.prod(self.shape) * self._stored.itemsize
+        if len(file) - self._start < expected:
+            raise ImageFileError(
+                f"{file.path}: truncated or damaged, holds "
+                f"{len(file) - self._start} bytes of pixels, expected "
+                f"{expected}. Replace or remove it."
+            )
+
+    def read(self, y, height, x, width):
+        """Read `(height, width, channels)`, from row y and column x."""
+        across, channels = self.shape[1:]
+        array = np.empty((height, width, channels), self._stored)
+        whole_rows = width == across
+        for row, part in enumerate([array] if whole_rows else array):
+            place = ((y + row) * across + x) * channels
+            offset = self._start + place * self._stored.itemsize
+            self._file.read_into(offset, part.reshape(-1))
+        if self._stored.kind == "b":
+            return array * np.uint8(255)
+        return array.astype(self.dtype, copy=False)
+
+
+def is_in_rows(stream, path):
+    """Tell whether the rows of an npy file lie behind each other."""
+    return _layout_of_image(stream, path, limited=False)[2] == "C"
+
+
+def _layout_of_image(stream, path, limited=True):
     with naming(path):
         shape, fortran, dtype = read_npy_header(stream)
     if len(shape) not in (2, 3) or 0 in shape or dtype.kind not in "uifb":
@@ -52,7 +105,7 @@ def _layout_of_image(stream, path):
             f"width, channels). Found shape {shape} of {dtype}."
         )
     channels = shape[2] if len(shape) == 3 else 1
-    header = make_header(shape[:2], channels, dtype, 1, path)
+    header = make_header(shape[:2], channels, dtype, 1, path, limited)
     return header, dtype, "F" if fortran else "C"
 
 

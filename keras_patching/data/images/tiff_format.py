@@ -65,23 +65,22 @@ class _Found:
 def tiff_header(stream, path):
     """Read the `ImageHeader` of a TIFF."""
     with naming(path):
-        return _header_of(_find_image(stream, path), path)
+        return header_of(find_image(stream, path), path)
 
 
 def tiff_pixels(stream, path, raw):
     """Decode to `(h, w, c)`, and whether the last channel is alpha."""
     with naming(path):
-        found = _find_image(stream, path)
-        header = _header_of(found, path)
+        found = find_image(stream, path)
+        header = header_of(found, path)
         page = found.page
         if raw:
             _refuse_uncertain_mask(page, path)
-        alpha = bool(page.extrasamples) and page.extrasamples[-1] in _ALPHA
         with room_for(header, path):
             array = _stored(stream.getvalue(), found, path)
-        array = _as_seen(_channels_last(array, found.axes), page, raw)
+        array = as_seen(channels_last(array, found.axes), page, raw)
         array = array.astype(header.dtype, copy=False)
-        return upright(array, _orientation(page)), alpha
+        return upright(array, orientation(page)), has_alpha(page)
 
 
 def tiff_nodata(data):
@@ -96,11 +95,16 @@ def tiff_nodata(data):
     if not data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
         return None
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-        tag = tiff.pages.first.tags.get(_NODATA_TAG)
-        return None if tag is None else str(tag.value).strip(" \0")
+        return nodata_of(tiff)
 
 
-def _find_image(stream, path):
+def nodata_of(tiff):
+    """Give the text of the tag of a `tifffile.TiffFile`, or `None`."""
+    tag = tiff.pages.first.tags.get(_NODATA_TAG)
+    return None if tag is None else str(tag.value).strip(" \0")
+
+
+def find_image(stream, path):
     """The one image of the file; thumbnails and masks do not count."""
     directories = read_directories(stream)
     stream.seek(0)
@@ -229,7 +233,8 @@ def _name(value):
     return getattr(value, "name", value)
 
 
-def _header_of(found, path):
+def header_of(found, path, limited=True):
+    """Make the `ImageHeader` of the image; see `make_header`."""
     axes = dict(zip(found.axes, found.shape, strict=True))
     page = found.page
     channels = axes.get("S", 1) * axes.get("C", 1)
@@ -237,12 +242,18 @@ def _header_of(found, path):
     if page.photometric in (_PALETTE, _CMYK):
         channels, dtype = 3, np.dtype("uint8")
     size = axes["Y"], axes["X"]
-    return make_header(size, channels, dtype, _orientation(page), path)
+    return make_header(size, channels, dtype, orientation(page), path, limited)
 
 
-def _orientation(page):
+def orientation(page):
+    """Give the EXIF orientation, 1 where there is none."""
     tag = page.tags.get(274)
     return 1 if tag is None else tag.value
+
+
+def has_alpha(page):
+    """Tell whether the last channel is alpha."""
+    return bool(page.extrasamples) and page.extrasamples[-1] in _ALPHA
 
 
 def _refuse_uncertain_mask(page, path):
@@ -262,26 +273,33 @@ def _refuse_uncertain_mask(page, path):
 
 def _stored(data, found, path):
     """Stored values, in the shape that `found` tells."""
-    missing = left_to_imagecodecs(found.page)
-    if missing and not find_spec("imagecodecs"):
-        raise ImageFileError(
-            f"{path}: TIFFs with {missing} are read with {INSTALL}. Install "
-            "it, or save the image in 8, 16 or 32 bits with deflate, without "
-            "a predictor."
-        )
+    require_imagecodecs(found.page, path)
     if found.series is not None:
         return found.series.asarray()
     planes = [read_segments(data, found.page, page) for page in found.pages]
     return np.stack(planes).reshape(found.shape)
 
 
-def _channels_last(array, axes):
+def require_imagecodecs(page, path):
+    """Refuse a page that needs imagecodecs where it is not installed."""
+    missing = left_to_imagecodecs(page)
+    if missing and not find_spec("imagecodecs"):
+        raise ImageFileError(
+            f"{path}: TIFFs with {missing} are read with {INSTALL}. Install "
+            "it, or save the image in 8, 16 or 32 bits with deflate, without "
+            "a predictor."
+        )
+
+
+def channels_last(array, axes):
+    """Bring an array of such axes into the shape `(h, w, c)`."""
     rest = [index for index, axis in enumerate(axes) if axis not in "YX"]
     array = array.transpose(axes.index("Y"), axes.index("X"), *rest)
     return np.ascontiguousarray(array.reshape(*array.shape[:2], -1))
 
 
-def _as_seen(array, page, raw):
+def as_seen(array, page, raw):
+    """Turn stored values of `(h, w, c)` into colours; masks stay, if `raw`."""
     if page.photometric == _WHITE_IS_ZERO and array.dtype.kind in "ub":
         array = _inverted(array, page.bitspersample)
     if raw:

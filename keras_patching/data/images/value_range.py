@@ -106,7 +106,7 @@ def decode_in_range(data, path, channels, value_range):
             argument is a `Fault`.
     """
     image = decode_image(data, path, channels)
-    _check_values(image, data, path, value_range)
+    _check_values(image, path, value_range, lambda: nodata_of(data))
     return image
 
 
@@ -127,8 +127,31 @@ def read_in_range(path, channels, value_range):
     """
     data = pathlib.Path(path).read_bytes()
     image = decode_image(data, path, channels)
+    lowest, highest = check_for_model(
+        image, path, value_range, lambda: nodata_of(data)
+    )
+    doubt_black(lowest, highest, image.dtype, value_range, f"{path}: the model")
+    return image
+
+
+def check_for_model(image, path, value_range, nodata):
+    """Refuse an image whose values a model does not take.
+
+    Args:
+        image: Array of numbers, the image or a window of it.
+        path: File that messages name.
+        value_range: `(black, white)` of the model.
+        nodata: Function that gives the text of the value that is no data, or
+            `None`; called where values do not fit.
+
+    Returns:
+        The lowest and the highest value.
+
+    Raises:
+        ValueError: Values lie outside of the range, or are no numbers.
+    """
     try:
-        _check_values(image, data, path, value_range)
+        return _check_values(image, path, value_range, nodata)
     except ValueError as error:
         (fault,) = error.args
         if not isinstance(fault, RangeFault):
@@ -140,36 +163,38 @@ def read_in_range(path, channels, value_range):
             "convert the image to that range, as those that it was trained "
             f"on, or make a model with {wanted}."
         ) from None
-    _doubt_black(image, value_range, f"{path}: the model")
-    return image
 
 
-def _doubt_black(images, value_range, name):
-    """Warn where floats that are probably from 0 to 1 are not meant so."""
+def doubt_black(lowest, highest, dtype, value_range, name):
+    """Warn where floats that are probably from 0 to 1 are not meant so.
+
+    Args:
+        lowest, highest: Of all values, numbers.
+        dtype: Theirs.
+        value_range: `(black, white)` of the model.
+        name: What takes them, for the message.
+    """
     black, white = value_range
-    highest = images.max().item()
     far = highest * _FAR <= white
-    if "float" in images.dtype.name and 0 < highest <= 1 + _ROUNDING and far:
+    if "float" in dtype.name and 0 < highest <= 1 + _ROUNDING and far:
         warnings.warn(
             f"{name} takes images from {black:g} to {white:g}, so these are "
             f"black. Multiply them by {white:g} if their white is 1, or make a "
-            f"model with value_range=(0, 1). {_received(images)}",
+            "model with value_range=(0, 1). "
+            f"{_received(lowest, highest, dtype)}",
             stacklevel=5,
         )
 
 
-def _received(images):
-    return (
-        f"Received: {images.dtype.name} from {images.min().item():g} to "
-        f"{images.max().item():g}"
-    )
+def _received(lowest, highest, dtype):
+    return f"Received: {dtype.name} from {lowest:g} to {highest:g}"
 
 
-def _check_values(image, data, path, value_range):
+def _check_values(image, path, value_range, nodata):
     black, white = value_range
     lowest, highest = image.min().item(), image.max().item()
     if not _fits(lowest, highest, value_range, image.dtype):
-        raise ValueError(_fault(image, path, value_range, nodata_of(data)))
+        raise ValueError(_fault(image, path, value_range, nodata()))
     if np.array(black).astype(image.dtype) != black:
         raise ValueError(
             RangeFault(
@@ -179,6 +204,7 @@ def _check_values(image, data, path, value_range):
                 highest,
             )
         )
+    return lowest, highest
 
 
 def _fault(image, path, value_range, nodata):
@@ -297,18 +323,30 @@ def check_array(images, value_range, name):
         ValueError: A value lies outside of the range, or is no number.
         Warning: Floats of at most 1, where white is far above.
     """
-    black, white = value_range
-    dtype = images.dtype.name
-    if dtype == "bool" or (dtype == "uint8" and black <= 0 and white >= 255):
+    if holds_any_of(images.dtype, value_range):
         return
+    lowest, highest = refuse_array(images, value_range, name)
+    doubt_black(lowest, highest, images.dtype, value_range, name)
+
+
+def holds_any_of(dtype, value_range):
+    """Tell whether no value of a dtype can be wrong in a range."""
+    black, white = value_range
+    whole = dtype.name == "uint8" and black <= 0 and white >= 255
+    return whole or dtype.name == "bool"
+
+
+def refuse_array(images, value_range, name):
+    """Refuse an array as `check_array` does; give its lowest and highest."""
+    black, white = value_range
     lowest, highest = images.min().item(), images.max().item()
-    if not _fits(lowest, highest, value_range, images.dtype):
-        fits = lowest <= highest and np.isfinite([lowest, highest]).all()
-        wanted = fits and _format_range(fitting_range(lowest, highest))
-        raise ValueError(
-            f"{name} takes images from {black:g} to {white:g}. Convert them to "
-            "that range, as those that it was trained on"
-            f"{f', or make a model with {wanted}' if fits else ''}. "
-            f"{_received(images)}"
-        )
-    _doubt_black(images, value_range, name)
+    if _fits(lowest, highest, value_range, images.dtype):
+        return lowest, highest
+    fits = lowest <= highest and np.isfinite([lowest, highest]).all()
+    wanted = fits and _format_range(fitting_range(lowest, highest))
+    raise ValueError(
+        f"{name} takes images from {black:g} to {white:g}. Convert them to "
+        "that range, as those that it was trained on"
+        f"{f', or make a model with {wanted}' if fits else ''}. "
+        f"{_received(lowest, highest, images.dtype)}"
+    )

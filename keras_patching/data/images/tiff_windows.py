@@ -1,0 +1,96 @@
+"""Windows of a TIFF: only the strips or tiles that they touch are decoded."""
+
+import numpy as np
+
+from keras_patching.data.images.decoding_memory import room_for
+from keras_patching.data.images.headers import make_header, naming
+from keras_patching.data.images.tiff_format import (
+    as_seen,
+    channels_last,
+    find_image,
+    has_alpha,
+    header_of,
+    nodata_of,
+    orientation,
+    require_imagecodecs,
+)
+from keras_patching.data.images.tiff_segments import Segments
+
+
+class TiffWindows:
+    """Windows of the image of a TIFF, as `read_image` gives them.
+
+    Strips and tiles in the rows of the last window are kept decoded, since
+    the next window often touches them too.
+
+    Args:
+        file: `OpenFile` of the image.
+
+    Attributes:
+        by_windows: Whether windows can be decoded alone. Not those of turned
+            images, nor of channels that lie behind each other without a page.
+        shape, dtype: Of the image, as `read_image` gives it.
+        alpha: Whether the last channel is alpha.
+        nodata: Text of the value that is no data, or `None`.
+
+    Raises:
+        ValueError: It cannot be read exactly, or a row of strips or tiles is
+            beyond the declared limit of pixels.
+    """
+
+    def __init__(self, file):
+        path = self._path = file.path
+        file.stream.seek(0)
+        with naming(path):
+            found = self._found = find_image(file.stream, path)
+            page = found.page
+            upright = orientation(page) not in range(2, 9)
+            self.by_windows = upright and found.series is None
+            if not self.by_windows:
+                return
+            header = header_of(found, path, limited=False)
+            require_imagecodecs(page, path)
+            self._pages = [
+                Segments(file, page, each, divided=True) for each in found.pages
+            ]
+            height, width = header.size
+            self.shape = height, width, header.channels
+            self.dtype, self.alpha = header.dtype, has_alpha(page)
+            self.nodata = nodata_of(page.parent)
+            rows = min(self._pages[0].shape.rows, height)
+            self._least = make_header(
+                (rows, width), header.channels, header.dtype, 1, path
+            )
+        self._kept = [{} for _ in self._pages]
+
+    def read(self, y, height, x, width):
+        """Read `(height, width, channels)`, from row y and column x."""
+        window = y, height, x, width
+        with naming(self._path), room_for(self._least, self._path):
+            found = self._found
+            planes = [
+                self._read_page(segments, kept, window)
+                for segments, kept in zip(self._pages, self._kept, strict=True)
+            ]
+            lengths = {"Y": height, "X": width}
+            shape = [
+                lengths.get(axis, length)
+                for axis, length in zip(found.axes, found.shape, strict=True)
+            ]
+            array = channels_last(np.stack(planes).reshape(shape), found.axes)
+            array = as_seen(array, found.page, raw=False)
+            return array.astype(self.dtype, copy=False)
+
+    def _read_page(self, segments, kept, window):
+        y, height, _, _ = window
+        for index, each in list(kept.items()):
+            if not y - len(each.values) < each.y < y + height:
+                del kept[index]
+        array = segments.empty(window)
+        for indices in segments.touched(window):
+            missing = [index for index in indices if index not in kept]
+            kept.update(segments.decoded(missing))
+            for index in indices:
+                if index in kept:
+                    kept[index].paste(array, window)
+        return array

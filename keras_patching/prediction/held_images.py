@@ -1,0 +1,138 @@
+"""Windows of images that the caller holds: arrays, and what looks like them."""
+
+import contextlib
+import os
+
+import keras
+import numpy as np
+
+from keras_patching.data.images.open_file import check_unchanged, identity_of
+
+
+class ArrayWindows:
+    """Windows of an array, a tensor, or anything that is sliced like one.
+
+    Args:
+        array: Of shape `(height, width, channels)` or `(height, width)`.
+        name: What messages call it.
+
+    Attributes:
+        shape: `(height, width, channels)`.
+        dtype: NumPy dtype.
+        alpha, nodata: False and `None`: nothing is said of them.
+        identity: Dict of shape and dtype.
+
+    Raises:
+        ValueError: It does not hold numbers.
+    """
+
+    alpha, nodata = False, None
+
+    def __init__(self, array, name):
+        self._array = array
+        self.shape = (*map(int, array.shape), 1)[:3]
+        stored = _dtype_of(array)
+        # The narrow floats of jax are of another kind to numpy.
+        if stored.kind not in "biuf" and "float" not in stored.name:
+            raise ValueError(
+                f"{name}: expected an image of numbers. Received: "
+                f"dtype={array.dtype}"
+            )
+        self.dtype = stored.newbyteorder("=")
+        self.identity = {"shape": list(self.shape), "dtype": self.dtype.name}
+
+    def read(self, y, height, x, width):
+        """Read `(height, width, channels)`, from row y and column x."""
+        window = _as_numpy(self._array[y : y + height, x : x + width])
+        window = window.reshape(height, width, self.shape[2])
+        return window.astype(self.dtype, copy=False)
+
+    def close(self):
+        self._array = None
+
+
+class RasterWindows:
+    """Windows of an open rasterio data set, which is left open.
+
+    Args:
+        data_set: Of bands of one dtype. A palette becomes its colours.
+
+    Attributes:
+        shape: `(height, width, channels)`.
+        dtype: NumPy dtype.
+        alpha: Whether the last band is alpha.
+        nodata: Text of the value that is no data, or `None`.
+        identity: Dict of name, shape, dtype, and, of a file, size and times.
+
+    Raises:
+        ValueError: Its bands are of several dtypes. At a read, that its file
+            has changed.
+    """
+
+    @staticmethod
+    def takes(source):
+        """Tell whether something reads as a rasterio data set does."""
+        parts = ("count", "height", "width", "dtypes", "read")
+        return all(hasattr(source, part) for part in parts)
+
+    def __init__(self, data_set):
+        self._data_set = data_set
+        name = str(getattr(data_set, "name", ""))
+        if len(set(data_set.dtypes)) != 1:
+            raise ValueError(
+                f"{name}: has bands of several dtypes, expected one. "
+                f"Received: dtypes={data_set.dtypes}"
+            )
+        meanings = [each.name for each in getattr(data_set, "colorinterp", ())]
+        self.alpha = "alpha" in meanings[-1:]
+        self.dtype, channels = np.dtype(data_set.dtypes[0]), data_set.count
+        self._colours = None
+        if meanings == ["palette"]:
+            self._colours = _colours(data_set.colormap(1), self.dtype)
+            self.dtype, channels = np.dtype("uint8"), 3
+        self.shape = data_set.height, data_set.width, channels
+        nodata = getattr(data_set, "nodata", None)
+        self.nodata = None if nodata is None else str(nodata)
+        self.identity = {
+            "path": name,
+            "shape": list(self.shape),
+            "dtype": self.dtype.name,
+        }
+        self._name, self._stat = name, None
+        with contextlib.suppress(OSError, ValueError):  # it is no file
+            self._stat = os.stat(name)
+            self.identity.update(identity_of(name, self._stat))
+
+    def read(self, y, height, x, width):
+        """Read `(height, width, channels)`, from row y and column x."""
+        window = (y, y + height), (x, x + width)
+        bands = self._data_set.read(window=window)
+        if self._stat is not None:
+            check_unchanged(self._name, self._stat)
+        if self._colours is not None:
+            return self._colours[bands[0]]
+        return np.ascontiguousarray(np.moveaxis(bands, 0, -1))
+
+    def close(self):
+        self._data_set = None
+
+
+def _colours(palette, dtype):
+    """Make the table of RGB from a dict of index to RGBA."""
+    table = np.zeros((np.iinfo(dtype).max + 1, 3), "uint8")
+    for index, colour in palette.items():
+        table[index] = colour[:3]
+    return table
+
+
+def _dtype_of(array):
+    try:
+        return np.dtype(array.dtype)
+    except TypeError:  # of a tensor
+        return _as_numpy(array[:1, :1]).dtype
+
+
+def _as_numpy(array):
+    if keras.ops.is_tensor(array):
+        return np.asarray(keras.ops.convert_to_numpy(array))
+    return np.asarray(array)

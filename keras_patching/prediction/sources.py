@@ -1,0 +1,204 @@
+"""What images are read from, a window at a time: files, arrays, data sets.
+
+`open_source` tells the kinds apart by what they can do, so no package of theirs
+is imported. A window comes out as `read_image` gives the whole image, with the
+channels and in the range of values that a model takes.
+"""
+
+import math
+import os
+import pathlib
+
+import numpy as np
+
+from keras_patching.data.images.image_io import with_channels
+from keras_patching.data.images.value_range import (
+    check_for_model,
+    doubt_black,
+    holds_any_of,
+    refuse_array,
+)
+from keras_patching.data.images.windows import FileWindows
+from keras_patching.prediction.held_images import ArrayWindows, RasterWindows
+
+_TAKEN = (
+    "Pass paths of image files, arrays (height, width, channels), or objects "
+    "with `shape`, `dtype` and slicing, as memory maps, zarr arrays, h5py data "
+    "sets, rasterio data sets"
+)
+
+
+class ImageSource:
+    """An image of which windows are read.
+
+    Args:
+        windows: What reads them, with `shape`, `dtype`, `alpha`, `nodata`,
+            `identity`, `read`, `close`.
+        name, stem: As the attributes.
+        channels, value_range: As for `open_source`.
+        is_array: Whether its channels and values are the caller's own, and so
+            are not converted.
+
+    Attributes:
+        name: What messages call it: its path, or "image 3".
+        stem: What files of its results are called: its path without folder
+            and suffix, or "image_3".
+        shape: `(height, width, channels)` of what is read.
+        dtype: NumPy dtype of what is read.
+        identity: JSON-able dict that tells it from other images.
+
+    Raises:
+        ValueError: The channels cannot be converted.
+    """
+
+    def __init__(self, windows, name, stem, channels, value_range, is_array):
+        self._windows, self._is_array = windows, is_array
+        self.name, self.stem = name, stem
+        self.identity, self.dtype = windows.identity, windows.dtype
+        height, width, found = windows.shape
+        if is_array and channels not in (None, found):
+            raise ValueError(
+                f"{name}: has {found} channels, expected {channels}: (height, "
+                f"width, {channels}). Received: shape={windows.shape}"
+            )
+        # What is not known yet may be alpha; the first window tells.
+        might_be_alpha = windows.alpha is not False
+        nothing = np.empty((0, 0, found))
+        with_channels(nothing, might_be_alpha, channels, name)
+        self._channels = channels
+        self.shape = (height, width, channels or found)
+        checked = value_range is not None
+        if checked and holds_any_of(self.dtype, value_range):
+            checked = False
+        self._value_range = tuple(value_range) if checked else None
+        self._lowest, self._highest = math.inf, -math.inf
+
+    def read(self, y, height, x=0, width=None):
+        """Read a window.
+
+        Args:
+            y: Its first row.
+            height: Its number of rows; all lie inside of the image.
+            x: Its first column.
+            width: Its number of columns; `None` reads to the right edge.
+
+        Returns:
+            Array `(height, width, channels)`, which may be read-only.
+
+        Raises:
+            ValueError: It is not inside of the image, cannot be read, has
+                changed since it was opened, or holds values outside of the
+                range.
+            Warning: When the last row is read, floats of at most 1, where
+                white is far above.
+        """
+        width = self.shape[1] - x if width is None else width
+        self._check_window(y, height, x, width)
+        pixels = self._windows.read(y, height, x, width)
+        alpha = self._windows.alpha
+        pixels = with_channels(pixels, alpha, self._channels, self.name)
+        if self._value_range is not None:
+            self._check_values(pixels, is_last=y + height == self.shape[0])
+        return pixels
+
+    def close(self):
+        """Forget what is held of it, and close what was opened for it."""
+        self._windows.close()
+
+    def _check_window(self, y, height, x, width):
+        rows, columns, _ = self.shape
+        inside = 0 <= y < y + height <= rows and 0 <= x < x + width <= columns
+        if not inside:
+            raise ValueError(
+                f"{self.name}: a window must lie inside of its {rows} x "
+                f"{columns} pixels. Received: y={y}, height={height}, x={x}, "
+                f"width={width}"
+            )
+
+    def _check_values(self, pixels, is_last):
+        taker = f"{self.name}: the model"
+        if self._is_array:
+            lowest, highest = refuse_array(pixels, self._value_range, taker)
+        else:
+            lowest, highest = check_for_model(
+                pixels,
+                self.name,
+                self._value_range,
+                lambda: self._windows.nodata,
+            )
+        self._lowest = min(self._lowest, lowest)
+        self._highest = max(self._highest, highest)
+        if is_last:
+            extremes = self._lowest, self._highest
+            doubt_black(*extremes, self.dtype, self._value_range, taker)
+
+
+def open_source(source, number, *, channels=None, value_range=None):
+    """Open what an image is read from.
+
+    Args:
+        source: Path of an image file; array or tensor `(height, width,
+            channels)` or `(height, width)`; anything with `shape`, `dtype` and
+            slicing, such as a zarr array; or a rasterio data set.
+        number: Its place among the images, for messages.
+        channels: Wanted channels. Those of files are converted as
+            `read_image` does; arrays must have them. `None` takes any.
+        value_range: `(black, white)` that values must lie in; `None` checks
+            nothing.
+
+    Returns:
+        An `ImageSource`, to be closed.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is nothing that can be read, or has other channels.
+    """
+    name, stem = f"image {number}", f"image_{number}"
+    is_array = False
+    if isinstance(source, (str, os.PathLike)):
+        windows = _open_file(source)
+        name, stem = str(source), pathlib.Path(source).stem
+    elif RasterWindows.takes(source):
+        windows = RasterWindows(source)
+        if isinstance(getattr(source, "name", None), str) and source.name:
+            name, stem = source.name, pathlib.Path(source.name).stem
+    else:
+        _check_array(source, name)
+        windows, is_array = ArrayWindows(source, name), True
+    try:
+        return ImageSource(windows, name, stem, channels, value_range, is_array)
+    except BaseException:
+        windows.close()
+        raise
+
+
+def _open_file(path):
+    if os.path.isdir(path):
+        raise ValueError(
+            f"{path}: is a folder. Pass the paths of its images, and of a zarr "
+            "array what `zarr.open` gives."
+        )
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"{path}: no such file. {_TAKEN}.")
+    return FileWindows(path)
+
+
+def _check_array(source, name):
+    """Refuse what is no array of one image."""
+    kind = type(source).__name__
+    if not all(hasattr(source, a) for a in ("shape", "dtype", "__getitem__")):
+        raise ValueError(
+            f"{name}: cannot be read. {_TAKEN}. Received: a {kind}"
+        )
+    shape = tuple(source.shape)
+    if len(shape) == 4:
+        raise ValueError(
+            f"{name}: a batch of images, expected one (height, width, "
+            "channels). Pass each image, `list(images)`, or the first, "
+            f"`images[0]`. Received: a {kind} of shape={shape}"
+        )
+    if len(shape) not in (2, 3) or 0 in shape:
+        raise ValueError(
+            f"{name}: expected one image (height, width, channels) or "
+            f"(height, width), not empty. Received: a {kind} of shape={shape}"
+        )
