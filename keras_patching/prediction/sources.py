@@ -83,7 +83,8 @@ class ImageSource:
             width: Its number of columns; `None` reads to the right edge.
 
         Returns:
-            Array `(height, width, channels)`, which may be read-only.
+            Array `(height, width, channels)`, not to be written to: it may be
+            a view of the caller's.
 
         Raises:
             ValueError: It is not inside of the image, cannot be read, has
