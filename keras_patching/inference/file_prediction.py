@@ -12,7 +12,6 @@ from keras_patching._faults import fault_of, raise_faults
 from keras_patching._printing import Progress, printable, say
 from keras_patching._whole_files import OutputError
 from keras_patching.data.images.listing import list_images
-from keras_patching.inference.model_digest import model_digest
 from keras_patching.inference.model_file import describe_error, load_model_file
 from keras_patching.inference.prediction_journal import (
     Entry,
@@ -22,6 +21,7 @@ from keras_patching.inference.prediction_journal import (
 from keras_patching.inference.reports.by_task import check_options, report_of
 from keras_patching.inference.result_folder import ResultFolder
 from keras_patching.inference.result_tables import ResultTables
+from keras_patching.models.model_digest import model_digest
 from keras_patching.receptive_fields.automatic_overlap import another_tiling
 
 

@@ -178,9 +178,26 @@ class RowStream:
         Returns:
             List of tensors: the rows that layers keep.
         """
+        return [
+            ops.full(shape, ops.cast(value, dtype), dtype)
+            for shape, dtype, value in self.state_specs(batch_size, width)
+        ]
+
+    def state_specs(
+        self, batch_size: int, width: int
+    ) -> list[tuple[tuple[int, ...], str, float]]:
+        """Return shape, dtype and value of each tensor of the first state.
+
+        Args:
+            batch_size, width: As for `initial_state`.
+        """
         self._check_length(width, self.stride[1], "width")
         return [
-            self._blank(number, batch_size, rows, width, value)
+            (
+                self._shape(number, batch_size, rows, width),
+                self._specs[number].dtype,
+                clip_to_dtype(value, self._specs[number].dtype),
+            )
             for call in self._calls
             for number, rows, value in self._kept(call)
         ]
@@ -254,18 +271,19 @@ class RowStream:
             index: Number of the output.
             batch_size, rows, width: Integers, or sizes of a graph.
         """
-        return self._blank(self._outputs[index], batch_size, rows, width)
+        number = self._outputs[index]
+        shape = self._shape(number, batch_size, rows, width)
+        return ops.zeros(shape, self._specs[number].dtype)
 
-    def _blank(self, number, batch_size, rows, width, value=0.0):
-        """Return some rows of a tensor, all of one value."""
-        field, spec = self._fields[number], self._specs[number]
+    def _shape(self, number, batch_size, rows, width):
+        """Return the shape of some rows of a tensor."""
+        field = self._fields[number]
         row_axis, column_axis = spatial_axes(field)
-        shape = list(spec.shape)
+        shape = list(self._specs[number].shape)
         shape[0] = batch_size
         shape[row_axis] = rows
         shape[column_axis] = field.x.length_of(width)
-        value = ops.cast(clip_to_dtype(value, spec.dtype), spec.dtype)
-        return ops.full(shape, value, spec.dtype)
+        return tuple(shape)
 
     def step(
         self,

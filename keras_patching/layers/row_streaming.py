@@ -160,11 +160,11 @@ class RowStreaming:
     def _stream(self, height, width):
         rows = self.rows
         if rows is None:
-            rows = self._rows_for(height, width)
+            rows = self.rows_for(height, width)
         return RowStream(self.patch_model, rows, data_format=self.data_format)
 
-    def _rows_for(self, height, width):
-        """Choose the rows of a step."""
+    def rows_for(self, height: Any, width: Any) -> int:
+        """Choose the rows of a step, for images of a size."""
         if not isinstance(width, int):
             width = _USUAL_WIDTH
         most = _BAND_ON_CPU if is_on_cpu() else _BAND

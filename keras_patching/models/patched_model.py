@@ -5,7 +5,7 @@ import inspect
 import os
 import types
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, Self, Unpack
 
 import keras
@@ -35,9 +35,15 @@ from keras_patching.models.input_checks import (
 )
 from keras_patching.models.kept_weights import weights_kept
 from keras_patching.models.patch_model_check import check_patch_model
+from keras_patching.models.predicting_images import (
+    Both,
+    ImagePrediction,
+    ImageTransform,
+)
 from keras_patching.models.turns import GiveWay, Turns
 from keras_patching.ops.compiling import FunctionsBySize
 from keras_patching.ops.data_formats import shape_from_channels_last
+from keras_patching.prediction.engines import Engines
 from keras_patching.receptive_fields.automatic_overlap import (
     describe_cost,
     describe_seams,
@@ -117,6 +123,8 @@ class PatchedModel(keras.Model):
         kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
         self._functions = FunctionsBySize()
+        self._turns = Turns()
+        self._training = Turns()
         self.predictor = PatchedPredictor(
             patch_model,
             patch_size=None,
@@ -130,10 +138,9 @@ class PatchedModel(keras.Model):
             shrink=shrink,
             data_format=data_format,
         )
+        self._engines = Engines(self.predictor, self._turn)
         self._knows_of_seams = False
         self._sizes_judged: set[tuple[int, ...]] = set()
-        self._turns = Turns()
-        self._training = Turns()
         self._check_tiles(overlap, predict_patch_size)
         if patch_size is not None:
             self.set_patch_size(*as_pair(patch_size, "patch_size"))
@@ -278,6 +285,7 @@ class PatchedModel(keras.Model):
         """Compile again: what they have closed over has changed."""
         self._sizes_judged.clear()
         self._functions.clear()
+        self._engines.clear()
         drop_compiled_functions(self)
 
     def _require_patch_size(self):
@@ -407,7 +415,9 @@ class PatchedModel(keras.Model):
                 images that the patch model takes. The weights stay.
         """
         self._check_input(x)
-        self._warn_of_tiling(x)
+        if hasattr(x, "shape"):
+            shape = self.predictor._channels_last_shape(x.shape)
+            self._warn_of_tiling(tuple(shape[1:3]))
         batch_size = self._batch_size(x, batch_size)
         if hasattr(x, "shape"):
             count, x, batch_size = len(x), fill_up(x), round_up(batch_size)
@@ -419,14 +429,128 @@ class PatchedModel(keras.Model):
             predicted = super().predict(x, batch_size, *args, **kwargs)
         return keras.tree.map_structure(lambda each: each[:count], predicted)
 
-    def _warn_of_tiling(self, x):
-        """Say once that patches leave seams in images like `x`, or are dear."""
-        if self._knows_of_seams or not hasattr(x, "shape"):
+    def predict_images(
+        self,
+        sources: Iterable[Any],
+        *,
+        transform: Callable | str | None = None,
+        out: Any = None,
+        batch_size: int | None = None,
+        shard: tuple[int, int] | None = None,
+        resume: bool = True,
+        overwrite: bool = False,
+        verbose: bool = True,
+        **options: Any,
+    ) -> Iterator[Any] | list[Any]:
+        """Predict images of any sizes, one after the other.
+
+        Images go through one compiled function of few shapes, whatever their
+        sizes: bands of rows where the patch model can be streamed (with
+        `overlap="auto"`), else full batches of patches of several images. They
+        are read while others are computed and written, and only as far as is
+        computed: memory holds a few bands of an image, and its result.
+
+        Args:
+            sources: Iterable of images `(height, width, channels)`: arrays,
+                paths of files, or whatever has a shape, a dtype and slices
+                (memory maps, zarr arrays, h5py data sets, rasterio data sets);
+                or one folder of image files. Of a list, sizes are looked at
+                before, which saves compilations.
+            transform: Function of what the patch model returns for a part of
+                an image, `(batch, height, width, channels)`, that changes
+                channels only, pixel by pixel. It is compiled, and what it
+                returns is what leaves the device. Tasks know some by name.
+            out: What results are written into, instead of the memory: a path
+                with `{name}` in it, which stands for the name of an image,
+                such as `"results/{name}.npy"`; or a list with a path or an
+                array for each. Files are `.npy`, `.tif` or `.zarr`.
+            batch_size: Images side by side where rows are streamed (on jax,
+                elsewhere it is 1), else patches; `None` for as many as suit
+                the device.
+            shard: `(index, count)`: predicts only the share of one of several
+                processes, every `count`-th image from that of `index` on.
+            resume: Whether to go on from what a call that was killed, of the
+                same model, image and named `transform`, has written to `out`.
+            overwrite: Whether to write over files that are there.
+            verbose: Whether to show the progress.
+            **options: Those of the task.
+
+        Returns:
+            Iterator that gives for each image, in their order, what `predict`
+            returns for it alone, without the batch axis; or what the task
+            makes of it. With `out`, when all are written, a list of the paths
+            or arrays.
+
+        Raises:
+            ValueError: If arguments are not as above; or if an image cannot be
+                read or predicted, when its turn comes, with `out` when all
+                others are written.
+
+        Example:
+
+        >>> model = keras_patching.PatchedModel(
+        ...     patch_model, patch_size=64, overlap="auto"
+        ... )
+        >>> images = [np.zeros((90, 70, 3)), np.zeros((50, 120, 3))]
+        >>> found = model.predict_images(images, verbose=False)
+        >>> [each.shape for each in found]
+        [(90, 70, 2), (50, 120, 2)]
+        >>> files = model.predict_images(
+        ...     images, out="found/{name}.npy", verbose=False
+        ... )
+        >>> [str(file) for file in files]
+        ['found/image_0.npy', 'found/image_1.npy']
+        """
+        prediction = ImagePrediction(
+            self,
+            sources,
+            self._image_transform(transform, **options),
+            batch_size,
+            shard,
+            verbose,
+        )
+        if out is not None:
+            return prediction.write(out, resume, overwrite)
+        return _values(prediction.run())
+
+    def _image_transform(self, transform, **options):
+        """Return the `ImageTransform` that is meant.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        if options:
+            raise TypeError(
+                f"A {type(self).__name__} has no options for what is made of "
+                f"its outputs. Received: {', '.join(options)}"
+            )
+        if transform is None:
+            return ImageTransform(self._finish_outputs, name="")
+        if callable(transform):
+            return ImageTransform(Both(self._finish_outputs, transform))
+        names = ", ".join(map(repr, self._image_transforms)) or "none"
+        if transform not in self._image_transforms:
+            raise ValueError(
+                "`transform` must be None, a function of what the patch model "
+                f"returns, or of the names: {names}. Received: "
+                f"transform={transform!r}"
+            )
+        return self._image_transforms[transform]
+
+    @property
+    def _image_transforms(self):
+        """What a `transform` may be called, by its name."""
+        return {}
+
+    def _finish_outputs(self, outputs):
+        """Make what the model returns of what its patch model does."""
+        return outputs
+
+    def _warn_of_tiling(self, image_size):
+        """Say once that patches leave seams in such images, or are dear."""
+        if self._knows_of_seams or image_size in self._sizes_judged:
             return
-        _, *image_size, _ = self.predictor._channels_last_shape(x.shape)
-        if tuple(image_size) in self._sizes_judged:
-            return
-        self._sizes_judged.add(tuple(image_size))
+        self._sizes_judged.add(image_size)
         message = describe_seams(self.predictor, image_size) or describe_cost(
             self.predictor, image_size
         )
@@ -626,6 +750,14 @@ PATCHED_MODEL_DEFAULTS = {
     "dtype": None,
     "trainable": True,
 }
+
+
+def _values(outcomes):
+    """Yield the values of outcomes, and raise what went wrong."""
+    for value, error in outcomes:
+        if error is not None:
+            raise error
+        yield value
 
 
 def _by_name(function, *args, **kwargs):

@@ -62,8 +62,7 @@ def pad_to_grid(images, grid, pad_value=0):
     (height, width), (bottom, right) = grid.image_size, grid.padded_size
     if _is_same(height, bottom) and _is_same(width, right):
         return images
-    if not _holds(images.dtype, pad_value):
-        images = ops.cast(images, keras.config.floatx())
+    images = ops.cast(images, dtype_with(images.dtype, pad_value))
     padding = ((0, 0), (0, bottom - height), (0, right - width), (0, 0))
     return ops.pad(images, padding, constant_values=pad_value)
 
@@ -423,13 +422,20 @@ def _count_not_above(thresholds, values):
     )
 
 
-def _holds(dtype, value):
-    """Whether a dtype has a value, or is one of floats."""
+def dtype_with(dtype, value):
+    """Return a dtype, or `keras.config.floatx()` if it does not hold a value.
+
+    Args:
+        dtype: Of the images that are padded.
+        value: Number that they are padded with.
+    """
     dtype = keras.backend.standardize_dtype(dtype)
-    if "int" not in dtype:
-        return dtype != "bool" or value in (0, 1)
-    limits = np.iinfo(dtype)
-    return value == int(value) and limits.min <= value <= limits.max
+    if "int" in dtype:
+        limits = np.iinfo(dtype)
+        holds = value == int(value) and limits.min <= value <= limits.max
+    else:
+        holds = dtype != "bool" or value in (0, 1)
+    return dtype if holds else keras.config.floatx()
 
 
 def _is_same(first, second):

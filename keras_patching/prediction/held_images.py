@@ -1,6 +1,7 @@
 """Windows of images that the caller holds: arrays, and what looks like them."""
 
 import contextlib
+import mmap
 import os
 
 import keras
@@ -20,7 +21,8 @@ class ArrayWindows:
         shape: `(height, width, channels)`.
         dtype: NumPy dtype.
         alpha, nodata: False and `None`: nothing is said of them.
-        identity: Dict of shape and dtype.
+        identity: Of a memory map a dict of its file; of others `None`: they
+            may hold anything the next time.
 
     Raises:
         ValueError: It does not hold numbers.
@@ -39,13 +41,37 @@ class ArrayWindows:
                 f"dtype={array.dtype}"
             )
         self.dtype = stored.newbyteorder("=")
-        self.identity = {"shape": list(self.shape), "dtype": self.dtype.name}
+        self.identity = None
+        self._map = getattr(array, "_mmap", None)
+        if isinstance(array, np.memmap) and array.filename is not None:
+            self.identity = self._identity_of_map(array)
+
+    def _identity_of_map(self, array):
+        begin = np.frombuffer(self._map, "uint8").__array_interface__["data"][0]
+        here = array.__array_interface__
+        return {
+            **identity_of(array.filename, os.stat(array.filename)),
+            "offset": here["data"][0] - begin,
+            "strides": list(array.strides),
+            "shape": list(self.shape),
+            "dtype": self.dtype.name,
+        }
 
     def read(self, y, height, x, width):
         """Read `(height, width, channels)`, from row y and column x."""
         window = _as_numpy(self._array[y : y + height, x : x + width])
         window = window.reshape(height, width, self.shape[2])
-        return window.astype(self.dtype, copy=False)
+        if self._map is None:
+            return window.astype(self.dtype, copy=False)
+        window = window.astype(self.dtype)
+        self._let_pages_go()
+        return window
+
+    def _let_pages_go(self):
+        """Let the system forget what is mapped: it is in the file."""
+        is_shared = getattr(self._array, "mode", "c") != "c"
+        if is_shared and hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
 
     def close(self):
         self._array = None

@@ -45,7 +45,8 @@ class ImageSource:
             and suffix, or "image_3".
         shape: `(height, width, channels)` of what is read.
         dtype: NumPy dtype of what is read.
-        identity: JSON-able dict that tells it from other images.
+        identity: JSON-able dict that tells it from other images; `None` of
+            arrays in memory.
 
     Raises:
         ValueError: The channels cannot be converted.

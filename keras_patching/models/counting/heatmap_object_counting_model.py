@@ -31,8 +31,10 @@ from keras_patching.metrics import (
     localization_scores,
 )
 from keras_patching.models.counting import loaders
+from keras_patching.models.counting.counted_bands import CountedBands
 from keras_patching.models.counting.peaks import find_peaks
 from keras_patching.models.patched_model import PATCHED_MODEL_DEFAULTS
+from keras_patching.models.predicting_images import ImageTransform
 from keras_patching.models.prediction_checks import check_predictions
 from keras_patching.models.task_model import TaskModel, check_images
 from keras_patching.models.unet import unet
@@ -240,8 +242,37 @@ class HeatmapObjectCountingModel(TaskModel):
         return {**parameters, "density_map_sigma": self.density_map_sigma}
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        outputs = super().call(inputs, training=training)
+        return self._finish_outputs(super().call(inputs, training=training))
+
+    def _finish_outputs(self, outputs):
         return ops.cast(outputs, "float32") / self.density_scale
+
+    def _image_transform(self, transform, **options):
+        if transform is not None:
+            return super()._image_transform(transform, **options)
+        self._count_bands(**options)  # Tells now what it does not take.
+        return ImageTransform(
+            self._finish_outputs, lambda size: self._count_bands(**options)
+        )
+
+    @property
+    def _image_transforms(self):
+        return {"heatmap": ImageTransform(self._finish_outputs, name="heatmap")}
+
+    def _count_bands(self, min_score=0.3, min_distance=None):
+        """Make what counts and locates objects in bands of a heatmap."""
+        return CountedBands(
+            self.peak_density, *self._check_peaks(min_score, min_distance)
+        )
+
+    def _check_peaks(self, min_score, min_distance):
+        """Return the arguments of `locate` that are meant, or refuse them."""
+        if min_distance is None:
+            min_distance = self.density_map_sigma
+        return (
+            check_share(min_score, "min_score"),
+            check_distance(min_distance, "min_distance"),
+        )
 
     def compute_output_spec(
         self, inputs: Tensor, training: bool | None = None
@@ -308,10 +339,7 @@ class HeatmapObjectCountingModel(TaskModel):
         >>> points.tolist()
         [[10.5, 20.5]]
         """
-        min_score = check_share(min_score, "min_score")
-        if min_distance is None:
-            min_distance = self.density_map_sigma
-        min_distance = check_distance(min_distance, "min_distance")
+        min_score, min_distance = self._check_peaks(min_score, min_distance)
         scores = _check_heatmaps(heatmaps).astype("float32")
         scores *= np.float32(1 / self.peak_density)
         return find_peaks(scores, min_score, min_distance)

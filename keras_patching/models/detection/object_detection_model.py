@@ -1,5 +1,6 @@
 """Detection of objects in large images with a YOLO patch model."""
 
+import functools
 import math
 import os
 import warnings
@@ -39,6 +40,7 @@ from keras_patching.models.detection.decoding import (
     decode_in_chunks,
     decode_yolo,
 )
+from keras_patching.models.detection.merged_patches import MergedPatches
 from keras_patching.models.detection.merging import merge
 from keras_patching.models.detection.non_max_suppression import check_iou_rule
 from keras_patching.models.detection.raw_predictions import (
@@ -48,6 +50,7 @@ from keras_patching.models.detection.raw_predictions import (
 )
 from keras_patching.models.detection.yolo_net import yolo_net
 from keras_patching.models.patched_model import PATCHED_MODEL_DEFAULTS
+from keras_patching.models.predicting_images import ImageTransform
 from keras_patching.models.task_model import TaskModel, check_images
 from keras_patching.ops.boxes import non_max_suppression_padded
 from keras_patching.ops.yolo import (
@@ -339,10 +342,9 @@ class ObjectDetectionModel(TaskModel):
             ValueError: If `raw` is not what this model predicts for images of
                 that size, or holds NaN; or another argument is not as above.
         """
-        score_threshold = check_share(score_threshold, "score_threshold")
-        check_iou_rule(iou_threshold, match_metric)
-        if margin is not None:
-            margin = check_distance(margin, "margin")
+        self._check_merging(
+            score_threshold, iou_threshold, match_metric, margin
+        )
         if image_size is None:
             raise ValueError(
                 "Boxes are placed in an image of a size: pass that of the "
@@ -368,6 +370,36 @@ class ObjectDetectionModel(TaskModel):
             )
             for index in range(len(by_image["scores"]))
         ]
+
+    def _image_transform(self, transform, **options):
+        if transform is not None:
+            return super()._image_transform(transform, **options)
+
+        def collect(size):
+            merge = functools.partial(
+                self.merge_predictions, image_size=size, **options
+            )
+            return MergedPatches(merge, self.predictor._outputs.spec)
+
+        self._check_merging(**options)  # Tells now what it does not take.
+        return ImageTransform(self._finish_outputs, collect)
+
+    @property
+    def _image_transforms(self):
+        return {"patches": ImageTransform(self._finish_outputs, name="patches")}
+
+    def _check_merging(
+        self,
+        score_threshold=0.3,
+        iou_threshold=0.5,
+        match_metric="iou",
+        margin=None,
+    ):
+        """Refuse arguments of `merge_predictions`."""
+        check_share(score_threshold, "score_threshold")
+        check_iou_rule(iou_threshold, match_metric)
+        if margin is not None:
+            check_distance(margin, "margin")
 
     def _check_raw(self, raw, image_size):
         """Return what `predict` gave as numpy, and the grid of its patches."""

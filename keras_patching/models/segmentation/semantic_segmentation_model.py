@@ -31,11 +31,13 @@ from keras_patching.losses.segmentation_loss import (
 from keras_patching.metrics import MeanIoU, PixelAccuracy
 from keras_patching.metrics.confusion import confusion_matrix, iou_per_class
 from keras_patching.models.patched_model import PATCHED_MODEL_DEFAULTS
+from keras_patching.models.predicting_images import ImageTransform
 from keras_patching.models.prediction_checks import (
     PROBABILITY_ROUNDING,
     check_predictions,
 )
 from keras_patching.models.segmentation import loaders
+from keras_patching.models.segmentation.class_ids import ClassIds
 from keras_patching.models.segmentation.training_masks import (
     check_training_masks,
 )
@@ -266,6 +268,15 @@ class SemanticSegmentationModel(TaskModel):
         else:
             classes = np.argmax(predictions, axis=-1)
         return classes.astype(np.min_scalar_type(self.num_classes - 1))
+
+    @property
+    def _image_transforms(self):
+        classes = ClassIds(self.num_classes, self.activation)
+        return {
+            "classes": ImageTransform(
+                classes, check=classes.check, name="classes"
+            )
+        }
 
     def _check_predictions(self, predictions):
         """Return predictions as an array, if they are of a model like this."""

@@ -1,0 +1,355 @@
+"""What `PatchedModel.predict_images` does, whatever the task."""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_patching._checks import is_integer
+from keras_patching._faults import fault_of, raise_faults
+from keras_patching._printing import Progress
+from keras_patching.data.images.listing import list_images
+from keras_patching.layers.output_specs import Trace
+from keras_patching.models.model_digest import model_digest
+from keras_patching.ops.patches import scaled_length
+from keras_patching.prediction.array_target import ArrayTarget
+from keras_patching.prediction.image_job import ImageJob
+from keras_patching.prediction.pipeline import run_jobs
+from keras_patching.prediction.results import WrittenResult
+from keras_patching.prediction.sources import open_source
+from keras_patching.prediction.targets import (
+    check_outs,
+    forget_records,
+    list_outs,
+    open_target,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageTransform:
+    """What is made of the outputs of a patch model for each image.
+
+    Attributes:
+        in_graph: Function of the outputs of the patch model, pixel by pixel;
+            hashable, the same for the same results.
+        collect: Function from the `(height, width)` of an image to its result,
+            which takes bands; `None` where pixels themselves are the result.
+        check: Function of each band that is written, which refuses what is no
+            result.
+        name: What it is called; `None` for a function of the user's.
+    """
+
+    in_graph: Callable
+    collect: Callable | None = None
+    check: Callable | None = None
+    name: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Both:
+    """Two functions, one after the other."""
+
+    first: Callable
+    second: Callable
+
+    def __call__(self, outputs: Any) -> Any:
+        return self.second(self.first(outputs))
+
+
+class Outputs:
+    """Where the results of images are written to, and what is there already.
+
+    Args:
+        out: As for `PatchedModel.predict_images`.
+        numbered: List of the numbers of the images and their sources.
+        resume, overwrite: As there.
+        key: String that tells the model and the transform from others.
+    """
+
+    def __init__(self, out, numbered, resume, overwrite, key):
+        self._how = {"resume": resume, "overwrite": overwrite}
+        self._key = key
+        names = [_stem(source, number) for number, source in numbered]
+        outs = list_outs(out, names)
+        paths = [
+            source
+            for _, source in numbered
+            if isinstance(source, (str, os.PathLike))
+        ]
+        check_outs(outs, paths, **self._how)
+        numbers = [number for number, _ in numbered]
+        self._outs = dict(zip(numbers, outs, strict=True))
+        self._targets = []
+
+    def open(self, number, source, shape, dtype):
+        """Open what the result of an image is written into."""
+        identity = source.identity
+        if identity is None:
+            # Another run may have other pixels in an array like it.
+            identity = os.urandom(16).hex()
+        known = json.dumps([self._key, identity], sort_keys=True)
+        target = open_target(
+            self._outs[number],
+            shape,
+            dtype,
+            source.name,
+            key=hashlib.sha256(known.encode()).hexdigest(),
+            **self._how,
+        )
+        self._targets.append(target)
+        return target
+
+    def end(self):
+        """Forget what a run that was killed would need."""
+        forget_records(self._targets)
+
+
+class ImagePrediction:
+    """The prediction of some images by a model.
+
+    Args:
+        model: `PatchedModel`.
+        sources: As for `PatchedModel.predict_images`.
+        transform: `ImageTransform`.
+        batch_size, shard, verbose: As there.
+    """
+
+    def __init__(self, model, sources, transform, batch_size, shard, verbose):
+        _check_model(model)
+        self._model, self._transform = model, transform
+        self._batch_size, self._verbose = batch_size, verbose
+        self._numbered = _share(as_sources(sources), shard)
+        self._outputs = None
+        # What became of images that need not, or cannot, be predicted.
+        self._outcomes = {}
+        self._open = {}
+
+    def write(self, out, resume, overwrite):
+        """Predict all images and write the results.
+
+        Args:
+            out, resume, overwrite: As for `PatchedModel.predict_images`.
+
+        Returns:
+            List of what was written: paths, or the arrays of `out`.
+
+        Raises:
+            ValueError: If images failed; lists them. The others are written.
+        """
+        if self._transform.collect is not None:
+            raise ValueError(
+                "`out` takes what is predicted pixel by pixel. Pass a "
+                "`transform` that gives pixels, or go through what "
+                "`predict_images` yields without `out`."
+            )
+        self._numbered = list(self._numbered)
+        self._outputs = Outputs(
+            out, self._numbered, resume, overwrite, self._key()
+        )
+        written, faults = [], []
+        for value, error in self.run():
+            written.append(value)
+            if error is not None:
+                faults.append(fault_of(error) or type(error).__name__)
+        raise_faults(
+            faults,
+            f"{len(faults)} of {len(written)} images failed; the others are "
+            "written",
+            "Mend these and call again: what is done is kept.",
+        )
+        self._outputs.end()
+        return written
+
+    def _key(self):
+        name = self._transform.name
+        if name is None:
+            # Nobody knows whether a function is that of another run.
+            name = os.urandom(16).hex()
+        return [model_digest(self._model), name]
+
+    def run(self):
+        """Predict the images.
+
+        Yields:
+            For each, in their order, its value and what was wrong with it, of
+            which one is `None`.
+        """
+        engine = self._model._engines.make(
+            self._transform.in_graph, self._sizes(), self._batch_size
+        )
+        progress, position = self._progress(), 0
+        try:
+            for job in run_jobs(engine, self._jobs()):
+                if job is not None:
+                    del self._open[job.number]
+                    self._outcomes[job.number] = job.value, job.error
+                while position in self._outcomes:
+                    progress.add(1)
+                    yield self._outcomes.pop(position)
+                    position += 1
+        finally:
+            for job in self._open.values():
+                job.fail(GeneratorExit())
+                job.source.close()
+
+    def _progress(self):
+        is_list = isinstance(self._numbered, list)
+        total = len(self._numbered) if is_list else None
+        return Progress(total, "image", self._verbose)
+
+    def _sizes(self):
+        """Look at the images before, where there is a list of them."""
+        if not isinstance(self._numbered, list):
+            return []
+        sizes = []
+        for number, source in self._numbered:
+            try:
+                opened = self._open_source(source, number)
+            except (ValueError, OSError):
+                continue  # Told when its turn comes.
+            sizes.append(tuple(opened.shape[:2]))
+            opened.close()
+        return sizes
+
+    def _jobs(self):
+        for position, (number, source) in enumerate(self._numbered):
+            try:
+                opened = self._open_source(source, number)
+                result = self._result(number, opened)
+            except Exception as error:
+                self._outcomes[position] = None, error
+                continue
+            job = ImageJob(position, opened, result)
+            if getattr(result, "is_done", False):
+                job.finish()
+                self._outcomes[position] = job.value, job.error
+                continue
+            self._model._warn_of_tiling(job.size)
+            self._open[position] = job
+            yield job
+
+    def _open_source(self, source, number):
+        return open_source(
+            source,
+            number,
+            channels=self._model.predictor.channels,
+            value_range=getattr(self._model, "value_range", None),
+        )
+
+    def _result(self, number, source):
+        """Make what takes the bands of an image."""
+        size = tuple(source.shape[:2])
+        if self._transform.collect is not None:
+            return self._transform.collect(size)
+        known = self._model.predictor._outputs
+        spec = Trace(self._transform.in_graph).compute_output_spec(known.spec)
+        specs = keras.tree.flatten(spec)
+        if self._outputs is not None and len(specs) > 1:
+            raise ValueError(
+                f"`out` takes one output. Received: {len(specs)} outputs of "
+                f"'{self._model.name}'; choose one by `transform`"
+            )
+        targets = [
+            self._target(number, source, self._shape(size, scale, each), each)
+            for scale, each in zip(known.scales, specs, strict=True)
+        ]
+        check = self._transform.check
+        return WrittenResult(targets, known.scales, spec, check)
+
+    def _target(self, number, source, shape, spec):
+        dtype = np.dtype(keras.backend.standardize_dtype(spec.dtype))
+        if self._outputs is None:
+            return ArrayTarget(
+                np.empty(shape, dtype), shape, dtype, source.name
+            )
+        return self._outputs.open(number, source, shape, dtype)
+
+    def _shape(self, size, scale, spec):
+        """Return the shape of an output of an image, or refuse it."""
+        if scale is None:
+            grid = self._model.predictor.patch_grid(size)
+            return grid.rows, grid.cols, *spec.shape[1:]
+        height, width = (scaled_length(length, scale) for length in size)
+        return height, width, *spec.shape[3:]
+
+
+def _check_model(model):
+    """Refuse a model that cannot predict yet, or not so."""
+    model._require_patch_size()
+    if model.predictor.data_format != "channels_last":
+        raise ValueError(
+            "`predict_images` takes channels-last images, and "
+            f"'{model.name}' has data_format={model.predictor.data_format!r}. "
+            "Use `predict`."
+        )
+    if not model.built:
+        raise ValueError(
+            f"'{model.name}' is not built, and nothing tells the channels of "
+            "its images: predict one with `predict` before."
+        )
+
+
+def as_sources(sources):
+    """Give the images that are meant: those of a folder, or each of a list.
+
+    Raises:
+        ValueError: If it is one image.
+    """
+    if isinstance(sources, (str, os.PathLike)):
+        if os.path.isdir(sources):
+            return list(list_images(sources).values())
+        return [sources]
+    if len(getattr(sources, "shape", ())) == 3:
+        raise ValueError(
+            "`predict_images` takes several images: pass one as a list, "
+            f"`[image]`. Received: an array of shape {tuple(sources.shape)}"
+        )
+    return sources
+
+
+def _stem(source, number):
+    """Return what files of an image are named after."""
+    if isinstance(source, (str, os.PathLike)):
+        return pathlib.Path(source).stem
+    return f"image_{number}"
+
+
+def _share(sources, shard):
+    """Number images, and give those that are the share of one process.
+
+    Args:
+        sources: Iterable of images.
+        shard: `(index, count)`, or `None` for all.
+
+    Returns:
+        List of pairs of number and image, or an iterator where images are
+        not in a list.
+    """
+    index, count = _check_shard(shard)
+    numbered = itertools.islice(enumerate(sources), index, None, count)
+    return list(numbered) if hasattr(sources, "__len__") else numbered
+
+
+def _check_shard(shard):
+    if shard is None:
+        return 0, 1
+    is_pair = isinstance(shard, (tuple, list)) and len(shard) == 2
+    if not is_pair or not all(map(is_integer, shard)):
+        raise ValueError(
+            "`shard` must be (index, count): the number of this process, from "
+            f"0, and of how many there are. Received: shard={shard!r}"
+        )
+    index, count = shard
+    if not 0 <= index < count:
+        raise ValueError(
+            "`shard` must be (index, count) with 0 <= index < count. "
+            f"Received: shard={shard!r}"
+        )
+    return index, count

@@ -1,0 +1,191 @@
+"""Chooses how images of many sizes are predicted, and keeps the functions."""
+
+import collections
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_patching.geometry import PatchGrid, round_up
+from keras_patching.layers.row_stream import RowStream
+from keras_patching.ops.chunks import is_on_cpu, patches_per_chunk
+from keras_patching.prediction.compiled import ModelFunction
+from keras_patching.prediction.lane_widths import choose_widths, fitting_width
+from keras_patching.prediction.patch_batches import PatchBatches
+from keras_patching.prediction.row_lanes import LaneFunction, LaneStep, RowLanes
+from keras_patching.receptive_fields.walk import receptive_field
+
+# Bytes of the largest tensor of the lanes that are run together, and how many
+# they are at the most, where a device would idle with one.
+_BYTES_AT_ONCE = 2**28
+_MOST_LANES = 16
+
+_MOST_FUNCTIONS = 16
+
+
+class Engines:
+    """Makes engines for a model, which share what was compiled before.
+
+    Args:
+        predictor: The `PatchedPredictor` of the model.
+        turn: As for `ModelFunction`.
+    """
+
+    def __init__(self, predictor, turn):
+        self._predictor, self._turn = predictor, turn
+        self._functions = collections.OrderedDict()
+
+    def clear(self):
+        """Forget all: what the functions have closed over has changed."""
+        self._functions.clear()
+
+    def make(self, transform, sizes, batch_size=None):
+        """Make the engine for some images.
+
+        Args:
+            transform: Of the structure that the patch model returns, in the
+                graph, pixel by pixel.
+            sizes: `(height, width)` of the images, as far as they are known.
+            batch_size: Images side by side, or patches; `None` for as many as
+                suit the device.
+        """
+        streaming = self._predictor._resolved()[3]
+        if streaming is None:
+            return self._make_patches(transform, batch_size)
+        return _Lanes(self, streaming, transform, sizes, batch_size).engine()
+
+    def _make_patches(self, transform, batch_size):
+        predictor = self._predictor
+        known, call = predictor._outputs, predictor._patch_model
+        # Averaged patches are decided on only after that.
+        is_averaged = predictor.blend != "crop"
+        within = _unchanged if is_averaged else transform
+
+        def run(patches):
+            return keras.tree.flatten(within(call.run(patches, known)))
+
+        def finish(bands):
+            bands = [band[None] for band in bands]
+            bands = transform(keras.tree.pack_sequence_as(known.spec, bands))
+            return [
+                ops.convert_to_numpy(band)[0]
+                for band in keras.tree.flatten(bands)
+            ]
+
+        return PatchBatches(
+            self._grid_of,
+            lambda size: self._batch_size(batch_size, size),
+            self.compiled(("patches", within), lambda: run)[1],
+            known.scales,
+            predictor.blend,
+            predictor.pad_value,
+            finish if is_averaged else None,
+        )
+
+    def _grid_of(self, size):
+        predictor = self._predictor
+        if not predictor._is_seamless:
+            return predictor.patch_grid(size)
+        # Tiles of one size are compiled once; without seams it does not
+        # matter that others would be a little smaller.
+        grid = predictor.patch_grid(size)
+        patch_size = [
+            shrunk if count == 1 else whole
+            for shrunk, count, whole in zip(
+                grid.patch_size,
+                (grid.rows, grid.cols),
+                predictor._largest_patch(),
+                strict=True,
+            )
+        ]
+        return PatchGrid(size, patch_size, grid.overlap, grid.multiple_of)
+
+    def _batch_size(self, batch_size, patch_size):
+        return batch_size or patches_per_chunk(patch_size)
+
+    def compiled(self, key, make):
+        """Return a function and what it was compiled to, made when needed.
+
+        Args:
+            key: All that decides what is compiled, hashable, besides the
+                variables of the patch model.
+            make: Makes the function, which `ModelFunction` takes.
+        """
+        layer = self._predictor.layer
+        key = *key, tuple(map(id, layer.variables))
+        if key not in self._functions:
+            function = make()
+            compiled = ModelFunction(function, layer, self._turn)
+            self._functions[key] = function, compiled
+        self._functions.move_to_end(key)
+        if len(self._functions) > _MOST_FUNCTIONS:
+            self._functions.popitem(last=False)
+        return self._functions[key]
+
+
+class _Lanes:
+    """The lanes of one call, of few widths."""
+
+    def __init__(self, engines, streaming, transform, sizes, batch_size):
+        self._engines, self._streaming = engines, streaming
+        self._transform, self._batch_size = transform, batch_size
+        self._count = len(sizes) or None
+        self._highest = choose_widths(sizes, streaming.stride[1])
+        self._is_planned = bool(self._highest)
+        self._steps = {}
+
+    def engine(self):
+        predictor = self._engines._predictor
+        field = receptive_field(predictor.layer)
+        return RowLanes(
+            self._step_for,
+            self._streaming.stride,
+            predictor._outputs.scales,
+            predictor.pad_value,
+            math.ceil(field.overlap[0] / 2),
+        )
+
+    def _step_for(self, size, dtype):
+        height, width = (
+            round_up(length, stride)
+            for length, stride in zip(size, self._streaming.stride, strict=True)
+        )
+        if self._is_planned:
+            lane = min(each for each in self._highest if each >= width)
+        else:
+            lane = fitting_width(self._highest, width) or width
+            self._highest.setdefault(lane, height)
+        key = lane, np.dtype(dtype)
+        if key not in self._steps:
+            self._steps[key] = self._make_step(lane, self._highest[lane])
+        return self._steps[key]
+
+    def _make_step(self, width, height):
+        predictor, streaming = self._engines._predictor, self._streaming
+        rows = streaming.rows
+        if rows is None:
+            height = round_up(height, streaming.stride[0])
+            rows = streaming.rows_for(height, width)
+        count = self._batch_size or self._lanes(rows, width)
+        function, compiled = self._engines.compiled(
+            ("rows", rows, width, count, self._transform),
+            lambda: LaneFunction(
+                RowStream(predictor.layer, rows),
+                count,
+                self._transform,
+                predictor._outputs.spec,
+            ),
+        )
+        return LaneStep(function, compiled, width)
+
+    def _lanes(self, rows, width):
+        if keras.backend.backend() != "jax" or is_on_cpu():
+            return 1
+        each = self._streaming.band_bytes * rows * width
+        most = min(self._count or _MOST_LANES, _MOST_LANES)
+        return max(min(int(_BYTES_AT_ONCE // each), most), 1)
+
+
+def _unchanged(outputs):
+    return outputs
