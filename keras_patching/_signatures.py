@@ -62,5 +62,13 @@ def spelled_out(
     return decorate
 
 
+# Of methods that predict images.
+IMAGES_DEFAULTS = {
+    **dict.fromkeys(("out", "batch_size", "shard")),
+    "resume": True,
+    "overwrite": False,
+    "verbose": True,
+}
+
 # Of methods that change a tiling: what is left out stays.
 TILING_DEFAULTS = dict.fromkeys(Tiling.__annotations__, Shown("<unchanged>"))

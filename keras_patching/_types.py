@@ -33,6 +33,17 @@ class Tiling(TypedDict, total=False):
     shrink: bool
 
 
+class ImagesOptions(TypedDict, total=False):
+    """How images are predicted, as described in `PatchedModel`."""
+
+    out: Any
+    batch_size: int | None
+    shard: tuple[int, int] | None
+    resume: bool
+    overwrite: bool
+    verbose: bool
+
+
 class PatchedModelOptions(Tiling, total=False):
     """What the models of tasks hand on to `PatchedModel`, described there."""
 

@@ -440,7 +440,6 @@ class PatchedModel(keras.Model):
         resume: bool = True,
         overwrite: bool = False,
         verbose: bool = True,
-        **options: Any,
     ) -> Iterator[Any] | list[Any]:
         """Predict images of any sizes, one after the other.
 
@@ -459,7 +458,7 @@ class PatchedModel(keras.Model):
             transform: Function of what the patch model returns for a part of
                 an image, `(batch, height, width, channels)`, that changes
                 channels only, pixel by pixel. It is compiled, and what it
-                returns is what leaves the device. Tasks know some by name.
+                returns is what leaves the device.
             out: What results are written into, instead of the memory: a path
                 with `{name}` in it, which stands for the name of an image,
                 such as `"results/{name}.npy"`; or a list with a path or an
@@ -473,13 +472,11 @@ class PatchedModel(keras.Model):
                 same model, image and named `transform`, has written to `out`.
             overwrite: Whether to write over files that are there.
             verbose: Whether to show the progress.
-            **options: Those of the task.
 
         Returns:
             Iterator that gives for each image, in their order, what `predict`
-            returns for it alone, without the batch axis; or what the task
-            makes of it. With `out`, when all are written, a list of the paths
-            or arrays.
+            returns for it alone, without the batch axis. With `out`, when all
+            are written, a list of the paths or arrays.
 
         Raises:
             ValueError: If arguments are not as above; or if an image cannot be
@@ -501,29 +498,42 @@ class PatchedModel(keras.Model):
         >>> [str(file) for file in files]
         ['found/image_0.npy', 'found/image_1.npy']
         """
-        prediction = ImagePrediction(
-            self,
+        return self._predict_images(
             sources,
-            self._image_transform(transform, **options),
+            self._image_transform(transform),
+            out,
             batch_size,
             shard,
+            resume,
+            overwrite,
             verbose,
+        )
+
+    def _predict_images(
+        self,
+        sources,
+        transform,
+        out=None,
+        batch_size=None,
+        shard=None,
+        resume=True,
+        overwrite=False,
+        verbose=True,
+    ):
+        """Predict images with an `ImageTransform`; see `predict_images`."""
+        prediction = ImagePrediction(
+            self, sources, transform, batch_size, shard, verbose
         )
         if out is not None:
             return prediction.write(out, resume, overwrite)
         return _values(prediction.run())
 
-    def _image_transform(self, transform, **options):
+    def _image_transform(self, transform):
         """Return the `ImageTransform` that is meant.
 
         Raises:
             ValueError: If there is none.
         """
-        if options:
-            raise TypeError(
-                f"A {type(self).__name__} has no options for what is made of "
-                f"its outputs. Received: {', '.join(options)}"
-            )
         if transform is None:
             return ImageTransform(self._finish_outputs, name="")
         if callable(transform):

@@ -1,7 +1,7 @@
 """Counting of objects in large images with a patch model."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Unpack
 
 import keras
@@ -13,9 +13,10 @@ from keras_patching._checks import (
     check_positive,
     check_share,
 )
-from keras_patching._signatures import spelled_out
+from keras_patching._signatures import IMAGES_DEFAULTS, spelled_out
 from keras_patching._types import (
     ArrayLike,
+    ImagesOptions,
     NDArray,
     PatchedModelOptions,
     Tensor,
@@ -247,19 +248,55 @@ class HeatmapObjectCountingModel(TaskModel):
     def _finish_outputs(self, outputs):
         return ops.cast(outputs, "float32") / self.density_scale
 
-    def _image_transform(self, transform, **options):
-        if transform is not None:
-            return super()._image_transform(transform, **options)
-        self._count_bands(**options)  # Tells now what it does not take.
-        return ImageTransform(
-            self._finish_outputs, lambda size: self._count_bands(**options)
-        )
+    @spelled_out(IMAGES_DEFAULTS)
+    def predict_images(
+        self,
+        sources: Iterable[Any],
+        *,
+        transform: Callable | str | None = None,
+        min_score: float = 0.3,
+        min_distance: float | None = None,
+        **options: Unpack[ImagesOptions],
+    ) -> Iterator[Any] | list[Any]:
+        """Count and locate objects in images of any sizes.
+
+        As `PatchedModel.predict_images`; heatmaps are never whole in memory.
+
+        Args:
+            sources, **options: As there.
+            transform: `"heatmap"` gives what `predict` does, and so may be
+                written to `out`; a function as there gets the heatmap.
+            min_score, min_distance: As for `locate`.
+
+        Returns:
+            As there; without a `transform`, a dict per image: `count`, the
+            number of objects as of `decode_predictions`, and their `points`
+            and `scores` as of `locate`.
+
+        Example:
+
+        >>> model = keras_patching.HeatmapObjectCountingModel(patch_size=64)
+        >>> images = [np.zeros((90, 70, 3)), np.zeros((50, 120, 3))]
+        >>> for found in model.predict_images(images, verbose=False):
+        ...     print(sorted(found))
+        ['count', 'points', 'scores']
+        ['count', 'points', 'scores']
+        """
+        if transform is None:
+            self._check_peaks(min_score, min_distance)
+            chosen = ImageTransform(
+                self._finish_outputs,
+                lambda size: self._count_bands(min_score, min_distance),
+            )
+        else:
+            chosen = self._image_transform(transform)
+        return self._predict_images(sources, chosen, **options)
 
     @property
     def _image_transforms(self):
         return {"heatmap": ImageTransform(self._finish_outputs, name="heatmap")}
 
-    def _count_bands(self, min_score=0.3, min_distance=None):
+    def _count_bands(self, min_score, min_distance):
         """Make what counts and locates objects in bands of a heatmap."""
         return CountedBands(
             self.peak_density, *self._check_peaks(min_score, min_distance)

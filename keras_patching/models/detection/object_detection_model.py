@@ -1,10 +1,9 @@
 """Detection of objects in large images with a YOLO patch model."""
 
-import functools
 import math
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Self, Unpack
 
 import keras
@@ -16,9 +15,14 @@ from keras_patching._checks import (
     check_distance,
     check_share,
 )
-from keras_patching._signatures import TILING_DEFAULTS, spelled_out
+from keras_patching._signatures import (
+    IMAGES_DEFAULTS,
+    TILING_DEFAULTS,
+    spelled_out,
+)
 from keras_patching._types import (
     ArrayLike,
+    ImagesOptions,
     NDArray,
     PatchedModelOptions,
     Tensor,
@@ -371,29 +375,63 @@ class ObjectDetectionModel(TaskModel):
             for index in range(len(by_image["scores"]))
         ]
 
-    def _image_transform(self, transform, **options):
-        if transform is not None:
-            return super()._image_transform(transform, **options)
+    @spelled_out(IMAGES_DEFAULTS)
+    def predict_images(
+        self,
+        sources: Iterable[Any],
+        *,
+        transform: Callable | str | None = None,
+        score_threshold: float = 0.3,
+        iou_threshold: float = 0.5,
+        match_metric: str = "iou",
+        margin: float | None = None,
+        **options: Unpack[ImagesOptions],
+    ) -> Iterator[Any] | list[Any]:
+        """Find objects in images of any sizes.
+
+        As `PatchedModel.predict_images`.
+
+        Args:
+            sources, **options: As there.
+            transform: `"patches"` gives what `predict` does, and so may be
+                written to `out`; a function as there gets the same.
+            score_threshold, iou_threshold, match_metric, margin: As for
+                `merge_predictions`.
+
+        Returns:
+            As there; without a `transform`, a dict per image of its objects,
+            as of `merge_predictions`.
+
+        Example:
+
+        >>> model = keras_patching.ObjectDetectionModel(patch_size=64)
+        >>> images = [np.zeros((50, 60, 3)), np.zeros((64, 60, 3))]
+        >>> for found in model.predict_images(images, verbose=False):
+        ...     print(found["boxes"].shape)
+        (0, 4)
+        (0, 4)
+        """
+        how = score_threshold, iou_threshold, match_metric, margin
 
         def collect(size):
-            merge = functools.partial(
-                self.merge_predictions, image_size=size, **options
+            return MergedPatches(
+                lambda raw: self.merge_predictions(raw, size, *how),
+                self.predictor._outputs.spec,
             )
-            return MergedPatches(merge, self.predictor._outputs.spec)
 
-        self._check_merging(**options)  # Tells now what it does not take.
-        return ImageTransform(self._finish_outputs, collect)
+        if transform is None:
+            self._check_merging(*how)
+            chosen = ImageTransform(self._finish_outputs, collect)
+        else:
+            chosen = self._image_transform(transform)
+        return self._predict_images(sources, chosen, **options)
 
     @property
     def _image_transforms(self):
         return {"patches": ImageTransform(self._finish_outputs, name="patches")}
 
     def _check_merging(
-        self,
-        score_threshold=0.3,
-        iou_threshold=0.5,
-        match_metric="iou",
-        margin=None,
+        self, score_threshold, iou_threshold, match_metric, margin
     ):
         """Refuse arguments of `merge_predictions`."""
         check_share(score_threshold, "score_threshold")

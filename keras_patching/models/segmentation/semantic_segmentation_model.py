@@ -1,7 +1,7 @@
 """Semantic segmentation of large images with a patch model."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Unpack
 
 import keras
@@ -13,9 +13,10 @@ from keras_patching._checks import (
     check_optional,
 )
 from keras_patching._keras_internals import operation_of
-from keras_patching._signatures import spelled_out
+from keras_patching._signatures import IMAGES_DEFAULTS, spelled_out
 from keras_patching._types import (
     ArrayLike,
+    ImagesOptions,
     NDArray,
     PatchedModelOptions,
 )
@@ -268,6 +269,41 @@ class SemanticSegmentationModel(TaskModel):
         else:
             classes = np.argmax(predictions, axis=-1)
         return classes.astype(np.min_scalar_type(self.num_classes - 1))
+
+    @spelled_out(IMAGES_DEFAULTS)
+    def predict_images(
+        self,
+        sources: Iterable[Any],
+        *,
+        transform: Callable | str | None = None,
+        **options: Unpack[ImagesOptions],
+    ) -> Iterator[Any] | list[Any]:
+        """Predict images of any sizes; as `PatchedModel.predict_images`.
+
+        Args:
+            sources, **options: As there.
+            transform: `"classes"` gives masks `(height, width)` of the class
+                of each pixel, as `decode_predictions` does, of uint8, or of
+                int32 where there are more than 255 classes. They are decided
+                where the predictions are, which then need not be copied: that
+                is the fastest, and takes the least memory. All else is as
+                there.
+
+        Returns:
+            As there.
+
+        Example:
+
+        >>> model = keras_patching.SemanticSegmentationModel(patch_size=64)
+        >>> images = [np.zeros((90, 70, 3)), np.zeros((50, 120, 3))]
+        >>> found = model.predict_images(
+        ...     images, transform="classes", verbose=False
+        ... )
+        >>> [mask.shape for mask in found]
+        [(90, 70), (50, 120)]
+        """
+        chosen = self._image_transform(transform)
+        return self._predict_images(sources, chosen, **options)
 
     @property
     def _image_transforms(self):
