@@ -449,6 +449,10 @@ class PatchedModel(keras.Model):
         are read while others are computed and written, and only as far as is
         computed: memory holds a few bands of an image, and its result.
 
+        On jax, under `keras.distribution.DataParallel`, the devices of this
+        process share what is computed: each has lanes of rows, or patches, of
+        its own.
+
         Args:
             sources: Iterable of images `(height, width, channels)`: arrays,
                 paths of files, or whatever has a shape, a dtype and slices
@@ -465,7 +469,8 @@ class PatchedModel(keras.Model):
                 array for each. Files are `.npy`, `.tif` or `.zarr`.
             batch_size: Images side by side where rows are streamed (on jax,
                 elsewhere it is 1), else patches; `None` for as many as suit
-                the device.
+                the device. It is rounded up to a multiple of the devices
+                that share it.
             shard: `(index, count)`: predicts only the share of one of several
                 processes, every `count`-th image from that of `index` on.
             resume: Whether to go on from what a call that was killed, of the

@@ -23,6 +23,7 @@ from keras_patching.prediction.array_target import ArrayTarget
 from keras_patching.prediction.image_job import ImageJob
 from keras_patching.prediction.pipeline import run_jobs
 from keras_patching.prediction.results import WrittenResult
+from keras_patching.prediction.sharing import find_sharing
 from keras_patching.prediction.sources import open_source
 from keras_patching.prediction.targets import (
     check_outs,
@@ -126,6 +127,8 @@ class ImagePrediction:
         self._model, self._transform = model, transform
         self._batch_size, self._verbose = batch_size, verbose
         self._numbered = _share(as_sources(sources), shard)
+        # It is set for the thread of the caller.
+        self._sharing = find_sharing()
         self._outputs = None
         # What became of images that need not, or cannot, be predicted.
         self._outcomes = {}
@@ -182,7 +185,10 @@ class ImagePrediction:
             which one is `None`.
         """
         engine = self._model._engines.make(
-            self._transform.in_graph, self._sizes(), self._batch_size
+            self._transform.in_graph,
+            self._sizes(),
+            self._batch_size,
+            self._sharing,
         )
         progress, position = self._progress(), 0
         try:

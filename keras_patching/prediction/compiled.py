@@ -33,15 +33,18 @@ class ModelFunction:
             changes meanwhile does not leave it.
         layer: The layer or model that it calls.
         turn: Makes a context in which the weights are in their place.
+        sharing: Devices that share the work, on jax; see `find_sharing`.
     """
 
-    def __init__(self, function, layer, turn=contextlib.nullcontext):
+    def __init__(
+        self, function, layer, turn=contextlib.nullcontext, sharing=None
+    ):
         self._turn = turn
         make = {"jax": _on_jax, "tensorflow": _on_tensorflow}
         make = make.get(keras.backend.backend(), _as_it_is)
         call = _Inference(function)
         self._call = make(
-            lambda *args: call(args, training=False), layer.variables
+            lambda *args: call(args, training=False), layer.variables, sharing
         )
 
     def __call__(self, *args):
@@ -56,21 +59,25 @@ def _as_tensor(value):
     return ops.convert_to_tensor(value)
 
 
-def _on_jax(function, variables):
+def _on_jax(function, variables, sharing):
     import jax
 
-    @jax.jit
-    def run(values, *args):
+    def run(values, args):
         with keras.StatelessScope(zip(variables, values, strict=True)):
             return function(*args)
 
+    run = jax.jit(run if sharing is None else sharing.spread(run))
+
     def call(*args):
-        return run([variable.value for variable in variables], *args)
+        values = [variable.value for variable in variables]
+        if sharing is not None:
+            values, args = sharing.place(values, args)
+        return run(values, args)
 
     return call
 
 
-def _on_tensorflow(function, variables):
+def _on_tensorflow(function, variables, sharing):
     import tensorflow as tf
 
     functions = {}
@@ -92,7 +99,7 @@ def _on_tensorflow(function, variables):
     return call
 
 
-def _as_it_is(function, variables):
+def _as_it_is(function, variables, sharing):
     if keras.backend.backend() != "torch":
         return function
     import torch

@@ -14,6 +14,7 @@ from keras_patching.prediction.compiled import ModelFunction
 from keras_patching.prediction.lane_widths import choose_widths, fitting_width
 from keras_patching.prediction.patch_batches import PatchBatches
 from keras_patching.prediction.row_lanes import LaneFunction, LaneStep, RowLanes
+from keras_patching.prediction.sharing import count_devices
 from keras_patching.receptive_fields.walk import receptive_field
 
 # Bytes of the largest tensor of the lanes that are run together, and how many
@@ -40,7 +41,7 @@ class Engines:
         """Forget all: what the functions have closed over has changed."""
         self._functions.clear()
 
-    def make(self, transform, sizes, batch_size=None):
+    def make(self, transform, sizes, batch_size=None, sharing=None):
         """Make the engine for some images.
 
         Args:
@@ -49,13 +50,17 @@ class Engines:
             sizes: `(height, width)` of the images, as far as they are known.
             batch_size: Images side by side, or patches; `None` for as many as
                 suit the device.
+            sharing: As for `ModelFunction`; batches are multiples of its
+                devices.
         """
         streaming = self._predictor._resolved()[3]
         if streaming is None:
-            return self._make_patches(transform, batch_size)
-        return _Lanes(self, streaming, transform, sizes, batch_size).engine()
+            return self._make_patches(transform, batch_size, sharing)
+        return _Lanes(
+            self, streaming, transform, sizes, batch_size, sharing
+        ).engine()
 
-    def _make_patches(self, transform, batch_size):
+    def _make_patches(self, transform, batch_size, sharing):
         predictor = self._predictor
         known, call = predictor._outputs, predictor._patch_model
         # Averaged patches are decided on only after that.
@@ -75,8 +80,8 @@ class Engines:
 
         return PatchBatches(
             self._grid_of,
-            lambda size: self._batch_size(batch_size, size),
-            self.compiled(("patches", within), lambda: run)[1],
+            lambda size: self._batch_size(batch_size, size, sharing),
+            self.compiled(("patches", within), lambda: run, sharing)[1],
             known.scales,
             predictor.blend,
             predictor.pad_value,
@@ -101,22 +106,26 @@ class Engines:
         ]
         return PatchGrid(size, patch_size, grid.overlap, grid.multiple_of)
 
-    def _batch_size(self, batch_size, patch_size):
-        return batch_size or patches_per_chunk(patch_size)
+    def _batch_size(self, batch_size, patch_size, sharing):
+        devices = count_devices(sharing)
+        if batch_size is None:
+            return patches_per_chunk(patch_size) * devices
+        return round_up(batch_size, devices)
 
-    def compiled(self, key, make):
+    def compiled(self, key, make, sharing):
         """Return a function and what it was compiled to, made when needed.
 
         Args:
             key: All that decides what is compiled, hashable, besides the
                 variables of the patch model.
             make: Makes the function, which `ModelFunction` takes.
+            sharing: As there.
         """
         layer = self._predictor.layer
-        key = *key, tuple(map(id, layer.variables))
+        key = *key, sharing, tuple(map(id, layer.variables))
         if key not in self._functions:
             function = make()
-            compiled = ModelFunction(function, layer, self._turn)
+            compiled = ModelFunction(function, layer, self._turn, sharing)
             self._functions[key] = function, compiled
         self._functions.move_to_end(key)
         if len(self._functions) > _MOST_FUNCTIONS:
@@ -127,8 +136,11 @@ class Engines:
 class _Lanes:
     """The lanes of one call, of few widths."""
 
-    def __init__(self, engines, streaming, transform, sizes, batch_size):
+    def __init__(
+        self, engines, streaming, transform, sizes, batch_size, sharing
+    ):
         self._engines, self._streaming = engines, streaming
+        self._sharing = sharing
         self._transform, self._batch_size = transform, batch_size
         self._count = len(sizes) or None
         self._highest = choose_widths(sizes, streaming.stride[1])
@@ -167,7 +179,7 @@ class _Lanes:
         if rows is None:
             height = round_up(height, streaming.stride[0])
             rows = streaming.rows_for(height, width)
-        count = self._batch_size or self._lanes(rows, width)
+        count = self._lanes(rows, width)
         function, compiled = self._engines.compiled(
             ("rows", rows, width, count, self._transform),
             lambda: LaneFunction(
@@ -176,15 +188,23 @@ class _Lanes:
                 self._transform,
                 predictor._outputs.spec,
             ),
+            self._sharing,
         )
         return LaneStep(function, compiled, width)
 
     def _lanes(self, rows, width):
-        if keras.backend.backend() != "jax" or is_on_cpu():
+        if keras.backend.backend() != "jax":
             return 1
+        devices = count_devices(self._sharing)
+        if self._batch_size is not None:
+            return round_up(self._batch_size, devices)
+        if is_on_cpu():
+            return devices
         each = self._streaming.band_bytes * rows * width
-        most = min(self._count or _MOST_LANES, _MOST_LANES)
-        return max(min(int(_BYTES_AT_ONCE // each), most), 1)
+        most = _MOST_LANES
+        if self._count is not None:
+            most = min(most, math.ceil(self._count / devices))
+        return max(min(int(_BYTES_AT_ONCE // each), most), 1) * devices
 
 
 def _unchanged(outputs):

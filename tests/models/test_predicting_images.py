@@ -50,8 +50,6 @@ class Rows:
 @pytest.mark.parametrize("tiling", TILINGS.values(), ids=TILINGS)
 @pytest.mark.parametrize("batch_size", [None, 3])
 def test_each_image_is_predicted_as_alone(net, tiling, batch_size):
-    if batch_size and keras.backend.backend() != "jax":
-        pytest.skip("Lanes side by side are of jax.")
     if "shrink" in tiling and keras.backend.backend() == "tensorflow":
         pytest.skip("Its `predict` shrinks only where it knows the size.")
     model = kp.PatchedModel(net, patch_size=32, **tiling)
