@@ -298,7 +298,7 @@ class _Waiting:
 
 def _numpy_dtype(dtype):
     if dtype == "bfloat16":
-        import ml_dtypes
+        import jax
 
-        return ml_dtypes.bfloat16
+        return jax.dtypes.bfloat16
     return dtype
