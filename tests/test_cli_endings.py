@@ -40,7 +40,10 @@ def model(tmp_path):
             keras.layers.Conv2D(2, 1, activation="softmax"),
         ]
     )
-    model = SemanticSegmentationModel(2, patch_model, patch_size=8)
+    # Each image of 10 x 14 pixels is a batch of its own.
+    model = SemanticSegmentationModel(
+        2, patch_model, patch_size=8, patch_batch_size=4
+    )
     model.build((None, None, None, 3))
     model.save(tmp_path / "model.keras")
     return tmp_path / "model.keras"
@@ -69,13 +72,14 @@ def test_a_command_that_is_stopped_says_how_to_go_on(
     os.mkfifo(pipe)
     images = [field / "images" / name for name in ("0.png", pipe.name)]
     asked = "predict", model, *images, "--out", field / "found"
-    when_read(pipe, lambda: os.kill(os.getpid(), number))
+    table = field / "found" / "results.csv"
+    when_read(pipe, lambda: os.kill(os.getpid(), number), table, "0.png")
     handler = signal.getsignal(number)
     assert run(*asked) == status
     assert signal.getsignal(number) == handler
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"keras-patching: {word}. Run the same command")
-    assert "0.png" in (field / "found" / "results.csv").read_text()
+    assert "0.png" in table.read_text()
     pipe.unlink()
     write_image(pipe, np.ones((10, 14, 3), "uint8"))
     assert run(*asked) == 0

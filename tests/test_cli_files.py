@@ -295,6 +295,35 @@ def test_predict_takes_another_tiling(tmp_path):
         assert (difference > 1e-3) == (not options)
 
 
+def test_predict_takes_patterns_a_transform_and_a_format(model, field, capsys):
+    pattern, out = field / "**" / "[01].png", field / "found"
+    (field / "masks").rename(field / "other")
+    for path in (field / "other").iterdir():
+        path.rename(path.with_suffix(".mask"))
+    asked = "predict", model, pattern, "--out", out
+    assert run(*asked, "--transform", "probabilities", "--format", "npy") == 0
+    assert "Predicted 2 of 2 images" in capsys.readouterr().out
+    for name in "01":
+        probabilities = np.load(out / "probabilities" / f"{name}.npy")
+        assert probabilities.shape == (10, 14, 2)
+    with pytest.raises(SystemExit):
+        run(*asked, "--format", "jpg")
+    assert run(*asked, "--transform", "heatmap") == 1
+    assert "'classes', 'probabilities'" in capsys.readouterr().err
+    assert run("predict", model, field / "x*.png", "--out", out) == 1
+    assert "x*.png: no image file matches" in capsys.readouterr().err
+
+
+def test_predict_goes_on_unless_it_is_told_not_to(model, field, capsys):
+    (field / "images" / "bad.png").write_bytes(b"")
+    asked = "predict", model, field / "images", "--out", field / "found"
+    assert run(*asked) == 1
+    assert run(*asked, "--no-resume") == 1
+    assert "would be overwritten" in capsys.readouterr().err
+    assert run(*asked, "--resume") == 1
+    assert "2 of 3 images, 2 of them before" in capsys.readouterr().out
+
+
 def test_predict_tells_of_each_file_that_failed(model, field, capsys):
     bad, missing = field / "bad.png", field / "missing.png"
     bad.write_bytes(b"")

@@ -84,3 +84,49 @@ def test_what_an_output_cannot_show_is_escaped(encoding, expected, monkeypatch):
 def test_any_string_becomes_printable():
     assert printable("plain é") == "plain é"
     assert printable("\ud800") == r"\ud800"
+
+
+def test_work_of_unknown_length_tells_how_much_was_done(monkeypatch):
+    for stream, last in [
+        (io.StringIO(), "3 images, 0 s"),
+        (Terminal(), "\r3 images, 0 s"),
+    ]:
+        monkeypatch.setattr("sys.stdout", stream)
+        progress = Progress(None, "image")
+        for _ in range(3):
+            progress.add(1)
+        progress.end()
+        assert stream.getvalue().startswith(last)
+        assert stream.getvalue().endswith("each\n")
+
+
+def test_pixels_tell_the_speed_and_the_time_left(monkeypatch):
+    clock = iter(range(0, 1000, 10))  # seconds
+    monkeypatch.setattr(printing.time, "monotonic", lambda: next(clock))
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stdout", stream)
+    progress = Progress(2, "image", pixels=200e6)
+    progress.reach(50e6)
+    progress.add()
+    progress.reach(200e6)
+    progress.add()
+    assert stream.getvalue().splitlines() == [
+        "0/2 images, 10 s, 5 megapixels/s, 30 s left",
+        "1/2 images, 20 s, 20 s each, 2.5 megapixels/s, 60 s left",
+        "1/2 images, 30 s, 30 s each, 6.67 megapixels/s",
+        "2/2 images, 40 s, 20 s each, 5 megapixels/s",
+    ]
+
+
+def test_a_bar_moves_by_pixels_and_fits_the_terminal(monkeypatch):
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(printing.time, "monotonic", lambda: next(clock))
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr("sys.stdout", Terminal())
+    progress = Progress(1, "image", pixels=200e6)
+    progress.reach(100e6)
+    progress.end()
+    half, last = printing.sys.stdout.getvalue().split("\r")[1:]
+    assert half.startswith("0/1 images [==========          ], 10 s")
+    assert len(half) < 60
+    assert last.endswith("\n")

@@ -1,5 +1,7 @@
 """`keras-patching predict`."""
 
+import argparse
+
 from keras_patching.commands.arguments import (
     add_patch_size,
     fail_for_each,
@@ -14,20 +16,23 @@ def add(commands):
         "predict",
         # Options first, as argparse writes it, would take images for more
         # of their values.
-        usage="%(prog)s MODEL.keras IMAGES... --out DIR [options]",
+        usage="%(prog)s MODEL.keras SOURCES... --out DIR [options]",
         help="predict whole images with a saved model: pictures and a table",
         description=(
-            "Predict whole images, one at a time. A segmentation model writes "
+            "Predict whole images of any sizes, of which some are read and "
+            "written while others are computed. A segmentation model writes "
             "class ids as DIR/masks/NAME.png, a counting model objects per "
             "pixel as DIR/heatmaps/NAME.tif and the places of objects in "
             "DIR/points.csv (image, x, y, score), a detection model boxes in "
             "DIR/boxes.csv (image, x1, y1, x2, y2, score, label) and, in the "
             "format of COCO, in DIR/coco.json. All draw what was found over "
-            "the image as DIR/overlays/NAME.png, and write for each image a "
-            "row in DIR/results.csv: height, width, pixels and fraction per "
-            "class, or the count and the number of located objects or of "
-            "those of each class, and seconds (which for the first image of a "
-            "size include compiling). "
+            "the image as DIR/overlays/NAME.png, and write for each image, "
+            "when it is done, a row in DIR/results.csv: height, width, pixels "
+            "and fraction per class, or the count and the number of located "
+            "objects or of those of each class, and seconds (from when it was "
+            "opened until it was done, while others were predicted too). "
+            "Images of more than 67 megapixels are drawn smaller, and their "
+            "masks are .tif. "
             "Images that fail are reported at the end, with exit status 1; "
             "the others are done. When it was stopped, or when images have "
             "failed, the same command goes on with what is not done."
@@ -41,15 +46,30 @@ def add(commands):
     )
     parser.add_argument(
         "images",
-        metavar="IMAGES",
+        metavar="SOURCES",
         nargs="+",
-        help="image files, or folders of them; subfolders are not searched",
+        help="image files, folders of them, whose subfolders are not searched, "
+        "or patterns in quotes, as 'field/**/*.tif'",
     )
     parser.add_argument(
         "--out",
         metavar="DIR",
         required=True,
         help="folder to write to; made if missing",
+    )
+    parser.add_argument(
+        "--transform",
+        choices=("classes", "probabilities", "heatmap"),
+        help="what a segmentation model writes of pixels, classes or "
+        "probabilities (as DIR/probabilities/NAME.tif); or, of a counting "
+        "model, heatmap, for heatmaps and counts and no places (default: "
+        "classes; heatmaps and places)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("png", "tif", "npy", "zarr"),
+        help="of masks, probabilities and heatmaps; png holds masks only, and "
+        "needs the memory for a whole one (default: png for masks, else tif)",
     )
     parser.add_argument(
         "--score-threshold",
@@ -67,6 +87,13 @@ def add(commands):
         "of the model)",
     )
     add_patch_size(parser)
+    parser.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="go on where the same prediction was stopped (default), or "
+        "refuse to write where it has written, or replace it with --overwrite",
+    )
     parser.add_argument(
         "--overwrite",
         action="store_true",
@@ -87,10 +114,15 @@ def _run(options):
 
     model = file_prediction.load_model(options.model)
     file_prediction.change_tiling(model, options.overlap, options.patch_size)
-    score = options.score_threshold
-    chosen = {} if score is None else {"score_threshold": score}
     done = file_prediction.predict_files(
-        model, options.images, options.out, options.overwrite, **chosen
+        model,
+        options.images,
+        options.out,
+        options.overwrite,
+        score_threshold=options.score_threshold,
+        transform=options.transform,
+        format=options.format,
+        resume=options.resume,
     )
     total = len(done.rows) + len(done.faults)
     before = f", {done.num_before} of them before" if done.num_before else ""

@@ -1,27 +1,22 @@
-"""Predicts image files, one at a time, and writes what was found."""
+"""Predicts image files, and writes what was found."""
 
 import dataclasses
 import os
-import pathlib
-import time
 from collections.abc import Iterable
 
 import keras
 
-from keras_patching._faults import fault_of, raise_faults
-from keras_patching._printing import Progress, printable, say
-from keras_patching._whole_files import OutputError
-from keras_patching.data.images.listing import list_images
-from keras_patching.inference.model_file import describe_error, load_model_file
-from keras_patching.inference.prediction_journal import (
-    Entry,
-    PredictionJournal,
-    SourceState,
-)
+from keras_patching._faults import raise_faults
+from keras_patching._printing import printable, say
+from keras_patching.inference.file_run import FileRun
+from keras_patching.inference.model_file import load_model_file
+from keras_patching.inference.prediction_journal import PredictionJournal
 from keras_patching.inference.reports.by_task import check_options, report_of
 from keras_patching.inference.result_folder import ResultFolder
 from keras_patching.inference.result_tables import ResultTables
+from keras_patching.inference.source_files import find_images
 from keras_patching.models.model_digest import model_digest
+from keras_patching.prediction.zarr_folder import import_zarr
 from keras_patching.receptive_fields.automatic_overlap import another_tiling
 
 
@@ -102,13 +97,20 @@ def predict_files(
     overwrite: bool = False,
     verbose: bool = True,
     score_threshold: float | None = None,
+    transform: str | None = None,
+    format: str | None = None,
+    resume: bool = True,
 ) -> FilePredictions:
-    r"""Predict image files and write what was found, one image at a time.
+    r"""Predict image files and write what was found.
+
+    Images go through `model.predict_images`: they are read and written while
+    others are computed.
 
     A segmentation model writes for `leaf.jpg` the class ids of its pixels as
     `masks/leaf.png`, the same over the image as `overlays/leaf.png`, and a row
     in `results.csv`: image, height, width, pixels and fraction per class, and
-    the seconds of the prediction (the first of an image size compiles).
+    seconds: from when the image was opened until its results were there, while
+    others were predicted too, and in the first of them what was compiled.
 
     A counting model writes the objects per pixel as `heatmaps/leaf.tif`
     (float32), the located ones over the image as `overlays/leaf.png` and in
@@ -120,6 +122,11 @@ def predict_files(
     and in `coco.json`, in the format of COCO, and their number, in all and per
     class, in `results.csv`.
 
+    Masks and heatmaps of images of more than 67 megapixels are written band by
+    band, masks as `.tif`, and what is drawn over such an image is of every so
+    many of its pixels: memory does not grow with it, if its format is read by
+    windows, as TIFF.
+
     An image that fails does not keep the others from being predicted. A call
     that was stopped or killed, or in which images failed, goes on when it is
     repeated: images whose results are in place are not predicted again, if
@@ -129,13 +136,23 @@ def predict_files(
 
     Args:
         model: A task model with a patch size.
-        paths: Paths of image files and of folders of them, whose subfolders
-            are not searched; or one path.
+        paths: Paths of image files, of folders of them, whose subfolders are
+            not searched, and patterns such as `"field/**/*.tif"`; or one.
         directory: Folder to write to.
         overwrite: Whether to replace results that are in it already.
         verbose: Whether to show the progress.
         score_threshold: Lowest score of a box, from 0 to 1, of a detection
             model only; `None` is 0.3.
+        transform: What is written of pixels. Of a segmentation model
+            `"classes"`, which `None` is too, or `"probabilities"`, which are
+            written as `probabilities/leaf.tif` (float32, a channel per class)
+            instead of masks; of a counting model `"heatmap"`, which writes
+            heatmaps and counts, and no places.
+        format: Of these: `"png"` (masks), `"tif"`, `"npy"` or `"zarr"`; masks
+            as `"png"` are held in memory, however large. `None` is `"png"` for
+            masks, else `"tif"`.
+        resume: Whether to go on from a call that was stopped; otherwise its
+            results are refused like others, or replaced with `overwrite`.
 
     Returns:
         `FilePredictions`.
@@ -145,6 +162,7 @@ def predict_files(
             written, its task does not take an option, two images have the
             same name without suffix, the folder holds other results, or it
             cannot be written.
+        ImportError: If zarr arrays are asked for, and zarr is not installed.
 
     Example:
 
@@ -155,18 +173,23 @@ def predict_files(
     >>> 0 <= done.rows[0]["fraction_1"] <= 1
     True
     """
-    options = {}
-    if score_threshold is not None:
-        options["score_threshold"] = score_threshold
-    report = report_of(model, model.name)
-    check_options(options, report, model)
-    model._require_patch_size()
+    options = {
+        "score_threshold": score_threshold,
+        "transform": transform,
+        "format": format,
+    }
+    options = {
+        name: value for name, value in options.items() if value is not None
+    }
+    report = _report(model, options)
     images = find_images(paths)
-    folder = ResultFolder(directory, report)
+    folder = ResultFolder(directory, report, verbose)
     folder.check_no_image_is_replaced(images)
     journal = PredictionJournal(folder.path, _digest(model), options)
-    if overwrite:
-        journal.begin(replaces=True)
+    if overwrite or not resume:
+        journal.begin(replaces=overwrite)
+        if not overwrite:
+            folder.check_nothing_there(images, are_tables_ours=False)
     else:
         _take_up(journal, images, folder)
     num_before = len(journal.entries)
@@ -178,18 +201,9 @@ def predict_files(
         for stem, path in images.items()
         if stem not in journal.entries
     }
-    progress = Progress(len(missing), "image", verbose)
-    faults = []
     try:
-        for stem, path in missing.items():
-            try:
-                done = _predict_file(model, report, path, options)
-                _write_results(stem, done, folder, journal, tables)
-            except OutputError:
-                raise
-            except (ValueError, OSError, MemoryError) as error:
-                faults.append(printable(_naming(path, error)))
-            progress.add(1)
+        run = FileRun(model, folder, journal, tables, verbose)
+        faults = run.predict(missing)
     finally:
         tables.write()
     if not faults:
@@ -197,6 +211,17 @@ def predict_files(
     folder.remove_unfinished()
     rows, further = tables.content()
     return FilePredictions(rows, further, faults, num_before)
+
+
+def _report(model, options):
+    """Make the report of a model, or refuse the model or an option."""
+    make = report_of(model, model.name)
+    check_options(options, make, model)
+    model._require_patch_size()
+    report = make(model, **options)
+    if options.get("format") == "zarr":
+        import_zarr("`format`")
+    return report
 
 
 def _digest(model):
@@ -230,97 +255,3 @@ def _take_up(journal, images, folder):
     if not journal.replaces:
         new = images.keys() - journal.owned
         folder.check_nothing_there(new, are_tables_ours=journal.exists)
-
-
-def find_images(paths):
-    """Find the image files that paths stand for.
-
-    Args:
-        paths: Paths of files and of folders, or one path.
-
-    Returns:
-        Dict from stem to `pathlib.Path`, in the order of the paths. What is
-        not a folder is taken for a file, there or not.
-
-    Raises:
-        ValueError: If there are none, or two have the same stem; lists them.
-    """
-    if isinstance(paths, (str, os.PathLike)):
-        paths = [paths]
-    by_stem = {}
-    for path in map(pathlib.Path, paths):
-        files = [path]
-        if path.is_dir():
-            # A link that leads nowhere is a fault of its own image.
-            files = list_images(path, broken="list").values()
-        for file in files:
-            same = by_stem.setdefault(file.stem, {})
-            same.setdefault(os.path.abspath(file), file)
-    raise_faults(
-        [
-            printable(" and ".join(map(str, same.values())))
-            for same in by_stem.values()
-            if len(same) > 1
-        ],
-        "Images of the same name would overwrite each other's results",
-        "Predict them separately, each folder with an `--out` of its own.",
-    )
-    if not by_stem:
-        raise ValueError(
-            "No images to predict. Pass paths of image files or of folders of "
-            "them. Received: paths=[]"
-        )
-    return {
-        stem: file for stem, same in by_stem.items() for file in same.values()
-    }
-
-
-def _predict_file(model, report, path, options):
-    source = SourceState.of(path, time.time_ns())
-    image = model.read_image(path)
-    if not source.has_times_of(os.stat(path)):
-        raise ValueError(f"{path}: has changed while it was read. Run again.")
-    started = time.perf_counter()
-    try:
-        prediction = report.predict(model, image, **options)
-    except ValueError as error:  # Of the model, or of an image it refuses.
-        raise ValueError(f"{path}: {error}") from error
-    except Exception as error:  # Each backend has errors of its own.
-        raise ValueError(
-            f"{path}: cannot be predicted ({describe_error(error)}). An image "
-            f"of {image.shape} may be too large for the memory: crop it, or "
-            "save the model with a smaller `patch_batch_size`."
-        ) from error
-    seconds = time.perf_counter() - started
-    arrays, columns, tables = report.describe(model, image, prediction)
-    name = {"image": printable(path.name)}
-    height, width = image.shape[:2]
-    row = {
-        **name,
-        "height": height,
-        "width": width,
-        **columns,
-        "seconds": round(seconds, 4),
-    }
-    tables = {
-        table: [{**name, **each} for each in rows]
-        for table, rows in tables.items()
-    }
-    return source, arrays, row, tables
-
-
-def _write_results(stem, done, folder, journal, tables):
-    """Write what came of an image, so that a kill at any moment is noticed."""
-    source, arrays, row, rows = done
-    journal.claim(stem)
-    entry = Entry(source, folder.write(stem, arrays), row, rows)
-    journal.add(stem, entry)
-    tables.add(entry)
-
-
-def _naming(path, error):
-    """Put the file's name before a message that lacks it."""
-    message = fault_of(error) or type(error).__name__
-    if isinstance(error, FileNotFoundError):
-        message = "no such file or folder. Expected an image, or a folder."
-    return message if str(path) in message else f"{path}: {message}"

@@ -13,6 +13,7 @@ import os
 
 from keras_patching._whole_files import writing_errors
 from keras_patching.data.images.file_state import FileState
+from keras_patching.inference.result_files import bytes_of
 
 NAME = ".keras-patching-predict.jsonl"
 _VERSION = 1
@@ -65,7 +66,7 @@ class Entry:
     Attributes:
         source: `SourceState` of the image.
         outputs: Dict from path, relative to the folder, to bytes of each
-            file that was written.
+            file, or folder, that was written.
         row: Its row in `results.csv`, a dict.
         tables: Dict from the name of a further table to rows, dicts.
     """
@@ -79,7 +80,7 @@ class Entry:
         """Tell whether all its files are there, of the bytes written."""
         try:
             return all(
-                (directory / name).stat().st_size == size
+                bytes_of(directory / name) == size
                 for name, size in self.outputs.items()
             )
         except OSError:

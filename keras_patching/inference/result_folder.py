@@ -4,12 +4,9 @@ import os
 import pathlib
 
 from keras_patching._faults import raise_faults
-from keras_patching._printing import printable
-from keras_patching._whole_files import (
-    OutputError,
-    remove_unfinished,
-)
-from keras_patching.data.images.image_io import write_whole_image
+from keras_patching._printing import printable, say
+from keras_patching._whole_files import OutputError, remove_unfinished
+from keras_patching.inference.pictures import MOST_PIXELS, is_large
 
 RESULTS = "results.csv"
 
@@ -19,7 +16,8 @@ class ResultFolder:
 
     Args:
         directory: Path of the folder, which need not exist.
-        report: Module of `inference.reports`.
+        report: A `Report`, see `inference.reports`.
+        verbose: Whether to say when other files are written than usual.
 
     Attributes:
         path: `pathlib.Path` of the folder.
@@ -29,9 +27,10 @@ class ResultFolder:
         OutputError: If it is a file.
     """
 
-    def __init__(self, directory, report):
+    def __init__(self, directory, report, verbose=True):
         self.path = pathlib.Path(directory)
         self.report = report
+        self._has_said = not verbose
         if self.path.exists() and not self.path.is_dir():
             raise OutputError(f"{self.path}: is a file, expected a folder.")
 
@@ -47,7 +46,7 @@ class ResultFolder:
         """
         planned = [path for stem in sorted(stems) for path in self._paths(stem)]
         if not are_tables_ours:
-            names = RESULTS, *self.report.TABLES, *self.report.DOCUMENTS
+            names = RESULTS, *self.report.tables, *self.report.documents
             planned = [*(self.path / name for name in names), *planned]
         raise_faults(
             [printable(path) for path in planned if path.exists()],
@@ -77,34 +76,37 @@ class ResultFolder:
             "Write to another folder.",
         )
 
-    def write(self, stem, arrays):
-        """Write the files of one image.
+    def path_of(self, stem, key, size):
+        """Give the path of one of the files of an image.
 
         Args:
             stem: Its name without suffix.
-            arrays: Dict from each key of `OUTPUTS` to a tuple of what
-                `write_image` takes.
-
-        Returns:
-            Dict from path, relative to the folder, to bytes of each file.
+            key: Key of `outputs` of the report.
+            size: `(height, width)` of what is written.
         """
-        sizes = {}
-        for key, name in self._outputs(stem).items():
-            write_whole_image(self.path / name, *arrays[key])
-            sizes[name] = (self.path / name).stat().st_size
-        return sizes
+        suffix, *others = self.report.outputs[key]
+        if others and is_large(size):
+            (suffix,) = others
+            self._say_once(
+                f"{key}/{stem}{suffix}: images of more than "
+                f"{MOST_PIXELS / 1e6:.0f} megapixels are written as {suffix}, "
+                "as they come, and drawn smaller."
+            )
+        return self.path / key / f"{stem}{suffix}"
+
+    def _say_once(self, text):
+        if not self._has_said:
+            say(text)
+        self._has_said = True
 
     def remove_unfinished(self):
         """Remove what processes that were killed have left."""
-        for key in "", *self.report.OUTPUTS:
+        for key in "", *self.report.outputs:
             remove_unfinished(self.path / key)
 
     def _paths(self, stem):
-        return [self.path / name for name in self._outputs(stem).values()]
-
-    def _outputs(self, stem):
-        """Give the paths in the folder, per key of `OUTPUTS`."""
-        return {
-            key: f"{key}/{stem}{suffix}"
-            for key, suffix in self.report.OUTPUTS.items()
-        }
+        return [
+            self.path / key / f"{stem}{suffix}"
+            for key, suffixes in self.report.outputs.items()
+            for suffix in suffixes
+        ]

@@ -41,7 +41,7 @@ class ResultTables:
         done = [entries[stem] for stem in self._images if stem in entries]
         return [entry.row for entry in done], {
             name: [row for entry in done for row in entry.tables[name]]
-            for name in self._report.TABLES
+            for name in self._report.tables
         }
 
     def add(self, entry):
@@ -50,7 +50,7 @@ class ResultTables:
             self.write()
             return
         _append_csv(self._directory / RESULTS, entry.row, [entry.row])
-        for name, columns in self._report.TABLES.items():
+        for name, columns in self._report.tables.items():
             path = self._directory / name
             _append_csv(path, columns, entry.tables[name])
         if time.monotonic() >= self._documents_due:
@@ -62,14 +62,14 @@ class ResultTables:
         if not rows:
             return
         _write_csv(self._directory / RESULTS, rows[0], rows)
-        for name, columns in self._report.TABLES.items():
+        for name, columns in self._report.tables.items():
             _write_csv(self._directory / name, columns, tables[name])
         self._write_documents(rows, tables)
         self._is_begun = True
 
     def _write_documents(self, rows, tables):
         started = time.monotonic()
-        for name, make in self._report.DOCUMENTS.items():
+        for name, make in self._report.documents.items():
             content = make(self._model, rows, tables)
             text = json.dumps(content, ensure_ascii=False)
             with whole_file(self._directory / name) as temporary:

@@ -469,8 +469,8 @@ class PatchedModel(keras.Model):
                 array for each. Files are `.npy`, `.tif` or `.zarr`.
             batch_size: Images side by side where rows are streamed (on jax,
                 elsewhere it is 1), else patches; `None` for as many as suit
-                the device. It is rounded up to a multiple of the devices
-                that share it.
+                the device, or the `patch_batch_size` of the model. It is
+                rounded up to a multiple of the devices that share it.
             shard: `(index, count)`: predicts only the share of one of several
                 processes, every `count`-th image from that of `index` on.
             resume: Whether to go on from what a call that was killed, of the

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import os
 import pathlib
 from collections.abc import Callable
@@ -184,31 +185,38 @@ class ImagePrediction:
             For each, in their order, its value and what was wrong with it, of
             which one is `None`.
         """
+        sizes = self._sizes()
         engine = self._model._engines.make(
             self._transform.in_graph,
-            self._sizes(),
+            sizes,
             self._batch_size,
             self._sharing,
         )
-        progress, position = self._progress(), 0
+        progress = self._progress(sizes)
+        position = pixels = 0
         try:
             for job in run_jobs(engine, self._jobs()):
                 if job is not None:
                     del self._open[job.number]
                     self._outcomes[job.number] = job.value, job.error
+                    pixels += math.prod(job.size)
+                begun = sum(each.pixels_read for each in [*self._open.values()])
+                progress.reach(pixels + begun)
                 while position in self._outcomes:
                     progress.add(1)
                     yield self._outcomes.pop(position)
                     position += 1
         finally:
+            progress.end()
             for job in self._open.values():
                 job.fail(GeneratorExit())
                 job.source.close()
 
-    def _progress(self):
+    def _progress(self, sizes):
         is_list = isinstance(self._numbered, list)
         total = len(self._numbered) if is_list else None
-        return Progress(total, "image", self._verbose)
+        pixels = sum(map(math.prod, sizes))
+        return Progress(total, "image", self._verbose, pixels)
 
     def _sizes(self):
         """Look at the images before, where there is a list of them."""
@@ -227,8 +235,7 @@ class ImagePrediction:
     def _jobs(self):
         for position, (number, source) in enumerate(self._numbered):
             try:
-                opened = self._open_source(source, number)
-                result = self._result(number, opened)
+                opened, result = self._begin(number, source)
             except Exception as error:
                 self._outcomes[position] = None, error
                 continue
@@ -240,6 +247,15 @@ class ImagePrediction:
             self._model._warn_of_tiling(job.size)
             self._open[position] = job
             yield job
+
+    def _begin(self, number, source):
+        """Open an image, and what takes its bands."""
+        opened = self._open_source(source, number)
+        try:
+            return opened, self._result(number, opened)
+        except BaseException:
+            opened.close()
+            raise
 
     def _open_source(self, source, number):
         return open_source(

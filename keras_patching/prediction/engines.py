@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_patching._checks import is_integer
 from keras_patching.geometry import PatchGrid, round_up
 from keras_patching.layers.row_stream import RowStream
 from keras_patching.ops.chunks import is_on_cpu, patches_per_chunk
@@ -108,9 +109,11 @@ class Engines:
 
     def _batch_size(self, batch_size, patch_size, sharing):
         devices = count_devices(sharing)
-        if batch_size is None:
-            return patches_per_chunk(patch_size) * devices
-        return round_up(batch_size, devices)
+        if batch_size is not None:
+            return round_up(batch_size, devices)
+        chosen = self._predictor.patch_batch_size
+        each = chosen if is_integer(chosen) else patches_per_chunk(patch_size)
+        return each * devices
 
     def compiled(self, key, make, sharing):
         """Return a function and what it was compiled to, made when needed.

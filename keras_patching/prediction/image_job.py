@@ -15,11 +15,13 @@ class ImageJob:
     Attributes:
         value: What the result gave when it was finished.
         error: What was wrong with the image, or `None`.
+        pixels_read: How many pixels of it have been read.
     """
 
     def __init__(self, number, source, result):
         self.number, self.source, self.result = number, source, result
         self.value = self.error = None
+        self.pixels_read = 0
         # Rows of the image whose results are there already.
         self.rows_done = getattr(result, "rows_done", 0)
 
@@ -31,6 +33,8 @@ class ImageJob:
     def read(self, y, height, x=0, width=None):
         """Read pixels, or `None` where that fails."""
         if self.error is None:
+            # Rows that patches share are read more than once.
+            self.pixels_read = (y + height) * self.size[1]
             try:
                 return self.source.read(y, height, x, width)
             except Exception as error:

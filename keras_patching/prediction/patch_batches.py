@@ -100,6 +100,9 @@ class PatchBatches:
                     batch = _Filling(self._size_of_batch(patch.shape[:2]))
                 batch.add(patch, image)
             batch.end(job)
+            if batch.is_full:  # The next image may let it wait.
+                yield from batch.close()
+                batch = _Filling(0)
         yield from batch.close()
 
     def _begin(self, job):
@@ -209,9 +212,13 @@ class _Filling:
         self._size = size
         self._patches, self._images, self._ended = [], [], []
 
+    @property
+    def is_full(self):
+        return len(self._patches) >= self._size
+
     def takes(self, patch):
         """Whether a patch may be in the same batch."""
-        if len(self._patches) >= self._size:
+        if self.is_full:
             return False
         return not self._patches or _kind(self._patches[0]) == _kind(patch)
 

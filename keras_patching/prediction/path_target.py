@@ -187,14 +187,16 @@ class PathTarget:
         self._close(keep=True)
         return self.path
 
-    def abandon(self):
-        """Stop before the end: what is written is kept for a later run.
+    def abandon(self, keep=True):
+        """Stop before the end.
 
-        Without any row nothing is left.
+        Args:
+            keep: Whether what is written is kept for a later run. Without any
+                row nothing is left.
         """
         if not self._is_open:
             return
-        keep = self._storage.rows > 0
+        keep = keep and self._storage.rows > 0
         with contextlib.suppress(OSError):  # Then the last record stays true.
             if keep:
                 self._save()

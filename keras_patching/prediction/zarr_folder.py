@@ -34,7 +34,7 @@ class ZarrFolder:
     """
 
     def __init__(self, path, shape, dtype):
-        self._zarr = _import_zarr(path)
+        self._zarr = import_zarr(path)
         self.path = path
         self.rows = 0
         self._shape = shape
@@ -142,7 +142,8 @@ def _is_zarr(path):
     return any((path / name).is_file() for name in _METADATA)
 
 
-def _import_zarr(path):
+def import_zarr(path):
+    """Import zarr, or say how to install it for what is to be written."""
     try:
         import zarr
     except ImportError as error:

@@ -19,11 +19,8 @@ from keras_patching.data.images.image_io import read_image, write_image
 from keras_patching.data.images.label_images import read_mask
 from keras_patching.data.images.listing import list_images
 from keras_patching.data.labels.points_csv import read_points_csv
-from keras_patching.inference.file_prediction import (
-    find_images,
-    load_model,
-    predict_files,
-)
+from keras_patching.inference.file_prediction import load_model, predict_files
+from keras_patching.inference.source_files import find_images
 from keras_patching.visualization import COLORS
 
 
@@ -325,12 +322,11 @@ def test_files_that_fail_are_named_and_the_others_done(model, folder, tmp_path):
 
 def test_what_the_model_refuses_is_a_fault_of_the_file(folder, tmp_path):
     model = red_model()
-    model.channels = None  # so that only `predict` notices
+    model.channels = None  # so that only the net says what it takes
     write_image(folder / "b.tif", np.zeros((9, 9, 5), "uint8"))
     done = predict(model, [folder], tmp_path / "out")
     assert len(done.rows) == 2
-    assert "b.tif: '" in done.faults[0]
-    assert "with 3 channels" in done.faults[0]
+    assert "b.tif: has 5 channels, expected 3" in done.faults[0]
     assert "memory" not in done.faults[0]
 
 

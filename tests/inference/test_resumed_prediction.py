@@ -31,7 +31,10 @@ def make_model(bias=100.5, name=None):
     kernel = np.zeros((1, 1, 3, 2))
     kernel[0, 0, 0, 1] = 1
     patch_model.layers[0].set_weights([kernel, np.array([bias, 0])])
-    return SemanticSegmentationModel(2, patch_model, patch_size=8, name=name)
+    # Each image of 10 x 14 pixels is a batch of its own.
+    return SemanticSegmentationModel(
+        2, patch_model, patch_size=8, patch_batch_size=4, name=name
+    )
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,17 @@ def stopped(model, folder, out):
 def images_of(out):
     with open(out / "results.csv", newline="") as stream:
         return [row["image"] for row in csv.DictReader(stream)]
+
+
+def contents(out):
+    """The bytes of all files; of the table, all but the seconds."""
+    found = {
+        path.relative_to(out): path.read_bytes()
+        for path in out.rglob("*")
+        if path.is_file()
+    }
+    table = found.pop(pathlib.Path("results.csv")).splitlines()
+    return found, [line.rpartition(b",")[0] for line in table]
 
 
 def times(out):
@@ -232,7 +246,7 @@ def test_rows_are_kept_as_they_come_and_a_kill_costs_nothing(
         cwd=pathlib.Path(__file__).parents[2],
         stdout=subprocess.DEVNULL,
     )
-    when_read(pipe, process.kill)
+    when_read(pipe, process.kill, out / "results.csv", "b.png")
     assert process.wait() == -signal.SIGKILL
     assert images_of(out) == ["a.png", "b.png"]
     pipe.unlink()
@@ -247,6 +261,9 @@ def test_rows_are_kept_as_they_come_and_a_kill_costs_nothing(
     assert images_of(out) == ["a.png", "b.png", "pipe.png", "d.png"]
     assert all(is_right(out, image) for image in images)
     assert list(out.rglob(".*")) == [young]
+    young.unlink()
+    predict(model, images, tmp_path / "whole")
+    assert contents(out) == contents(tmp_path / "whole")
 
 
 # Names of files that are not UTF-8

@@ -1,16 +1,23 @@
 """What is written of predictions, a module per task, chosen in `by_task`.
 
-A new task has a module here, with
+A new task has a class `Report` here, made of a model and options. It has
 
-- `OPTIONS`: names of keyword arguments of `predict`,
-- `OUTPUTS`: dict from folder to the suffix of the images in it,
-- `TABLES`: dict from the name of a CSV file, beside `results.csv`, to its
+- `OPTIONS`: names of its keyword arguments,
+- `outputs`: dict from folder to the suffixes of the files in it: that of
+  images that are held in memory, and of larger ones where it is another,
+- `tables`: dict from the name of a CSV file, beside `results.csv`, to its
   columns, the first of which is the image's name,
-- `DOCUMENTS`: dict from the name of a JSON file to a function that gives its
+- `documents`: dict from the name of a JSON file to a function that gives its
   content, from model, rows of `results.csv` and dict from table to rows,
-- `predict`: a function of model and image,
-- `describe`: a function of model, image and prediction. It gives a dict from
-  folder to a tuple of what `write_image` takes, a dict from column of
-  `results.csv` to number, and a dict from table to rows, which are dicts
-  without the image's name.
+- `transform`: the `ImageTransform` whose results it takes,
+- `begin(size, open_file)`: gives what takes the bands of one image, whose
+  results are of `size`; `open_file` is `ImageFiles.open`.
+
+What `begin` gives has
+
+- `add(index, band)`, which takes the next rows of a result,
+- `finish(picture)`, which gives what was found in the image of a `Picture`: a
+  uint8 picture `(height, width, 3)` with it drawn in, or `None`; a dict from
+  column of `results.csv` to number; and a dict from table to rows, which are
+  dicts without the image's name.
 """

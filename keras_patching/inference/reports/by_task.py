@@ -19,7 +19,7 @@ _REPORTS = {
 
 
 def report_of(model, name):
-    """Return the report of a task model.
+    """Return the class `Report` of a task model.
 
     Args:
         model: Keras model.
@@ -30,7 +30,7 @@ def report_of(model, name):
     """
     for task, report in _REPORTS.items():
         if isinstance(model, task):
-            return report
+            return report.Report
     tasks = ", ".join(task.__name__ for task in _REPORTS)
     raise ValueError(
         f"{name}: is a {type(model).__name__}, whose predictions cannot be "

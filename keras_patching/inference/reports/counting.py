@@ -1,7 +1,8 @@
 """What is written of the prediction of a counting model."""
 
-from typing import Any
+import numpy as np
 
+from keras_patching.inference.reports.options import check_choice, suffixes_of
 from keras_patching.visualization import (
     COLORS,
     legend,
@@ -9,57 +10,106 @@ from keras_patching.visualization import (
     stacked,
 )
 
-OPTIONS = ()
-OUTPUTS = {"heatmaps": ".tif", "overlays": ".png"}
-# In the long form that the CSV loader reads as labels.
-TABLES = {"points.csv": ("image", "x", "y", "score")}
-DOCUMENTS: dict[str, Any] = {}
+_MIN_SCORE = 0.3
 
 
-def predict(model, image):
-    """Predict one image.
+class Report:
+    """Heatmaps, counts, and located objects in overlays and a table.
 
     Args:
         model: A `HeatmapObjectCountingModel`.
-        image: Array `(height, width, channels)`.
+        transform: `"heatmap"` writes only heatmaps and counts; `None` writes
+            all.
+        format: Of heatmaps: `"tif"`, which `None` is too, `"npy"` or `"zarr"`.
 
-    Returns:
-        float32 `(height, width)`, objects per pixel; the number of objects;
-        and `(points, scores)` as `model.locate` gives them.
+    Raises:
+        ValueError: If an option is none of these.
     """
-    heatmaps = model.predict(image[None], verbose=0)
-    counts, places = model.decode_predictions(heatmaps), model.locate(heatmaps)
-    return heatmaps[0, ..., 0], float(counts[0]), places[0]
+
+    OPTIONS = "transform", "format"
+
+    def __init__(self, model, transform=None, format=None):
+        check_choice(transform, "transform", (None, "heatmap"))
+        self._model = model
+        self._is_located = transform is None
+        self.transform = model._image_transform("heatmap")
+        suffixes = suffixes_of(format, (".tif",), ("tif", "npy", "zarr"))
+        self.outputs = {"heatmaps": suffixes}
+        self.tables = {}
+        self.documents = {}
+        if self._is_located:
+            self.outputs["overlays"] = (".png",)
+            # In the long form that the CSV loader reads as labels.
+            self.tables["points.csv"] = "image", "x", "y", "score"
+
+    def begin(self, size, open_file):
+        """Begin an image; see `reports`."""
+        file = open_file("heatmaps", size, np.dtype("float32"))
+        if self._is_located:
+            found = self._model._count_bands(_MIN_SCORE, None)
+            return _Located(self._model, file, found)
+        return _Counted(self._model, file)
 
 
-def describe(model, image, prediction):
-    """Give what is written of a prediction.
+class _Heatmap:
+    """The heatmap of one image, on its way into a file."""
 
-    Args:
-        model: A `HeatmapObjectCountingModel`.
-        image: Array `(height, width, channels)`.
-        prediction: What `predict` returned.
+    def __init__(self, model, file):
+        self._model, self._file = model, file
+        self._rows = 0
 
-    Returns:
-        Dict from each key of `OUTPUTS` to what `write_image` takes: the
-        heatmap, and a uint8 picture `(height, width, 3)` with a ring around
-        each located object, and below it how many there are; a dict from
-        column to number: the count, which is a sum of densities, and the
-        number of located objects; and a dict from each key of `TABLES` to
-        rows: pixels and score of these.
-    """
-    heatmap, count, (points, scores) = prediction
-    radius = max(3, round(2 * model.density_map_sigma))
-    overlay = overlay_points(image, points, COLORS[1], radius)
-    entries = [
-        (COLORS[1], f"located: {len(points)}"),
-        (None, f"count: {count:.1f}"),
-    ]
-    strip = legend(entries, overlay.shape[1])
-    arrays = {"heatmaps": (heatmap,), "overlays": (stacked(overlay, strip),)}
-    rows = [
-        {"x": float(x), "y": float(y), "score": round(float(score), 4)}
-        for (y, x), score in zip(points, scores, strict=True)
-    ]
-    columns = {"count": round(count, 2), "located": len(points)}
-    return arrays, columns, {"points.csv": rows}
+    def add(self, index, band):
+        self._file.write(self._rows, band[..., 0])
+        self._rows += len(band)
+
+
+class _Counted(_Heatmap):
+    """And how many objects it has."""
+
+    def __init__(self, model, file):
+        super().__init__(model, file)
+        self._count = 0.0
+
+    def add(self, index, band):
+        self._count += float(self._model.decode_predictions(band[None])[0])
+        super().add(index, band)
+
+    def finish(self, picture):
+        return None, {"count": round(self._count, 2)}, {}
+
+
+class _Located(_Heatmap):
+    """And where they are."""
+
+    def __init__(self, model, file, found):
+        super().__init__(model, file)
+        self._found = found
+
+    def add(self, index, band):
+        self._found.add(index, band)
+        super().add(index, band)
+
+    def finish(self, picture):
+        found = self._found.finish()
+        count, points, scores = (
+            found[key] for key in ("count", "points", "scores")
+        )
+        rows = [
+            {"x": float(x), "y": float(y), "score": round(float(score), 4)}
+            for (y, x), score in zip(points, scores, strict=True)
+        ]
+        columns = {"count": round(count, 2), "located": len(points)}
+        overlay = self._draw(picture, points, count)
+        return overlay, columns, {"points.csv": rows}
+
+    def _draw(self, picture, points, count):
+        """Draw a ring around each object, and below how many there are."""
+        radius = round(2 * self._model.density_map_sigma / picture.step)
+        overlay = overlay_points(
+            picture.pixels, points / picture.step, COLORS[1], max(3, radius)
+        )
+        entries = [
+            (COLORS[1], f"located: {len(points)}"),
+            (None, f"count: {count:.1f}"),
+        ]
+        return stacked(overlay, legend(entries, overlay.shape[1]))

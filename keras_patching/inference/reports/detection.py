@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_patching.models.detection.merged_patches import MergedPatches
 from keras_patching.visualization import (
     box_legend,
     legend,
@@ -9,75 +10,75 @@ from keras_patching.visualization import (
     stacked,
 )
 
-OPTIONS = ("score_threshold",)
-OUTPUTS = {"overlays": ".png"}
 _CORNERS = ("x1", "y1", "x2", "y2")
-TABLES = {"boxes.csv": ("image", *_CORNERS, "score", "label")}
 
 
-def predict(model, image, score_threshold=0.3):
-    """Predict one image.
+class Report:
+    """Boxes, in overlays, in a table and in the format of COCO.
 
     Args:
         model: An `ObjectDetectionModel`.
-        image: Array `(height, width, channels)`.
         score_threshold: Lowest score of a box, 0 to 1.
-
-    Returns:
-        Dict of the objects of the image, as of `model.merge_predictions`.
     """
-    raw = model.predict(image[None], verbose=0)
-    (found,) = model.merge_predictions(raw, image.shape[:2], score_threshold)
-    return found
+
+    OPTIONS = ("score_threshold",)
+
+    def __init__(self, model, score_threshold=0.3):
+        self._model, self._score_threshold = model, score_threshold
+        self.transform = model._image_transform("patches")
+        self.outputs = {"overlays": (".png",)}
+        self.tables = {"boxes.csv": ("image", *_CORNERS, "score", "label")}
+        self.documents = {"coco.json": to_coco}
+
+    def begin(self, size, open_file):
+        """Begin an image; see `reports`."""
+        model, score_threshold = self._model, self._score_threshold
+        patches = MergedPatches(
+            lambda raw: model.merge_predictions(raw, size, score_threshold),
+            model.predictor._outputs.spec,
+        )
+        return _Found(model, patches)
 
 
-def describe(model, image, found):
-    """Give what is written of a prediction.
+class _Found:
+    """The objects of one image."""
 
-    Args:
-        model: An `ObjectDetectionModel`.
-        image: Array `(height, width, channels)`.
-        found: What `predict` returned.
+    def __init__(self, model, patches):
+        self._model = model
+        self.add = patches.add
+        self._merge = patches.finish
 
-    Returns:
-        Dict from each key of `OUTPUTS` to what `write_image` takes: a uint8
-        picture `(height, width, 3)` with boxes and scores, and below it the
-        colours of the classes; a dict from column to number: the
-        objects, in all and per class; and a dict from each key of `TABLES` to
-        rows: corners in pixels, score and class of each box.
+    def finish(self, picture):
+        found, names = self._merge(), self._model.class_names
+        _check_classes(found["labels"], names)
+        shown = {**found, "boxes": found["boxes"] / picture.step}
+        overlay = overlay_detections(picture.pixels, shown, names)
+        strip = legend(box_legend(names), overlay.shape[1])
+        counts = np.bincount(found["labels"], minlength=len(names)).tolist()
+        columns = {"count": len(found["boxes"])} | {
+            f"count_{name}": count
+            for name, count in zip(names, counts, strict=True)
+        }
+        tables = {"boxes.csv": _rows(found, names)}
+        return stacked(overlay, strip), columns, tables
 
-    Raises:
-        ValueError: If the model has no name for a class that was found.
-    """
-    _check_classes(found["labels"], model.class_names)
-    overlay = overlay_detections(image, found, model.class_names)
-    strip = legend(box_legend(model.class_names), overlay.shape[1])
-    counts = np.bincount(
-        found["labels"], minlength=len(model.class_names)
-    ).tolist()
-    columns = {"count": len(found["boxes"])} | {
-        f"count_{name}": count
-        for name, count in zip(model.class_names, counts, strict=True)
-    }
-    rows = [
+
+def _rows(found, class_names):
+    """Give corners in pixels, score and class of each box."""
+    return [
         {
             **{
                 corner: round(pixels, 2)
                 for corner, pixels in zip(_CORNERS, box, strict=True)
             },
             "score": round(score, 4),
-            "label": model.class_names[label],
+            "label": class_names[label],
         }
         for box, score, label in zip(
             *(found[name].tolist() for name in ("boxes", "scores", "labels")),
             strict=True,
         )
     ]
-    return (
-        {"overlays": (stacked(overlay, strip),)},
-        columns,
-        {"boxes.csv": rows},
-    )
 
 
 def _check_classes(found, class_names):
@@ -99,7 +100,7 @@ def to_coco(model, images, tables):
     Args:
         model: An `ObjectDetectionModel`.
         images: Rows of `results.csv`.
-        tables: Dict from each key of `TABLES` to its rows, of all images.
+        tables: Dict from "boxes.csv" to its rows, of all images.
 
     Returns:
         Dict of "images", "categories" and "annotations", whose "bbox" are x,
@@ -139,6 +140,3 @@ def to_coco(model, images, tables):
 def _coco_box(x1, y1, x2, y2):
     width, height = round(x2 - x1, 2), round(y2 - y1, 2)
     return {"bbox": [x1, y1, width, height], "area": round(width * height, 2)}
-
-
-DOCUMENTS = {"coco.json": to_coco}

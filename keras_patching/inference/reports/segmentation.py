@@ -1,9 +1,9 @@
 """What is written of the prediction of a segmentation model."""
 
-from typing import Any
-
 import numpy as np
 
+from keras_patching.inference.pictures import Picture, step_of
+from keras_patching.inference.reports.options import check_choice, suffixes_of
 from keras_patching.visualization import (
     class_legend,
     legend,
@@ -12,51 +12,122 @@ from keras_patching.visualization import (
     stacked,
 )
 
-OPTIONS = ()
-OUTPUTS = {"masks": ".png", "overlays": ".png"}
-TABLES: dict[str, Any] = {}
-DOCUMENTS: dict[str, Any] = {}
 
-
-def predict(model, image):
-    """Predict one image.
+class Report:
+    """Masks or probabilities, overlays, and how much is of each class.
 
     Args:
         model: A `SemanticSegmentationModel`.
-        image: Array `(height, width, channels)`.
+        transform: `"classes"`, which `None` is too, writes masks of class ids,
+            `"probabilities"` instead of them what the model predicts.
+        format: Of these: `"png"` (of masks), `"tif"`, `"npy"` or `"zarr"`.
+            `None` writes masks as PNG, of large images as TIFF, and
+            probabilities as TIFF.
 
-    Returns:
-        Unsigned integers `(height, width)`, the class of each pixel.
+    Raises:
+        ValueError: If an option is none of these.
     """
-    return model.decode_predictions(model.predict(image[None], verbose=0))[0]
+
+    OPTIONS = "transform", "format"
+
+    def __init__(self, model, transform=None, format=None):
+        transform = "classes" if transform is None else transform
+        check_choice(transform, "transform", ("classes", "probabilities"))
+        self._model = model
+        self._has_masks = transform == "classes"
+        chosen = "classes" if self._has_masks else None
+        self.transform = model._image_transform(chosen)
+        if self._has_masks:
+            formats = "png", "tif", "npy", "zarr"
+            files = {"masks": suffixes_of(format, (".png", ".tif"), formats)}
+        else:
+            suffixes = suffixes_of(format, (".tif",), ("tif", "npy", "zarr"))
+            files = {"probabilities": suffixes}
+        self.outputs = {**files, "overlays": (".png",)}
+        self.tables = {}
+        self.documents = {}
+
+    def begin(self, size, open_file):
+        """Begin an image; see `reports`."""
+        if self._has_masks:
+            return _Masks(self._model, size, open_file)
+        return _Probabilities(self._model, size, open_file)
 
 
-def describe(model, image, mask):
-    """Give what is written of a prediction.
+class _Masks:
+    """The mask of one image."""
 
-    Args:
-        model: A `SemanticSegmentationModel`.
-        image: Array `(height, width, channels)`.
-        mask: What `predict` returned.
+    def __init__(self, model, size, open_file):
+        self._model = model
+        self._dtype = np.min_scalar_type(model.num_classes - 1)
+        colors = [(0, 0, 0), *palette(model.num_classes - 1)]
+        self._file = open_file("masks", size, self._dtype, colors)
+        self._classes = _Classes(model, size)
+        self._check = model._image_transform("classes").check
 
-    Returns:
-        Dict from each key of `OUTPUTS` to what `write_image` takes: class ids
-        `(height, width)` with their colours, and a uint8 picture `(height,
-        width, 3)` with its legend below; a dict from column to number: pixels,
-        and fraction of them, per class; and no tables.
+    def add(self, index, band):
+        self._check(band)
+        band = band.astype(self._dtype)
+        self._file.write(self._classes.rows, band)
+        self._classes.add(band)
+
+    def finish(self, picture):
+        return self._classes.describe(picture)
+
+
+class _Probabilities:
+    """What is predicted of one image."""
+
+    def __init__(self, model, size, open_file):
+        self._model = model
+        known = model.predictor._outputs.spec
+        dtype = np.dtype(known.dtype)
+        self._file = open_file("probabilities", (*size, known.shape[-1]), dtype)
+        self._classes = _Classes(model, size)
+
+    def add(self, index, band):
+        (classes,) = self._model.decode_predictions(band[None])
+        self._file.write(self._classes.rows, band)
+        self._classes.add(classes)
+
+    def finish(self, picture):
+        return self._classes.describe(picture)
+
+
+class _Classes:
+    """How many pixels are of each class, and a picture of them.
+
+    Attributes:
+        rows: How many rows have come.
     """
-    pixels = np.bincount(mask.ravel(), minlength=model.num_classes)
-    overlay = overlay_mask(image, mask)
-    entries = class_legend(pixels.nonzero()[0], model.class_names)
-    arrays = {
-        "masks": (mask, [(0, 0, 0), *palette(model.num_classes - 1)]),
-        "overlays": (stacked(overlay, legend(entries, overlay.shape[1])),),
-    }
-    columns = {
-        **{f"pixels_{index}": int(n) for index, n in enumerate(pixels)},
-        **{
-            f"fraction_{index}": round(float(n / mask.size), 8)
-            for index, n in enumerate(pixels)
-        },
-    }
-    return arrays, columns, {}
+
+    def __init__(self, model, size):
+        self.rows = 0
+        self._model = model
+        self._counts = np.zeros(model.num_classes, "int64")
+        self._shown = Picture(size, step_of(size))
+
+    def add(self, band):
+        """Take the next rows of the mask."""
+        self._shown.add(band, self.rows)
+        self.rows += len(band)
+        self._counts += np.bincount(
+            band.ravel(), minlength=self._model.num_classes
+        )
+
+    def describe(self, picture):
+        """Give the overlay, the columns and the tables of the image."""
+        overlay = overlay_mask(picture.pixels, self._shown.pixels)
+        entries = class_legend(
+            self._counts.nonzero()[0], self._model.class_names
+        )
+        strip = legend(entries, overlay.shape[1])
+        total = self._counts.sum()
+        columns = {
+            **{f"pixels_{i}": int(n) for i, n in enumerate(self._counts)},
+            **{
+                f"fraction_{i}": round(float(n / total), 8)
+                for i, n in enumerate(self._counts)
+            },
+        }
+        return stacked(overlay, strip), columns, {}

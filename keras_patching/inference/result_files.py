@@ -1,0 +1,122 @@
+"""Files of the results of images, that bands are written into."""
+
+import numpy as np
+
+from keras_patching.data.images.image_io import write_whole_image
+from keras_patching.inference.pictures import is_large
+from keras_patching.prediction.targets import open_target
+
+
+class ImageFiles:
+    """The files of one image.
+
+    Args:
+        folder: `ResultFolder`.
+        stem: Name of the image without suffix.
+        size: `(height, width)` of its results.
+
+    Attributes:
+        stem, size: As given.
+    """
+
+    def __init__(self, folder, stem, size):
+        self.stem, self.size = stem, size
+        self._folder = folder
+        self._files = []
+
+    def open(self, key, shape, dtype, palette=None):
+        """Open what bands are written into; as `open_result` does.
+
+        Args:
+            key: Key of `outputs` of the report.
+            shape, dtype, palette: As there.
+        """
+        path = self._folder.path_of(self.stem, key, shape[:2])
+        file = open_result(path, shape, dtype, palette)
+        self._files.append(file)
+        return file
+
+    def finish(self, overlay):
+        """Write what is not written yet.
+
+        Args:
+            overlay: uint8 picture `(height, width, 3)`, or `None`.
+
+        Returns:
+            Dict from path, relative to the folder, to bytes.
+        """
+        for file in self._files:
+            file.finish()
+            file.forget()  # The journal notes it, for a run after a kill.
+        paths = [file.path for file in self._files]
+        if overlay is not None:
+            path = self._folder.path_of(self.stem, "overlays", self.size)
+            write_whole_image(path, overlay)
+            paths.append(path)
+        return {
+            path.relative_to(self._folder.path).as_posix(): bytes_of(path)
+            for path in paths
+        }
+
+    def abandon(self):
+        """Leave nothing half-made behind."""
+        for file in self._files:
+            file.abandon(keep=False)
+
+
+def open_result(path, shape, dtype, palette=None):
+    """Open what bands of a result are written into.
+
+    Args:
+        path: `pathlib.Path` of the file, or of the folder of a zarr array.
+        shape: `(height, width)` or `(height, width, channels)`.
+        dtype: Dtype of the bands.
+        palette: As for `write_image`.
+
+    Returns:
+        `WholeFile`, or the `PathTarget` of what is not held in memory.
+    """
+    is_written_whole = path.suffix != ".zarr" and not is_large(shape[:2])
+    if path.suffix == ".png" or is_written_whole:
+        return WholeFile(path, shape, dtype, palette)
+    return open_target(
+        path, shape, dtype, path.stem, key="", resume=False, overwrite=True
+    )
+
+
+class WholeFile:
+    """A file that is written when all its rows are there.
+
+    Args:
+        path, shape, dtype, palette: As for `open_result`.
+
+    Attributes:
+        path: As given.
+    """
+
+    def __init__(self, path, shape, dtype, palette=None):
+        self.path = path
+        self._array, self._palette = np.empty(shape, dtype), palette
+
+    def write(self, y, band):
+        """Take rows, the first of them row `y`."""
+        self._array[y : y + len(band)] = band
+
+    def finish(self):
+        """Write the file, in one step."""
+        write_whole_image(self.path, self._array, self._palette)
+
+    def forget(self):
+        """Do nothing: there is no record of it."""
+
+    def abandon(self, keep=True):
+        """Do nothing: there is no file yet."""
+
+
+def bytes_of(path):
+    """Give the bytes of a file, or of all files of a folder."""
+    if path.is_dir():
+        return sum(
+            each.stat().st_size for each in path.rglob("*") if each.is_file()
+        )
+    return path.stat().st_size
