@@ -64,7 +64,7 @@ def spelled_out(
 
 # Of methods that predict images.
 IMAGES_DEFAULTS = {
-    **dict.fromkeys(("out", "batch_size", "shard")),
+    **dict.fromkeys(("out", "batch_size", "shard", "split")),
     "resume": True,
     "overwrite": False,
     "verbose": True,

@@ -39,6 +39,7 @@ class ImagesOptions(TypedDict, total=False):
     out: Any
     batch_size: int | None
     shard: tuple[int, int] | None
+    split: Literal["rows"] | None
     resume: bool
     overwrite: bool
     verbose: bool

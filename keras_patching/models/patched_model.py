@@ -437,6 +437,7 @@ class PatchedModel(keras.Model):
         out: Any = None,
         batch_size: int | None = None,
         shard: tuple[int, int] | None = None,
+        split: Literal["rows"] | None = None,
         resume: bool = True,
         overwrite: bool = False,
         verbose: bool = True,
@@ -473,6 +474,14 @@ class PatchedModel(keras.Model):
                 rounded up to a multiple of the devices that share it.
             shard: `(index, count)`: predicts only the share of one of several
                 processes, every `count`-th image from that of `index` on.
+            split: `"rows"` runs each image whole, its rows shared by the
+                devices (jax, `DataParallel`), for patch models that look at
+                the whole image, as GroupNormalization does, and images that
+                one device has no room for. They are padded to what the stride
+                of the patch model and `multiple_of` divide, and each size is
+                compiled. All layers are shared where the devices divide the
+                height at each scale of the patch model; else some may be
+                computed by all.
             resume: Whether to go on from what a call that was killed, of the
                 same model, image and named `transform`, has written to `out`.
             overwrite: Whether to write over files that are there.
@@ -509,6 +518,7 @@ class PatchedModel(keras.Model):
             out,
             batch_size,
             shard,
+            split,
             resume,
             overwrite,
             verbose,
@@ -521,13 +531,14 @@ class PatchedModel(keras.Model):
         out=None,
         batch_size=None,
         shard=None,
+        split=None,
         resume=True,
         overwrite=False,
         verbose=True,
     ):
         """Predict images with an `ImageTransform`; see `predict_images`."""
         prediction = ImagePrediction(
-            self, sources, transform, batch_size, shard, verbose
+            self, sources, transform, batch_size, shard, split, verbose
         )
         if out is not None:
             return prediction.write(out, resume, overwrite)

@@ -120,16 +120,22 @@ class ImagePrediction:
         model: `PatchedModel`.
         sources: As for `PatchedModel.predict_images`.
         transform: `ImageTransform`.
-        batch_size, shard, verbose: As there.
+        batch_size, shard, split, verbose: As there.
     """
 
-    def __init__(self, model, sources, transform, batch_size, shard, verbose):
+    def __init__(
+        self, model, sources, transform, batch_size, shard, split, verbose
+    ):
         _check_model(model)
         self._model, self._transform = model, transform
         self._batch_size, self._verbose = batch_size, verbose
         self._numbered = _share(as_sources(sources), shard)
-        # It is set for the thread of the caller.
-        self._sharing = find_sharing()
+        # A distribution is that of the thread of the caller.
+        self._sharing, self._engine = find_sharing(split), None
+        if split is not None:
+            self._engine = model._engines.make_whole(
+                transform.in_graph, self._sharing
+            )
         self._outputs = None
         # What became of images that need not, or cannot, be predicted.
         self._outcomes = {}
@@ -186,7 +192,7 @@ class ImagePrediction:
             which one is `None`.
         """
         sizes = self._sizes()
-        engine = self._model._engines.make(
+        engine = self._engine or self._model._engines.make(
             self._transform.in_graph,
             sizes,
             self._batch_size,
@@ -244,7 +250,8 @@ class ImagePrediction:
                 job.finish()
                 self._outcomes[position] = job.value, job.error
                 continue
-            self._model._warn_of_tiling(job.size)
+            if self._engine is None:  # Whole images have no seams.
+                self._model._warn_of_tiling(job.size)
             self._open[position] = job
             yield job
 

@@ -16,6 +16,10 @@ from keras_patching.prediction.lane_widths import choose_widths, fitting_width
 from keras_patching.prediction.patch_batches import PatchBatches
 from keras_patching.prediction.row_lanes import LaneFunction, LaneStep, RowLanes
 from keras_patching.prediction.sharing import count_devices
+from keras_patching.receptive_fields.automatic_overlap import (
+    find_multiple_of,
+    takes_any_size,
+)
 from keras_patching.receptive_fields.walk import receptive_field
 
 # Bytes of the largest tensor of the lanes that are run together, and how many
@@ -87,6 +91,32 @@ class Engines:
             predictor.blend,
             predictor.pad_value,
             finish if is_averaged else None,
+        )
+
+    def make_whole(self, transform, sharing):
+        """Make the engine for images that are run whole, one after the other.
+
+        Args:
+            transform, sharing: As for `make`.
+
+        Raises:
+            ValueError: If the patch model cannot be run so.
+        """
+        predictor = self._predictor
+        known, call = predictor._outputs, predictor._patch_model
+        _check_whole_images(predictor)
+        multiple_of = find_multiple_of(predictor)
+
+        def run(images):
+            return keras.tree.flatten(transform(call.run(images, known)))
+
+        return PatchBatches(
+            lambda size: PatchGrid(size, (None, None), 0, multiple_of),
+            lambda size: 1,
+            self.compiled(("whole", transform), lambda: run, sharing)[1],
+            known.scales,
+            "crop",
+            predictor.pad_value,
         )
 
     def _grid_of(self, size):
@@ -208,6 +238,21 @@ class _Lanes:
         if self._count is not None:
             most = min(most, math.ceil(self._count / devices))
         return max(min(int(_BYTES_AT_ONCE // each), most), 1) * devices
+
+
+def _check_whole_images(predictor):
+    """Refuse a patch model that does not make an image of an image."""
+    layer = predictor.layer
+    if not takes_any_size(layer, predictor.data_format):
+        raise ValueError(
+            f"split='rows' runs whole images, and '{layer.name}' takes patches "
+            "of one size: build it with `keras.Input((None, None, channels))`."
+        )
+    if None in predictor._outputs.scales:
+        raise ValueError(
+            f"split='rows' is for outputs that are images, and '{layer.name}' "
+            "has one that is not, or stitch=False."
+        )
 
 
 def _unchanged(outputs):

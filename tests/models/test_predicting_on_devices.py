@@ -14,7 +14,7 @@ import keras_patching as kp
 
 SUPPORT = pathlib.Path(__file__).parents[1] / "support"
 
-pytestmark = pytest.mark.skipif(
+on_jax = pytest.mark.skipif(
     keras.backend.backend() != "jax", reason="Devices share on jax."
 )
 
@@ -31,12 +31,15 @@ def start(script, *arguments, devices):
     )
 
 
-def test_devices_share_lanes_and_batches():
-    process = start("predicting_on_devices.py", devices=4)
+@on_jax
+@pytest.mark.parametrize("what", ["lanes_and_batches", "rows"])
+def test_devices_share(what):
+    process = start("predicting_on_devices.py", what, devices=4)
     said, _ = process.communicate()
     assert process.returncode == 0, said
 
 
+@on_jax
 def test_processes_of_one_cluster_share_a_list(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -54,3 +57,11 @@ def test_processes_of_one_cluster_share_a_list(tmp_path):
     for number, each in enumerate(expected):
         found = np.load(tmp_path / f"image_{number}.npy")
         np.testing.assert_allclose(found, each, atol=1e-6)
+
+
+def test_rows_are_shared_by_devices_that_are_told():
+    model = kp.PatchedModel(fill(strided_unet()), patch_size=32)
+    with pytest.raises(ValueError, match="set_distribution"):
+        model.predict_images(images_of(), split="rows")
+    with pytest.raises(ValueError, match="None or 'rows'"):
+        model.predict_images(images_of(), split="columns")

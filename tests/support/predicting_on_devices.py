@@ -1,8 +1,18 @@
 """What is checked on four CPU devices, in a process of its own."""
 
+import sys
+
 import keras
 import numpy as np
-from networks import fill, strided_unet
+import pytest
+from networks import (
+    chain,
+    conv,
+    fill,
+    strided_unet,
+    transposed,
+    two_scales,
+)
 
 import keras_patching as kp
 from keras_patching.models.detection.yolo_net import yolo_net
@@ -105,6 +115,74 @@ def check_lanes_and_batches():
     assert_close(predict(made_there, images["streamed"]), found)
 
 
+def normalized():
+    """A net that looks at the whole image, so that patches would differ."""
+    return chain(
+        conv(4, 3, activation="relu"),
+        keras.layers.GroupNormalization(2),
+        conv(4, 3, strides=2, activation="relu"),
+        keras.layers.GroupNormalization(2),
+        transposed(2, 3, 2),
+    )
+
+
+def check_rows():
+    """Devices share the rows of an image, which stays whole."""
+    # Sums of all pixels are rounded otherwise, in float32.
+    for make, outputs, tolerance in (
+        (normalized, 1, 2e-5),
+        (strided_unet, 1, 1e-6),
+        (two_scales, 2, 1e-6),
+    ):
+        net = fill(make())
+        model = kp.PatchedModel(net, patch_size=32, multiple_of=4)
+        images = images_of()[:3]
+        with keras.distribution.DataParallel().scope():
+            found = predict(model, images, split="rows")
+        for image, each in zip(images, found, strict=True):
+            height, width = image.shape[:2]
+            padding = [(0, -height % 4), (0, -width % 4), (0, 0)]
+            expected = net.predict(np.pad(image, padding)[None], verbose=0)
+            each = keras.tree.flatten(each)
+            expected = keras.tree.flatten(expected)
+            assert len(each) == len(expected) == outputs
+            for one, other in zip(each, expected, strict=True):
+                other = other[0, : one.shape[0], : one.shape[1]]
+                atol = tolerance * np.abs(other).max()
+                np.testing.assert_allclose(one, other, rtol=0, atol=atol)
+
+    check_that_each_device_has_rows(model)
+    check_what_cannot_be_whole()
+
+
+def check_that_each_device_has_rows(model):
+    import jax
+
+    seen = []
+
+    def look(outputs):
+        jax.debug.inspect_array_sharding(outputs["full"], callback=seen.append)
+        return outputs
+
+    with keras.distribution.DataParallel().scope():
+        predict(model, images_of()[3:4], split="rows", transform=look)
+    (sharding,) = seen
+    assert sharding.shard_shape((1, 64, 64, 1)) == (1, 16, 64, 1), sharding
+
+
+def check_what_cannot_be_whole():
+    one_size = keras.Sequential([keras.Input((32, 32, 1)), conv(1, 3)])
+    apart = {"patch_size": 32, "stitch": False}
+    with keras.distribution.DataParallel().scope():
+        for model, message in (
+            (kp.PatchedModel(one_size, 32), "patches of one size"),
+            (kp.PatchedModel(fill(strided_unet()), **apart), "stitch=False"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                model.predict_images(images_of(), split="rows")
+
+
 if __name__ == "__main__":
-    check_lanes_and_batches()
-    print("done")
+    {"lanes_and_batches": check_lanes_and_batches, "rows": check_rows}[
+        sys.argv[1]
+    ]()
