@@ -64,7 +64,9 @@ def spelled_out(
 
 # Of methods that predict images.
 IMAGES_DEFAULTS = {
-    **dict.fromkeys(("out", "batch_size", "shard", "split")),
+    **dict.fromkeys(("out", "batch_size", "keep")),
+    "fill": 0,
+    **dict.fromkeys(("shard", "split")),
     "resume": True,
     "overwrite": False,
     "verbose": True,

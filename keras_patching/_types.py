@@ -38,6 +38,8 @@ class ImagesOptions(TypedDict, total=False):
 
     out: Any
     batch_size: int | None
+    keep: Any
+    fill: float
     shard: tuple[int, int] | None
     split: Literal["rows"] | None
     resume: bool

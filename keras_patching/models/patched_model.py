@@ -82,6 +82,11 @@ class PatchedModel(keras.Model):
             `PatchedPredictor`.
         **kwargs: Arguments of `keras.Model`.
 
+    Attributes:
+        skipped_share: Share of the pixels that the last `predict_images`
+            did not compute since `keep` left them out, from 0 to 1; `None`
+            before.
+
     Input shape:
         `(batch, height, width, channels)`, of any number type.
 
@@ -102,6 +107,7 @@ class PatchedModel(keras.Model):
     """
 
     _is_built = False
+    skipped_share: float | None = None
 
     def __init__(
         self,
@@ -436,6 +442,8 @@ class PatchedModel(keras.Model):
         transform: Callable | str | None = None,
         out: Any = None,
         batch_size: int | None = None,
+        keep: Any = None,
+        fill: float = 0,
         shard: tuple[int, int] | None = None,
         split: Literal["rows"] | None = None,
         resume: bool = True,
@@ -472,6 +480,21 @@ class PatchedModel(keras.Model):
                 elsewhere it is 1), else patches; `None` for as many as suit
                 the device, or the `patch_batch_size` of the model. It is
                 rounded up to a multiple of the devices that share it.
+            keep: Where images hold something; places where they do not are
+                not computed. A list with one for each image, or for all of
+                them a function or `"content"`. A mask `(height, width)` of
+                any resolution is scaled to the image, a pixel of it standing
+                for what it covers; what is not 0 is kept. A function takes
+                rows of pixels `(rows, width, channels)` as they are read and
+                returns booleans `(rows, width)`, or one for all. `"content"`
+                keeps a place unless all of its pixels are of one value, as
+                those of padding are. A place is a patch; where rows are
+                streamed it is 64 rows of full width, counted from the top (or
+                the next multiple of the stride). All of a place is computed
+                that holds a kept pixel, and what is kept comes out as without
+                `keep`. Outputs that are not stitched are computed everywhere,
+                but objects are looked for in kept patches only.
+            fill: What pixels hold that belong to places with nothing in them.
             shard: `(index, count)`: predicts only the share of one of several
                 processes, every `count`-th image from that of `index` on.
             split: `"rows"` runs each image whole, its rows shared by the
@@ -484,8 +507,11 @@ class PatchedModel(keras.Model):
                 computed by all.
             resume: Whether to go on from what a call that was killed, of the
                 same model, image and named `transform`, has written to `out`.
+                (With a function as `keep` nothing is gone on from.)
             overwrite: Whether to write over files that are there.
-            verbose: Whether to show the progress.
+            verbose: Whether to show the progress, and with `keep` how much was
+                not computed; afterwards `skipped_share` of the model is that
+                share of all pixels, from 0 to 1.
 
         Returns:
             Iterator that gives for each image, in their order, what `predict`
@@ -515,13 +541,15 @@ class PatchedModel(keras.Model):
         return self._predict_images(
             sources,
             self._image_transform(transform),
-            out,
-            batch_size,
-            shard,
-            split,
-            resume,
-            overwrite,
-            verbose,
+            out=out,
+            batch_size=batch_size,
+            keep=keep,
+            fill=fill,
+            shard=shard,
+            split=split,
+            resume=resume,
+            overwrite=overwrite,
+            verbose=verbose,
         )
 
     def _predict_images(
@@ -529,17 +557,12 @@ class PatchedModel(keras.Model):
         sources,
         transform,
         out=None,
-        batch_size=None,
-        shard=None,
-        split=None,
         resume=True,
         overwrite=False,
-        verbose=True,
+        **options,
     ):
         """Predict images with an `ImageTransform`; see `predict_images`."""
-        prediction = ImagePrediction(
-            self, sources, transform, batch_size, shard, split, verbose
-        )
+        prediction = ImagePrediction(self, sources, transform, **options)
         if out is not None:
             return prediction.write(out, resume, overwrite)
         return _values(prediction.run())

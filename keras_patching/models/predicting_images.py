@@ -15,13 +15,19 @@ import numpy as np
 
 from keras_patching._checks import is_integer
 from keras_patching._faults import fault_of, raise_faults
-from keras_patching._printing import Progress
+from keras_patching._printing import Progress, say
 from keras_patching.data.images.listing import list_images
 from keras_patching.layers.output_specs import Trace
 from keras_patching.models.model_digest import model_digest
 from keras_patching.ops.patches import scaled_length
 from keras_patching.prediction.array_target import ArrayTarget
 from keras_patching.prediction.image_job import ImageJob
+from keras_patching.prediction.keep import (
+    check_fill,
+    check_keep,
+    key_of,
+    open_keep,
+)
 from keras_patching.prediction.pipeline import run_jobs
 from keras_patching.prediction.results import WrittenResult
 from keras_patching.prediction.sharing import find_sharing
@@ -90,13 +96,20 @@ class Outputs:
         self._outs = dict(zip(numbers, outs, strict=True))
         self._targets = []
 
-    def open(self, number, source, shape, dtype):
-        """Open what the result of an image is written into."""
+    def open(self, number, source, shape, dtype, details):
+        """Open what the result of an image is written into.
+
+        Args:
+            number: Of the image.
+            source: `ImageSource`.
+            shape, dtype: Of the result.
+            details: Strings for what else decides what it holds.
+        """
         identity = source.identity
         if identity is None:
             # Another run may have other pixels in an array like it.
             identity = os.urandom(16).hex()
-        known = json.dumps([self._key, identity], sort_keys=True)
+        known = json.dumps([self._key, identity, *details], sort_keys=True)
         target = open_target(
             self._outs[number],
             shape,
@@ -120,16 +133,31 @@ class ImagePrediction:
         model: `PatchedModel`.
         sources: As for `PatchedModel.predict_images`.
         transform: `ImageTransform`.
-        batch_size, shard, split, verbose: As there.
+        batch_size, shard, split, verbose, keep, fill: As there.
     """
 
     def __init__(
-        self, model, sources, transform, batch_size, shard, split, verbose
+        self,
+        model,
+        sources,
+        transform,
+        batch_size=None,
+        shard=None,
+        split=None,
+        verbose=True,
+        keep=None,
+        fill=0,
     ):
         _check_model(model)
         self._model, self._transform = model, transform
         self._batch_size, self._verbose = batch_size, verbose
-        self._numbered = _share(as_sources(sources), shard)
+        sources = as_sources(sources)
+        is_list = hasattr(sources, "__len__")
+        check_keep(keep, len(sources) if is_list else None)
+        self._keep, self._fill = keep, fill
+        # Pixels of images that have ended, and those that were not computed.
+        self._pixels = self._skipped = 0
+        self._numbered = _share(sources, shard)
         # A distribution is that of the thread of the caller.
         self._sharing, self._engine = find_sharing(split), None
         if split is not None:
@@ -204,6 +232,7 @@ class ImagePrediction:
             for job in run_jobs(engine, self._jobs()):
                 if job is not None:
                     del self._open[job.number]
+                    self._count(job)
                     self._outcomes[job.number] = job.value, job.error
                     pixels += math.prod(job.size)
                 begun = sum(each.pixels_read for each in [*self._open.values()])
@@ -212,11 +241,23 @@ class ImagePrediction:
                     progress.add(1)
                     yield self._outcomes.pop(position)
                     position += 1
+            self._tell_skipped(position)
         finally:
             progress.end()
             for job in self._open.values():
                 job.fail(GeneratorExit())
                 job.source.close()
+
+    def _count(self, job):
+        height, width = job.size
+        self._pixels += height * width
+        self._skipped += height * width * job.skipped
+
+    def _tell_skipped(self, count):
+        share = self._skipped / max(self._pixels, 1)
+        self._model.skipped_share = share
+        if self._keep is not None and self._verbose:
+            say(f"{share:.0%} of {count} image{'s' * (count != 1)} was skipped")
 
     def _progress(self, sizes):
         is_list = isinstance(self._numbered, list)
@@ -241,12 +282,11 @@ class ImagePrediction:
     def _jobs(self):
         for position, (number, source) in enumerate(self._numbered):
             try:
-                opened, result = self._begin(number, source)
+                job = self._job(position, number, source)
             except Exception as error:
                 self._outcomes[position] = None, error
                 continue
-            job = ImageJob(position, opened, result)
-            if getattr(result, "is_done", False):
+            if getattr(job.result, "is_done", False):
                 job.finish()
                 self._outcomes[position] = job.value, job.error
                 continue
@@ -255,14 +295,18 @@ class ImagePrediction:
             self._open[position] = job
             yield job
 
-    def _begin(self, number, source):
-        """Open an image, and what takes its bands."""
+    def _job(self, position, number, source):
         opened = self._open_source(source, number)
         try:
-            return opened, self._result(number, opened)
+            size = tuple(opened.shape[:2])
+            keep = open_keep(self._keep, number, size)
+            result = self._result(number, opened, keep)
         except BaseException:
             opened.close()
             raise
+        # Of objects none are found where nothing is kept.
+        fill = 0 if self._transform.collect is not None else self._fill
+        return ImageJob(position, opened, result, keep, fill)
 
     def _open_source(self, source, number):
         return open_source(
@@ -272,7 +316,7 @@ class ImagePrediction:
             value_range=getattr(self._model, "value_range", None),
         )
 
-    def _result(self, number, source):
+    def _result(self, number, source, keep):
         """Make what takes the bands of an image."""
         size = tuple(source.shape[:2])
         if self._transform.collect is not None:
@@ -286,19 +330,23 @@ class ImagePrediction:
                 f"'{self._model.name}'; choose one by `transform`"
             )
         targets = [
-            self._target(number, source, self._shape(size, scale, each), each)
+            self._target(
+                number, source, self._shape(size, scale, each), each, keep
+            )
             for scale, each in zip(known.scales, specs, strict=True)
         ]
         check = self._transform.check
         return WrittenResult(targets, known.scales, spec, check)
 
-    def _target(self, number, source, shape, spec):
+    def _target(self, number, source, shape, spec, keep):
         dtype = np.dtype(keras.backend.standardize_dtype(spec.dtype))
+        check_fill(self._fill, dtype)
         if self._outputs is None:
             return ArrayTarget(
                 np.empty(shape, dtype), shape, dtype, source.name
             )
-        return self._outputs.open(number, source, shape, dtype)
+        details = [] if keep is None else [key_of(keep), repr(self._fill)]
+        return self._outputs.open(number, source, shape, dtype, details)
 
     def _shape(self, size, scale, spec):
         """Return the shape of an output of an image, or refuse it."""

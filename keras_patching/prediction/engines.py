@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_patching._checks import is_integer
 from keras_patching.geometry import PatchGrid, round_up
+from keras_patching.layers.output_specs import Trace
 from keras_patching.layers.row_stream import RowStream
 from keras_patching.ops.chunks import is_on_cpu, patches_per_chunk
 from keras_patching.prediction.compiled import ModelFunction
@@ -87,6 +88,7 @@ class Engines:
             self._grid_of,
             lambda size: self._batch_size(batch_size, size, sharing),
             self.compiled(("patches", within), lambda: run, sharing)[1],
+            self._specs(within),
             known.scales,
             predictor.blend,
             predictor.pad_value,
@@ -114,10 +116,17 @@ class Engines:
             lambda size: PatchGrid(size, (None, None), 0, multiple_of),
             lambda size: 1,
             self.compiled(("whole", transform), lambda: run, sharing)[1],
+            self._specs(transform),
             known.scales,
             "crop",
             predictor.pad_value,
         )
+
+    def _specs(self, transform):
+        """List shapes and dtypes of what a transform makes of a batch."""
+        trace = Trace(transform)
+        spec = trace.compute_output_spec(self._predictor._outputs.spec)
+        return keras.tree.flatten(spec)
 
     def _grid_of(self, size):
         predictor = self._predictor
@@ -187,6 +196,7 @@ class _Lanes:
             self._step_for,
             self._streaming.stride,
             predictor._outputs.scales,
+            self._engines._specs(self._transform),
             predictor.pad_value,
             math.ceil(field.overlap[0] / 2),
         )

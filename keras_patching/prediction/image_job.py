@@ -1,5 +1,7 @@
 """One image on its way from its source to its result."""
 
+from keras_patching.ops.patches import scaled_length
+
 
 class ImageJob:
     """One image on its way from its source to its result.
@@ -10,25 +12,56 @@ class ImageJob:
         number: Its place among the images.
         source: `ImageSource`.
         result: Takes its bands: has `add(index, band)`, `finish()` and
-            `abandon()`.
+            `abandon()`; may have `check(band)`, which refuses what is no
+            result, and `leave_out(row, col)`, for a patch that is not run.
+        keep: What of it is kept, as of `open_keep`; `None` for all.
+        fill: What results hold where nothing is kept.
 
     Attributes:
+        rows_done: Rows of the image whose results are there already.
         value: What the result gave when it was finished.
         error: What was wrong with the image, or `None`.
         pixels_read: How many pixels of it have been read.
     """
 
-    def __init__(self, number, source, result):
+    def __init__(self, number, source, result, keep=None, fill=0):
         self.number, self.source, self.result = number, source, result
+        self.keep, self.fill = keep, fill
         self.value = self.error = None
         self.pixels_read = 0
-        # Rows of the image whose results are there already.
         self.rows_done = getattr(result, "rows_done", 0)
+        self._skipped, self._given = {}, None
 
     @property
     def size(self):
         """`(height, width)` of the image in pixels."""
         return tuple(self.source.shape[:2])
+
+    @property
+    def skipped(self):
+        """Share of the image that was not computed, from 0 to 1."""
+        return sum(self._skipped.values())
+
+    def skip(self, place, share):
+        """Note that some of a place, any that is hashable, is not computed."""
+        self._skipped[place] = share
+
+    def begin(self, scales):
+        """Begin it, or begin again after the rows that were handed on.
+
+        Args:
+            scales: Of the outputs, see `PatchOutputs`.
+        """
+        if self._given is None:
+            self._given = [
+                0 if scale is None else scaled_length(self.rows_done, scale)
+                for scale in scales
+            ]
+        self.rows_done = min(map(image_rows, self._given, scales))
+
+    def given(self, index):
+        """Tell how many rows of an output were handed on, or were there."""
+        return self._given[index]
 
     def read(self, y, height, x=0, width=None):
         """Read pixels, or `None` where that fails."""
@@ -41,10 +74,37 @@ class ImageJob:
                 self.fail(error)
         return None
 
-    def add(self, index, band):
-        """Hand a band on to the result."""
+    def look(self, y, height, pixels=None):
+        """Look at rows: give a function of `x, width` that tells what is kept.
+
+        Args:
+            y, height: The rows.
+            pixels: These rows, where `keep.looks`; `None` could not be read.
+        """
+        if self.error is None and (pixels is not None or not self.keep.looks):
+            try:
+                return self.keep.strip(y, height, pixels)
+            except Exception as error:
+                self.fail(error)
+        return lambda x, width: False
+
+    def add(self, index, band, empty=None):
+        """Hand a band on to the result.
+
+        Args:
+            index: Number of the output.
+            band: Its next rows.
+            empty: Boolean array `(rows,)` or `(rows, width)`, of what is
+                filled; `None` for nothing.
+        """
+        self._given[index] += len(band)
         if self.error is None:
             try:
+                if hasattr(self.result, "check"):
+                    self.result.check(band)
+                if empty is not None and empty.any():
+                    band = band.copy()
+                    band[empty] = self.fill
                 self.result.add(index, band)
             except Exception as error:
                 self.fail(error)
@@ -63,3 +123,11 @@ class ImageJob:
                 self.value = self.result.finish()
             except Exception as error:
                 self.fail(error)
+
+
+def image_rows(rows, scale):
+    """Give the rows of an image that so many rows of an output are of."""
+    if scale is None:
+        return 0
+    numerator, denominator = scale
+    return rows // numerator * denominator

@@ -11,29 +11,11 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_patching.geometry import PatchGrid
-from keras_patching.ops.patches import dtype_with, scaled_length
-from keras_patching.prediction.band_stitching import BandStitcher
-from keras_patching.prediction.image_job import ImageJob
-
-
-@dataclasses.dataclass
-class _Cutting:
-    """An image whose patches are cut, and whose results are put together.
-
-    Attributes:
-        grid: Its `PatchGrid`.
-        first_row: First row of the grid that is run; what those above make is
-            there already.
-        joiners: One for each output: has `add(patch)`, which gives bands.
-        rows: Of each output, how many have been made.
-    """
-
-    job: ImageJob
-    grid: PatchGrid
-    first_row: int
-    joiners: list = dataclasses.field(default_factory=list)
-    rows: list = dataclasses.field(default_factory=list)
+from keras_patching.ops.patches import dtype_with
+from keras_patching.prediction.patch_joining import (
+    JoinedPatches,
+    PatchOfOutputs,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +24,8 @@ class _Batch:
 
     Attributes:
         patches: Array `(n, height, width, channels)`.
-        images: `_Cutting` of each patch; of those that fill up the batch none.
+        images: Pairs of `JoinedPatches` and the number of its next patch here,
+            `None` of one that is not run.
         ended: Jobs that have no more patches.
     """
 
@@ -59,6 +42,7 @@ class PatchBatches:
         size_of_batch: Function from the size of patches to how many make a
             batch.
         run: Compiled function from patches to a list of outputs.
+        specs: Of the outputs of `run`, `keras.KerasTensor` in a list.
         scales: Of the outputs, see `PatchOutputs`; `None` of those that are
             not stitched.
         blend: As for `stitch_patches`.
@@ -72,13 +56,14 @@ class PatchBatches:
         grid_of: Callable,
         size_of_batch: Callable,
         run: Callable,
+        specs: list,
         scales: tuple,
         blend: str,
         pad_value: float,
         finish: Callable | None = None,
     ) -> None:
         self._grid_of, self._size_of_batch = grid_of, size_of_batch
-        self._run, self._scales = run, scales
+        self._run, self._specs, self._scales = run, specs, scales
         self._blend, self._pad_value = blend, pad_value
         self._finish = finish or list
 
@@ -95,6 +80,9 @@ class PatchBatches:
         for job in jobs:
             image = self._begin(job)
             for patch in self._cut(image):
+                if patch is None:
+                    batch.skip(image)
+                    continue
                 if not batch.takes(patch):
                     yield from batch.close()
                     batch = _Filling(self._size_of_batch(patch.shape[:2]))
@@ -106,30 +94,58 @@ class PatchBatches:
         yield from batch.close()
 
     def _begin(self, job):
+        job.begin(self._scales)
         grid = self._grid_of(job.size)
         height, done = grid.patch_size[0], job.rows_done
         first_row = 0
         while grid.y_axis.origin(first_row) + height <= done:
             first_row += 1
-        return _Cutting(job, grid, first_row)
+        # What is not stitched has no pixels to fill, but may be left out.
+        may_skip = None not in self._scales or hasattr(job.result, "leave_out")
+        skips = job.keep is not None and may_skip
+        outputs = PatchOfOutputs(grid, self._specs, self._scales, self._blend)
+        return JoinedPatches(job, outputs, first_row, skips, self._finish)
 
     def _cut(self, image):
-        """Yield the patches of an image, row by row of its grid."""
-        job, grid = image.job, image.grid
+        """Yield the patches of an image, row by row of its grid.
+
+        In the place of one that is not run it is `None`.
+        """
+        job, grid = image.job, image.outputs.grid
         dtype = dtype_with(job.source.dtype, self._pad_value)
         height, width = grid.patch_size
         shape = height, grid.padded_size[1], job.source.shape[2]
+        origins = [grid.x_axis.origin(col) for col in range(grid.cols)]
         for row in range(image.first_row, grid.rows):
             y = grid.y_axis.origin(row)
             count = min(job.size[0] - y, height)
-            found = job.read(y, count)
-            if found is None:
+            found, kept = self._look(image, y, count, origins)
+            if job.error is not None:
                 return
-            strip = np.full(shape, self._pad_value, dtype)
-            strip[:count, : job.size[1]] = found
-            for col in range(grid.cols):
-                x = grid.x_axis.origin(col)
-                yield strip[:, x : x + width]
+            job.skip(row, kept.count(False) / grid.num_patches)
+            if True in kept:
+                strip = np.full(shape, self._pad_value, dtype)
+                strip[:count, : job.size[1]] = found
+            for x, is_kept in zip(origins, kept, strict=True):
+                patch = strip[:, x : x + width] if is_kept else None
+                # A few of a strip are not to hold all of it.
+                yield patch.copy() if is_kept and image.skips else patch
+
+    def _look(self, image, y, count, origins):
+        """Read rows of an image, and tell which of their patches are run.
+
+        Returns:
+            The pixels, `None` where none are needed, and a list of booleans.
+        """
+        job, (_, patch) = image.job, image.outputs.grid.patch_size
+        if not image.skips:
+            return job.read(y, count), [True] * len(origins)
+        pixels = job.read(y, count) if job.keep.looks else None
+        is_kept = job.look(y, count, pixels)
+        kept = [bool(is_kept(x, min(patch, job.size[1] - x))) for x in origins]
+        if pixels is None and any(kept):
+            pixels = job.read(y, count)
+        return pixels, kept
 
     def run(self, batch):
         """Compute a batch."""
@@ -138,71 +154,16 @@ class PatchBatches:
     def write(self, batch, outputs):
         """Hand the rows on that are results, and yield the jobs that end."""
         outputs = [ops.convert_to_numpy(output) for output in outputs]
-        for number, image in enumerate(batch.images):
-            if image.job.error is None:
-                self._join(image, [output[number] for output in outputs])
+        for image, number in batch.images:
+            if image.job.error is not None:
+                continue
+            if number is None:
+                image.skip()
+            else:
+                image.add([output[number] for output in outputs])
         for job in batch.ended:
             job.finish()
             yield job
-
-    def _join(self, image, outputs):
-        """Hand the rows on that one more patch makes whole."""
-        if not image.joiners:
-            self._begin_joining(image, outputs)
-        made = [
-            joiner.add(output)
-            for joiner, output in zip(image.joiners, outputs, strict=True)
-        ]
-        for bands in zip(*made, strict=True):
-            for index, band in enumerate(self._finish(list(bands))):
-                self._add(image, index, band)
-
-    def _begin_joining(self, image, outputs):
-        for scale, output in zip(self._scales, outputs, strict=True):
-            joiner, rows = self._joiner(image.grid, scale), 0
-            for _ in range(image.first_row * image.grid.cols):
-                # In the place of what is there already.
-                rows += sum(map(len, joiner.add(np.zeros_like(output))))
-            image.joiners.append(joiner)
-            image.rows.append(rows)
-
-    def _joiner(self, grid, scale):
-        if scale is None:
-            return GridRows(grid.cols)
-        return BandStitcher(grid, scale, self._blend)
-
-    def _add(self, image, index, band):
-        """Hand the rows on that are not done yet."""
-        done, scale = image.job.rows_done, self._scales[index]
-        if scale is not None:
-            done = scaled_length(done, scale)
-        missing = max(done - image.rows[index], 0)
-        image.rows[index] += len(band)
-        if missing < len(band):
-            image.job.add(index, band[missing:])
-
-
-class GridRows:
-    """Puts what is not stitched together, a row of the grid at a time.
-
-    Args:
-        cols: Patches of a row.
-    """
-
-    def __init__(self, cols):
-        self._cols, self._row = cols, []
-
-    def add(self, output):
-        """Take the output of the next patch.
-
-        Returns:
-            List of rows of the grid that are whole: arrays `(1, cols, ...)`.
-        """
-        self._row.append(output)
-        if len(self._row) < self._cols:
-            return []
-        row, self._row = np.stack(self._row)[None], []
-        return [row]
 
 
 class _Filling:
@@ -223,8 +184,12 @@ class _Filling:
         return not self._patches or _kind(self._patches[0]) == _kind(patch)
 
     def add(self, patch, image):
+        self._images.append((image, len(self._patches)))
         self._patches.append(patch)
-        self._images.append(image)
+
+    def skip(self, image):
+        """Note that a patch of an image is not run."""
+        self._images.append((image, None))
 
     def end(self, job):
         """Note that all patches of an image are there."""
@@ -232,7 +197,7 @@ class _Filling:
 
     def close(self):
         """Yield the batch, if there is anything in it, and begin anew."""
-        if self._patches or self._ended:
+        if self._images or self._ended:
             missing = self._size - len(self._patches)
             patches = self._patches + self._patches[-1:] * missing
             stacked = np.stack(patches) if patches else None

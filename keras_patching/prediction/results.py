@@ -3,6 +3,7 @@
 import keras
 
 from keras_patching.ops.patches import scaled_length
+from keras_patching.prediction.image_job import image_rows
 
 
 class WrittenResult:
@@ -24,7 +25,7 @@ class WrittenResult:
         self._check = check
         self.is_done = all(target.is_done for target in targets)
         self.rows_done = min(
-            _image_rows(target.rows_done, scale)
+            image_rows(target.rows_done, scale)
             for target, scale in zip(targets, scales, strict=True)
         )
         self._rows = [
@@ -34,10 +35,13 @@ class WrittenResult:
 
     def add(self, index, band):
         """Take the next rows of an output, an array `(rows, ...)`."""
-        if self._check is not None:
-            self._check(band)
         self._targets[index].write(self._rows[index], band)
         self._rows[index] += len(band)
+
+    def check(self, band):
+        """Refuse what is no result, before parts of it are filled."""
+        if self._check is not None:
+            self._check(band)
 
     def finish(self):
         """Return what was written: an array or a path for each output."""
@@ -48,11 +52,3 @@ class WrittenResult:
         """Leave nothing half-made behind."""
         for target in self._targets:
             target.abandon()
-
-
-def _image_rows(rows, scale):
-    """Give the rows of an image that so many rows of an output are of."""
-    if scale is None:
-        return 0
-    numerator, denominator = scale
-    return rows // numerator * denominator

@@ -7,6 +7,7 @@ images than a lane is wide lie at its left.
 
 import collections
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -16,6 +17,7 @@ from keras import ops
 from keras_patching.geometry import round_up
 from keras_patching.ops.patches import dtype_with, scaled_length
 from keras_patching.prediction.image_job import ImageJob
+from keras_patching.prediction.kept_rows import PLACE, KeptRows
 
 # Images that are looked at to find one that fits a free lane, per lane.
 _LOOK_AHEAD = 4
@@ -23,21 +25,29 @@ _LOOK_AHEAD = 4
 
 @dataclasses.dataclass
 class _Lane:
-    """An image in a lane, its first band, the next one, and where they end."""
+    """An image in a lane.
+
+    Attributes:
+        job: Its job.
+        kept: `KeptRows` of it.
+        bands: Iterator of bands: of the first row, and whether the lane begins
+            anew with it.
+        band: The next of these; `None` after the last.
+    """
 
     job: ImageJob
-    start: int
-    y: int
-    stop: int
+    kept: KeptRows
+    bands: Iterator
+    band: tuple | None = None
 
-    @property
-    def is_first(self):
-        return self.y == self.start
+    def __post_init__(self):
+        self.go_on()
 
-    def next_band(self, rows):
-        """Go on to the next band; whether there is one."""
-        self.y += rows
-        return self.y < self.stop
+    def go_on(self):
+        """Find out which band is the next."""
+        self.band = next(self.bands, None)
+        if self.job.error is not None:
+            self.band = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,15 +56,16 @@ class _Batch:
 
     Attributes:
         step: What computes it.
-        bands: For each lane its job and the first row of the band, or `None`.
+        bands: For each lane its `_Lane` and the first row of the band, or
+            `None`.
         ended: Jobs that have no more bands.
-        arguments: Of the step.
+        arguments: Of the step; `None` where there is nothing to compute.
     """
 
     step: Any
     bands: list
     ended: list[ImageJob]
-    arguments: tuple
+    arguments: tuple | None
 
 
 class LaneFunction:
@@ -140,14 +151,15 @@ class RowLanes:
         choose_step: Function from width and dtype of an image to `LaneStep`.
         stride: `(height, width)` of the patch model.
         scales: Of its outputs: pixels per pixel of the image.
+        specs: Of the outputs of a step, `keras.KerasTensor` in a list.
         pad_value: Of what is beyond the image, up to a multiple of `stride`.
         reach: Rows above a band that its results depend on.
     """
 
-    def __init__(self, choose_step, stride, scales, pad_value, reach):
+    def __init__(self, choose_step, stride, scales, specs, pad_value, reach):
         self._choose_step, self._stride = choose_step, stride
-        self._scales, self._pad_value = scales, pad_value
-        self._reach = reach
+        self._scales, self._specs = scales, specs
+        self._pad_value, self._reach = pad_value, reach
 
     def batches(self, jobs):
         """Read bands of all images.
@@ -164,50 +176,81 @@ class RowLanes:
 
     def _batches_of(self, step, waiting):
         """Read bands until all lanes of a step are empty."""
-        rows = step.stream.rows
         lanes = [None] * step.count
         while True:
-            for index, lane in enumerate(lanes):
-                if lane is None:
-                    job = waiting.take(step)
-                    lanes[index] = job and self._enter(job, step)
+            for index in range(step.count):
+                while lanes[index] is None and (job := waiting.take(step)):
+                    lanes[index] = self._enter(job, step.stream)
+                    if lanes[index].band is None:
+                        # There is nothing to compute.
+                        yield _Batch(step, [], [job], None)
+                        lanes[index] = None
             if not any(lanes):
                 return
             yield self._read(lanes, step)
-            lanes = [
-                lane if lane and lane.next_band(rows) else None
-                for lane in lanes
-            ]
+            lanes = [lane if lane and lane.band else None for lane in lanes]
 
-    def _enter(self, job, step):
-        """Put an image into a lane; above its first band all is done."""
-        rows, stream = step.stream.rows, step.stream
-        first = max(job.rows_done - self._reach, 0) // rows * rows
-        height = round_up(job.size[0], self._stride[0])
-        return _Lane(job, first, first, stream.count_steps(height) * rows)
+    def _enter(self, job, stream):
+        """Put an image into a lane."""
+        job.begin(self._scales)
+        kept = KeptRows(job, stream.rows, self._stride[0], self._reach)
+        return _Lane(job, kept, self._bands(job, kept, stream))
+
+    def _bands(self, job, kept, stream):
+        """Yield the bands of an image that are run.
+
+        Above what is to be done, and where enough rows with nothing in them
+        follow one another, the lane leaves out rows, and begins anew so far
+        above the next that these are as if it had not.
+        """
+        height, rows = job.size[0], stream.rows
+        y = max(job.rows_done - self._reach, 0) // rows * rows
+        is_first = True
+        for start, stop in kept.places():
+            first = max(start - self._reach, 0) // rows * rows
+            if first > y:
+                job.skip(y, (first - y) / height)
+                y, is_first = first, True
+            last = stream.count_steps(round_up(stop, self._stride[0])) * rows
+            while y < last:
+                yield y, is_first
+                y, is_first = y + rows, False
+        if y < height:
+            job.skip(y, (height - y) / height)
 
     def _read(self, lanes, step):
         rows, width = step.stream.rows, step.width
-        bands, ended, blocks = [], [], []
+        bands, ended, blocks, numbers = [], [], [], []
         for lane in lanes:
             if lane is None:
                 bands.append(None)
                 blocks.append(None)
+                # It runs a small image, and nobody looks.
+                numbers.append((False, 0, *self._stride))
                 continue
-            blocks.append(self._read_band(lane.job, lane.y, rows, width))
-            bands.append((lane.job, lane.y))
-            if lane.job.error is not None:
-                lane.stop = 0
-            if lane.y + rows >= lane.stop:
+            y, is_first = lane.band
+            blocks.append(self._read_band(lane, y, rows, width))
+            bands.append((lane, y))
+            numbers.append((is_first, y, *self._padded(lane.job.size)))
+            lane.kept.look_to(y + rows)
+            lane.go_on()
+            if lane.band is None:
                 ended.append(lane.job)
-        return _Batch(step, bands, ended, self._arguments(blocks, lanes, step))
+        return _Batch(step, bands, ended, _arguments(blocks, numbers))
 
-    def _read_band(self, job, y, rows, width):
-        """Read a band; `None` of an image that is not read on."""
+    def _padded(self, size):
+        return [
+            round_up(length, stride)
+            for length, stride in zip(size, self._stride, strict=True)
+        ]
+
+    def _read_band(self, lane, y, rows, width):
+        """Read a band; zeros of an image that is not read on."""
+        job = lane.job
         height, own_width, channels = job.source.shape
         dtype = dtype_with(job.source.dtype, self._pad_value)
         count = min(max(height - y, 0), rows)
-        found = job.read(y, count) if count else None
+        found = lane.kept.read(y, count) if count else None
         if count == rows and own_width == width and found is not None:
             return found.astype(dtype, copy=False)
         band = np.zeros((rows, width, channels), dtype)
@@ -217,53 +260,63 @@ class RowLanes:
             band[:count, :own_width] = found
         return band
 
-    def _arguments(self, blocks, lanes, step):
-        some = next(block for block in blocks if block is not None)
-        blocks = [np.zeros_like(some) if b is None else b for b in blocks]
-        numbers = np.zeros((4, len(lanes)), "int32")
-        # An empty lane runs a small image, and nobody looks.
-        numbers[2:] = np.array(self._stride, "int32")[:, None]
-        for index, lane in enumerate(lanes):
-            if lane is not None:
-                size = [
-                    round_up(length, stride)
-                    for length, stride in zip(
-                        lane.job.size, self._stride, strict=True
-                    )
-                ]
-                numbers[:, index] = lane.is_first, lane.y, *size
-        is_first, first_row, height, width = numbers
-        batch = blocks[0][None] if len(blocks) == 1 else np.stack(blocks)
-        return is_first.astype(bool), batch[:, None], first_row, height, width
-
     def run(self, batch):
         """Compute a batch."""
+        if batch.arguments is None:
+            return []
         return batch.step.run(*batch.arguments)
 
     def write(self, batch, outputs):
         """Hand the rows on that are results, and yield the jobs that end."""
         made = [ops.convert_to_numpy(output) for output in outputs]
-        for lane, band in enumerate(batch.bands):
+        for number, band in enumerate(batch.bands):
             if band is not None:
-                job, y = band
                 for index, output in enumerate(made):
-                    self._add(job, y, index, output[lane, 0], batch.step.stream)
+                    rows = output[number, 0]
+                    self._add(*band, index, rows, batch.step.stream)
         for job in batch.ended:
+            for index in range(len(self._scales)):
+                self._fill(job, index, self._size_of(job, index)[0])
             job.finish()
             yield job
 
-    def _add(self, job, y, index, rows, stream):
-        """Hand the rows of one output on that are not done yet."""
-        height, width = (
+    def _size_of(self, job, index):
+        """Give the size of an output of an image."""
+        return [
             scaled_length(length, self._scales[index]) for length in job.size
-        )
-        output = stream.outputs[index]
+        ]
+
+    def _add(self, lane, y, index, rows, stream):
+        """Hand the rows of one output on that are not done yet."""
+        job, output = lane.job, stream.outputs[index]
+        height, width = self._size_of(job, index)
         first = y // stream.rows * output.rows - output.lag
-        done = scaled_length(job.rows_done, self._scales[index])
-        start = max(first, done)
+        start = max(first, job.given(index))
         stop = min(first + output.rows, height)
-        if start < stop:
-            job.add(index, rows[start - first : stop - first, :width])
+        if start < stop and job.error is None:
+            self._fill(job, index, start)
+            empty = lane.kept.empty(start, stop, self._scales[index])
+            job.add(index, rows[start - first : stop - first, :width], empty)
+
+    def _fill(self, job, index, stop):
+        """Hand rows on up to one, where what is kept begins or the end is."""
+        _, width = self._size_of(job, index)
+        spec = self._specs[index]
+        while job.error is None and (start := job.given(index)) < stop:
+            count = min(stop - start, PLACE)
+            band = np.zeros(
+                (count, width, *spec.shape[3:]), _numpy_dtype(spec.dtype)
+            )
+            job.add(index, band, np.ones(count, bool))
+
+
+def _arguments(blocks, numbers):
+    """Make the arguments of a step, of what is of each lane."""
+    some = next(block for block in blocks if block is not None)
+    blocks = [np.zeros_like(some) if b is None else b for b in blocks]
+    batch = blocks[0][None] if len(blocks) == 1 else np.stack(blocks)
+    is_first, first_row, height, width = np.array(numbers, "int32").T
+    return is_first.astype(bool), batch[:, None], first_row, height, width
 
 
 class _Waiting:

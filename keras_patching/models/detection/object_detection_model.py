@@ -355,10 +355,26 @@ class ObjectDetectionModel(TaskModel):
                 "images that were predicted, as `image_size=image.shape[:2]`. "
                 "Received: image_size=None"
             )
+        how = score_threshold, iou_threshold, match_metric, margin
+        return self._merge(raw, image_size, *how)
+
+    def _merge(
+        self,
+        raw,
+        image_size,
+        score_threshold,
+        iou_threshold,
+        match_metric,
+        margin,
+        is_run=None,
+    ):
+        """Merge predictions; of patches that were not run nothing is found."""
         raw, grid = self._check_raw(raw, image_size)
         self._warn_of_seams(grid)
         found = decode_in_chunks(self._decode, fold(raw))
         is_good = found["scores"] >= score_threshold
+        if is_run is not None:
+            is_good &= is_run.reshape(-1, 1)
         found["scores"] = np.where(is_good, found["scores"], -1)
         by_image = {
             name: values.reshape(-1, grid.rows, grid.cols, *values.shape[1:])
@@ -415,7 +431,7 @@ class ObjectDetectionModel(TaskModel):
 
         def collect(size):
             return MergedPatches(
-                lambda raw: self.merge_predictions(raw, size, *how),
+                lambda raw, is_run: self._merge(raw, size, *how, is_run),
                 self.predictor._outputs.spec,
             )
 
