@@ -232,3 +232,159 @@ def test_what_does_not_tell_places_is_refused(net, keep, message):
     model = kp.PatchedModel(net, patch_size=32)
     with pytest.raises(ValueError, match=message):
         predict(model, [draw(64, 64, 1)] * 2, keep=keep)
+
+
+STREAMS = {
+    "streamed": {"overlap": "auto"},
+    "few rows": {"overlap": "auto", "predict_patch_size": (8, None)},
+    "some rows": {"overlap": "auto", "predict_patch_size": (48, None)},
+}
+
+
+def rows_kept(height, rows):
+    """Say which rows are of places of 64 rows that hold some of these."""
+    kept = np.zeros(height, bool)
+    for row in rows:
+        kept[row // 64 * 64 : row // 64 * 64 + 64] = True
+    return kept
+
+
+@pytest.mark.parametrize("tiling", STREAMS.values(), ids=STREAMS)
+@pytest.mark.parametrize("keep", ["mask", "content", "function"])
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_what_is_kept_of_rows_comes_out_as_without(
+    net, tiling, keep, batch_size
+):
+    if batch_size > 1 and keras.backend.backend() != "jax":
+        pytest.skip("Lanes side by side are of jax.")
+    model = kp.PatchedModel(net, patch_size=32, **tiling)
+    images, masks, kept = [], [], []
+    for height, rows in [
+        (700, [70, 430, 450, 699]),
+        (500, []),
+        (641, [0, 320]),
+        (90, [89]),
+    ]:
+        image, mask = (
+            np.zeros((height, 40, 1), "float32"),
+            np.zeros((height, 1)),
+        )
+        image[rows, 7], mask[rows] = 5, 1
+        images.append(image)
+        masks.append(mask)
+        kept.append(rows_kept(height, rows))
+    keeps = {
+        "mask": masks,
+        "content": "content",
+        "function": lambda rows: rows[..., 0] == 5,
+    }
+    how = {"batch_size": batch_size}
+    expected = predict(model, images, **how)
+    found = predict(model, images, keep=keeps[keep], fill=9, **how)
+    for index, rows in enumerate(kept):
+        np.testing.assert_allclose(
+            found[index][rows], expected[index][rows], atol=1e-6
+        )
+        assert (found[index][~rows] == 9).all()
+    if tiling.get("predict_patch_size"):
+        assert model.skipped_share > 0.3
+
+
+@pytest.mark.parametrize("keep", ["mask", "content"])
+def test_rows_are_read_once_and_with_a_mask_only_where_needed(net, keep):
+    model = kp.PatchedModel(net, patch_size=32, **STREAMS["few rows"])
+    image, mask = np.zeros((800, 40, 1), "float32"), np.zeros((800, 1))
+    image[400, 3], mask[400] = 1, 1
+    source = Reads(image)
+    predict(model, [source], keep="content" if keep == "content" else [mask])
+    assert len(source.rows) == len(set(source.rows))
+    if keep == "content":
+        assert len(source.rows) == 800
+    else:
+        assert 300 < min(source.rows) < 384
+        assert 448 <= max(source.rows) < 500
+
+
+def test_outputs_of_several_scales_are_filled():
+    images = keras.Input((None, None, 1))
+    small = keras.layers.Conv2D(3, 5, strides=4, padding="same")(images)
+    large = keras.layers.UpSampling2D(8)(small)
+    net = keras.Model(images, {"small": small, "large": large})
+    model = kp.PatchedModel(
+        net, patch_size=32, overlap="auto", predict_patch_size=(16, None)
+    )
+    image, mask = draw(501, 40, 1), np.zeros((501, 1))
+    mask[[130, 500]] = 1
+    (expected,) = predict(model, [image])
+    (found,) = predict(model, [image], keep=[mask], fill=9)
+    for name, scale in [("small", 1 / 4), ("large", 2)]:
+        rows = np.arange(len(expected[name]))
+        kept = rows_kept(504, [130, 500])[(rows / scale).astype(int)]
+        np.testing.assert_allclose(
+            found[name][kept], expected[name][kept], atol=1e-6
+        )
+        assert (found[name][~kept] == 9).all()
+
+
+def test_objects_are_counted_where_something_is_kept():
+    net = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Conv2D(1, 5, padding="same", activation="relu"),
+        ]
+    )
+    model = kp.HeatmapObjectCountingModel(
+        net,
+        density_map_sigma=1.5,
+        value_range=(0, 1),
+        patch_size=32,
+        overlap="auto",
+        predict_patch_size=(16, None),
+    )
+    image, mask = draw(300, 40, 3), np.zeros((300, 1))
+    mask[150] = 1
+    (counted,) = predict(model, [image], keep=[mask], min_score=0.01)
+    (heatmap,) = predict(model, [image], keep=[mask], transform="heatmap")
+    assert counted["count"] == pytest.approx(heatmap.sum(), rel=1e-5)
+    y = counted["points"][:, 0]
+    assert len(y) > 0
+    assert y.min() >= 128
+    assert y.max() < 192
+
+
+class Raster:
+    """A data set with bands first, of a file; it may fail on the way."""
+
+    count, dtypes = 1, ("float32",)
+
+    def __init__(self, path, image, fails_at=None):
+        self.name, self.image, self.fails_at = str(path), image, fails_at
+        self.height, self.width = image.shape[:2]
+
+    def read(self, window):
+        rows, columns = window
+        if self.fails_at is not None and rows[1] > self.fails_at:
+            raise OSError("the disk is gone")
+        return self.image[slice(*rows), slice(*columns)].transpose(2, 0, 1)
+
+
+@pytest.mark.parametrize("tiling", [*STREAMS.values(), *PATCHES.values()])
+@pytest.mark.parametrize("keep", ["mask", "content"])
+def test_an_image_is_gone_on_with_in_the_middle_to_the_same_bytes(
+    net, tiling, keep, tmp_path
+):
+    model = kp.PatchedModel(net, patch_size=32, **tiling)
+    path, out = tmp_path / "field.img", tmp_path / "field.npy"
+    path.write_bytes(b"pixels")
+    image, mask = np.zeros((600, 40, 1), "float32"), np.zeros((600, 1))
+    rows = [70, 200, 560]
+    image[rows, 7], mask[rows] = 5, 1
+    keep = "content" if keep == "content" else [mask]
+    how = {"out": out, "batch_size": 1, "keep": keep, "verbose": False}
+    model.predict_images([Raster(path, image)], **how)
+    expected = out.read_bytes()
+    out.unlink()
+    with pytest.raises(ValueError, match="the disk is gone"):
+        model.predict_images([Raster(path, image, fails_at=570)], **how)
+    model.predict_images([Raster(path, image)], **how)
+    assert out.read_bytes() == expected
