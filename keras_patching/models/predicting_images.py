@@ -296,17 +296,26 @@ class ImagePrediction:
             yield job
 
     def _job(self, position, number, source):
+        opened, result = self._begin(number, source)
+        # Of objects none are found where nothing is kept.
+        fill = 0 if self._transform.collect is not None else self._fill
+        job = ImageJob(position, opened, result, fill=fill)
+        try:
+            job.keep = open_keep(self._keep, number, job.size)
+        except BaseException as error:
+            job.fail(error)
+            opened.close()
+            raise
+        return job
+
+    def _begin(self, number, source):
+        """Open an image, and what takes its bands."""
         opened = self._open_source(source, number)
         try:
-            size = tuple(opened.shape[:2])
-            keep = open_keep(self._keep, number, size)
-            result = self._result(number, opened, keep)
+            return opened, self._result(number, opened)
         except BaseException:
             opened.close()
             raise
-        # Of objects none are found where nothing is kept.
-        fill = 0 if self._transform.collect is not None else self._fill
-        return ImageJob(position, opened, result, keep, fill)
 
     def _open_source(self, source, number):
         return open_source(
@@ -316,7 +325,7 @@ class ImagePrediction:
             value_range=getattr(self._model, "value_range", None),
         )
 
-    def _result(self, number, source, keep):
+    def _result(self, number, source):
         """Make what takes the bands of an image."""
         size = tuple(source.shape[:2])
         if self._transform.collect is not None:
@@ -330,21 +339,20 @@ class ImagePrediction:
                 f"'{self._model.name}'; choose one by `transform`"
             )
         targets = [
-            self._target(
-                number, source, self._shape(size, scale, each), each, keep
-            )
+            self._target(number, source, self._shape(size, scale, each), each)
             for scale, each in zip(known.scales, specs, strict=True)
         ]
         check = self._transform.check
         return WrittenResult(targets, known.scales, spec, check)
 
-    def _target(self, number, source, shape, spec, keep):
+    def _target(self, number, source, shape, spec):
         dtype = np.dtype(keras.backend.standardize_dtype(spec.dtype))
         check_fill(self._fill, dtype)
         if self._outputs is None:
             return ArrayTarget(
                 np.empty(shape, dtype), shape, dtype, source.name
             )
+        keep = open_keep(self._keep, number, tuple(source.shape[:2]))
         details = [] if keep is None else [key_of(keep), repr(self._fill)]
         return self._outputs.open(number, source, shape, dtype, details)
 

@@ -14,19 +14,19 @@ class ImageJob:
         result: Takes its bands: has `add(index, band)`, `finish()` and
             `abandon()`; may have `check(band)`, which refuses what is no
             result, and `leave_out(row, col)`, for a patch that is not run.
-        keep: What of it is kept, as of `open_keep`; `None` for all.
         fill: What results hold where nothing is kept.
 
     Attributes:
+        keep: What of it is kept, as of `open_keep`; `None` for all.
         rows_done: Rows of the image whose results are there already.
         value: What the result gave when it was finished.
         error: What was wrong with the image, or `None`.
         pixels_read: How many pixels of it have been read.
     """
 
-    def __init__(self, number, source, result, keep=None, fill=0):
+    def __init__(self, number, source, result, fill=0):
         self.number, self.source, self.result = number, source, result
-        self.keep, self.fill = keep, fill
+        self.keep, self.fill = None, fill
         self.value = self.error = None
         self.pixels_read = 0
         self.rows_done = getattr(result, "rows_done", 0)

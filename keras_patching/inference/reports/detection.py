@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from keras_patching.models.detection.merged_patches import MergedPatches
 from keras_patching.visualization import (
     box_legend,
     legend,
@@ -32,12 +31,8 @@ class Report:
 
     def begin(self, size, open_file):
         """Begin an image; see `reports`."""
-        model, score_threshold = self._model, self._score_threshold
-        patches = MergedPatches(
-            lambda raw: model.merge_predictions(raw, size, score_threshold),
-            model.predictor._outputs.spec,
-        )
-        return _Found(model, patches)
+        patches = self._model._merged_patches(size, self._score_threshold)
+        return _Found(self._model, patches)
 
 
 class _Found:

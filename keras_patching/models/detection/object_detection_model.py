@@ -428,16 +428,12 @@ class ObjectDetectionModel(TaskModel):
         (0, 4)
         """
         how = score_threshold, iou_threshold, match_metric, margin
-
-        def collect(size):
-            return MergedPatches(
-                lambda raw, is_run: self._merge(raw, size, *how, is_run),
-                self.predictor._outputs.spec,
-            )
-
         if transform is None:
             self._check_merging(*how)
-            chosen = ImageTransform(self._finish_outputs, collect)
+            chosen = ImageTransform(
+                self._finish_outputs,
+                lambda size: self._merged_patches(size, *how),
+            )
         else:
             chosen = self._image_transform(transform)
         return self._predict_images(sources, chosen, **options)
@@ -445,6 +441,21 @@ class ObjectDetectionModel(TaskModel):
     @property
     def _image_transforms(self):
         return {"patches": ImageTransform(self._finish_outputs, name="patches")}
+
+    def _merged_patches(
+        self,
+        size,
+        score_threshold=0.3,
+        iou_threshold=0.5,
+        match_metric="iou",
+        margin=None,
+    ):
+        """Make what merges the patches of an image as they come."""
+        how = score_threshold, iou_threshold, match_metric, margin
+        return MergedPatches(
+            lambda raw, is_run: self._merge(raw, size, *how, is_run),
+            self.predictor._outputs.spec,
+        )
 
     def _check_merging(
         self, score_threshold, iou_threshold, match_metric, margin
