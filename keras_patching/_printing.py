@@ -57,8 +57,6 @@ class Progress:
         total: Number of things to do; `None` if it is not known.
         unit: What they are: "image".
         verbose: Whether to show anything.
-        pixels: Pixels of all of them, where `reach` is told how many are done;
-            these then move the bar, and tell the time left.
 
     Example:
 
@@ -67,10 +65,9 @@ class Progress:
     ...     progress.add(1)
     """
 
-    def __init__(self, total, unit, verbose=True, pixels=None):
+    def __init__(self, total, unit, verbose=True):
         self._total, self._unit = total, unit
-        self._all_pixels = pixels
-        self._done = self._pixels = 0
+        self._done = self._pixels = self._all_pixels = 0
         self._is_silent = not verbose
         self._is_ended = False
         self._is_bar = is_interactive()
@@ -82,9 +79,9 @@ class Progress:
         self._done += count
         self._show()
 
-    def reach(self, pixels):
-        """Tell how many pixels are done, of all."""
-        self._pixels = pixels
+    def reach(self, pixels, of):
+        """Tell how many pixels are done, of how many; they move the bar."""
+        self._pixels, self._all_pixels = pixels, of
         self._show()
 
     def end(self):

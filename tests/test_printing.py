@@ -105,10 +105,10 @@ def test_pixels_tell_the_speed_and_the_time_left(monkeypatch):
     monkeypatch.setattr(printing.time, "monotonic", lambda: next(clock))
     stream = io.StringIO()
     monkeypatch.setattr("sys.stdout", stream)
-    progress = Progress(2, "image", pixels=200e6)
-    progress.reach(50e6)
+    progress = Progress(2, "image")
+    progress.reach(50e6, of=200e6)
     progress.add()
-    progress.reach(200e6)
+    progress.reach(200e6, of=200e6)
     progress.add()
     assert stream.getvalue().splitlines() == [
         "0/2 images, 10 s, 5 megapixels/s, 30 s left",
@@ -123,8 +123,8 @@ def test_a_bar_moves_by_pixels_and_fits_the_terminal(monkeypatch):
     monkeypatch.setattr(printing.time, "monotonic", lambda: next(clock))
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.setattr("sys.stdout", Terminal())
-    progress = Progress(1, "image", pixels=200e6)
-    progress.reach(100e6)
+    progress = Progress(1, "image")
+    progress.reach(100e6, of=200e6)
     progress.end()
     half, last = printing.sys.stdout.getvalue().split("\r")[1:]
     assert half.startswith("0/1 images [==========          ], 10 s")

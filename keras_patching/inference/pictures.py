@@ -6,7 +6,7 @@ import numpy as np
 
 # Larger images are drawn smaller, and their results not held in memory.
 MOST_PIXELS = 2**26
-_SHOWN_PIXELS = 2**24
+_SHOWN_PIXELS = 2**22
 
 
 def is_large(size):

@@ -168,6 +168,7 @@ class ImagePrediction:
         # What became of images that need not, or cannot, be predicted.
         self._outcomes = {}
         self._open = {}
+        self._planned = 0  # Pixels that are to be predicted.
 
     def write(self, out, resume, overwrite):
         """Predict all images and write the results.
@@ -226,7 +227,8 @@ class ImagePrediction:
             self._batch_size,
             self._sharing,
         )
-        progress = self._progress(sizes)
+        self._planned = sum(map(math.prod, sizes))
+        progress = self._progress()
         position = pixels = 0
         try:
             for job in run_jobs(engine, self._jobs()):
@@ -234,9 +236,9 @@ class ImagePrediction:
                     del self._open[job.number]
                     self._count(job)
                     self._outcomes[job.number] = job.value, job.error
-                    pixels += math.prod(job.size)
+                    pixels += job.pixels
                 begun = sum(each.pixels_read for each in [*self._open.values()])
-                progress.reach(pixels + begun)
+                progress.reach(pixels + begun, self._planned)
                 while position in self._outcomes:
                     progress.add(1)
                     yield self._outcomes.pop(position)
@@ -259,11 +261,10 @@ class ImagePrediction:
         if self._keep is not None and self._verbose:
             say(f"{share:.0%} of {count} image{'s' * (count != 1)} was skipped")
 
-    def _progress(self, sizes):
+    def _progress(self):
         is_list = isinstance(self._numbered, list)
         total = len(self._numbered) if is_list else None
-        pixels = sum(map(math.prod, sizes))
-        return Progress(total, "image", self._verbose, pixels)
+        return Progress(total, "image", self._verbose)
 
     def _sizes(self):
         """Look at the images before, where there is a list of them."""
@@ -286,6 +287,7 @@ class ImagePrediction:
             except Exception as error:
                 self._outcomes[position] = None, error
                 continue
+            self._planned -= math.prod(job.size) - job.pixels
             if getattr(job.result, "is_done", False):
                 job.finish()
                 self._outcomes[position] = job.value, job.error

@@ -21,15 +21,18 @@ class ImageJob:
         rows_done: Rows of the image whose results are there already.
         value: What the result gave when it was finished.
         error: What was wrong with the image, or `None`.
-        pixels_read: How many pixels of it have been read.
+        pixels: How many pixels are to be predicted.
+        pixels_read: How many of these have been read.
     """
 
     def __init__(self, number, source, result, fill=0):
         self.number, self.source, self.result = number, source, result
         self.keep, self.fill = None, fill
         self.value = self.error = None
+        self.rows_done = self._first = getattr(result, "rows_done", 0)
+        is_done = getattr(result, "is_done", False)
+        self.pixels = 0 if is_done else self._pixels_until(self.size[0])
         self.pixels_read = 0
-        self.rows_done = getattr(result, "rows_done", 0)
         self._skipped, self._given = {}, None
 
     @property
@@ -67,12 +70,15 @@ class ImageJob:
         """Read pixels, or `None` where that fails."""
         if self.error is None:
             # Rows that patches share are read more than once.
-            self.pixels_read = (y + height) * self.size[1]
+            self.pixels_read = self._pixels_until(y + height)
             try:
                 return self.source.read(y, height, x, width)
             except Exception as error:
                 self.fail(error)
         return None
+
+    def _pixels_until(self, row):
+        return max(row - self._first, 0) * self.size[1]
 
     def look(self, y, height, pixels=None):
         """Look at rows: give a function of `x, width` that tells what is kept.

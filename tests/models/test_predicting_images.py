@@ -343,3 +343,27 @@ def test_options_that_a_task_does_not_have_are_refused(net):
 def test_the_patch_size_must_be_known(net):
     with pytest.raises(ValueError, match="set_patch_size"):
         kp.PatchedModel(net).predict_images(images_of())
+
+
+def test_images_without_an_end_in_sight_tell_how_many_were_done(net, capsys):
+    model = kp.PatchedModel(net, patch_size=32)
+    for _ in model.predict_images(iter(images_of(SIZES[-2:]))):
+        pass
+    assert capsys.readouterr().out.startswith("2 images, ")
+
+
+def test_pixels_that_are_there_already_are_not_told_as_done(
+    net, capsys, tmp_path
+):
+    model = kp.PatchedModel(net, patch_size=32)
+    images = images_of(SIZES[:2])
+    for name, image in zip("ab", images, strict=True):
+        np.save(tmp_path / f"{name}.npy", image)
+    np.save(tmp_path / "c.npy", images[0][:1, :1, :0])
+    paths = [tmp_path / f"{name}.npy" for name in "abc"]
+    for _ in range(2):
+        with pytest.raises(ValueError, match="1 of 3 images failed"):
+            model.predict_images(paths, out=str(tmp_path / "out/{name}.npy"))
+    first, second = capsys.readouterr().out.splitlines()
+    assert "megapixels/s" in first
+    assert "megapixels/s" not in second
