@@ -103,8 +103,6 @@ class _FilePrediction(ImagePrediction):
             model,
             list(images.values()),
             parts[0].report.transform,
-            batch_size=None,
-            shard=None,
             verbose=verbose,
         )
         self._images, self._stems = images, list(images)
