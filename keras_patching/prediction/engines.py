@@ -86,7 +86,9 @@ class Engines:
 
         return PatchBatches(
             self._grid_of,
-            lambda size: self._batch_size(batch_size, size, sharing),
+            lambda size, divisor: self._batch_size(
+                batch_size, size, sharing, divisor
+            ),
             self.compiled(("patches", within), lambda: run, sharing)[1],
             self._specs(within),
             known.scales,
@@ -114,7 +116,7 @@ class Engines:
 
         return PatchBatches(
             lambda size: PatchGrid(size, (None, None), 0, multiple_of),
-            lambda size: 1,
+            lambda size, divisor: 1,
             self.compiled(("whole", transform), lambda: run, sharing)[1],
             self._specs(transform),
             known.scales,
@@ -146,13 +148,13 @@ class Engines:
         ]
         return PatchGrid(size, patch_size, grid.overlap, grid.multiple_of)
 
-    def _batch_size(self, batch_size, patch_size, sharing):
+    def _batch_size(self, batch_size, patch_size, sharing, divisor):
         devices = count_devices(sharing)
         if batch_size is not None:
-            return round_up(batch_size, devices)
+            return round_up(max(batch_size // divisor, 1), devices)
         chosen = self._predictor.patch_batch_size
         each = chosen if is_integer(chosen) else patches_per_chunk(patch_size)
-        return each * devices
+        return max(each // divisor, 1) * devices
 
     def compiled(self, key, make, sharing):
         """Return a function and what it was compiled to, made when needed.
@@ -187,13 +189,13 @@ class _Lanes:
         self._count = len(sizes) or None
         self._highest = choose_widths(sizes, streaming.stride[1])
         self._is_planned = bool(self._highest)
-        self._steps = {}
+        self._steps, self._divisor = {}, 1
 
     def engine(self):
         predictor = self._engines._predictor
         field = receptive_field(predictor.layer)
         return RowLanes(
-            self._step_for,
+            self,
             self._streaming.stride,
             predictor._outputs.scales,
             self._engines._specs(self._transform),
@@ -201,7 +203,8 @@ class _Lanes:
             math.ceil(field.overlap[0] / 2),
         )
 
-    def _step_for(self, size, dtype):
+    def choose(self, size, dtype):
+        """Give the `LaneStep` for an image, made when needed."""
         height, width = (
             round_up(length, stride)
             for length, stride in zip(size, self._streaming.stride, strict=True)
@@ -222,6 +225,7 @@ class _Lanes:
         if rows is None:
             height = round_up(height, streaming.stride[0])
             rows = streaming.rows_for(height, width)
+        rows = self._divided(rows, self._divisor)
         count = self._lanes(rows, width)
         function, compiled = self._engines.compiled(
             ("rows", rows, width, count, self._transform),
@@ -234,6 +238,25 @@ class _Lanes:
             self._sharing,
         )
         return LaneStep(function, compiled, width)
+
+    def halve(self):
+        """Take half the rows in a step; see `RowLanes.halve`."""
+        before = max(step.stream.rows for step in self._steps.values())
+        after = self._divided(before, 2)
+        if after == before:
+            return None
+        self._divisor *= 2
+        self._steps.clear()
+        return (
+            f"The device has no memory left for steps of {before} rows. They "
+            f"are tried again with {after}: `set_tiling(predict_patch_size=("
+            f"{after}, None))` begins with these, and a smaller `batch_size` "
+            "takes fewer images side by side."
+        )
+
+    def _divided(self, rows, divisor):
+        stride = self._streaming.stride[0]
+        return max(rows // divisor // stride, 1) * stride
 
     def _lanes(self, rows, width):
         if keras.backend.backend() != "jax":

@@ -39,8 +39,8 @@ class PatchBatches:
 
     Args:
         grid_of: Function from the size of an image to its `PatchGrid`.
-        size_of_batch: Function from the size of patches to how many make a
-            batch.
+        size_of_batch: Function from the size of patches, and a divisor, to how
+            many make a batch, at least one.
         run: Compiled function from patches to a list of outputs.
         specs: Of the outputs of `run`, `keras.KerasTensor` in a list.
         scales: Of the outputs, see `PatchOutputs`; `None` of those that are
@@ -66,6 +66,26 @@ class PatchBatches:
         self._run, self._specs, self._scales = run, specs, scales
         self._blend, self._pad_value = blend, pad_value
         self._finish = finish or list
+        self._divisor, self._patch_size = 1, None
+
+    def halve(self):
+        """Take half the patches at once from now on.
+
+        Returns:
+            What tells the user so, or `None` where that cannot be.
+        """
+        before, after = (
+            self._size_of_batch(self._patch_size, divisor)
+            for divisor in (self._divisor, self._divisor * 2)
+        )
+        if before == after:
+            return None
+        self._divisor *= 2
+        return (
+            f"The device has no memory left for batches of {before} patches. "
+            f"They are tried again with {after}: pass `batch_size={after}` to "
+            "begin with these."
+        )
 
     def batches(self, jobs: Any) -> Any:
         """Cut the patches of all images.
@@ -85,7 +105,9 @@ class PatchBatches:
                     continue
                 if not batch.takes(patch):
                     yield from batch.close()
-                    batch = _Filling(self._size_of_batch(patch.shape[:2]))
+                    self._patch_size = patch.shape[:2]
+                    size = self._size_of_batch(self._patch_size, self._divisor)
+                    batch = _Filling(size)
                 batch.add(patch, image)
             batch.end(job)
             if batch.is_full:  # The next image may let it wait.

@@ -148,7 +148,8 @@ class RowLanes:
     """Predicts images of many sizes by streaming their rows.
 
     Args:
-        choose_step: Function from width and dtype of an image to `LaneStep`.
+        steps: Has `choose(size, dtype)`, which gives the `LaneStep` for an
+            image, and `halve()`, as here.
         stride: `(height, width)` of the patch model.
         scales: Of its outputs: pixels per pixel of the image.
         specs: Of the outputs of a step, `keras.KerasTensor` in a list.
@@ -156,10 +157,18 @@ class RowLanes:
         reach: Rows above a band that its results depend on.
     """
 
-    def __init__(self, choose_step, stride, scales, specs, pad_value, reach):
-        self._choose_step, self._stride = choose_step, stride
+    def __init__(self, steps, stride, scales, specs, pad_value, reach):
+        self._steps, self._stride = steps, stride
         self._scales, self._specs = scales, specs
         self._pad_value, self._reach = pad_value, reach
+
+    def halve(self):
+        """Take half the rows at once from now on.
+
+        Returns:
+            What tells the user so, or `None` where that cannot be.
+        """
+        return self._steps.halve()
 
     def batches(self, jobs):
         """Read bands of all images.
@@ -170,7 +179,7 @@ class RowLanes:
         Yields:
             What `run` takes.
         """
-        waiting = _Waiting(iter(jobs), self._choose_step)
+        waiting = _Waiting(iter(jobs), self._steps.choose)
         while (step := waiting.next_step()) is not None:
             yield from self._batches_of(step, waiting)
 
