@@ -294,29 +294,39 @@ def print_kills(arguments):
         for i, side in enumerate((600, 2200, 900)):
             paths.append(folder / f"image_{i}.npy")
             np.save(paths[-1], draw(side, side, seed=i))
+        names = [f"{path.stem}.npy" for path in paths]
         whole = folder / "whole"
-        seconds = seconds_of(lambda: start(folder, whole, paths).wait())
+        process = start(folder, whole, paths)
+        seconds = seconds_of(process.wait)
         rng, same, kills = random.Random(SEED), 0, 0
         for trial in range(arguments.kills):
             out = folder / f"run_{trial}"
             process = start(folder, out, paths)
-            process.stdout.readline()
-            time.sleep(rng.uniform(0, seconds * 0.8))
-            kills += process.poll() is None
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            assert start(folder, out, paths).wait() == 0
-            names = [f"image_{i}.npy" for i in range(len(paths))]
+            time.sleep(rng.uniform(0, seconds))
+            if process.poll() is None:
+                kills += 1
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                if not is_whole(out, names):
+                    assert start(folder, out, paths).wait() == 0
             same += filecmp.cmpfiles(whole, out, names, False)[0] == names
-            same -= sorted(each.name for each in out.iterdir()) != names
+            same -= not is_whole(out, names)
     print(f"\n{same} of {arguments.kills} runs, {kills} of them killed midway,")
     print("ended with the same bytes and no other file")
 
 
+def is_whole(out, names):
+    there = out.iterdir() if out.exists() else ()
+    return sorted(each.name for each in there) == names
+
+
 def start(folder, out, paths):
+    """Begin to predict in another process, once it has the model."""
     command = [sys.executable, "-c", SCRIPT, folder / "model.keras"]
     command += [f"{out}/{{name}}.npy", *paths]
-    return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE)
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE)
+    process.stdout.readline()
+    return process
 
 
 SECTIONS = {
