@@ -13,9 +13,10 @@ from keras_patching.layers.output_specs import Trace
 from keras_patching.layers.row_stream import RowStream
 from keras_patching.ops.chunks import is_on_cpu, patches_per_chunk
 from keras_patching.prediction.compiled import ModelFunction
+from keras_patching.prediction.lane_steps import LaneFunction, LaneStep
 from keras_patching.prediction.lane_widths import choose_widths, fitting_width
 from keras_patching.prediction.patch_batches import PatchBatches
-from keras_patching.prediction.row_lanes import LaneFunction, LaneStep, RowLanes
+from keras_patching.prediction.row_lanes import RowLanes
 from keras_patching.prediction.sharing import count_devices
 from keras_patching.receptive_fields.automatic_overlap import (
     find_multiple_of,
