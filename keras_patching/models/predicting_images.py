@@ -158,6 +158,7 @@ class ImagePrediction:
         # Pixels of images that have ended, and those that were not computed.
         self._pixels = self._skipped = 0
         self._numbered = _share(sources, shard)
+        _build(model, self._numbered)
         # A distribution is that of the thread of the caller.
         self._sharing, self._engine = find_sharing(split), None
         if split is not None:
@@ -376,11 +377,21 @@ def _check_model(model):
             f"'{model.name}' has data_format={model.predictor.data_format!r}. "
             "Use `predict`."
         )
-    if not model.built:
+
+
+def _build(model, numbered):
+    """Build a model for the channels of the first image, if need be."""
+    if model.built:
+        return
+    if not isinstance(numbered, list):
         raise ValueError(
-            f"'{model.name}' is not built, and nothing tells the channels of "
-            "its images: predict one with `predict` before."
+            f"'{model.name}' is not built, and only a list of images tells "
+            "their channels before: predict one with `predict`, or pass a list."
         )
+    for number, source in numbered[:1]:
+        opened = open_source(source, number)
+        opened.close()
+        model.build((None, None, None, opened.shape[2]))
 
 
 def as_sources(sources):

@@ -340,6 +340,17 @@ def test_options_that_a_task_does_not_have_are_refused(net):
         model.predict_images(images_of(), min_score=0.3)
 
 
+def test_a_model_is_built_for_the_channels_of_the_first_image():
+    model = kp.PatchedModel(
+        keras.Sequential([keras.layers.Conv2D(2, 3, padding="same")]),
+        patch_size=32,
+    )
+    image = draw(40, 50, 4)
+    (found,) = model.predict_images([image], verbose=False)
+    expected = model.predict(image[None], verbose=0)[0]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_the_patch_size_must_be_known(net):
     with pytest.raises(ValueError, match="set_patch_size"):
         kp.PatchedModel(net).predict_images(images_of())
