@@ -69,10 +69,12 @@ class Interpolate(Neighbours):
             )
             indices = indices - band.first
             value = _blend(value, row_axis, indices, weights)
-        if band.width is None:
+        columns = ops.shape(value)[column_axis]
+        if band.width is None and isinstance(columns, int):
             return self._with_columns(value)
-        made = ops.shape(value)[column_axis] * columns_factor
-        indices, weights = _weigh(self._tables[1], 0, made, band.width)
+        width = columns if band.width is None else band.width
+        made = columns * columns_factor
+        indices, weights = _weigh(self._tables[1], 0, made, width)
         return _blend(value, column_axis, indices, weights)
 
     def _with_columns(self, value):

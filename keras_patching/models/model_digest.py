@@ -7,8 +7,12 @@ import secrets
 
 import keras
 
+from keras_patching._keras_internals import inner_layers
+
 # What a model computes does not depend on these.
 _IGNORED = {"compile_config", "build_config"}
+# Attributes of layers that their configuration has, or that it need not.
+_OF_KERAS = {"name", "built", "supports_masking", "autocast"}
 
 
 def model_digest(model):
@@ -33,11 +37,35 @@ def model_digest(model):
         # arguments and no `get_config`. It cannot be asked before.
         return secrets.token_hex(32)
     found = hashlib.sha256(f"{type(model).__name__} {text}".encode())
+    for layer in inner_layers(model):
+        found.update(_own_parts(layer))
     for variable in model.weights:
         array = keras.ops.convert_to_numpy(variable.value)
         found.update(f"{array.shape} {array.dtype}".encode())
         found.update(array.tobytes())
     return found.hexdigest()
+
+
+def _own_parts(layer):
+    """Give what decides what a layer of the user's computes, besides weights.
+
+    Its configuration need not tell: a constant of its class, what its `call`
+    does.
+    """
+    kind = type(layer)
+    if kind.__module__.split(".")[0] in ("keras", "keras_patching"):
+        return b""
+    constants = {
+        name: value
+        for each in (kind, layer)
+        for name, value in vars(each).items()
+        if isinstance(value, (bool, int, float, str))
+        and not name.startswith("_")
+        and name not in _OF_KERAS
+    }
+    code = getattr(kind.call, "__code__", None)
+    known = [] if code is None else [code.co_code.hex(), str(code.co_names)]
+    return json.dumps([sorted(constants.items()), known]).encode()
 
 
 def _number_names(config, numbered):

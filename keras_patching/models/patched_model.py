@@ -518,10 +518,14 @@ class PatchedModel(keras.Model):
             returns for it alone, without the batch axis. With `out`, when all
             are written, a list of the paths or arrays.
 
+        Some images are read and computed before they are asked for: leave
+        model and images as they are until all results are there, or some
+        would be of the weights before, some of those after.
+
         Raises:
             ValueError: If arguments are not as above; or if an image cannot be
-                read or predicted, when its turn comes, with `out` when all
-                others are written.
+                read or predicted, when its turn comes (those after it are
+                lost then), with `out` when all others are written.
 
         Example:
 

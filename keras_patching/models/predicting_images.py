@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_patching._checks import is_integer
+from keras_patching._checks import check_integer, is_integer
 from keras_patching._faults import fault_of, raise_faults
 from keras_patching._printing import Progress, say
 from keras_patching.data.images.listing import list_images
@@ -38,6 +38,9 @@ from keras_patching.prediction.targets import (
     list_outs,
     open_target,
 )
+
+# Images that are begun, at the most, after the one whose result is told next.
+_MOST_AHEAD = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +81,8 @@ class Outputs:
         out: As for `PatchedModel.predict_images`.
         numbered: List of the numbers of the images and their sources.
         resume, overwrite: As there.
-        key: String that tells the model and the transform from others.
+        key: Strings that tell the model and the transform from others; `None`
+            for a transform that nobody can tell.
     """
 
     def __init__(self, out, numbered, resume, overwrite, key):
@@ -95,6 +99,8 @@ class Outputs:
         numbers = [number for number, _ in numbered]
         self._outs = dict(zip(numbers, outs, strict=True))
         self._targets = []
+        # Whether another call can tell that it is of the same.
+        self.is_resumable = resume and key[1] is not None
 
     def open(self, number, source, shape, dtype, details):
         """Open what the result of an image is written into.
@@ -105,11 +111,13 @@ class Outputs:
             shape, dtype: Of the result.
             details: Strings for what else decides what it holds.
         """
-        identity = source.identity
-        if identity is None:
-            # Another run may have other pixels in an array like it.
-            identity = os.urandom(16).hex()
-        known = json.dumps([self._key, identity, *details], sort_keys=True)
+        known = [*self._key, source.identity]
+        if None in known:
+            # Another run may have another function, or other pixels in an
+            # array like it: nothing is like these.
+            self.is_resumable = False
+            known.append(os.urandom(16).hex())
+        known = json.dumps([*known, *details], sort_keys=True)
         target = open_target(
             self._outs[number],
             shape,
@@ -149,26 +157,31 @@ class ImagePrediction:
         fill=0,
     ):
         _check_model(model)
+        if batch_size is not None:
+            check_integer(batch_size, "batch_size", 1)
         self._model, self._transform = model, transform
         self._batch_size, self._verbose = batch_size, verbose
         sources = as_sources(sources)
-        is_list = hasattr(sources, "__len__")
-        check_keep(keep, len(sources) if is_list else None)
+        count = len(sources) if isinstance(sources, list) else None
+        check_keep(keep, count)
         self._keep, self._fill = keep, fill
         # Pixels of images that have ended, and those that were not computed.
         self._pixels = self._skipped = 0
         self._numbered = _share(sources, shard)
         _build(model, self._numbered)
+        _check_channels(model)
         # A distribution is that of the thread of the caller.
         self._sharing, self._engine = find_sharing(split), None
         if split is not None:
             self._engine = model._engines.make_whole(
                 transform.in_graph, self._sharing
             )
+        self._spec = _spec_of(transform.in_graph, model)
         self._outputs = None
         # What became of images that need not, or cannot, be predicted.
         self._outcomes = {}
         self._open = {}
+        self._position = 0  # Of the next whose outcome is told.
         self._planned = 0  # Pixels that are to be predicted.
 
     def write(self, out, resume, overwrite):
@@ -189,7 +202,14 @@ class ImagePrediction:
                 "`transform` that gives pixels, or go through what "
                 "`predict_images` yields without `out`."
             )
-        self._numbered = list(self._numbered)
+        count = len(keras.tree.flatten(self._spec))
+        if count > 1:
+            raise ValueError(
+                f"`out` takes one output, and '{self._model.name}' has "
+                f"{count}. Make it with a patch model of one: "
+                "`keras.Model(net.inputs, net.outputs[0])`."
+            )
+        self._numbered = list(self._numbered)  # Of which names are known.
         self._outputs = Outputs(
             out, self._numbered, resume, overwrite, self._key()
         )
@@ -202,17 +222,18 @@ class ImagePrediction:
             faults,
             f"{len(faults)} of {len(written)} images failed; the others are "
             "written",
-            "Mend these and call again: what is done is kept.",
+            "Mend these and call again"
+            + (
+                ": what is done is kept."
+                if self._outputs.is_resumable
+                else ", with them alone."
+            ),
         )
         self._outputs.end()
         return written
 
     def _key(self):
-        name = self._transform.name
-        if name is None:
-            # Nobody knows whether a function is that of another run.
-            name = os.urandom(16).hex()
-        return [model_digest(self._model), name]
+        return [model_digest(self._model), self._transform.name]
 
     def run(self):
         """Predict the images.
@@ -230,7 +251,7 @@ class ImagePrediction:
         )
         self._planned = sum(map(math.prod, sizes))
         progress = self._progress()
-        position = pixels = 0
+        pixels = 0
         try:
             for job in run_jobs(engine, self._jobs()):
                 if job is not None:
@@ -240,11 +261,11 @@ class ImagePrediction:
                     pixels += job.pixels
                 begun = sum(each.pixels_read for each in [*self._open.values()])
                 progress.reach(pixels + begun, self._planned)
-                while position in self._outcomes:
+                while self._position in self._outcomes:
                     progress.add(1)
-                    yield self._outcomes.pop(position)
-                    position += 1
-            self._tell_skipped(position)
+                    yield self._outcomes.pop(self._position)
+                    self._position += 1
+            self._tell_skipped(self._position)
         finally:
             progress.end()
             for job in self._open.values():
@@ -283,15 +304,21 @@ class ImagePrediction:
 
     def _jobs(self):
         for position, (number, source) in enumerate(self._numbered):
+            while position - self._position > _MOST_AHEAD:
+                yield None  # Results that are not told yet fill the memory.
+            if not isinstance(self._numbered, list):
+                source = _held(source)
             try:
                 job = self._job(position, number, source)
             except Exception as error:
                 self._outcomes[position] = None, error
+                yield None
                 continue
             self._planned -= math.prod(job.size) - job.pixels
             if getattr(job.result, "is_done", False):
                 job.finish()
                 self._outcomes[position] = job.value, job.error
+                yield None
                 continue
             if self._engine is None:  # Whole images have no seams.
                 self._model._warn_of_tiling(job.size)
@@ -333,20 +360,14 @@ class ImagePrediction:
         size = tuple(source.shape[:2])
         if self._transform.collect is not None:
             return self._transform.collect(size)
-        known = self._model.predictor._outputs
-        spec = Trace(self._transform.in_graph).compute_output_spec(known.spec)
-        specs = keras.tree.flatten(spec)
-        if self._outputs is not None and len(specs) > 1:
-            raise ValueError(
-                f"`out` takes one output. Received: {len(specs)} outputs of "
-                f"'{self._model.name}'; choose one by `transform`"
-            )
+        scales = self._model.predictor._outputs.scales
+        specs = keras.tree.flatten(self._spec)
         targets = [
             self._target(number, source, self._shape(size, scale, each), each)
-            for scale, each in zip(known.scales, specs, strict=True)
+            for scale, each in zip(scales, specs, strict=True)
         ]
         check = self._transform.check
-        return WrittenResult(targets, known.scales, spec, check)
+        return WrittenResult(targets, scales, self._spec, check)
 
     def _target(self, number, source, shape, spec):
         dtype = np.dtype(keras.backend.standardize_dtype(spec.dtype))
@@ -394,6 +415,45 @@ def _build(model, numbered):
         model.build((None, None, None, opened.shape[2]))
 
 
+def _check_channels(model):
+    """Refuse a model of images with any number of channels."""
+    if model.predictor.channels is None:
+        raise ValueError(
+            f"'{model.name}' takes any number of channels, and "
+            "`predict_images` compiles one function: make the patch model "
+            "with `keras.Input((None, None, channels))`, or use `predict`."
+        )
+
+
+def _spec_of(transform, model):
+    """Tell what a transform makes of the outputs of a model, or refuse it."""
+    known = model.predictor._outputs
+    spec = Trace(transform).compute_output_spec(known.spec)
+    before, after = map(keras.tree.flatten, (known.spec, spec))
+    same = len(before) == len(after) and all(
+        scale is None or one.shape[1:3] == other.shape[1:3]
+        for scale, one, other in zip(known.scales, before, after, strict=True)
+    )
+    if not same:
+        raise ValueError(
+            "`transform` must return as many outputs as it takes, as high and "
+            "wide as these: it may change channels only. Received: "
+            f"{[each.shape for each in after]} for "
+            f"{[each.shape for each in before]}"
+        )
+    return spec
+
+
+def _held(source):
+    """Return an image that the caller may change, or what it is read from."""
+    is_mapped = isinstance(source, np.memmap)
+    if isinstance(source, np.ndarray) and not is_mapped:
+        return source.copy()
+    if keras.ops.is_tensor(source):
+        return np.array(keras.ops.convert_to_numpy(source))
+    return source
+
+
 def as_sources(sources):
     """Give the images that are meant: those of a folder, or each of a list.
 
@@ -409,7 +469,9 @@ def as_sources(sources):
             "`predict_images` takes several images: pass one as a list, "
             f"`[image]`. Received: an array of shape {tuple(sources.shape)}"
         )
-    return sources
+    if isinstance(sources, (tuple, np.ndarray)):
+        return list(sources)
+    return sources  # What is not a list may be more than the memory holds.
 
 
 def _stem(source, number):
@@ -432,7 +494,7 @@ def _share(sources, shard):
     """
     index, count = _check_shard(shard)
     numbered = itertools.islice(enumerate(sources), index, None, count)
-    return list(numbered) if hasattr(sources, "__len__") else numbered
+    return list(numbered) if isinstance(sources, list) else numbered
 
 
 def _check_shard(shard):

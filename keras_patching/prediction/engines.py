@@ -78,7 +78,7 @@ class Engines:
             return keras.tree.flatten(within(call.run(patches, known)))
 
         def finish(bands):
-            bands = [band[None] for band in bands]
+            bands = [ops.convert_to_tensor(band[None]) for band in bands]
             bands = transform(keras.tree.pack_sequence_as(known.spec, bands))
             return [
                 ops.convert_to_numpy(band)[0]
@@ -210,10 +210,11 @@ class _Lanes:
             round_up(length, stride)
             for length, stride in zip(size, self._streaming.stride, strict=True)
         )
-        if self._is_planned:
-            lane = min(each for each in self._highest if each >= width)
+        wide = [each for each in self._highest if each >= width]
+        if self._is_planned and wide:
+            lane = min(wide)
         else:
-            lane = fitting_width(self._highest, width) or width
+            lane = fitting_width(wide, width) or width
             self._highest.setdefault(lane, height)
         key = lane, np.dtype(dtype)
         if key not in self._steps:

@@ -98,6 +98,9 @@ class PatchBatches:
         """
         batch = _Filling(0)
         for job in jobs:
+            if job is None:
+                yield None
+                continue
             image = self._begin(job)
             for patch in self._cut(image):
                 if patch is None:

@@ -20,11 +20,12 @@ def run_jobs(engine, jobs):
     again after the rows that are, with less at once.
 
     Args:
-        engine: Has `batches(jobs)`, a generator that reads; `run(batch)`,
-            which computes; `write(batch, outputs)`, which yields the jobs that
-            it ends; and `halve()`, which lets it compute half as much at once
-            and says so, or returns `None`.
-        jobs: Iterable of `ImageJob`.
+        engine: Has `batches(jobs)`, a generator that reads, and yields `None`
+            where the jobs do; `run(batch)`, which computes; `write(batch,
+            outputs)`, which yields the jobs that it ends; and `halve()`, which
+            lets it compute half as much at once and says so, or returns
+            `None`.
+        jobs: Iterable of `ImageJob`, and of `None` where there is none now.
 
     Yields:
         Jobs, as they end, and `None` now and then and at the end.
@@ -53,6 +54,10 @@ def _run(engine, jobs):
         writer = _Writer(thread, engine, jobs)
         try:
             for batch in batches:
+                if batch is None:  # What is being written may bring others.
+                    yield from writer.end(0)
+                    yield None
+                    continue
                 try:
                     outputs = engine.run(batch)
                 except Exception:
@@ -110,7 +115,8 @@ class _Begun:
 
     def __next__(self):
         job = self._again.popleft() if self._again else next(self._jobs)
-        self._begun[job.number] = job
+        if job is not None:
+            self._begun[job.number] = job
         return job
 
     def end(self, job):

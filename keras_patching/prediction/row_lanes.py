@@ -104,8 +104,12 @@ class RowLanes:
             What `run` takes.
         """
         waiting = _Waiting(iter(jobs), self._steps.choose)
-        while (step := waiting.next_step()) is not None:
-            yield from self._batches_of(step, waiting)
+        while not waiting.is_at_end:
+            step = waiting.next_step()
+            if step is None:
+                yield None
+            else:
+                yield from self._batches_of(step, waiting)
 
     def _batches_of(self, step, waiting):
         """Read bands until all lanes of a step are empty."""
@@ -258,17 +262,26 @@ class _Waiting:
     def __init__(self, jobs, choose_step):
         self._jobs, self._choose_step = jobs, choose_step
         self._seen = collections.deque()
+        self._are_all_seen = False
+
+    @property
+    def is_at_end(self):
+        """Whether no image is left."""
+        return self._are_all_seen and not self._seen
 
     def _look(self, count):
-        while len(self._seen) < count:
-            job = next(self._jobs, None)
+        while len(self._seen) < count and not self._are_all_seen:
+            job = next(self._jobs, self)
             if job is None:
+                break  # There is none now.
+            if job is self:
+                self._are_all_seen = True
                 break
             step = self._choose_step(job.size, job.source.dtype)
             self._seen.append((step, job))
 
     def next_step(self):
-        """Give the step that the next image needs; `None` after the last."""
+        """Give the step that the next image needs; `None` if there is none."""
         self._look(1)
         return self._seen[0][0] if self._seen else None
 

@@ -15,7 +15,7 @@ from keras_patching.prediction.path_target import (
     record_path,
 )
 from keras_patching.prediction.row_file import FORMATS, RowFile
-from keras_patching.prediction.zarr_folder import ZarrFolder
+from keras_patching.prediction.zarr_folder import ZarrFolder, import_zarr
 
 _NAME = "{name}"
 _ZARR = ".zarr"
@@ -86,8 +86,13 @@ def check_outs(outs, sources, *, resume, overwrite):
 
     Raises:
         ValueError: Listing the files.
+        ImportError: If a zarr array is asked for and zarr is not installed.
     """
     paths = [pathlib.Path(out) for out in outs if _is_path(out)]
+    for path in paths:
+        if path.suffix.lower() == _ZARR:
+            import_zarr(path)
+            break
     read = {os.path.realpath(source) for source in sources}
     raise_faults(
         [printable(each) for each in paths if os.path.realpath(each) in read],

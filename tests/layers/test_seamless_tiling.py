@@ -513,3 +513,19 @@ def test_images_of_unknown_size_are_streamed_together_or_alone():
         np.testing.assert_allclose(
             graph(image), predict_whole(net, image), atol=TOLERANCE
         )
+
+
+def test_sizes_that_a_graph_does_not_know_are_interpolated():
+    inputs = keras.Input((None, None, 2))
+    x = keras.layers.MaxPooling2D()(inputs)
+    x = keras.layers.UpSampling2D(interpolation="bilinear")(x)
+    net = keras.Model(inputs, x)
+    model = model_of(
+        PatchedPredictor(net, 32, overlap="auto", predict_patch_size=(8, None))
+    )
+    for size in ((38, 54), (34, 34), (2, 46)):
+        image = draw(1, *size, 2)
+        expected = keras.ops.convert_to_numpy(net(image))
+        np.testing.assert_allclose(
+            predict(model, image), expected, atol=TOLERANCE
+        )

@@ -4,6 +4,7 @@ import pytest
 from networks import fill, strided_unet
 
 import keras_patching as kp
+from keras_patching.models.model_digest import model_digest
 
 SIZES = [(90, 70), (50, 121), (201, 33), (64, 64), (13, 9)]
 TILINGS = {
@@ -91,6 +92,158 @@ def test_images_may_come_from_a_generator_of_which_little_is_read_ahead(net):
     next(found)
     assert len(begun) < 80
     assert len(list(found)) == 119
+
+
+@pytest.mark.parametrize("tiling", ["streamed", "patches"])
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_a_generator_may_use_one_array_again(net, tiling, batch_size):
+    if batch_size and keras.backend.backend() != "jax":
+        pytest.skip("Lanes side by side are of jax.")
+    model = kp.PatchedModel(net, patch_size=32, **TILINGS[tiling])
+    images = images_of([(32, 32)] * 9)
+
+    def come():
+        frame = np.empty((32, 32, 1), "float32")
+        for image in images:
+            frame[:] = image
+            yield frame
+
+    found = model.predict_images(come(), batch_size=batch_size, verbose=False)
+    for image, predicted in zip(images, found, strict=True):
+        expected = model.predict(image[None], verbose=0)[0]
+        np.testing.assert_allclose(predicted, expected, atol=1e-5)
+
+
+def test_of_a_lazy_sequence_little_is_taken_ahead(net):
+    class Lazy:
+        taken = 0
+
+        def __len__(self):
+            return 500
+
+        def __getitem__(self, index):
+            if index >= 500:
+                raise IndexError
+            self.taken += 1
+            return draw(40, 40, 1)
+
+    lazy = Lazy()
+    model = kp.PatchedModel(net, patch_size=32)
+    next(model.predict_images(lazy, verbose=False))
+    assert lazy.taken < 100
+
+
+@pytest.mark.parametrize("tiling", ["streamed", "patches"])
+def test_what_is_missing_is_told_before_others_are_there(net, tiling):
+    model = kp.PatchedModel(net, patch_size=32, **TILINGS[tiling])
+    begun = []
+
+    def come():
+        for number in range(1000):
+            begun.append(number)
+            yield "nothing.npy"
+
+    with pytest.raises(FileNotFoundError, match=r"nothing\.npy"):
+        next(model.predict_images(come(), verbose=False))
+    assert len(begun) < 50
+
+
+def test_results_that_wait_for_a_slow_one_are_few(net):
+    if keras.backend.backend() != "jax":
+        pytest.skip("Lanes side by side are of jax.")
+    model = kp.PatchedModel(
+        net, patch_size=32, overlap="auto", predict_patch_size=(8, None)
+    )
+    begun = []
+
+    def come():
+        yield np.zeros((6000, 8, 1), "float32")
+        for number in range(600):
+            begun.append(number)
+            yield np.zeros((8, 8, 1), "float32")
+
+    found = model.predict_images(come(), batch_size=2, verbose=False)
+    assert next(found).shape == (6000, 8, 2)
+    assert len(begun) < 300
+    assert len(list(found)) == 600
+
+
+def test_an_image_that_is_larger_than_it_was_is_predicted(net, tmp_path):
+    model = kp.PatchedModel(net, patch_size=32, overlap="auto")
+    path = tmp_path / "late.npy"
+    np.save(path, draw(40, 40, 1))
+    images = [draw(40, 40, 1)] * 20
+    found = model.predict_images([*images, path], verbose=False)
+    next(found)
+    late = draw(50, 90, 1)
+    np.save(path, late)
+    expected = model.predict(late[None], verbose=0)[0]
+    np.testing.assert_allclose(list(found)[-1], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("overlap", [16, "auto"])
+def test_a_function_gets_tensors(net, overlap):
+    blend = "crop" if overlap == "auto" else "mean"
+    model = kp.PatchedModel(net, patch_size=32, overlap=overlap, blend=blend)
+
+    def check(outputs):
+        assert keras.ops.is_tensor(outputs) or isinstance(
+            outputs, keras.KerasTensor
+        )
+        return outputs
+
+    list(
+        model.predict_images([draw(40, 40, 1)], transform=check, verbose=False)
+    )
+
+
+@pytest.mark.parametrize(
+    "transform", [lambda y: (y, y), lambda y: y[:, ::2], lambda y: y[..., 0, :]]
+)
+def test_a_function_that_changes_more_than_channels_is_refused(net, transform):
+    model = kp.PatchedModel(net, patch_size=32, overlap="auto")
+    with pytest.raises(ValueError, match="change channels only"):
+        model.predict_images([draw(40, 40, 1)], transform=transform)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, "3"])
+def test_a_batch_size_is_a_positive_integer(net, batch_size):
+    model = kp.PatchedModel(net, patch_size=32, overlap="auto")
+    with pytest.raises(ValueError, match="batch_size"):
+        model.predict_images([draw(40, 40, 1)], batch_size=batch_size)
+
+
+def test_arrays_that_cannot_hold_the_classes_are_refused(net):
+    model = kp.PatchedModel(net, patch_size=32)
+    out = np.zeros((40, 40), "int8")
+    with pytest.raises(ValueError, match=r"must hold the result.*uint8"):
+        model.predict_images(
+            [draw(40, 40, 1)],
+            transform=lambda y: keras.ops.cast(y[..., 0] > 0, "uint8"),
+            out=out,
+            verbose=False,
+        )
+
+
+class Scaling(keras.layers.Layer):
+    """A layer whose configuration does not tell what it computes."""
+
+    factor = 1.0
+
+    def call(self, x):
+        return x * self.factor
+
+
+def test_a_layer_that_computes_otherwise_is_another_model(monkeypatch):
+    model = kp.PatchedModel(
+        keras.Sequential([keras.Input((None, None, 1)), Scaling()]),
+        patch_size=32,
+    )
+    model.build((None, None, None, 1))
+    before = model_digest(model)
+    assert model_digest(model) == before
+    monkeypatch.setattr(Scaling, "factor", 5.0)
+    assert model_digest(model) != before
 
 
 def test_only_rows_of_a_band_are_read(net):

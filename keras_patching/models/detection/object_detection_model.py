@@ -495,7 +495,7 @@ class ObjectDetectionModel(TaskModel):
             "an `overlap` in pixels that is at least as large as the objects, "
             "such as `model.set_tiling(overlap=64)`, and predict again. The "
             "loader prints an overlap that suits the boxes.",
-            stacklevel=3,
+            stacklevel=4,
         )
 
     def _decode(self, outputs):
