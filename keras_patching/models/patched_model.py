@@ -28,6 +28,7 @@ from keras_patching.models.feeding import (
     feeding_training,
     with_callback,
 )
+from keras_patching.models.image_transforms import Both, ImageTransform
 from keras_patching.models.input_checks import (
     check_inputs,
     check_shared,
@@ -35,11 +36,7 @@ from keras_patching.models.input_checks import (
 )
 from keras_patching.models.kept_weights import weights_kept
 from keras_patching.models.patch_model_check import check_patch_model
-from keras_patching.models.predicting_images import (
-    Both,
-    ImagePrediction,
-    ImageTransform,
-)
+from keras_patching.models.predicting_images import ImagePrediction
 from keras_patching.models.turns import GiveWay, Turns
 from keras_patching.ops.compiling import FunctionsBySize
 from keras_patching.ops.data_formats import shape_from_channels_last

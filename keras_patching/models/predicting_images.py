@@ -1,23 +1,16 @@
 """What `PatchedModel.predict_images` does, whatever the task."""
 
-import dataclasses
-import hashlib
-import itertools
-import json
 import math
-import os
-import pathlib
-from collections.abc import Callable
-from typing import Any
 
 import keras
 import numpy as np
 
-from keras_patching._checks import check_integer, is_integer
+from keras_patching._checks import check_integer
 from keras_patching._faults import fault_of, raise_faults
 from keras_patching._printing import Progress, say
-from keras_patching.data.images.listing import list_images
-from keras_patching.layers.output_specs import Trace
+from keras_patching.models.image_list import as_sources, held, share
+from keras_patching.models.image_outputs import ImageOutputs
+from keras_patching.models.image_transforms import spec_of
 from keras_patching.models.model_digest import model_digest
 from keras_patching.ops.patches import scaled_length
 from keras_patching.prediction.array_target import ArrayTarget
@@ -32,106 +25,9 @@ from keras_patching.prediction.pipeline import run_jobs
 from keras_patching.prediction.results import WrittenResult
 from keras_patching.prediction.sharing import find_sharing
 from keras_patching.prediction.sources import open_source
-from keras_patching.prediction.targets import (
-    check_outs,
-    forget_records,
-    list_outs,
-    open_target,
-)
 
 # Images that are begun, at the most, after the one whose result is told next.
 _MOST_AHEAD = 256
-
-
-@dataclasses.dataclass(frozen=True)
-class ImageTransform:
-    """What is made of the outputs of a patch model for each image.
-
-    Attributes:
-        in_graph: Function of the outputs of the patch model, pixel by pixel;
-            hashable, the same for the same results.
-        collect: Function from the `(height, width)` of an image to its result,
-            which takes bands; `None` where pixels themselves are the result.
-        check: Function of each band that is written, which refuses what is no
-            result.
-        name: What it is called; `None` for a function of the user's.
-    """
-
-    in_graph: Callable
-    collect: Callable | None = None
-    check: Callable | None = None
-    name: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Both:
-    """Two functions, one after the other."""
-
-    first: Callable
-    second: Callable
-
-    def __call__(self, outputs: Any) -> Any:
-        return self.second(self.first(outputs))
-
-
-class Outputs:
-    """Where the results of images are written to, and what is there already.
-
-    Args:
-        out: As for `PatchedModel.predict_images`.
-        numbered: List of the numbers of the images and their sources.
-        resume, overwrite: As there.
-        key: Strings that tell the model and the transform from others; `None`
-            for a transform that nobody can tell.
-    """
-
-    def __init__(self, out, numbered, resume, overwrite, key):
-        self._how = {"resume": resume, "overwrite": overwrite}
-        self._key = key
-        names = [_stem(source, number) for number, source in numbered]
-        outs = list_outs(out, names)
-        paths = [
-            source
-            for _, source in numbered
-            if isinstance(source, (str, os.PathLike))
-        ]
-        check_outs(outs, paths, **self._how)
-        numbers = [number for number, _ in numbered]
-        self._outs = dict(zip(numbers, outs, strict=True))
-        self._targets = []
-        # Whether another call can tell that it is of the same.
-        self.is_resumable = resume and key[1] is not None
-
-    def open(self, number, source, shape, dtype, details):
-        """Open what the result of an image is written into.
-
-        Args:
-            number: Of the image.
-            source: `ImageSource`.
-            shape, dtype: Of the result.
-            details: Strings for what else decides what it holds.
-        """
-        known = [*self._key, source.identity]
-        if None in known:
-            # Another run may have another function, or other pixels in an
-            # array like it: nothing is like these.
-            self.is_resumable = False
-            known.append(os.urandom(16).hex())
-        known = json.dumps([*known, *details], sort_keys=True)
-        target = open_target(
-            self._outs[number],
-            shape,
-            dtype,
-            source.name,
-            key=hashlib.sha256(known.encode()).hexdigest(),
-            **self._how,
-        )
-        self._targets.append(target)
-        return target
-
-    def end(self):
-        """Forget what a run that was killed would need."""
-        forget_records(self._targets)
 
 
 class ImagePrediction:
@@ -167,7 +63,7 @@ class ImagePrediction:
         self._keep, self._fill = keep, fill
         # Pixels of images that have ended, and those that were not computed.
         self._pixels = self._skipped = 0
-        self._numbered = _share(sources, shard)
+        self._numbered = share(sources, shard)
         _build(model, self._numbered)
         _check_channels(model)
         # A distribution is that of the thread of the caller.
@@ -176,7 +72,7 @@ class ImagePrediction:
             self._engine = model._engines.make_whole(
                 transform.in_graph, self._sharing
             )
-        self._spec = _spec_of(transform.in_graph, model)
+        self._spec = spec_of(transform.in_graph, model)
         self._outputs = None
         # What became of images that need not, or cannot, be predicted.
         self._outcomes = {}
@@ -210,7 +106,7 @@ class ImagePrediction:
                 "`keras.Model(net.inputs, net.outputs[0])`."
             )
         self._numbered = list(self._numbered)  # Of which names are known.
-        self._outputs = Outputs(
+        self._outputs = ImageOutputs(
             out, self._numbered, resume, overwrite, self._key()
         )
         written, faults = [], []
@@ -307,7 +203,7 @@ class ImagePrediction:
             while position - self._position > _MOST_AHEAD:
                 yield None  # Results that are not told yet fill the memory.
             if not isinstance(self._numbered, list):
-                source = _held(source)
+                source = held(source)
             try:
                 job = self._job(position, number, source)
             except Exception as error:
@@ -423,93 +319,3 @@ def _check_channels(model):
             "`predict_images` compiles one function: make the patch model "
             "with `keras.Input((None, None, channels))`, or use `predict`."
         )
-
-
-def _spec_of(transform, model):
-    """Tell what a transform makes of the outputs of a model, or refuse it."""
-    known = model.predictor._outputs
-    spec = Trace(transform).compute_output_spec(known.spec)
-    before, after = map(keras.tree.flatten, (known.spec, spec))
-    same = len(before) == len(after) and all(
-        scale is None or one.shape[1:3] == other.shape[1:3]
-        for scale, one, other in zip(known.scales, before, after, strict=True)
-    )
-    if not same:
-        raise ValueError(
-            "`transform` must return as many outputs as it takes, as high and "
-            "wide as these: it may change channels only. Received: "
-            f"{[each.shape for each in after]} for "
-            f"{[each.shape for each in before]}"
-        )
-    return spec
-
-
-def _held(source):
-    """Return an image that the caller may change, or what it is read from."""
-    is_mapped = isinstance(source, np.memmap)
-    if isinstance(source, np.ndarray) and not is_mapped:
-        return source.copy()
-    if keras.ops.is_tensor(source):
-        return np.array(keras.ops.convert_to_numpy(source))
-    return source
-
-
-def as_sources(sources):
-    """Give the images that are meant: those of a folder, or each of a list.
-
-    Raises:
-        ValueError: If it is one image.
-    """
-    if isinstance(sources, (str, os.PathLike)):
-        if os.path.isdir(sources):
-            return list(list_images(sources).values())
-        return [sources]
-    if len(getattr(sources, "shape", ())) == 3:
-        raise ValueError(
-            "`predict_images` takes several images: pass one as a list, "
-            f"`[image]`. Received: an array of shape {tuple(sources.shape)}"
-        )
-    if isinstance(sources, (tuple, np.ndarray)):
-        return list(sources)
-    return sources  # What is not a list may be more than the memory holds.
-
-
-def _stem(source, number):
-    """Return what files of an image are named after."""
-    if isinstance(source, (str, os.PathLike)):
-        return pathlib.Path(source).stem
-    return f"image_{number}"
-
-
-def _share(sources, shard):
-    """Number images, and give those that are the share of one process.
-
-    Args:
-        sources: Iterable of images.
-        shard: `(index, count)`, or `None` for all.
-
-    Returns:
-        List of pairs of number and image, or an iterator where images are
-        not in a list.
-    """
-    index, count = _check_shard(shard)
-    numbered = itertools.islice(enumerate(sources), index, None, count)
-    return list(numbered) if isinstance(sources, list) else numbered
-
-
-def _check_shard(shard):
-    if shard is None:
-        return 0, 1
-    is_pair = isinstance(shard, (tuple, list)) and len(shard) == 2
-    if not is_pair or not all(map(is_integer, shard)):
-        raise ValueError(
-            "`shard` must be (index, count): the number of this process, from "
-            f"0, and of how many there are. Received: shard={shard!r}"
-        )
-    index, count = shard
-    if not 0 <= index < count:
-        raise ValueError(
-            "`shard` must be (index, count) with 0 <= index < count. "
-            f"Received: shard={shard!r}"
-        )
-    return index, count

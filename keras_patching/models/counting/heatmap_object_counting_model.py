@@ -34,8 +34,8 @@ from keras_patching.metrics import (
 from keras_patching.models.counting import loaders
 from keras_patching.models.counting.counted_bands import CountedBands
 from keras_patching.models.counting.peaks import find_peaks
+from keras_patching.models.image_transforms import ImageTransform
 from keras_patching.models.patched_model import PATCHED_MODEL_DEFAULTS
-from keras_patching.models.predicting_images import ImageTransform
 from keras_patching.models.prediction_checks import check_predictions
 from keras_patching.models.task_model import TaskModel, check_images
 from keras_patching.models.unet import unet

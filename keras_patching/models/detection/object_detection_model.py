@@ -53,8 +53,8 @@ from keras_patching.models.detection.raw_predictions import (
     grid_of,
 )
 from keras_patching.models.detection.yolo_net import yolo_net
+from keras_patching.models.image_transforms import ImageTransform
 from keras_patching.models.patched_model import PATCHED_MODEL_DEFAULTS
-from keras_patching.models.predicting_images import ImageTransform
 from keras_patching.models.task_model import TaskModel, check_images
 from keras_patching.ops.boxes import non_max_suppression_padded
 from keras_patching.ops.yolo import (

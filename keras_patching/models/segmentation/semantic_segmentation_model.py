@@ -31,8 +31,8 @@ from keras_patching.losses.segmentation_loss import (
 )
 from keras_patching.metrics import MeanIoU, PixelAccuracy
 from keras_patching.metrics.confusion import confusion_matrix, iou_per_class
+from keras_patching.models.image_transforms import ImageTransform
 from keras_patching.models.patched_model import PATCHED_MODEL_DEFAULTS
-from keras_patching.models.predicting_images import ImageTransform
 from keras_patching.models.prediction_checks import (
     PROBABILITY_ROUNDING,
     check_predictions,

@@ -1,0 +1,80 @@
+"""What results of images are written into, and who may go on with it."""
+
+import hashlib
+import json
+import os
+import pathlib
+
+from keras_patching.prediction.targets import (
+    check_outs,
+    forget_records,
+    list_outs,
+    open_target,
+)
+
+
+class ImageOutputs:
+    """Where the results of images are written to, and what is there already.
+
+    Args:
+        out: As for `PatchedModel.predict_images`.
+        numbered: List of the numbers of the images and their sources.
+        resume, overwrite: As there.
+        key: Strings that tell the model and the transform from others; `None`
+            for a transform that nobody can tell.
+    """
+
+    def __init__(self, out, numbered, resume, overwrite, key):
+        self._how = {"resume": resume, "overwrite": overwrite}
+        self._key = key
+        names = [_stem(source, number) for number, source in numbered]
+        outs = list_outs(out, names)
+        paths = [
+            source
+            for _, source in numbered
+            if isinstance(source, (str, os.PathLike))
+        ]
+        check_outs(outs, paths, **self._how)
+        numbers = [number for number, _ in numbered]
+        self._outs = dict(zip(numbers, outs, strict=True))
+        self._targets = []
+        # Whether another call can tell that it is of the same.
+        self.is_resumable = resume and key[1] is not None
+
+    def open(self, number, source, shape, dtype, details):
+        """Open what the result of an image is written into.
+
+        Args:
+            number: Of the image.
+            source: `ImageSource`.
+            shape, dtype: Of the result.
+            details: Strings for what else decides what it holds.
+        """
+        known = [*self._key, source.identity]
+        if None in known:
+            # Another run may have another function, or other pixels in an
+            # array like it: nothing is like these.
+            self.is_resumable = False
+            known.append(os.urandom(16).hex())
+        known = json.dumps([*known, *details], sort_keys=True)
+        target = open_target(
+            self._outs[number],
+            shape,
+            dtype,
+            source.name,
+            key=hashlib.sha256(known.encode()).hexdigest(),
+            **self._how,
+        )
+        self._targets.append(target)
+        return target
+
+    def end(self):
+        """Forget what a run that was killed would need."""
+        forget_records(self._targets)
+
+
+def _stem(source, number):
+    """Return what files of an image are named after."""
+    if isinstance(source, (str, os.PathLike)):
+        return pathlib.Path(source).stem
+    return f"image_{number}"

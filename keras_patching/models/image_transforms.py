@@ -1,0 +1,59 @@
+"""What is made of the outputs of a patch model, pixel by pixel."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from keras_patching.layers.output_specs import Trace
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageTransform:
+    """What is made of the outputs of a patch model for each image.
+
+    Attributes:
+        in_graph: Function of the outputs of the patch model, pixel by pixel;
+            hashable, the same for the same results.
+        collect: Function from the `(height, width)` of an image to its result,
+            which takes bands; `None` where pixels themselves are the result.
+        check: Function of each band that is written, which refuses what is no
+            result.
+        name: What it is called; `None` for a function of the user's.
+    """
+
+    in_graph: Callable
+    collect: Callable | None = None
+    check: Callable | None = None
+    name: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Both:
+    """Two functions, one after the other."""
+
+    first: Callable
+    second: Callable
+
+    def __call__(self, outputs: Any) -> Any:
+        return self.second(self.first(outputs))
+
+
+def spec_of(transform, model):
+    """Tell what a transform makes of the outputs of a model, or refuse it."""
+    known = model.predictor._outputs
+    spec = Trace(transform).compute_output_spec(known.spec)
+    before, after = map(keras.tree.flatten, (known.spec, spec))
+    same = len(before) == len(after) and all(
+        scale is None or one.shape[1:3] == other.shape[1:3]
+        for scale, one, other in zip(known.scales, before, after, strict=True)
+    )
+    if not same:
+        raise ValueError(
+            "`transform` must return as many outputs as it takes, as high and "
+            "wide as these: it may change channels only. Received: "
+            f"{[each.shape for each in after]} for "
+            f"{[each.shape for each in before]}"
+        )
+    return spec
