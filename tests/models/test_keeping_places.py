@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 from networks import fill, strided_unet
+from small_nets import counting_model
 
 import keras_patching as kp
 
@@ -327,20 +328,7 @@ def test_outputs_of_several_scales_are_filled():
 
 
 def test_objects_are_counted_where_something_is_kept():
-    net = keras.Sequential(
-        [
-            keras.Input((None, None, 3)),
-            keras.layers.Conv2D(1, 5, padding="same", activation="relu"),
-        ]
-    )
-    model = kp.HeatmapObjectCountingModel(
-        net,
-        density_map_sigma=1.5,
-        value_range=(0, 1),
-        patch_size=32,
-        overlap="auto",
-        predict_patch_size=(16, None),
-    )
+    model = counting_model(overlap="auto", predict_patch_size=(16, None))
     image, mask = draw(300, 40, 3), np.zeros((300, 1))
     mask[150] = 1
     (counted,) = predict(model, [image], keep=[mask], min_score=0.01)

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 from networks import fill, strided_unet
+from small_nets import counting_model
 
 import keras_patching as kp
 from keras_patching.models.model_digest import model_digest
@@ -431,19 +432,7 @@ def test_classes_of_what_is_no_number_are_refused():
 
 @pytest.mark.parametrize("overlap", ["auto", 0])
 def test_objects_are_counted_and_located_as_in_a_whole_heatmap(overlap):
-    net = keras.Sequential(
-        [
-            keras.Input((None, None, 3)),
-            keras.layers.Conv2D(1, 5, padding="same", activation="relu"),
-        ]
-    )
-    model = kp.HeatmapObjectCountingModel(
-        net,
-        density_map_sigma=1.5,
-        value_range=(0, 1),
-        patch_size=32,
-        overlap=overlap,
-    )
+    model = counting_model(overlap=overlap)
     images = images_of(channels=3)
     found = model.predict_images(images, min_score=0.01, verbose=False)
     maps = model.predict_images(images, transform="heatmap", verbose=False)

@@ -77,6 +77,11 @@ def tiff(path, array, **options):
     tifffile.imwrite(path, array, **options)
 
 
+def planes(path, array, **options):
+    """Write a TIFF whose channels lie behind each other."""
+    tiff(path, np.moveaxis(array, -1, 0).copy(), **options)
+
+
 def palette(path, array):
     image = Image.fromarray(array, "RGB").convert("P")
     image.save(path, compression="tiff_lzw")
@@ -123,9 +128,7 @@ FILES = {
     ),
     "planes of strips": (
         ".tif",
-        lambda path, array, **options: tiff(
-            path, np.moveaxis(array, -1, 0).copy(), **options
-        ),
+        planes,
         {
             "rowsperstrip": 6,
             "compression": 8,
@@ -166,9 +169,7 @@ FILES = {
     "bits with white as zero": (".tif", bits, {}),
     "channels on pages": (
         ".ome.tif",
-        lambda path, array, **options: tiff(
-            path, np.moveaxis(array, -1, 0).copy(), **options
-        ),
+        planes,
         {
             "compression": 8,
             "rowsperstrip": 9,

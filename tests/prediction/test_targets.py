@@ -79,6 +79,14 @@ def kill(target):
     target._close(keep=True)
 
 
+def killed_after_8_rows(path):
+    """Begin a result, of which a run that is killed leaves a part."""
+    target = open_for(path)
+    target.write(0, IMAGE[:8])
+    kill(target)
+    return path
+
+
 @pytest.fixture
 def each_band_recorded(monkeypatch):
     monkeypatch.setattr(path_target, "SECONDS_BETWEEN_RECORDS", 0)
@@ -357,10 +365,7 @@ def test_killed_with_all_rows_written_nothing_is_written_again(
 def test_what_is_left_of_another_result_is_begun_anew(
     tmp_path, each_band_recorded, capsys, other
 ):
-    path = tmp_path / "a.npy"
-    target = open_for(path)
-    target.write(0, IMAGE[:8])
-    kill(target)
+    path = killed_after_8_rows(tmp_path / "a.npy")
     target = open_for(path, **other)
     assert target.rows_done == 0
     assert ("begun anew" in capsys.readouterr().out) == ("resume" not in other)
@@ -385,10 +390,7 @@ def test_what_is_left_of_another_result_is_begun_anew(
 def test_a_broken_record_is_not_trusted(
     tmp_path, each_band_recorded, capsys, content
 ):
-    path = tmp_path / "a.npy"
-    target = open_for(path)
-    target.write(0, IMAGE[:8])
-    kill(target)
+    path = killed_after_8_rows(tmp_path / "a.npy")
     record = path_target.record_path(path)
     if isinstance(content, dict):
         known = json.loads(record.read_bytes())
@@ -399,10 +401,7 @@ def test_a_broken_record_is_not_trusted(
 
 
 def test_a_part_of_another_size_is_begun_anew(tmp_path, each_band_recorded):
-    path = tmp_path / "a.npy"
-    target = open_for(path)
-    target.write(0, IMAGE[:8])
-    kill(target)
+    path = killed_after_8_rows(tmp_path / "a.npy")
     with open(path_target.part_path(path), "ab") as stream:
         stream.write(b"more")
     assert open_for(path).rows_done == 0

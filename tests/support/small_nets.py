@@ -1,5 +1,8 @@
 """Small nets for code that is shown to users, as they are compiled soon."""
 
+import keras
+
+import keras_patching as kp
 from keras_patching.models.detection.yolo_net import yolo_net
 from keras_patching.models.unet import unet
 
@@ -28,3 +31,20 @@ def with_small_nets(code, grid_size, num_anchors):
         )
     assert "small_nets" in code
     return code, {"small_nets": nets}
+
+
+def counting_model(**tiling):
+    """Return a model of one convolution that counts in images from 0 to 1."""
+    net = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Conv2D(1, 5, padding="same", activation="relu"),
+        ]
+    )
+    return kp.HeatmapObjectCountingModel(
+        net,
+        density_map_sigma=1.5,
+        value_range=(0, 1),
+        patch_size=32,
+        **tiling,
+    )
