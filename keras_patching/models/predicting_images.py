@@ -1,5 +1,6 @@
 """What `PatchedModel.predict_images` does, whatever the task."""
 
+import contextlib
 import math
 
 import keras
@@ -79,6 +80,7 @@ class ImagePrediction:
         self._open = {}
         self._position = 0  # Of the next whose outcome is told.
         self._planned = 0  # Pixels that are to be predicted.
+        self._predicted = 0  # Those of images that have ended.
 
     def write(self, out, resume, overwrite):
         """Predict all images and write the results.
@@ -147,20 +149,18 @@ class ImagePrediction:
         )
         self._planned = sum(map(math.prod, sizes))
         progress = self._progress()
-        pixels = 0
         try:
-            for job in run_jobs(engine, self._jobs()):
-                if job is not None:
-                    del self._open[job.number]
-                    self._count(job)
-                    self._outcomes[job.number] = job.value, job.error
-                    pixels += job.pixels
-                begun = sum(each.pixels_read for each in [*self._open.values()])
-                progress.reach(pixels + begun, self._planned)
-                while self._position in self._outcomes:
-                    progress.add(1)
-                    yield self._outcomes.pop(self._position)
-                    self._position += 1
+            # Threads end before what they use is closed.
+            with contextlib.closing(run_jobs(engine, self._jobs())) as jobs:
+                for job in jobs:
+                    self._end(job)
+                    begun = [*self._open.values()]
+                    read = sum(each.pixels_read for each in begun)
+                    progress.reach(self._predicted + read, self._planned)
+                    while self._position in self._outcomes:
+                        progress.add(1)
+                        yield self._outcomes.pop(self._position)
+                        self._position += 1
             self._tell_skipped(self._position)
         finally:
             progress.end()
@@ -168,10 +168,16 @@ class ImagePrediction:
                 job.fail(GeneratorExit())
                 job.source.close()
 
-    def _count(self, job):
+    def _end(self, job):
+        """Note what became of a job, if there is one."""
+        if job is None:
+            return
+        del self._open[job.number]
+        self._outcomes[job.number] = job.value, job.error
         height, width = job.size
         self._pixels += height * width
         self._skipped += height * width * job.skipped
+        self._predicted += job.pixels
 
     def _tell_skipped(self, count):
         share = self._skipped / max(self._pixels, 1)

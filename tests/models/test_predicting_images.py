@@ -1,3 +1,5 @@
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -347,6 +349,31 @@ def test_an_image_is_gone_on_with_in_the_middle_to_the_same_bytes(
     model.predict_images([rest], **how)
     assert 0 < rest.rows[0] < 150
     assert out.read_bytes() == expected
+
+
+def test_who_stops_early_waits_for_what_is_being_read(net):
+    model = kp.PatchedModel(
+        net, patch_size=32, overlap="auto", predict_patch_size=(8, None)
+    )
+
+    class Slow(Rows):
+        readers = 0
+
+        def __getitem__(self, key):
+            self.readers += 1
+            time.sleep(0.02)
+            found = super().__getitem__(key)
+            self.readers -= 1
+            return found
+
+    slow = Slow(draw(400, 40, 1))
+    found = model.predict_images([draw(8, 8, 1), slow], verbose=False)
+    next(found)
+    found.close()
+    assert slow.readers == 0
+    read = len(slow.read)
+    time.sleep(0.1)
+    assert len(slow.read) == read < 50
 
 
 def test_results_go_into_arrays_of_the_user(net):
