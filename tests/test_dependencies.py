@@ -29,7 +29,7 @@ def declared(*extras):
         entries += EXTRAS[extra]
     names = {re.match(r"[\w-]+", entry)[0] for entry in entries}
     if "keras-patching" in names:  # An extra that takes in others.
-        names |= declared("plot", "tiff", "zarr")
+        names |= declared("coco", "plot", "tiff", "zarr")
     return names
 
 
@@ -68,7 +68,7 @@ def test_what_the_package_imports_at_once_comes_with_it():
 
 def test_what_the_package_imports_when_it_is_needed_is_in_an_extra():
     found = imported(sources("keras_patching"))
-    assert found <= declared("tensorflow", "torch", "tiff", "zarr")
+    assert found <= declared("coco", "tensorflow", "torch", "tiff", "zarr")
 
 
 def test_what_comes_with_the_package_is_imported():

@@ -5,16 +5,17 @@ of faults, each with its place in the file, `["img_1"]["objects"][3]`, and
 without the file itself.
 """
 
-import json
-import math
 import pathlib
-import reprlib
 import typing
 
 from keras_patching._faults import few
-from keras_patching.data.labels.strict_json import (
-    to_dict,
+from keras_patching.data.labels.json_values import (
+    are_numbers,
+    quote,
+    read_size,
+    show,
 )
+from keras_patching.data.labels.strict_json import to_dict
 
 OBJECTS_KEY = "objects"
 # What Deep Plant Phenomics calls them.
@@ -107,33 +108,6 @@ def find_image(key, fields, place, names, faults):
     return image
 
 
-def read_size(fields, place, faults):
-    """Read the size that an entry declares.
-
-    Args:
-        fields: Dict of the entry.
-        place: Place of the entry.
-        faults: List that what is wrong is added to.
-
-    Returns:
-        `(height, width)`, or `None` if left out or wrong.
-    """
-    if not {"height", "width"} & fields.keys():
-        return None
-    size = [fields.get(key) for key in ("height", "width")]
-    if all(
-        isinstance(length, float) and length.is_integer() and length > 0
-        for length in size
-    ):
-        return tuple(int(length) for length in size)
-    height, width = map(show, size)
-    faults.append(
-        f"{place}: found the height {height} and width {width}, expected "
-        "pixels as positive whole numbers. Correct or remove both."
-    )
-    return None
-
-
 def read_objects(fields, place, objects_key, faults):
     """Read the objects of an entry.
 
@@ -215,22 +189,6 @@ def _read_axis(fields, axis, place, faults):
     return values if are_numbers(values, place, faults) else None
 
 
-def are_numbers(values, place, faults):
-    """Tell whether a list holds finite numbers only; else add a fault."""
-    wrong = [
-        index
-        for index, value in enumerate(values)
-        if not isinstance(value, float) or not math.isfinite(value)
-    ]
-    if wrong:
-        faults.append(
-            f"{place}[{wrong[0]}]: found {show(values[wrong[0]])}, expected a "
-            "finite number, without quotation marks. Correct it"
-            + (f", and {len(wrong) - 1} more." if wrong[1:] else ".")
-        )
-    return not wrong
-
-
 def _describe_wrong_points(xs, ys):
     if len(xs) != len(ys):
         return (
@@ -251,13 +209,3 @@ def _describe_wrong_points(xs, ys):
             "the first."
         )
     return None
-
-
-def quote(key):
-    """Write a key or name as JSON does."""
-    return json.dumps(key, ensure_ascii=False)
-
-
-def show(value):
-    """Write a value that was found, shortened, for a message."""
-    return reprlib.repr(dict(value) if isinstance(value, tuple) else value)

@@ -8,7 +8,6 @@ from keras_patching._faults import few, raise_faults
 from keras_patching.data.labels.box_entries import (
     OBJECTS_KEY,
     BoxEntry,
-    quote,
     read_entry,
 )
 from keras_patching.data.labels.box_labels import to_box_labels
@@ -19,6 +18,7 @@ from keras_patching.data.labels.files import (
 )
 from keras_patching.data.labels.forms import is_coco
 from keras_patching.data.labels.image_names import ImageNames
+from keras_patching.data.labels.json_values import quote
 from keras_patching.data.labels.strict_json import (
     load_json,
     to_dict,

@@ -8,15 +8,15 @@ from keras_patching._faults import few
 from keras_patching.data.labels.box_entries import (
     BoxEntry,
     BoxObject,
-    are_numbers,
     find_image,
+)
+from keras_patching.data.labels.json_values import (
+    are_numbers,
     quote,
     read_size,
     show,
 )
-from keras_patching.data.labels.strict_json import (
-    to_dict,
-)
+from keras_patching.data.labels.strict_json import to_dict
 
 
 def read_coco_entries(content, names, faults):

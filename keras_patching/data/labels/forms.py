@@ -1,4 +1,4 @@
-"""Tells well-known forms of label files that are not read, by their content."""
+"""Tells well-known forms of label files by their content."""
 
 import re
 
@@ -18,15 +18,33 @@ def describe_json_form(content):
     if isinstance(content, list):
         return _describe_list(content)
     fields = _fields(content)
-    if "shapes" in fields and fields.keys() & {"imagePath", "imageData"}:
+    if is_labelme(content):
         return "a file of LabelMe"
-    if any(str(key).startswith("_via_") for key in fields):
-        return "a project of the VGG Image Annotator (VIA)"
-    if any(_is_of_via(_fields(value)) for value in fields.values()):
-        return "a file of the VGG Image Annotator (VIA)"
+    if is_via(content):
+        return (
+            "a project of the VGG Image Annotator (VIA)"
+            if any(str(key).startswith("_via_") for key in fields)
+            else "a file of the VGG Image Annotator (VIA)"
+        )
     if fields.get("type") == "FeatureCollection":
         return "GeoJSON, as of QuPath"
     return None
+
+
+def is_labelme(content):
+    """Tell whether JSON is what LabelMe writes for an image."""
+    fields = _fields(content)
+    return "shapes" in fields and bool(
+        fields.keys() & {"imagePath", "imageData"}
+    )
+
+
+def is_via(content):
+    """Tell whether JSON is a project or an export of VIA 1 or 2."""
+    fields = _fields(content)
+    if any(str(key).startswith("_via_") for key in fields):
+        return True
+    return any(_is_of_via(_fields(value)) for value in fields.values())
 
 
 def is_coco(content):

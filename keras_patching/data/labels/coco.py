@@ -1,0 +1,290 @@
+"""Shapes of COCO, https://cocodataset.org: one file for all images.
+
+`{"images": [{"id": 3, "file_name": "a.png", "height": h, "width": w}, ...],
+"categories": [{"id": 1, "name": "leaf", "keypoints": ["tip", "base"]}, ...],
+"annotations": [{"image_id": 3, "category_id": 1, "bbox": [x, y, width,
+height], "segmentation": [[x1, y1, x2, y2, ...], ...], "keypoints": [x1, y1,
+v1, ...], "iscrowd": 0}, ...]}`.
+
+An annotation is one object in up to three ways, each a `Shape` of its own: its
+bbox; polygons, or a mask in run lengths; keypoints that are labelled (v > 0).
+Coordinates are taken as continuous; a keypoint in whole numbers, the index of
+a pixel, lies in that pixel.
+"""
+
+import functools
+
+import numpy as np
+
+from keras_patching._faults import few
+from keras_patching.data.labels.json_values import (
+    are_numbers,
+    quote,
+    read_list,
+    read_size,
+    read_text_value,
+    show,
+)
+from keras_patching.data.labels.shapes import (
+    AnnotatedImage,
+    Shape,
+    as_shape_points,
+    open_ring,
+)
+from keras_patching.data.labels.strict_json import to_dict
+
+# What a kind of shape is read from.
+_FIELDS = {
+    "box": "bbox",
+    "polygon": "segmentation",
+    "mask": "segmentation",
+    "point": "keypoints",
+}
+
+
+def read_coco(path, content, faults, kinds=tuple(_FIELDS)):
+    """Read the shapes of all images of a file.
+
+    Args:
+        path: `pathlib.Path` of the file.
+        content: What `strict_json.load_any_json` reads.
+        faults: List that what is wrong is added to, without the file.
+        kinds: Kinds of shapes that are wanted. An annotation with none of
+            them is a fault; of others nothing is read.
+
+    Returns:
+        List of `AnnotatedImage`, one per item of "images", and tuple of the
+        names of categories, in the order of their identities.
+    """
+    content = to_dict(content, "top level", faults) or {}
+    found = {
+        key: _read_image(path, fields, place, faults)
+        for key, fields, place in _read_items(content, "images", faults)
+    }
+    categories = {
+        key: _read_category(fields, place, faults)
+        for key, fields, place in _read_items(content, "categories", faults)
+    }
+    for index, value in enumerate(content.get("annotations", [])):
+        place = f'["annotations"][{index}]'
+        fields = to_dict(value, place, faults)
+        if fields is None:
+            continue
+        image = _look_up(found, "image_id", fields, place, faults)
+        category = _look_up(categories, "category_id", fields, place, faults)
+        shapes = _read_shapes(fields, category, kinds, place, faults)
+        if image is not None:
+            image.shapes.extend(shapes)
+    names = [
+        categories[key][0]
+        for key in sorted(
+            categories, key=lambda key: (isinstance(key, str), key)
+        )
+    ]
+    return list(found.values()), tuple(n for n in names if n is not None)
+
+
+def _read_items(content, kind, faults):
+    """Yield identity, fields and place of each item of a list."""
+    items = read_list(content, kind, "", faults)
+    places = {}
+    for index, value in enumerate(items or []):
+        place = f"[{quote(kind)}][{index}]"
+        fields = to_dict(value, place, faults)
+        if fields is None:
+            continue
+        key = fields.get("id")
+        if not isinstance(key, float | str):
+            faults.append(
+                f'{place}["id"]: found {show(key)}, expected a number.'
+            )
+        elif key in places:
+            faults.append(
+                f'{place}["id"]: found {show(key)} again, after {places[key]}, '
+                "expected each once."
+            )
+        else:
+            places[key] = place
+            yield key, fields, place
+
+
+def _read_image(path, fields, place, faults):
+    name = read_text_value(fields, "file_name", place, faults)
+    return AnnotatedImage(
+        label_file=path,
+        names=() if name is None else (name,),
+        shapes=[],
+        declared_size=read_size(fields, place, faults),
+        place=place,
+    )
+
+
+def _read_category(fields, place, faults):
+    """Give the name of a category, and the names of its keypoints."""
+    name = read_text_value(fields, "name", place, faults)
+    return name, fields.get("keypoints")
+
+
+def _look_up(items, key, fields, place, faults):
+    """Give what an annotation refers to, or `None`."""
+    identity = fields.get(key)
+    if not isinstance(identity, float | str) or identity not in items:
+        faults.append(
+            f'{place}["{key}"]: found {show(identity)}, expected one of the '
+            f"identities {few(list(items))}."
+        )
+        return None
+    return items[identity]
+
+
+def _read_shapes(fields, category, kinds, place, faults):
+    """Give the list of `Shape` of the wanted kinds of an annotation."""
+    wanted = dict.fromkeys(_FIELDS[kind] for kind in kinds if kind in _FIELDS)
+    # CVAT, Label Studio and others write an empty list of what there is not.
+    present = [key for key in wanted if fields.get(key) not in (None, [])]
+    if not present:
+        found = few(list(fields)) or "none"
+        names = " or ".join(map(quote, wanted))
+        faults.append(
+            f"{place}: has no {names}, found the keys {found}. Add it, or "
+            "remove the annotation."
+        )
+    label, parts = category or (None, None)
+    make = functools.partial(
+        Shape,
+        label=label,
+        place=place,
+        instance=place,
+        crowd=bool(fields.get("iscrowd")),
+    )
+    readers = {
+        "bbox": _read_bbox,
+        "segmentation": _read_segmentation,
+        "keypoints": functools.partial(_read_keypoints, names=parts),
+    }
+    shapes = []
+    for key in present:
+        read = readers[key](fields[key], f"{place}[{quote(key)}]", faults)
+        shapes += [make(**shape) for shape in read]
+    return [shape for shape in shapes if shape.kind in kinds]
+
+
+def _read_bbox(box, place, faults):
+    if not isinstance(box, list) or len(box) != 4:
+        faults.append(
+            f"{place}: found {show(box)}, expected [x, y, width, height]."
+        )
+        return []
+    if not are_numbers(box, place, faults):
+        return []
+    x, y, width, height = box
+    if width < 0 or height < 0:
+        faults.append(
+            f"{place}: found the width {width:.15g} and height {height:.15g}, "
+            "expected none below 0."
+        )
+        return []
+    points = as_shape_points([x, x + width], [y, y + height])
+    return [{"kind": "box", "points": points}]
+
+
+def _read_segmentation(value, place, faults):
+    if isinstance(value, tuple):
+        return _read_run_lengths(value, place, faults)
+    if not isinstance(value, list):
+        faults.append(
+            f"{place}: found {show(value)}, expected a list of polygons, or "
+            "an object of counts and size."
+        )
+        return []
+    shapes = []
+    for index, numbers in enumerate(value):
+        where = f"{place}[{index}]"
+        if (
+            not isinstance(numbers, list)
+            or len(numbers) < 6
+            or len(numbers) % 2
+        ):
+            faults.append(
+                f"{where}: found {show(numbers)}, expected the numbers [x1, "
+                "y1, x2, y2, x3, y3, ...] of 3 or more points."
+            )
+        elif are_numbers(numbers, where, faults):
+            points = as_shape_points(numbers[::2], numbers[1::2])
+            shapes.append({"kind": "polygon", "points": open_ring(points)})
+    return shapes
+
+
+def _read_keypoints(value, place, faults, names):
+    if not isinstance(value, list) or len(value) % 3:
+        faults.append(
+            f"{place}: found {show(value)}, expected the numbers [x1, y1, v1, "
+            "x2, y2, v2, ...]."
+        )
+        return []
+    if not are_numbers(value, place, faults):
+        return []
+    count = len(value) // 3
+    if not isinstance(names, list) or len(names) != count:
+        names = range(count)
+    return [
+        {
+            "kind": "point",
+            "points": as_shape_points([x], [y]),
+            "part": str(name),
+        }
+        for name, x, y, visible in zip(
+            names, value[::3], value[1::3], value[2::3], strict=True
+        )
+        if visible > 0
+    ]
+
+
+def _read_run_lengths(pairs, place, faults):
+    """Give a list of a mask, whose points are those of the whole image."""
+    fields = to_dict(pairs, place, faults) or {}
+    size, counts = fields.get("size"), fields.get("counts")
+    is_size = isinstance(size, list) and len(size) == 2
+    if not is_size or not are_numbers(size, f'{place}["size"]', faults):
+        faults.append(
+            f'{place}["size"]: found {show(size)}, expected [height, width].'
+        )
+        return []
+    size = tuple(map(int, size))
+    if isinstance(counts, str):
+        pixels = functools.partial(_decode_text, counts, size)
+    elif (
+        isinstance(counts, list)
+        and are_numbers(counts, f'{place}["counts"]', faults)
+        and sum(counts) == size[0] * size[1]
+    ):
+        pixels = functools.partial(_decode_counts, counts, size)
+    else:
+        faults.append(
+            f'{place}["counts"]: found {show(counts)}, expected run lengths '
+            f"that add up to {size[0]} x {size[1]} pixels."
+        )
+        return []
+    height, width = size
+    points = as_shape_points([0, width], [0, height])
+    return [{"kind": "mask", "points": points, "pixels": pixels}]
+
+
+def _decode_counts(counts, size):
+    """Make a mask of run lengths, which go down the columns."""
+    runs = np.array(counts, "int64")
+    values = np.arange(len(runs)) % 2 == 1
+    return np.repeat(values, runs).reshape(size, order="F")
+
+
+def _decode_text(counts, size):
+    """Make a mask of run lengths that are packed into text."""
+    try:
+        from pycocotools import mask
+    except ImportError as error:
+        raise ImportError(
+            "Masks of COCO in compressed run lengths need pycocotools. "
+            'Install it with `pip install "keras-patching[coco]"`.'
+        ) from error
+    packed = {"size": list(size), "counts": counts.encode("ascii")}
+    return mask.decode(packed).astype(bool)
