@@ -90,8 +90,12 @@ def as_value_range(value_range):
     return [float(value) for value in pair]
 
 
-def check_class_names(class_names):
+def check_class_names(class_names, name="class_names"):
     """Return the names of classes as a tuple.
+
+    Args:
+        class_names: List or tuple of texts.
+        name: Name of the argument, for messages.
 
     Raises:
         ValueError: If they are no distinct strings, or none.
@@ -100,8 +104,8 @@ def check_class_names(class_names):
     is_text = all(isinstance(name, str) for name in names)
     if not names or not is_text or len(set(names)) < len(names):
         raise ValueError(
-            '`class_names` must be distinct names, such as ("plant",). '
-            f"Received: class_names={class_names!r}"
+            f'`{name}` must be distinct names, such as ("plant",). '
+            f"Received: {name}={class_names!r}"
         )
     return names
 

@@ -9,16 +9,17 @@ from keras_patching.data.labels.forms import describe_folder_form
 UNLABELLED = ("error", "skip", "empty")
 
 
-def find_label_file(label_file, dirname, expected):
+def find_label_file(label_file, dirname, expected, folders=False):
     """Find a label file by its name in the image folder, or by its path.
 
     Args:
         label_file: Name in `dirname`, or path from the working directory.
         dirname: Folder of images.
         expected: What such a file holds, for messages.
+        folders: Whether a folder will do.
 
     Returns:
-        `pathlib.Path`, which is a file.
+        `pathlib.Path` of what there is.
 
     Raises:
         FileNotFoundError: It is in neither place.
@@ -31,14 +32,12 @@ def find_label_file(label_file, dirname, expected):
         also = "" if given.is_absolute() else f", nor is there {inside}"
         raise FileNotFoundError(f"{given}: no such file{also}. {expected}")
     for path in found:
-        if path.is_dir():
+        if path.is_dir() and not folders:
             raise ValueError(
                 f"{path}: is a folder, expected one label file. "
                 f"{describe_folder_form(path)}{expected}"
             )
-    if len(found) == 2 and not (
-        inside.samefile(given) or filecmp.cmp(inside, given, shallow=False)
-    ):
+    if len(found) == 2 and not _are_same(inside, given):
         raise ValueError(
             f"{given}: there are two files of this name, with different "
             f"labels: {inside.absolute()} in the image folder, and "
@@ -46,6 +45,14 @@ def find_label_file(label_file, dirname, expected):
             "of the one that you mean."
         )
     return found[0]
+
+
+def _are_same(first, second):
+    """Tell whether both are one file or folder, or equal files."""
+    if first.samefile(second):
+        return True
+    are_files = first.is_file() and second.is_file()
+    return are_files and filecmp.cmp(first, second, shallow=False)
 
 
 def check_unlabelled(unlabelled):

@@ -45,6 +45,19 @@ class ImageNames:
         """Give the path of the image with this stem, or `None`."""
         return self._stems.get(stem) or self._stems.get(_compose(stem))
 
+    def find_first_part(self, part):
+        """Give the images whose names up to the first dot are this.
+
+        So Deep Plant Phenomics names the labels of `1.tif.png`: `1.json`.
+
+        Returns:
+            List of paths.
+        """
+        parts = (part, _compose(part))
+        return [
+            image for image in self._images if image.name.split(".")[0] in parts
+        ]
+
     def describe_unknown(self, name, noun):
         """Say that no image has this name, and what may be meant.
 

@@ -5,18 +5,37 @@ they count as two objects: the same points give equal arrays from every format.
 Each knows its place in its file, for messages.
 """
 
+import collections
 import dataclasses
+import itertools
 import pathlib
+from typing import NamedTuple
 
 import numpy as np
 
 from keras_patching._checks import as_points
+from keras_patching._faults import few
 from keras_patching.data.labels.places import (
     describe_fractions,
     describe_range,
     describe_turned,
     misplaced_points,
 )
+
+
+class FoundPoint(NamedTuple):
+    """A point of an image, as a reader finds it.
+
+    Attributes:
+        y, x: Floats in pixels.
+        place: Its place in the file: `"line 3"`.
+        label: Name of its class, or `None`.
+    """
+
+    y: float
+    x: float
+    place: str
+    label: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,19 +47,76 @@ class PointLabels:
         points: Float64 array `(points, 2)` of (y, x) in pixels, sorted.
         places: For each point its place in that file: `"line 3"` in CSV,
             `"key 'p1'"` in JSON.
+        classes: For each point the name of its class, or `None`.
     """
 
     label_file: pathlib.Path
     points: np.ndarray
     places: tuple[str, ...]
+    classes: tuple[str | None, ...]
 
 
 def to_point_labels(path, found):
-    """Make the labels of an image of a file's `(y, x, place)`, in order."""
+    """Make the labels of an image of a list of `FoundPoint`, in any order."""
     found = sorted(found, key=lambda point: point[:2])
     points = np.array([point[:2] for point in found], "float64").reshape(-1, 2)
     points += 0.0  # -0.0 becomes 0.0: equal points have equal bytes
-    return PointLabels(path, points, tuple(place for *_, place in found))
+    return PointLabels(
+        path,
+        points,
+        tuple(point.place for point in found),
+        tuple(point.label for point in found),
+    )
+
+
+def count_classes(labels):
+    """Count the points of each class; those without one are of "no class".
+
+    Args:
+        labels: Dict from image path to `PointLabels`.
+
+    Returns:
+        Dict from name to number, sorted.
+    """
+    counts = collections.Counter(
+        name or "no class" for each in labels.values() for name in each.classes
+    )
+    return dict(sorted(counts.items()))
+
+
+def choose_classes(labels, classes):
+    """Keep the points of some classes; images stay, also without points.
+
+    Args:
+        labels: Dict from image path to `PointLabels`.
+        classes: List of names of classes.
+
+    Returns:
+        Such a dict.
+
+    Raises:
+        ValueError: There are no points of one of them.
+    """
+    counts = count_classes(labels)
+    if unknown := [name for name in classes if name not in counts]:
+        numbers = [f"{name} {count}" for name, count in counts.items()]
+        listed = few(numbers, 20, str)
+        raise ValueError(
+            f"The labels have no points of the class {few(unknown)}. Their "
+            f"classes and numbers of points are: {listed or 'none'}. "
+            f"Received: classes={classes!r}"
+        )
+    return {image: _choose(each, classes) for image, each in labels.items()}
+
+
+def _choose(label, classes):
+    kept = [name in classes for name in label.classes]
+    return PointLabels(
+        label.label_file,
+        label.points[np.array(kept, bool)],
+        tuple(itertools.compress(label.places, kept)),
+        tuple(itertools.compress(label.classes, kept)),
+    )
 
 
 def check_points_inside(labels, headers):

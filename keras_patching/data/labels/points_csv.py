@@ -1,8 +1,9 @@
-"""Points in one CSV file: of one row per image, or of one row per point.
+"""Points in one table: of one row per image, or of one row per point.
 
-How cells are separated, and which headers there are, is known to `point_rows`.
+Which columns there are, and how cells are separated, is known to `point_rows`.
 """
 
+import dataclasses
 import pathlib
 import re
 
@@ -13,21 +14,27 @@ from keras_patching.data.labels.files import (
 )
 from keras_patching.data.labels.forms import describe_text_form
 from keras_patching.data.labels.image_names import ImageNames
-from keras_patching.data.labels.point_labels import to_point_labels
-from keras_patching.data.labels.point_rows import EXPECTED_CSV, read_rows
+from keras_patching.data.labels.point_labels import FoundPoint, to_point_labels
+from keras_patching.data.labels.point_rows import (
+    EXPECTED_CSV,
+    describe_columns,
+    read_rows,
+)
 
 
 def read_points_csv(label_file, images, unlabelled="error"):
-    """Read the points of a folder's images from one CSV file.
+    """Read the points of a folder's images from one table.
 
     The file has no header and one row per image, `name,x1,y1,x2,y2,...`, where
-    a lone name means no objects. Or it has the header `image,x,y` and one
-    point per row: columns in any order, others ignored; a row whose x and y
-    are empty names an image without objects. Names are those of the image
-    files, with or without suffix.
+    a lone name means no objects. Or it has a header with the columns image, x
+    and y, or as Fiji and others call them (see `point_columns`), and one point
+    per row: columns in any order, others ignored; a row whose x and y are
+    empty names an image without objects. Names are those of the image files,
+    with or without suffix. Commas, semicolons (decimals may have commas then)
+    or tabs separate values; text is UTF-8, or UTF-16 with a byte order mark.
 
     Args:
-        label_file: Path of the CSV file, in UTF-8.
+        label_file: Path of the file.
         images: Dict from stem to path, of `list_images`.
         unlabelled: What images are that the file does not name: an "error";
             left out, "skip"; or without objects, "empty".
@@ -47,36 +54,47 @@ def read_points_csv(label_file, images, unlabelled="error"):
     >>> labels[pathlib.Path("cells/slide_0.jpg")].points.shape
     (2, 2)
     """
+    labels, _ = read_points_table(label_file, images, unlabelled)
+    return labels
+
+
+def read_points_table(label_file, images, unlabelled):
+    """Read as `read_points_csv`, and say which columns were read.
+
+    Returns:
+        The same dict, and a list of sentences.
+    """
     check_unlabelled(unlabelled)
     path = pathlib.Path(label_file)
     names = ImageNames(images)
-    rows, long_form = read_rows(path, names)
+    table = read_rows(path, names)
+    _check_image_column(path, table, names)
     points = {image: [] for image in images.values()}
     first_rows, faults = {}, []
-    for row in rows:
-        image, row_faults = names.find(row.name), []
+    for row in table.rows:
+        image, row_faults = _find_image(row.name, names, table), []
         if image is None:
             row_faults.append(_describe_unknown(row.name, names))
         else:
             first, filled = first_rows.setdefault(
                 image, (row.line, bool(row.numbers))
             )
-            if first != row.line and not (long_form and filled and row.numbers):
+            is_next_point = table.columns and filled and row.numbers
+            if first != row.line and not is_next_point:
                 row_faults.append(
                     f"found {image.name} again, after line {first}, expected "
                     "all its points in one row, or in rows of x and y below "
                     "the header image,x,y. Join or remove the rows."
                 )
-        place, row_faults = f"line {row.line}", row_faults + row.faults
-        faults += [f"{path}, {place}: {fault}" for fault in row_faults]
+        row_faults += row.faults
+        faults += [f"{path}, line {row.line}: {fault}" for fault in row_faults]
         if not row_faults:
-            pairs = zip(row.numbers[1::2], row.numbers[::2], strict=True)
-            points[image] += [(y, x, place) for y, x in pairs]
+            points[image] += points_of(row)
     missing = [image for image in points if image not in first_rows]
     if unlabelled == "error":
         remedy = (
             "add a row with the name alone"
-            if not long_form
+            if table.columns is None
             else "add a row with the name and x and y left empty"
         )
         faults += [
@@ -89,15 +107,92 @@ def read_points_csv(label_file, images, unlabelled="error"):
         for image in points
         if image in first_rows or unlabelled == "empty"
     ]
-    return {image: to_point_labels(path, points[image]) for image in used}
+    labels = {image: to_point_labels(path, points[image]) for image in used}
+    return labels, describe_columns(path.name, table)
+
+
+def points_of(row):
+    """Give the list of `FoundPoint` of a `PointRow` without faults."""
+    place = f"line {row.line}"
+    pairs = zip(row.numbers[1::2], row.numbers[::2], strict=True)
+    return [FoundPoint(y, x, place, row.label) for y, x in pairs]
+
+
+def _check_image_column(path, table, names):
+    """Refuse a header without a column that names images."""
+    columns = table.columns
+    if columns is None:
+        return
+    is_class = columns.is_image_label and not _names_images(table, names)
+    if columns.image is None or is_class:
+        raise ValueError(
+            f"{path}: found the header {','.join(table.header)}, expected a "
+            "column that names the image of each point: image, or Label as of "
+            "ImageJ and Fiji (Analyze > Set Measurements > Display label). Or "
+            "write a table for each image, called as the image, and pass "
+            f"their folder. {EXPECTED_CSV}"
+        )
+
+
+def _names_images(table, names):
+    return any(_find_image(row.name, names, table) for row in table.rows)
+
+
+def _find_image(name, names, table):
+    """Find the image of a row; ImageJ joins image, region and slice by ":"."""
+    image = names.find(name)
+    if image or not (table.columns and table.columns.is_image_label):
+        return image
+    found = {names.find(part) for part in name.split(":")} - {None}
+    return found.pop() if len(found) == 1 else None
 
 
 def _describe_unknown(name, names):
-    if re.search(r"[;\t]", name):
+    if re.search(r"[,;\t]", name):
         return (
-            f"found the name {name!r}, expected a name up to the first comma. "
-            "Separate values by commas, and write decimals with a point."
+            f"found the name {name!r}, expected a name up to the first comma, "
+            "semicolon or tab, as in the other rows. Separate the values of "
+            "all rows alike."
         )
     if form := describe_text_form(name):
         return f"found {name!r}, expected the name of an image. {form}".strip()
     return names.describe_unknown(name, "row")
+
+
+def read_image_table(path, image, names, faults, notes):
+    """Read the points of a table of one image, below a header.
+
+    Args:
+        path: `pathlib.Path` of the file.
+        image: Path of the image.
+        names: `ImageNames` of all images.
+        faults, notes: Lists that are added to.
+
+    Returns:
+        List of `FoundPoint`.
+
+    Raises:
+        ValueError: It is no such table.
+    """
+    table = read_rows(path, names, may_be_empty=True)
+    if table.columns is None:
+        raise ValueError(
+            f"{path}: has no header, expected one with the columns x and y, "
+            "and a row for each point. Add it."
+        )
+    is_class = table.columns.is_image_label and not _names_images(table, names)
+    points = []
+    for row in table.rows:
+        row_faults = list(row.faults)
+        if is_class:
+            row = dataclasses.replace(row, label=row.name)
+        elif row.name and _find_image(row.name, names, table) != image:
+            row_faults.append(
+                f"found the name {row.name!r} in the table of {image.name}. "
+                "Correct it, or rename the file."
+            )
+        faults += [f"{path}, line {row.line}: {fault}" for fault in row_faults]
+        if not row_faults:
+            points += points_of(row)
+    notes += describe_columns(f"*{path.suffix}", table)
+    return points

@@ -4,6 +4,7 @@ Each function says what is wrong so that the message can stand in a list of
 faults, next to the file and place that it names.
 """
 
+import codecs
 import collections
 import json
 import reprlib
@@ -16,10 +17,10 @@ from keras_patching.data.labels.forms import (
 
 
 def read_text(path):
-    """Read a UTF-8 file, with or without byte order mark.
+    """Read a UTF-8 file, or UTF-16 with a byte order mark, as Excel writes it.
 
     Raises:
-        ValueError: It is not UTF-8; names the line.
+        ValueError: It is neither; names the line.
     """
     with readable(path):
         data = path.read_bytes()
@@ -28,15 +29,30 @@ def read_text(path):
             f"{path}: is a workbook of a spreadsheet, or a zip archive. Save "
             'the table as "CSV UTF-8".'
         )
+    is_utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    encoding = "utf-16" if is_utf_16 else "utf-8-sig"
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        before = error.object[: error.start]
-        line = len((before + b".").splitlines())
-        raise ValueError(
-            f"{path}, line {line}: is not UTF-8 ({error.reason}). Save it as "
-            'UTF-8 (in spreadsheets: "CSV UTF-8").'
-        ) from error
+        before = error.object[: error.start].decode(encoding, "replace")
+        raise ValueError(_not_utf_8(path, before, error.reason)) from error
+    if "\0" in text:
+        before = text[: text.index("\0")]
+        raise ValueError(_not_utf_8(path, before, "found a zero byte"))
+    return text
+
+
+def _not_utf_8(path, before, reason):
+    line = len((before + ".").splitlines())
+    return (
+        f"{path}, line {line}: is not UTF-8 ({reason}). Save it as UTF-8 (in "
+        'spreadsheets: "CSV UTF-8").'
+    )
+
+
+def begins_like_json(path):
+    """Tell whether a text file begins as an object or list of JSON does."""
+    return read_text(path).lstrip().startswith(("{", "["))
 
 
 def load_json(path):

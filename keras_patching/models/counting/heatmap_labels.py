@@ -16,7 +16,10 @@ from keras_patching.data.labels.doubts import (
     doubt_duplicates,
 )
 from keras_patching.data.labels.pairing import pair_faults
-from keras_patching.data.labels.point_labels import check_points_inside
+from keras_patching.data.labels.point_labels import (
+    check_points_inside,
+    count_classes,
+)
 from keras_patching.data.labels.summaries import summarize_objects
 from keras_patching.data.patched_dataset import tile_source
 from keras_patching.data.patches.tiling import cut_patches
@@ -26,24 +29,17 @@ class DrawnHeatmaps:
     """Heatmaps that are drawn from points, and the points of each patch.
 
     Args:
-        labels: Dict from image path to `PointLabels`.
-        path: File that they were read from, or a pattern of such files.
+        data: `PointData`.
         sigma: Standard deviation of the Gaussians in pixels.
-        unlabelled: What images without a label are, as the loaders take it.
+        reading: JSON-able dict of how the labels were read.
     """
 
-    def __init__(self, labels, path, sigma, unlabelled):
-        self.path = path
-        self._unlabelled = unlabelled
+    def __init__(self, data, sigma, reading):
+        self.path = data.path
         self.sigma = check_positive(sigma, "density_map_sigma")
-        self._labels = labels
-
-    @property
-    def parameters(self):
-        return {
-            "density_map_sigma": self.sigma,
-            "unlabelled": self._unlabelled,
-        }
+        self.parameters = {"density_map_sigma": self.sigma, **reading}
+        self._labels = data.labels
+        self._notes = data.notes
 
     def faults(self, headers, cache):
         return check_points_inside(self._labels, headers)
@@ -53,7 +49,9 @@ class DrawnHeatmaps:
         return tile_source(image, header, pixels, shards)
 
     def summarize(self, records, headers):
-        return summarize_objects([len(p.points) for p in self._labels.values()])
+        counts = [len(each.points) for each in self._labels.values()]
+        summary = summarize_objects(counts, count_classes(self._labels))
+        return " ".join([summary, *self._notes])
 
     def doubts(self, records, headers):
         points = [self._labels[path].points for path in headers]

@@ -170,6 +170,7 @@ class HeatmapObjectCountingModel(TaskModel):
         label_file: str | os.PathLike,
         *,
         unlabelled: str = "error",
+        classes: Sequence[str] | None = None,
         augment: bool | Callable = False,
         **options: Unpack[ModelLoaderOptions],
     ) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
@@ -184,6 +185,7 @@ class HeatmapObjectCountingModel(TaskModel):
             label_file,
             density_map_sigma=self.density_map_sigma,
             unlabelled=unlabelled,
+            classes=classes,
             augment=augment,
             **self._loader_arguments(),
             **options,
@@ -195,6 +197,7 @@ class HeatmapObjectCountingModel(TaskModel):
         dirname: str | os.PathLike,
         *,
         unlabelled: str = "error",
+        classes: Sequence[str] | None = None,
         augment: bool | Callable = False,
         **options: Unpack[ModelLoaderOptions],
     ) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
@@ -208,6 +211,7 @@ class HeatmapObjectCountingModel(TaskModel):
             dirname,
             density_map_sigma=self.density_map_sigma,
             unlabelled=unlabelled,
+            classes=classes,
             augment=augment,
             **self._loader_arguments(),
             **options,

@@ -31,17 +31,25 @@ def load_heatmap_dataset_with_csv_from_directory(
     *,
     density_map_sigma: float = 4.0,
     unlabelled: str = "error",
+    classes: Sequence[str] | None = None,
     augment: bool | Callable = False,
     **options: Unpack[LoaderOptions],
 ) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
-    """Load images and the points in a CSV file as patches with heatmaps.
+    """Load images and the points in a table as patches with heatmaps.
 
-    The file has a row per image, without a header:
+    The table has a row per image, without a header:
     `name,x1,y1,x2,y2,...`, where a lone name is an image without objects. Or
     it has the header `image,x,y` (further columns are not read) and a row per
-    object, or with empty x and y for an image without. Points are in pixels,
-    where the center of pixel `i` is at `i + 0.5`: to indices of pixels, such as
-    of `np.argwhere`, add 0.5.
+    object, or with empty x and y for an image without. Values are separated by
+    commas, by semicolons (then decimals may have commas) or by tabs, and
+    columns may be called as Fiji and ImageJ, QuPath or TrackMate do. What was
+    read is printed. Points are in pixels, where the center of pixel `i` is at
+    `i + 0.5`: to indices of pixels, such as of `np.argwhere`, add 0.5.
+
+    Labels of other tools are known by their content: JSON in the place of the
+    table, or a folder of a file for each image: a table with the columns x and
+    y, GeoJSON of QuPath, or JSON as of
+    `load_heatmap_dataset_with_json_files_from_directory`.
 
     Images and heatmaps are cut into tiles without overlap, padded at the
     bottom and right with black, and saved in `<dirname>_patches`; a second
@@ -49,7 +57,8 @@ def load_heatmap_dataset_with_csv_from_directory(
 
     Args:
         dirname: Folder of images. Subfolders are not searched.
-        label_file: Name of the CSV file in `dirname`, or its path.
+        label_file: Name of the file in `dirname`, or its path; or those of a
+            folder.
         patch_size: `(height, width)` in pixels, or one integer.
         density_map_sigma: Standard deviation in pixels of the Gaussian that
             stands for an object.
@@ -57,6 +66,9 @@ def load_heatmap_dataset_with_csv_from_directory(
             an `"error"`; not labelled, so left out, `"skip"`; or images
             without objects, `"empty"`. So two files, one for training and one
             for validation, share a folder by `"skip"`.
+        classes: Names of the classes of points that are counted, where the
+            labels tell classes: a column `label` or `class`, labels of
+            shapes. `None` counts all, and prints how many there are of each.
         augment: `True` flips, quarter-turns and brightens the training
             patches, image and heatmap together. Or a function from a batch
             `(images, heatmaps)` to the same.
@@ -81,7 +93,7 @@ def load_heatmap_dataset_with_csv_from_directory(
     >>> images.shape[1:], heatmaps.shape[1:]
     ((64, 64, 3), (64, 64))
     """
-    reading = dirname, label_file, unlabelled
+    reading = dirname, label_file, unlabelled, classes
     drawing = patch_size, density_map_sigma
     return _load_points(*reading, *drawing, augment=augment, **options)
 
@@ -93,13 +105,16 @@ def load_heatmap_dataset_with_json_files_from_directory(
     *,
     density_map_sigma: float = 4.0,
     unlabelled: str = "error",
+    classes: Sequence[str] | None = None,
     augment: bool | Callable = False,
     **options: Unpack[LoaderOptions],
 ) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
     """Load images and a JSON file of points each as patches with heatmaps.
 
     Beside `leaf.png` lies `leaf.json`: `{"x": {"p1": 10, ...}, "y": {"p1": 20,
-    ...}}`, with the same keys, whatever they are, in both.
+    ...}}`, with the same keys, whatever they are, in both. Or it is GeoJSON of
+    QuPath, in pixels, which may be called `leaf.geojson`. Shapes must be
+    points.
 
     Args:
         dirname: Folder of images and JSON files.
@@ -107,7 +122,7 @@ def load_heatmap_dataset_with_json_files_from_directory(
         density_map_sigma: As for
             `load_heatmap_dataset_with_csv_from_directory`, as are all others.
         unlabelled: What images without a JSON file are, as there.
-        augment, **options: As there.
+        classes, augment, **options: As there.
 
     Returns:
         As there; the same points give the same cache.
@@ -127,7 +142,7 @@ def load_heatmap_dataset_with_json_files_from_directory(
     >>> images.shape[1:], heatmaps.shape[1:]
     ((64, 64, 3), (64, 64))
     """
-    reading = dirname, None, unlabelled
+    reading = dirname, None, unlabelled, classes
     drawing = patch_size, density_map_sigma
     return _load_points(*reading, *drawing, augment=augment, **options)
 
@@ -187,14 +202,19 @@ def load_heatmap_dataset_with_heatmap_files_from_directory(
     )
 
 
-def _load_points(dirname, label_file, unlabelled, patch_size, sigma, **options):
-    labels, path, left_out = read_point_labels(dirname, label_file, unlabelled)
+def _load_points(
+    dirname, label_file, unlabelled, classes, patch_size, sigma, **options
+):
+    data = read_point_labels(dirname, label_file, unlabelled, classes)
+    parameters = {"unlabelled": unlabelled}
+    if classes is not None:
+        parameters["classes"] = sorted(classes)
     return load_patched_dataset(
         TASK,
         dirname,
-        list(labels),
-        DrawnHeatmaps(labels, path, sigma, unlabelled),
+        list(data.labels),
+        DrawnHeatmaps(data, sigma, parameters),
         patch_size,
-        left_out=left_out,
+        left_out=data.left_out,
         **options,
     )

@@ -8,7 +8,7 @@ from keras_patching.data.images.listing import list_images
 from keras_patching.data.labels.boxes_json import read_boxes_json
 from keras_patching.data.labels.files import find_label_file
 from keras_patching.data.labels.points_csv import read_points_csv
-from keras_patching.data.labels.points_json import read_points_json
+from keras_patching.data.labels.points_files import read_points_files
 
 
 @pytest.fixture
@@ -74,8 +74,8 @@ def test_labels_of_many_files_are_told(folder, name, words):
     with pytest.raises(ValueError, match=f"is a folder, .*{words}"):
         find("labels")
     (folder / name).touch()
-    with pytest.raises(ValueError, match=f"no JSON files beside .*{words}"):
-        read_points_json(list_images(folder))
+    with pytest.raises(ValueError, match=f"no files of points.*{words}"):
+        read_points_files(list_images(folder))
 
 
 # What it is
@@ -106,7 +106,7 @@ def read_boxes(folder):
 
 def read_beside(folder):
     (folder / "labels.json").rename(folder / "a.json")
-    return read_points_json(list_images(folder))
+    return read_points_files(list_images(folder))
 
 
 def read_csv(folder):
@@ -116,6 +116,8 @@ def read_csv(folder):
 @pytest.mark.parametrize("read", [read_boxes, read_beside])
 @pytest.mark.parametrize("form", JSON_FORMS)
 def test_well_known_forms_of_json_are_named(folder, read, form):
+    if read is read_beside and form in ("GeoJSON", "QuPath"):
+        return  # which is read there
     (folder / "labels.json").write_text(json.dumps(JSON_FORMS[form]))
     with pytest.raises(ValueError, match=f"json: is .*{form}.*not read") as e:
         read(folder)

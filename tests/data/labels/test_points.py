@@ -13,7 +13,7 @@ from keras_patching.data.images.headers import ImageHeader
 from keras_patching.data.images.listing import list_images
 from keras_patching.data.labels.point_labels import check_points_inside
 from keras_patching.data.labels.points_csv import read_points_csv
-from keras_patching.data.labels.points_json import read_points_json
+from keras_patching.data.labels.points_files import read_points_files
 
 NAMES = ("a.png", "a.b.tif", "leaf 1.JPG", "blätter.png")
 
@@ -42,7 +42,12 @@ def read_json(folder, **texts):
     """Read the points of the JSON texts by stem; b has none unless given."""
     for stem, text in ({"b": '{"x": {}, "y": {}}'} | texts).items():
         (folder / f"{stem}.json").write_text(text, "utf-8")
-    return as_lists(read_points_json(list_images(folder)))
+    return as_lists(read_beside(folder))
+
+
+def read_beside(folder, *args):
+    labels, _ = read_points_files(list_images(folder), *args)
+    return labels
 
 
 def as_lists(labels):
@@ -98,7 +103,7 @@ def test_the_same_points_are_equal_in_all_formats(
     read = [
         read_points_csv(folder / "rows.csv", images),
         read_points_csv(folder / "long.csv", images),
-        read_points_json(images),
+        read_beside(folder),
     ]
     for labels in read:
         assert list(labels) == list(images.values())
@@ -139,7 +144,7 @@ def test_places_follow_their_points(folder):
         a='{"x": {"p": 5, "q": 1}, "y": {"q": 1, "p": 2}}',
         b='{"x":{},"y":{}}',
     )
-    (labels, _) = read_points_json(list_images(folder)).values()
+    (labels, _) = read_beside(folder).values()
     assert labels.label_file == folder / "a.json"
     assert labels.places == ("key 'q'", "key 'p'")
 
@@ -204,7 +209,7 @@ def test_hidden_files_and_folders_are_no_labels(folder):
         ("a\nb\n../a.png,1,2\n", 3, "'../a.png'.* Leave out the folder."),
         ("a\nb\n/tmp/a.png,1,2\n", 3, "Leave out the folder."),
         ("a\nb\n..\\a.png,1,2\n", 3, "Leave out the folder."),
-        ("a\nb\na;1;2\n", 3, "found the name 'a;1;2'.* by commas"),
+        ("a,1,2\nb\nc;1;2\n", 3, "found the name 'c;1;2'.* Separate the val"),
         ("a,1,2\nb\na.png,3,4\n", 3, "found a.png again, after line 1"),
         ("image,x,y\na,1,\nb\n", 2, "found 1 coordinates"),
         ("image,x,y\na,,1\nb\n", 2, "found '' as coordinates"),
@@ -280,7 +285,7 @@ def test_what_a_row_holds_more_than_its_header_is_an_error(folder, row):
         read_csv(folder, text)
 
 
-@pytest.mark.parametrize("header", ["filename,x,y", "image,col,row", "name,n"])
+@pytest.mark.parametrize("header", ["name,x1,y1", "image,col,row", "name,n"])
 def test_a_header_of_other_columns_is_told_as_one(folder, header):
     with pytest.raises(ValueError, match=rf"line 1: found the header {header}"):
         read_csv(folder, f"{header}\na,1,2\nb,3,4\n")
@@ -301,7 +306,7 @@ def test_a_quotation_mark_that_is_not_closed_names_its_line(folder):
     [
         ("a,1,2\nblätter".encode("latin-1"), 2),
         ("\ufeffa\r\n".encode() + b"b\r\n\xff", 3),
-        ("a,1,2\n".encode("utf-16"), 1),
+        ("a,1,2\n".encode("utf-16-le"), 1),
     ],
 )
 def test_bytes_that_are_not_utf_8_name_their_line(folder, data, line):
@@ -359,12 +364,10 @@ def test_images_without_json_are_counted_with_all_ways_out(folder):
         read_json(folder)
     (fault,) = faults_of(error)
     assert fault.startswith(
-        f"{folder}: has no JSON file for 1 of 2 images: 'a.png'. If they are"
+        f"{folder}: has no file for 1 of 2 images: 'a.png'. If they are"
     )
-    images = list_images(folder)
-    skipped = read_points_json(images, unlabelled="skip")
-    assert as_lists(skipped) == {"b.png": []}
-    empty = read_points_json(images, unlabelled="empty")
+    assert as_lists(read_beside(folder, "skip")) == {"b.png": []}
+    empty = read_beside(folder, "empty")
     assert as_lists(empty) == {"a.png": [], "b.png": []}
     assert read_json(folder, a='{"x": {}, "y": {}}') == as_lists(empty)
 
@@ -379,23 +382,23 @@ def test_json_that_may_be_of_an_image_is_told_so(folder, name, remedy):
         pytest.skip("the file system has one case only")
     words = rf"{name}: .* There is a\.png: correct {remedy}\. Rename it"
     with pytest.raises(ValueError, match=words):
-        read_points_json(list_images(folder), "skip")
+        read_beside(folder, "skip")
 
 
 @pytest.mark.parametrize("unlabelled", ["error", "skip", "empty"])
 def test_a_folder_without_any_json_is_an_error(folder, unlabelled):
-    with pytest.raises(ValueError, match="has no JSON files beside its images"):
-        read_points_json(list_images(folder), unlabelled)
+    with pytest.raises(ValueError, match="has no files of points"):
+        read_beside(folder, unlabelled)
 
 
 def test_json_without_an_image_is_named(folder):
-    with pytest.raises(ValueError, match=r"c\.json: has no image beside it"):
+    with pytest.raises(ValueError, match=r"c\.json: has no image\."):
         read_json(folder, a='{"x": {}, "y": {}}', c='{"x": {}, "y": {}}')
 
 
 def test_one_error_lists_all_slips_of_all_json_files(folder):
     with pytest.raises(ValueError, match="Points") as error:
-        read_json(folder, b='{"x": {"p": "1", "q": 2}, "y": 3}', c="{}")
+        read_json(folder, b='{"x": {"p": "1", "q": 2}, "y": 3}', c='{"x": 1}')
     assert len(faults_of(error)) == 4
 
 
@@ -430,7 +433,7 @@ def test_a_point_outside_in_json_is_named_by_its_key(folder):
         folder, a='{"x": {"near": 1, "far": 99}, "y": {"near": 0, "far": 0}}'
     )
     images = list_images(folder)
-    labels = read_points_json(images)
+    labels = read_beside(folder)
     a = {"a": images["a"]}
     (fault,) = check_points_inside(labels, headers(a, (10, 14)))
     assert fault.startswith(f"{folder / 'a.json'}, key 'far': the point x=99")

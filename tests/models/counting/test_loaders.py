@@ -163,6 +163,54 @@ def test_augmentation_moves_image_and_heatmap_together(tmp_path):
         sequence.on_epoch_end()
 
 
+def test_a_table_is_read_by_its_columns_and_says_so(folder, capsys):
+    text = "Y;X;Label\n1,5;2,5;a.png\n3;4;b.png\n5;6;c.png\n"
+    (folder / "points.csv").write_text(text)
+    _, heatmaps = all_of(load_csv(folder, verbose=True, density_map_sigma=1))
+    np.testing.assert_allclose(heatmaps.sum(), 3, rtol=1e-5)
+    printed = capsys.readouterr().out
+    assert "read the columns Label, X, Y; separated by semicolons" in printed
+    assert "decimals after a comma" in printed
+
+
+def test_classes_are_counted_and_may_be_chosen(folder, capsys):
+    text = "image,x,y,class\na,1,2,cell\na,3,4,dead\nb,1,2,cell\nc,,,\n"
+    (folder / "points.csv").write_text(text)
+    both = load_csv(folder, verbose=True)
+    assert "3 objects (cell 2, dead 1)" in capsys.readouterr().out
+    cells = load_csv(folder, classes=["cell"])
+    assert cells.manifest_path != both.manifest_path
+    for sequence, count in ((both, 3), (cells, 2)):
+        _, heatmaps = all_of(sequence)
+        np.testing.assert_allclose(heatmaps.sum(), count, rtol=1e-5)
+    (points,) = kp.read_points(folder, "points.csv", classes=["dead"])[
+        "a.png"
+    ].tolist()
+    assert points == [4, 3]
+    with pytest.raises(ValueError, match=r"'cel'\. Their classes .* cell 2, d"):
+        load_csv(folder, classes=["cel"])
+
+
+@pytest.mark.parametrize("label_file", ["a.json", "../images"])
+def test_json_in_the_place_of_a_table_is_known_by_its_content(
+    folder, label_file
+):
+    (folder / "points.csv").unlink()
+    sequence = kp.load_heatmap_dataset_with_csv_from_directory(
+        folder, label_file, PATCH, unlabelled="skip", verbose=False
+    )
+    count = len(POINTS["a"]) + (
+        len(POINTS["c"]) if label_file != "a.json" else 0
+    )
+    np.testing.assert_allclose(all_of(sequence)[1].sum(), count, rtol=1e-5)
+
+
+def test_json_that_does_not_name_its_image_is_an_error(folder):
+    (folder / "a.json").rename(folder / "labels.json")
+    with pytest.raises(ValueError, match="does not name its image"):
+        kp.read_points(folder, "labels.json")
+
+
 @pytest.fixture
 def heatmaps(folder):
     (folder.parent / "heatmaps").mkdir()

@@ -1,0 +1,203 @@
+"""Points in files of one image each, beside the images or in a folder.
+
+A file is called as its image without suffix. It is JSON of Deep Plant
+Phenomics, GeoJSON, or a table with columns x and y.
+"""
+
+from keras_patching._faults import fault_of, few, raise_faults
+from keras_patching.data.labels.files import (
+    check_unlabelled,
+    describe_unlabelled,
+)
+from keras_patching.data.labels.forms import (
+    describe_folder_form,
+    describe_json_form,
+    is_coco,
+)
+from keras_patching.data.labels.image_names import ImageNames
+from keras_patching.data.labels.point_labels import to_point_labels
+from keras_patching.data.labels.points_axes import has_axes, read_axes
+from keras_patching.data.labels.points_csv import read_image_table
+from keras_patching.data.labels.points_geojson import is_geojson, read_geojson
+from keras_patching.data.labels.strict_json import load_any_json
+
+EXPECTED_JSON = (
+    'Expected {"x": {"p1": x1, ...}, "y": {"p1": y1, ...}} for each image, '
+    'and {"x": {}, "y": {}} if it holds no objects; or GeoJSON.'
+)
+_JSON = (".json", ".geojson")
+_TABLES = (".csv", ".tsv")
+
+
+def read_points_files(images, unlabelled="error", folder=None, classes=None):
+    """Read the points of a folder's images from a file for each.
+
+    `<stem>.json` holds `{"x": {"p1": x1, ...}, "y": {"p1": y1, ...}}`, as Deep
+    Plant Phenomics has it; the keys of the points are arbitrary, and the same
+    in x and y. Or it is GeoJSON, of QuPath for example. JSON files that are
+    not called as an image are left out where they hold no labels. In a folder
+    that is given, files may be tables with columns x and y too.
+
+    Args:
+        images: Dict from stem to path, of `list_images`.
+        unlabelled: What images without a file are, as for `read_points_csv`.
+        folder: `pathlib.Path` of a folder; `None` is that of the images, and
+            JSON.
+        classes: Names of classes whose shapes must be points; `None` for all.
+
+    Returns:
+        Dict from image path to `PointLabels`, in the order of `images`, and a
+        list of sentences: what was read, and what was left out.
+
+    Raises:
+        ValueError: Lists all files and places that cannot be used, files
+            without an image, and images without a file if these are an error.
+            Or there is no file at all.
+
+    Example:
+
+    >>> images = keras_patching.data.list_images("cells")
+    >>> labels, notes = read_points_files(images)
+    >>> labels[pathlib.Path("cells/slide_0.jpg")].points.shape
+    (2, 2)
+    """
+    check_unlabelled(unlabelled)
+    suffixes = _JSON if folder is None else _JSON + _TABLES
+    folder = folder or next(iter(images.values())).parent
+    paths = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in suffixes
+        and path.is_file()
+        and not path.name.startswith(".")
+    ]
+    if not paths:
+        raise ValueError(
+            f"{folder}: has no files of points, one for each image, called "
+            f"as it and {' or '.join(suffixes)}. "
+            f"{describe_folder_form(folder)}{EXPECTED_JSON}"
+        )
+    names, faults, notes = ImageNames(images), [], []
+    files = _pair(paths, names, faults, notes)
+    missing = [image for image in images.values() if image not in files]
+    if unlabelled == "error":
+        remedy = 'add files that hold {"x": {}, "y": {}}'
+        faults += [
+            f"{folder}: {fault}"
+            for fault in describe_unlabelled(missing, images, "file", remedy)
+        ]
+    points = {
+        image: read_image_points(path, image, names, faults, notes, classes)
+        for image, path in files.items()
+    }
+    raise_faults(faults, "Points that cannot be used", EXPECTED_JSON)
+    if unlabelled == "empty":
+        files |= {image: folder for image in missing}
+    labels = {
+        image: to_point_labels(files[image], points.get(image, []))
+        for image in images.values()
+        if image in files
+    }
+    return labels, list(dict.fromkeys(notes))
+
+
+def find_image_of_file(path, names, faults):
+    """Find the image that a file is called as.
+
+    Args:
+        path: Path of the file.
+        names: `ImageNames` of all images.
+        faults: List that is added to where more than one may be meant.
+
+    Returns:
+        Path of the image, or `None`.
+    """
+    if image := names.find_stem(path.stem):
+        return image
+    found = names.find_first_part(path.stem)
+    if len(found) > 1:
+        faults.append(
+            f"{path}: may be of {few([image.name for image in found])}, "
+            "expected one image. Call it as its image without suffix."
+        )
+    return found[0] if len(found) == 1 else None
+
+
+def read_image_points(path, image, names, faults, notes, classes=None):
+    """Read the points of one file of one image.
+
+    Args:
+        path: `pathlib.Path` of the file.
+        image: Path of the image.
+        names: `ImageNames` of all images.
+        faults, notes: Lists that are added to.
+        classes: As for `read_points_files`.
+
+    Returns:
+        List of `FoundPoint`.
+    """
+    try:
+        if path.suffix.lower() not in _JSON:
+            return read_image_table(path, image, names, faults, notes)
+        content = load_any_json(path)
+    except (ValueError, OSError) as error:
+        faults.append(fault_of(error))
+        return []
+    if is_geojson(content):
+        return read_geojson(path, content, faults, classes)
+    if is_coco(content):
+        faults.append(f"{path}: is a file of COCO, which holds boxes.")
+        return []
+    if form := describe_json_form(content):
+        faults.append(f"{path}: is {form}, which is not read here.")
+        return []
+    return read_axes(path, content, faults)
+
+
+def _pair(paths, names, faults, notes):
+    """Give the file of each image, and say what others are."""
+    files, strays = {}, []
+    for path in paths:
+        before = len(faults)
+        image = find_image_of_file(path, names, faults)
+        if len(faults) > before:
+            continue
+        if image is None:
+            strays.append(path)
+        elif image in files:
+            faults.append(
+                f"{path}: is of {image.name}, as is {files[image].name}. "
+                "Remove one of them."
+            )
+        else:
+            files[image] = path
+    ignored = [path for path in strays if _holds_no_labels(path, names)]
+    faults += [
+        f"{path}: has no image.{names.hint(path.stem)} Rename it, add the "
+        "image, or move this file away."
+        for path in strays
+        if path not in ignored
+    ]
+    if ignored:
+        notes.append(
+            f"Left out {few([path.name for path in ignored])}, which hold no "
+            "points and are not called as an image."
+        )
+    return files
+
+
+def _holds_no_labels(path, names):
+    """Tell a file that only lies there from one whose image is not found."""
+    if path.suffix.lower() not in _JSON or names.hint(path.stem):
+        return False
+    try:
+        content = load_any_json(path)
+    except (ValueError, OSError):
+        return False
+    is_labels = (
+        has_axes(content)
+        or is_geojson(content)
+        or is_coco(content)
+        or describe_json_form(content) is not None
+    )
+    return not is_labels
