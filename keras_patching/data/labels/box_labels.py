@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_patching._checks import as_boxes
 from keras_patching.data.labels.places import (
+    describe_declared_size,
     describe_fractions,
     describe_range,
     describe_turned,
@@ -87,7 +88,13 @@ def check_boxes_inside(labels, headers):
         says so.
     """
     faults = [
-        _describe_size(labels[image], image, tuple(header.size))
+        describe_declared_size(
+            f"{labels[image].label_file}, {labels[image].entry}",
+            labels[image].declared_size,
+            image,
+            tuple(header.size),
+            "boxes",
+        )
         for image, header in headers.items()
         if labels[image].declared_size not in (None, tuple(header.size))
     ]
@@ -125,24 +132,6 @@ def _look_like_corners(label):
 def _show_box(box):
     x1, y1, x2, y2 = box
     return f"x={x1:.15g} to {x2:.15g}, y={y1:.15g} to {y2:.15g}"
-
-
-def _describe_size(label, image, size):
-    place = f"{label.label_file}, {label.entry}"
-    fault = (
-        f"{place}: declares the size (height, width) {label.declared_size}, "
-        f"and {image} has {size}."
-    )
-    if label.declared_size == size[::-1]:
-        return (
-            f"{fault} These are swapped: either swap width and height there, "
-            "or the image was labelled without its EXIF orientation, which is "
-            "applied here, and the boxes must be turned as well."
-        )
-    return (
-        f"{fault} If the image was resized, scale its boxes; if only the size "
-        "is wrong, correct or remove it."
-    )
 
 
 def as_true_boxes(target, name, size, num_classes):

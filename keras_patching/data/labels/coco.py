@@ -139,6 +139,7 @@ def _look_up(items, key, fields, place, faults):
 
 def _read_shapes(fields, category, kinds, place, faults):
     """Give the list of `Shape` of the wanted kinds of an annotation."""
+    before = len(faults)
     wanted = dict.fromkeys(_FIELDS[kind] for kind in kinds if kind in _FIELDS)
     # CVAT, Label Studio and others write an empty list of what there is not.
     present = [key for key in wanted if fields.get(key) not in (None, [])]
@@ -166,7 +167,18 @@ def _read_shapes(fields, category, kinds, place, faults):
     for key in present:
         read = readers[key](fields[key], f"{place}[{quote(key)}]", faults)
         shapes += [make(**shape) for shape in read]
+    if wanted == {"keypoints": None} and len(faults) == before:
+        _refuse_hidden(fields, shapes, place, faults)
     return [shape for shape in shapes if shape.kind in kinds]
+
+
+def _refuse_hidden(fields, shapes, place, faults):
+    """Refuse an object that is to be a point, and has none."""
+    if not shapes and not fields.get("iscrowd"):
+        faults.append(
+            f'{place}["keypoints"]: none of them is labelled (v > 0), expected '
+            "one at least. Label it, or remove the annotation."
+        )
 
 
 def _read_bbox(box, place, faults):

@@ -123,6 +123,32 @@ def describe_turned(noun, swapped, image, header):
     return ""
 
 
+def describe_declared_size(where, declared, image, size, noun):
+    """Say that labels are of an image of another size.
+
+    Args:
+        where: File and place that declare it.
+        declared: `(height, width)` in pixels.
+        image: Path of the image.
+        size: Its `(height, width)`.
+        noun: What the labels are: "points".
+    """
+    fault = (
+        f"{where}: declares the size (height, width) {declared}, and {image} "
+        f"has {size}."
+    )
+    if declared == size[::-1]:
+        return (
+            f"{fault} These are swapped: either swap width and height there, "
+            "or the image was labelled without its EXIF orientation, which is "
+            f"applied here, and the {noun} must be turned as well."
+        )
+    return (
+        f"{fault} If the image was resized, scale its {noun}; if only the size "
+        "is wrong, correct or remove it."
+    )
+
+
 def describe_range(places, names):
     """Say from where to where places lie, for messages.
 

@@ -16,6 +16,7 @@ import numpy as np
 from keras_patching._checks import as_points
 from keras_patching._faults import few
 from keras_patching.data.labels.places import (
+    describe_declared_size,
     describe_fractions,
     describe_range,
     describe_turned,
@@ -48,15 +49,18 @@ class PointLabels:
         places: For each point its place in that file: `"line 3"` in CSV,
             `"key 'p1'"` in JSON.
         classes: For each point the name of its class, or `None`.
+        declared_size: `(height, width)` that the file says the image has, or
+            `None`.
     """
 
     label_file: pathlib.Path
     points: np.ndarray
     places: tuple[str, ...]
     classes: tuple[str | None, ...]
+    declared_size: tuple[int, int] | None = None
 
 
-def to_point_labels(path, found):
+def to_point_labels(path, found, declared_size=None):
     """Make the labels of an image of a list of `FoundPoint`, in any order."""
     found = sorted(found, key=lambda point: point[:2])
     points = np.array([point[:2] for point in found], "float64").reshape(-1, 2)
@@ -66,6 +70,7 @@ def to_point_labels(path, found):
         points,
         tuple(point.place for point in found),
         tuple(point.label for point in found),
+        declared_size,
     )
 
 
@@ -111,16 +116,16 @@ def choose_classes(labels, classes):
 
 def _choose(label, classes):
     kept = [name in classes for name in label.classes]
-    return PointLabels(
-        label.label_file,
-        label.points[np.array(kept, bool)],
-        tuple(itertools.compress(label.places, kept)),
-        tuple(itertools.compress(label.classes, kept)),
+    return dataclasses.replace(
+        label,
+        points=label.points[np.array(kept, bool)],
+        places=tuple(itertools.compress(label.places, kept)),
+        classes=tuple(itertools.compress(label.classes, kept)),
     )
 
 
 def check_points_inside(labels, headers):
-    """Find points outside their image, and points as fractions of it.
+    """Find points outside their image, as fractions, or of another size.
 
     Inside is `0 <= x < width` and `0 <= y < height`. Points that all lie in
     the corner pixel of their image, not in whole pixels, are fractions.
@@ -131,11 +136,22 @@ def check_points_inside(labels, headers):
             not checked.
 
     Returns:
-        A list of faults for `raise_faults`, one per point outside. Where axes
-        that are swapped or an EXIF orientation explain them, the first of an
-        image says so.
+        A list of faults for `raise_faults`: first one per image whose
+        declared size is another, then one per point outside. Where axes that
+        are swapped or an EXIF orientation explain them, the first of an image
+        says so.
     """
-    faults = []
+    faults = [
+        describe_declared_size(
+            labels[image].label_file,
+            labels[image].declared_size,
+            image,
+            tuple(header.size),
+            "points",
+        )
+        for image, header in headers.items()
+        if labels[image].declared_size not in (None, tuple(header.size))
+    ]
     for image, header in headers.items():
         label, size = labels[image], header.size
         wrong = misplaced_points(label.points, size)

@@ -99,13 +99,13 @@ def read_point_labels(dirname, label_file, unlabelled, classes=None):
     if classes is not None:
         classes = check_class_names(classes, "classes")
     images = list_images(dirname)
-    path = _find_path(label_file, dirname)
+    path, notes = _find_path(label_file, dirname), []
     if label_file is None:
         labels, notes = read_points_files(images, unlabelled, classes=classes)
     elif path.is_dir():
         labels, notes = read_points_files(images, unlabelled, path, classes)
     elif begins_like_json(path):
-        labels, notes = read_points_json(path, images, unlabelled, classes)
+        labels = read_points_json(path, images, unlabelled, classes)
     else:
         labels, notes = read_points_table(path, images, unlabelled)
     if classes is not None:

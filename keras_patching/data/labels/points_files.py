@@ -1,10 +1,13 @@
 """Points in files of one image each, beside the images or in a folder.
 
 A file is called as its image without suffix. It is JSON of Deep Plant
-Phenomics, GeoJSON, or a table with columns x and y.
+Phenomics or LabelMe, GeoJSON, or a table with columns x and y.
 """
 
+import contextlib
+
 from keras_patching._faults import fault_of, few, raise_faults
+from keras_patching.data.labels.annotations import annotations_of
 from keras_patching.data.labels.files import (
     check_unlabelled,
     describe_unlabelled,
@@ -13,17 +16,24 @@ from keras_patching.data.labels.forms import (
     describe_folder_form,
     describe_json_form,
     is_coco,
+    is_via,
 )
 from keras_patching.data.labels.image_names import ImageNames
 from keras_patching.data.labels.point_labels import to_point_labels
 from keras_patching.data.labels.points_axes import has_axes, read_axes
 from keras_patching.data.labels.points_csv import read_image_table
 from keras_patching.data.labels.points_geojson import is_geojson, read_geojson
+from keras_patching.data.labels.points_shapes import points_of_shapes
 from keras_patching.data.labels.strict_json import load_any_json
 
 EXPECTED_JSON = (
     'Expected {"x": {"p1": x1, ...}, "y": {"p1": y1, ...}} for each image, '
-    'and {"x": {}, "y": {}} if it holds no objects; or GeoJSON.'
+    'and {"x": {}, "y": {}} if it holds no objects; or points of LabelMe or '
+    "GeoJSON."
+)
+_OF_ALL_IMAGES = (
+    "A file of all images is the `label_file` of "
+    "`load_heatmap_dataset_with_csv_from_directory` and `read_points`."
 )
 _JSON = (".json", ".geojson")
 _TABLES = (".csv", ".tsv")
@@ -34,9 +44,10 @@ def read_points_files(images, unlabelled="error", folder=None, classes=None):
 
     `<stem>.json` holds `{"x": {"p1": x1, ...}, "y": {"p1": y1, ...}}`, as Deep
     Plant Phenomics has it; the keys of the points are arbitrary, and the same
-    in x and y. Or it is GeoJSON, of QuPath for example. JSON files that are
-    not called as an image are left out where they hold no labels. In a folder
-    that is given, files may be tables with columns x and y too.
+    in x and y. Or it is of LabelMe, or GeoJSON, of QuPath for example. JSON
+    files that are not called as an image are left out where they hold no
+    labels. In a folder that is given, files may be tables with columns x and y
+    too.
 
     Args:
         images: Dict from stem to path, of `list_images`.
@@ -86,17 +97,15 @@ def read_points_files(images, unlabelled="error", folder=None, classes=None):
             f"{folder}: {fault}"
             for fault in describe_unlabelled(missing, images, "file", remedy)
         ]
-    points = {
+    found = {
         image: read_image_points(path, image, names, faults, notes, classes)
         for image, path in files.items()
     }
     raise_faults(faults, "Points that cannot be used", EXPECTED_JSON)
     if unlabelled == "empty":
-        files |= {image: folder for image in missing}
+        found |= {image: to_point_labels(folder, []) for image in missing}
     labels = {
-        image: to_point_labels(files[image], points.get(image, []))
-        for image in images.values()
-        if image in files
+        image: found[image] for image in images.values() if image in found
     }
     return labels, list(dict.fromkeys(notes))
 
@@ -134,24 +143,50 @@ def read_image_points(path, image, names, faults, notes, classes=None):
         classes: As for `read_points_files`.
 
     Returns:
-        List of `FoundPoint`.
+        `PointLabels`.
     """
+    points, size = [], None
     try:
         if path.suffix.lower() not in _JSON:
-            return read_image_table(path, image, names, faults, notes)
-        content = load_any_json(path)
+            points = read_image_table(path, image, names, faults, notes)
+        else:
+            content = load_any_json(path)
+            points, size = _read_content(
+                path, content, image, names, faults, classes
+            )
     except (ValueError, OSError) as error:
         faults.append(fault_of(error))
-        return []
+    return to_point_labels(path, points, size)
+
+
+def _read_content(path, content, image, names, faults, classes):
+    """Read the points of JSON, and the size that it says the image has."""
     if is_geojson(content):
-        return read_geojson(path, content, faults, classes)
-    if is_coco(content):
-        faults.append(f"{path}: is a file of COCO, which holds boxes.")
-        return []
+        return read_geojson(path, content, faults, classes), None
+    if found := annotations_of(path, content, faults, ("point",)):
+        return _read_shapes(path, found[0], image, names, faults, classes)
     if form := describe_json_form(content):
         faults.append(f"{path}: is {form}, which is not read here.")
-        return []
-    return read_axes(path, content, faults)
+        return [], None
+    return read_axes(path, content, faults), None
+
+
+def _read_shapes(path, items, image, names, faults, classes):
+    """Read the points of what must be one `AnnotatedImage`."""
+    if len(items) != 1:
+        faults.append(
+            f"{path}: names {len(items)} images, expected {image.name} alone. "
+            f"{_OF_ALL_IMAGES}"
+        )
+        return [], None
+    (item,) = items
+    others = {names.find(name) for name in item.names} - {None, image}
+    if others:
+        faults.append(
+            f"{path}: is of {others.pop().name}, as it says, and called as "
+            f"{image.name}. Rename it, or correct the name in it."
+        )
+    return points_of_shapes(item, faults, classes), item.declared_size
 
 
 def _pair(paths, names, faults, notes):
@@ -173,8 +208,7 @@ def _pair(paths, names, faults, notes):
             files[image] = path
     ignored = [path for path in strays if _holds_no_labels(path, names)]
     faults += [
-        f"{path}: has no image.{names.hint(path.stem)} Rename it, add the "
-        "image, or move this file away."
+        f"{path}: has no image.{names.hint(path.stem)} {_describe_stray(path)}"
         for path in strays
         if path not in ignored
     ]
@@ -184,6 +218,14 @@ def _pair(paths, names, faults, notes):
             "points and are not called as an image."
         )
     return files
+
+
+def _describe_stray(path):
+    with contextlib.suppress(ValueError, OSError):
+        content = load_any_json(path)
+        if is_coco(content) or is_via(content):
+            return _OF_ALL_IMAGES
+    return "Rename it, add the image, or move this file away."
 
 
 def _holds_no_labels(path, names):

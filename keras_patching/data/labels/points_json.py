@@ -1,6 +1,7 @@
-"""Points in one JSON file."""
+"""Points in one JSON file: of all images, or called as its image."""
 
 from keras_patching._faults import raise_faults
+from keras_patching.data.labels.annotations import read_annotations
 from keras_patching.data.labels.files import (
     check_unlabelled,
     describe_unlabelled,
@@ -11,13 +12,14 @@ from keras_patching.data.labels.points_files import (
     find_image_of_file,
     read_image_points,
 )
+from keras_patching.data.labels.points_shapes import points_of_shapes
 
 
 def read_points_json(path, images, unlabelled="error", classes=None):
     """Read the points of a folder's images from one JSON file.
 
-    It is of a form of one image, as `points_files` reads them, and called as
-    that.
+    It is of the VGG Image Annotator (points), of COCO (keypoints), or of a
+    form of one image as `points_files` reads them, and called as that.
 
     Args:
         path: `pathlib.Path` of the file.
@@ -27,45 +29,44 @@ def read_points_json(path, images, unlabelled="error", classes=None):
         classes: Names of classes whose shapes must be points; `None` for all.
 
     Returns:
-        Dict from image path to `PointLabels`, in the order of `images`, and a
-        list of sentences: what was read.
+        Dict from image path to `PointLabels`, in the order of `images`.
 
     Raises:
         ValueError: Lists everything in the file that cannot be used, and
             images without points if these are an error.
     """
     check_unlabelled(unlabelled)
-    names, faults, notes = ImageNames(images), [], []
-    points = _read_one_image(path, names, faults, notes, classes)
-    missing = [image for image in images.values() if image not in points]
-    if unlabelled == "error" and not faults:
-        remedy = "pass the folder of a file for each"
-        faults += [
-            f"{path}: {fault}"
-            for fault in describe_unlabelled(missing, images, "entry", remedy)
-        ]
-    raise_faults(faults, "Points that cannot be used", "Correct them.")
-    used = [
-        image
-        for image in images.values()
-        if image in points or unlabelled == "empty"
-    ]
+    found = read_annotations(path, images, unlabelled, ("point",))
+    if found is None:
+        return _read_one_image(path, images, unlabelled, classes)
+    faults = []
     labels = {
-        image: to_point_labels(path, points.get(image, [])) for image in used
+        image: to_point_labels(
+            path, points_of_shapes(item, faults, classes), item.declared_size
+        )
+        for image, item in found.images.items()
     }
-    return labels, notes
+    raise_faults(faults, "Points that cannot be used", "Correct them.")
+    return labels
 
 
-def _read_one_image(path, names, faults, notes, classes):
-    """Give a dict from the path of one image to its points."""
+def _read_one_image(path, images, unlabelled, classes):
+    names, faults = ImageNames(images), []
     image = find_image_of_file(path, names, faults)
     if image is None and not faults:
         faults.append(
             f"{path}: does not name its image.{names.hint(path.stem)} Call it "
             "as its image without suffix; of several, pass their folder."
         )
-    if faults:
-        return {}
-    return {
-        image: read_image_points(path, image, names, faults, notes, classes)
-    }
+    missing = [each for each in images.values() if each != image]
+    if unlabelled == "error" and not faults:
+        remedy = "pass the folder of a file for each"
+        faults += [
+            f"{path}: {fault}"
+            for fault in describe_unlabelled(missing, images, "file", remedy)
+        ]
+    label = image and read_image_points(path, image, names, faults, [], classes)
+    raise_faults(faults, "Points that cannot be used", "Correct them.")
+    used = images.values() if unlabelled == "empty" else [image]
+    empty = to_point_labels(path, [])
+    return {each: label if each == image else empty for each in used}

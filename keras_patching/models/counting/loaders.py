@@ -46,10 +46,12 @@ def load_heatmap_dataset_with_csv_from_directory(
     read is printed. Points are in pixels, where the center of pixel `i` is at
     `i + 0.5`: to indices of pixels, such as of `np.argwhere`, add 0.5.
 
-    Labels of other tools are known by their content: JSON in the place of the
-    table, or a folder of a file for each image: a table with the columns x and
-    y, GeoJSON of QuPath, or JSON as of
-    `load_heatmap_dataset_with_json_files_from_directory`.
+    Labels of other tools are known by their content: in the place of the
+    table JSON of the VGG Image Annotator (VIA) or of COCO, of which keypoints
+    are read; or a folder with a file for each image: a table with the columns
+    x and y, GeoJSON of QuPath, or JSON as of
+    `load_heatmap_dataset_with_json_files_from_directory`. Shapes that are no
+    points are an error.
 
     Images and heatmaps are cut into tiles without overlap, padded at the
     bottom and right with black, and saved in `<dirname>_patches`; a second
@@ -68,7 +70,8 @@ def load_heatmap_dataset_with_csv_from_directory(
             for validation, share a folder by `"skip"`.
         classes: Names of the classes of points that are counted, where the
             labels tell classes: a column `label` or `class`, labels of
-            shapes. `None` counts all, and prints how many there are of each.
+            shapes; of COCO also the keypoint that stands for an object. `None`
+            counts all, and prints how many there are of each.
         augment: `True` flips, quarter-turns and brightens the training
             patches, image and heatmap together. Or a function from a batch
             `(images, heatmaps)` to the same.
@@ -112,9 +115,11 @@ def load_heatmap_dataset_with_json_files_from_directory(
     """Load images and a JSON file of points each as patches with heatmaps.
 
     Beside `leaf.png` lies `leaf.json`: `{"x": {"p1": 10, ...}, "y": {"p1": 20,
-    ...}}`, with the same keys, whatever they are, in both. Or it is GeoJSON of
-    QuPath, in pixels, which may be called `leaf.geojson`. Shapes must be
-    points.
+    ...}}`, with the same keys, whatever they are, in both. Or it is of LabelMe,
+    or GeoJSON of QuPath, in pixels, which may be called `leaf.geojson`; shapes
+    that are no points are an error. The image `1.tif.png` may have `1.json`.
+    JSON files that are not called as an image are an error if they hold
+    labels, else they are left out, and named.
 
     Args:
         dirname: Folder of images and JSON files.

@@ -113,11 +113,14 @@ def read_csv(folder):
     return read_points_csv(folder / "labels.json", list_images(folder))
 
 
-@pytest.mark.parametrize("read", [read_boxes, read_beside])
-@pytest.mark.parametrize("form", JSON_FORMS)
+@pytest.mark.parametrize(
+    ("read", "form"),
+    [
+        *((read_boxes, form) for form in JSON_FORMS),
+        *((read_beside, form) for form in list(JSON_FORMS)[-3:]),
+    ],
+)
 def test_well_known_forms_of_json_are_named(folder, read, form):
-    if read is read_beside and form in ("GeoJSON", "QuPath"):
-        return  # which is read there
     (folder / "labels.json").write_text(json.dumps(JSON_FORMS[form]))
     with pytest.raises(ValueError, match=f"json: is .*{form}.*not read") as e:
         read(folder)
@@ -141,13 +144,6 @@ def test_well_known_forms_of_text_are_named(folder, read, form):
     with pytest.raises(ValueError, match=f"json.*It is .*{form}") as error:
         read(folder)
     assert "Expected " in str(error.value)
-
-
-def test_points_are_not_read_from_coco(folder):
-    coco = {"images": [], "annotations": [], "categories": []}
-    (folder / "labels.json").write_text(json.dumps(coco))
-    with pytest.raises(ValueError, match="a file of COCO, which holds boxes"):
-        read_beside(folder)
 
 
 def test_json_for_csv_and_csv_for_json_are_told(folder):
