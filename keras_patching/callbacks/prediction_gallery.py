@@ -155,19 +155,22 @@ def _draw_counting(model, image, output, points, height):
 
 def _draw_pixels(model, image, output, mask, height):
     output, panels, classes = _only(output), {}, []
+    names = getattr(model, "class_names", None)
+    all_colors = getattr(model, "class_colors", None)
+    colors = None if all_colors is None else all_colors[1:]
     if mask is not None:
         mask = _read(mask, getattr(model, "read_target", read_mask))
         mask = _labelled(mask, model)
-        panels["Truth"] = overlay_mask(image, mask)
+        panels["Truth"] = overlay_mask(image, mask, colors=colors)
         classes.append(np.unique(mask))
     decoded = _decoded(model, image, output)
     if decoded is None:
         panels["Prediction"] = to_uint8(output[0])
     else:
-        panels["Prediction"] = overlay_mask(image, decoded)
+        panels["Prediction"] = overlay_mask(image, decoded, colors=colors)
         classes.append(np.unique(decoded))
-    names = getattr(model, "class_names", None)
-    entries = class_legend(np.concatenate([*classes, [0]]), names)
+    present = np.concatenate([*classes, [0]])
+    entries = class_legend(present, names, all_colors)
     return panels, functools.partial(legend, entries)
 
 

@@ -34,7 +34,8 @@ def add(commands):
         "seg_dirname",
         metavar="SEG_DIRNAME",
         help="folder of their masks, of the same names without suffix: PNG, "
-        "TIFF, BMP or npy of class ids (with two classes also 0 and 255)",
+        "TIFF, BMP or npy of class ids (with two classes also 0 and 255), or "
+        "RGB with the colors of classes in classes.csv beside them",
     )
     parser.add_argument(
         "--patch-size",
@@ -48,9 +49,9 @@ def add(commands):
     parser.add_argument(
         "--num-classes",
         type=integer_from(2),
-        default=2,
         metavar="N",
-        help="number of classes, background included (default: %(default)s)",
+        help="number of classes, background included (default: those of a "
+        "table beside the masks, such as classes.csv, else 2)",
     )
     parser.add_argument(
         "--ignore-value",

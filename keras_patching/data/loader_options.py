@@ -63,6 +63,8 @@ _OF_THE_MODEL = {
     "value_range",
     "num_classes",
     "ignore_value",
+    "class_colors",
+    "class_ids",
     "class_names",
     "grid_size",
     "density_map_sigma",

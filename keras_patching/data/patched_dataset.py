@@ -118,6 +118,7 @@ def load_patched_dataset(
     patch_size,
     *,
     left_out=(),
+    classes=None,
     channels,
     value_range,
     cache_dir,
@@ -135,6 +136,7 @@ def load_patched_dataset(
         labels: `Labels`.
         patch_size: `(height, width)` in pixels, or one integer.
         left_out: Names of the images in the folder that have no labels.
+        classes: What is known of the classes, as in `Manifest`.
         channels, value_range, cache_dir, overwrite, executor, verbose: As in
             the loaders.
         **options: Those of `SequenceOptions`.
@@ -163,6 +165,7 @@ def load_patched_dataset(
         },
         label_path=labels.path,
         cache_dir=cache_dir,
+        classes=classes,
     )
     headers = _check(images, labels, pixels.channels, cache)
     sources = [

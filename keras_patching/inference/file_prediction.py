@@ -108,9 +108,10 @@ def predict_files(
 
     A segmentation model writes for `leaf.jpg` the class ids of its pixels as
     `masks/leaf.png`, the same over the image as `overlays/leaf.png`, and a row
-    in `results.csv`: image, height, width, pixels and fraction per class, and
-    seconds: from when the image was opened until its results were there, while
-    others were predicted too, and in the first of them what was compiled.
+    in `results.csv`: image, height, width, pixels and fraction per class, by
+    its name if it has one, and seconds: from when the image was opened until
+    its results were there, while others were predicted too, and in the first
+    of them what was compiled. Where the model has `class_ids`, masks hold these.
 
     A counting model writes the objects per pixel as `heatmaps/leaf.tif`
     (float32), the located ones over the image as `overlays/leaf.png` and in

@@ -53,6 +53,18 @@ def palette(count: int) -> list[Color]:
     return colors
 
 
+def all_class_colors(num_classes, colors=None):
+    """Give the colours of all classes of masks, that of class 0 first.
+
+    Args:
+        num_classes: Number of classes.
+        colors: RGB of the classes, or more; `None` takes black and `palette`.
+    """
+    if colors is None:
+        return [(0, 0, 0), *palette(num_classes - 1)]
+    return [tuple(color) for color in colors[:num_classes]]
+
+
 def class_colors(labels: NDArray) -> list[Color]:
     """Give each label the colour of its class, as RGB `(n, 3)`.
 

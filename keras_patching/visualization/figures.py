@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from keras_patching._checks import as_boxes, as_points
-from keras_patching._types import NDArray
+from keras_patching._types import Color, NDArray
 from keras_patching.visualization.colors import (
     COLORS,
     FALSE_ALARM,
@@ -279,6 +279,7 @@ def segmentation_figure(
     height: int | None = None,
     columns: int | None = None,
     class_names: Sequence[str] | None = None,
+    class_colors: Sequence[Color] | None = None,
 ) -> NDArray:
     """Show an image, its true mask, the predicted one, and where they differ.
 
@@ -293,6 +294,8 @@ def segmentation_figure(
         columns: Panels per row; by default all four in one row.
         class_names: Names of all classes, that of class 0 first; `None`
             numbers them.
+        class_colors: RGB of all classes, in the same order; `None` takes
+            those of `palette`.
 
     Returns:
         uint8 `(height, width, 3)`.
@@ -317,15 +320,16 @@ def segmentation_figure(
     picture = resized(picture, height)
     truth = _nearest(truth, picture.shape)
     prediction = _nearest(prediction, picture.shape)
+    colors = None if class_colors is None else class_colors[1:]
     panels = {
         "Input": picture,
-        "Truth": overlay_mask(picture, truth),
-        "Prediction": overlay_mask(picture, prediction),
+        "Truth": overlay_mask(picture, truth, colors=colors),
+        "Prediction": overlay_mask(picture, prediction, colors=colors),
         "Errors": _errors(picture, truth, prediction),
     }
     figure = side_by_side(panels, height, columns)
     classes = np.union1d(truth, prediction)
-    entries = class_legend(classes, class_names)
+    entries = class_legend(classes, class_names, class_colors)
     entries += [(MISSED, "missed"), (FALSE_ALARM, "false alarm")]
     if len(set(classes.tolist()) - {0}) > 1:
         entries.append((WRONG_CLASS, "wrong class"))

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from keras_patching._types import Color, NDArray
-from keras_patching.visualization.colors import INK, palette
+from keras_patching.visualization.colors import INK, all_class_colors, palette
 from keras_patching.visualization.lettering import (
     blank_strip,
     line_height,
@@ -66,7 +66,9 @@ def legend(
 
 
 def class_legend(
-    classes: NDArray, class_names: Sequence[str] | None = None
+    classes: NDArray,
+    class_names: Sequence[str] | None = None,
+    class_colors: Sequence[Color] | None = None,
 ) -> list[tuple[Color, str]]:
     """Say which colours `overlay_mask` gives to classes of masks.
 
@@ -75,6 +77,8 @@ def class_legend(
             transparent, is left out.
         class_names: Names of all classes, that of class 0 first; `None`
             numbers them.
+        class_colors: Their colours, in the same order; `None` takes those of
+            `palette`.
 
     Returns:
         List of pairs of RGB and text, for `legend`.
@@ -86,10 +90,8 @@ def class_legend(
     [((230, 159, 0), 'weed')]
     """
     present = sorted({int(each) for each in np.unique(classes)} - {0})
-    colors = palette(max(present, default=0))
-    return [
-        (colors[each - 1], _class_name(each, class_names)) for each in present
-    ]
+    colors = all_class_colors(max(present, default=0) + 1, class_colors)
+    return [(colors[each], _class_name(each, class_names)) for each in present]
 
 
 def box_legend(class_names: Sequence[str] | None) -> list[tuple[Color, str]]:

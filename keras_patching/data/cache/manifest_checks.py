@@ -33,6 +33,7 @@ def check_manifest(manifest):
     _expect(isinstance(manifest.label_path, str), "`label_path` is not text")
     _expect(isinstance(manifest.parameters, dict), "`parameters` is no dict")
     _check_value_range(manifest.parameters.get("value_range", (0, 255)))
+    _check_classes(manifest)
     for path, file in manifest.files.items():
         _check_file(path, file)
     sources = manifest.sources
@@ -59,6 +60,50 @@ def check_manifest(manifest):
         )
         size = manifest.files[source.name].header[:2]
         _check_source(source, size, patch_size, manifest.parameters)
+
+
+def _check_classes(manifest):
+    classes, parameters = manifest.classes, manifest.parameters
+    _expect(
+        isinstance(classes, dict) and classes.keys() <= _OF_CLASSES.keys(),
+        "`classes` is no dict of names, colors and ids",
+    )
+    known = {**classes}
+    if parameters.get("class_names") is not None:
+        known["names"] = parameters["class_names"]
+    for key, entries in known.items():
+        is_list = isinstance(entries, list) and entries
+        _expect(
+            is_list and all(map(_OF_CLASSES[key], entries)),
+            f"the {key} of classes cannot be",
+        )
+    names, colors = known.get("names"), known.get("colors")
+    count = parameters.get("num_classes", len(names or ()))
+    _expect(
+        (names is None or len(set(names)) == len(names) == count)
+        and (colors is None or len(colors) in (count, count + 1)),
+        f"names or colors of classes are not those of {count!r} classes",
+    )
+
+
+def _is_color(color):
+    return (
+        isinstance(color, list)
+        and len(color) == 3
+        and all(_is_count(each) and each < 256 for each in color)
+    )
+
+
+def _is_pair(pair):
+    is_pair = isinstance(pair, list) and len(pair) == 2
+    return is_pair and all(map(_is_integer, pair))
+
+
+_OF_CLASSES = {
+    "names": lambda name: isinstance(name, str),
+    "colors": _is_color,
+    "ids": _is_pair,
+}
 
 
 def is_plain_name(name):

@@ -70,6 +70,7 @@ class PatchCache:
         parameters: JSON-able dict of what else decides the patches.
         label_path: File or folder of the labels, for tasks that have one.
         cache_dir: Folder for caches; `None` puts them beside the images.
+        classes: As in `Manifest`.
 
     Attributes:
         directory: Folder of the cache.
@@ -85,6 +86,7 @@ class PatchCache:
         parameters,
         label_path=None,
         cache_dir=None,
+        classes=None,
     ):
         self.dirname = pathlib.Path(os.path.abspath(dirname))
         self.directory = patch_folder(dirname, cache_dir)
@@ -98,6 +100,7 @@ class PatchCache:
             hashed_at_ns=0,
             files={},
             sources=[],
+            classes=classes or {},
         )
         self.manifest_path = self.directory / self._empty.file_name
         self.built = None

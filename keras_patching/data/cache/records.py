@@ -91,6 +91,9 @@ class Manifest:
         hashed_at_ns: Time before the first source was hashed.
         files: Dict from path, relative to the image folder, to `FileRecord`.
         sources: List of `Source`.
+        classes: JSON-able dict of what is known of the classes, of which
+            nothing decides where patches lie: "names", "colors" and "ids", as
+            `MaskClasses.to_json` gives them.
     """
 
     task: str
@@ -100,6 +103,25 @@ class Manifest:
     hashed_at_ns: int
     files: dict[str, FileRecord]
     sources: list[Source[ShardRecord]]
+    classes: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def class_names(self):
+        """Names of the classes, that of class 0 first, or `None`."""
+        names = self.classes.get("names")
+        return names or self.parameters.get("class_names")
+
+    @property
+    def class_colors(self):
+        """RGB tuples, that of class 0 first, or `None`."""
+        colors = self.classes.get("colors")
+        return colors and [tuple(color) for color in colors]
+
+    @property
+    def class_ids(self):
+        """Dict from values in files to classes, or `None`."""
+        ids = self.classes.get("ids")
+        return ids and dict(ids)
 
     @property
     def kinds(self):

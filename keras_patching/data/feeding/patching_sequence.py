@@ -84,6 +84,11 @@ class PatchingSequence(keras.utils.PyDataset):
         parameters: Dict of what else the patches were made by, such as
             `value_range` and `num_classes`.
         patch_size: `(height, width)` in pixels.
+        class_names: Names of the classes, in their order, or `None`.
+        class_colors: RGB tuples of the classes of masks, and behind them that
+            of unlabelled pixels where it is known; or `None`.
+        class_ids: Dict from the values in mask files to classes, where they
+            are not the same; or `None`.
         image_names: Names of the images, relative to their folder.
         num_samples: Number of patches per epoch.
         seed: The seed that is used.
@@ -129,6 +134,9 @@ class PatchingSequence(keras.utils.PyDataset):
         self.task = manifest.task
         self.parameters = dict(manifest.parameters)
         self.patch_size = manifest.patch_size
+        self.class_names = manifest.class_names
+        self.class_colors = manifest.class_colors
+        self.class_ids = manifest.class_ids
         self.batch_size = int(batch_size)
         self.shuffle = bool(shuffle)
         # Python's own generator is what Keras draws its default seeds from.

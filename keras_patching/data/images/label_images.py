@@ -54,7 +54,18 @@ def decode_mask(data, path):
         ValueError: As for `decode_image`, and for lossy files, colours and
             fractions.
     """
-    mask = decode_label(data, path, "mask")
+    return mask_of(*decode_stored(data, path, "mask"), path)
+
+
+def mask_of(array, alpha, path):
+    """Make a mask of what a file stores; see `decode_mask`.
+
+    Args:
+        array: Array `(height, width, channels)`.
+        alpha: Whether the last channel is alpha.
+        path: Path that error messages name.
+    """
+    mask = label_of(array, alpha, path, "mask")
     if mask.dtype.kind == "f":
         mask = _whole_numbers(mask, path)
     return np.ascontiguousarray(mask)
@@ -77,7 +88,11 @@ def decode_label(data, path, noun):
         ValueError: As for `decode_image`, and for lossy files, colours and
             transparency.
     """
-    array, alpha = decode_stored(data, path, noun)
+    return label_of(*decode_stored(data, path, noun), path, noun)
+
+
+def label_of(array, alpha, path, noun):
+    """Make a label of what a file stores; see `decode_label`."""
     colours = array[..., : array.shape[2] - alpha]
     label = colours[..., 0]
     if colours.shape[2] > 1 and (colours != label[..., None]).any():
@@ -91,10 +106,15 @@ def decode_label(data, path, noun):
     return label
 
 
+def is_opaque_in(alpha):
+    """Tell of each pixel of an alpha channel whether it is opaque."""
+    opaque = 1 if alpha.dtype.kind == "f" else np.iinfo(alpha.dtype).max
+    return alpha == opaque
+
+
 def _check_opaque(alpha, label, path, noun):
     """Refuse transparency that says something else than the numbers."""
-    opaque = 1 if alpha.dtype.kind == "f" else np.iinfo(alpha.dtype).max
-    is_opaque = alpha == opaque
+    is_opaque = is_opaque_in(alpha)
     drawn_on_nothing = (is_opaque | (alpha == 0)) & (is_opaque == (label > 0))
     if not (is_opaque.all() or drawn_on_nothing.all()):
         raise ImageFileError(
@@ -119,7 +139,9 @@ def _describe_colours(colours, noun):
     some = pixels[:: len(pixels) // 100_000 + 1]  # finding all takes seconds
     count = len(np.unique(some, axis=0))
     return (
-        f"Found {count} or more colours: save the id of each as a grey or "
+        f"Found {count} or more colours: say which class each is, by "
+        '`class_colors={"name": (r, g, b), ...}` or in a file classes.csv '
+        "(name,r,g,b) beside the masks; or save the id of each as a grey or "
         "palette PNG or TIFF."
     )
 

@@ -1,10 +1,13 @@
-"""Whether all of a PNG is there, as it was written.
+"""Whether all of a PNG is there, as it was written; and its palette.
 
 Pillow compares no checksum, and fills the rows that a stream lacks with 0.
 """
 
+import contextlib
 import struct
 import zlib
+
+import numpy as np
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Columns and rows between the pixels of the passes of an interlaced PNG, and
@@ -38,6 +41,24 @@ def check_chunks(data):
             raise ValueError(
                 f"the checksum of its chunk {name.decode('latin-1')} is wrong"
             )
+
+
+def png_palette(data):
+    """Give the palette of a PNG of indices.
+
+    Args:
+        data: Bytes of a file of any format.
+
+    Returns:
+        uint8 `(n, 3)` of RGB; `None` where there is none.
+    """
+    if not data.startswith(SIGNATURE) or data[25:26] != b"\3":
+        return None
+    with contextlib.suppress(ValueError):
+        for name, start, end in _chunks(data):
+            if name == b"PLTE":
+                return np.frombuffer(data[start:end], "uint8").reshape(-1, 3)
+    return None
 
 
 def check_rows(data, last_row):

@@ -16,12 +16,15 @@ from keras_patching.visualization import (
     overlay_heatmap,
     overlay_mask,
     overlay_points,
-    palette,
     side_by_side,
     stacked,
     to_uint8,
 )
-from keras_patching.visualization.colors import PAPER, UNLABELLED
+from keras_patching.visualization.colors import (
+    PAPER,
+    UNLABELLED,
+    all_class_colors,
+)
 
 _POINT = COLORS[0]
 _CELL = 192
@@ -60,7 +63,7 @@ def contact_sheet(contents, num_patches=24, columns=6):
     patches = [contents.read_patch(index) for index in indices]
     pictures = _pictures([patch["images"] for patch in patches])
     inks = _Inks(
-        _colors(contents.manifest.parameters),
+        _colors(contents.manifest),
         _highest(patches, contents.manifest),
     )
     cells = [
@@ -109,11 +112,11 @@ class _Inks:
     """What labels are drawn with, alike in all patches.
 
     Attributes:
-        colors: uint8 `(classes, 3)` of class 1, 2 and so on of masks.
+        colors: RGB tuples of class 1, 2 and so on of masks.
         highest: Value of heatmaps that is white; `None` without any.
     """
 
-    colors: np.ndarray
+    colors: list
     highest: float | None
 
 
@@ -138,12 +141,14 @@ def _pictures(images):
     return [to_uint8(image, value_range) for image in images]
 
 
-def _colors(parameters):
+def _colors(manifest):
     """Colours of class 1, 2 and so on, with grey for the ignored value."""
+    parameters = manifest.parameters
     ignored = parameters.get("ignore_value") or 0
-    highest = max(ignored, parameters.get("num_classes", 2) - 1)
-    colors = palette(highest)
+    count = parameters.get("num_classes", 2)
+    colors = all_class_colors(count, manifest.class_colors)[1:]
     if ignored:
+        colors += [UNLABELLED] * (ignored - len(colors))
         colors[ignored - 1] = UNLABELLED
     return colors
 
@@ -212,7 +217,9 @@ def _legend(contents, inks):
     """Pair colours, or none, with what they stand for and how much it is."""
     if contents.class_pixels is not None:
         image_pixels = contents.image_pixels.sum()
-        return _class_legend(contents.class_pixels, image_pixels, inks.colors)
+        names = contents.manifest.class_names
+        pixels = contents.class_pixels
+        return _class_legend(pixels, image_pixels, inks.colors, names)
     if contents.class_objects is not None:
         return _box_legend(contents)
     if contents.objects is not None:
@@ -241,14 +248,16 @@ def _box_legend(contents):
     ]
 
 
-def _class_legend(pixels, image_pixels, colors):
+def _class_legend(pixels, image_pixels, colors, names):
     """Pair the colour of each class with its name and fraction."""
     fractions = pixels.sum(axis=0) / image_pixels
     swatches = [PAPER, *colors][: len(fractions)]
+    if names is None:
+        names = [f"class {index}" for index in range(len(fractions))]
     entries = [
-        (color, f"class {index}: {fraction:.2%}")
-        for index, (color, fraction) in enumerate(
-            zip(swatches, fractions, strict=True)
+        (color, f"{name}: {fraction:.2%}")
+        for color, name, fraction in zip(
+            swatches, names, fractions, strict=True
         )
     ]
     rest = 1 - fractions.sum()

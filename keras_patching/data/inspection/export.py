@@ -17,10 +17,12 @@ from keras_patching.data.cache.workers import run_jobs
 from keras_patching.data.inspection.export_formats import (
     write_boxes_json,
     write_boxes_yolo,
+    write_classes_csv,
     write_pixels,
     write_points_csv,
     write_points_json,
 )
+from keras_patching.data.inspection.mask_values import MaskValues
 from keras_patching.data.inspection.named_patches import (
     patch_names,
     read_patches,
@@ -39,7 +41,9 @@ def export_patches(
     second patch (tiles are in row-major order), its top-left corner in row 128
     and column 256. Masks (class ids) and heatmaps (objects per pixel) have the
     same name in a folder of their kind; PNG where it holds the dtype and
-    channels, else TIFF. Points lie beside the images, in pixels of the patch,
+    channels, else TIFF. Masks hold the values of the files that they were made
+    from; `masks/classes.csv` has the names, colours and values of classes, as
+    far as they are known. Points lie beside the images, in pixels of the patch,
     each in the patch that owns it: as a JSON file per patch, and all of them
     as `images/points.csv`. Boxes, in pixels of the patch, are in
     `labels.json`; for other tools also in `labels/leaf_0001_y0128_x0256.txt`,
@@ -149,6 +153,8 @@ def _write_source(manifest_path, manifest, target, source):
         arrays that are no pixels.
     """
     pictures = keys_drawn(manifest.kinds, *PICTURES)
+    masks = keys_drawn(manifest.kinds, "mask")
+    values = MaskValues(manifest) if masks else None
     written = []
     for name, patch in zip(
         patch_names(source),
@@ -158,7 +164,11 @@ def _write_source(manifest_path, manifest, target, source):
         files = {
             key: write_pixels(target / key / name, patch.pop(key))
             for key in pictures
+            if key not in masks
         }
+        for key in masks:
+            mask = values.of(patch.pop(key))
+            write_pixels(target / key / name, mask, values.palette)
         _write_labels(target, name, patch, manifest)
         written.append((files["images"].name, patch))
     return written
@@ -184,6 +194,10 @@ def _write_tables(manifest, patches, target):
                 for name, labels in patches
             ),
         )
+    for key in keys_drawn(manifest.kinds, "mask"):
+        if manifest.classes:
+            path = target / key / "classes.csv"
+            write_classes_csv(path, *MaskValues(manifest).table())
     for key in keys_drawn(manifest.kinds, "boxes"):
         names = manifest.parameters["class_names"]
         write_boxes_json(

@@ -6,19 +6,20 @@ import json
 from keras_patching.data.images.image_io import write_image
 
 
-def write_pixels(path, array):
+def write_pixels(path, array, palette=None):
     """Write an array `(height, width[, channels])` as PNG, else as TIFF.
 
     Args:
         path: `pathlib.Path` without a suffix; its dots are part of the name.
         array: The array.
+        palette: As for `write_image`.
 
     Returns:
         `pathlib.Path` of the file.
     """
     png, tiff = (path.with_name(path.name + end) for end in (".png", ".tif"))
     try:
-        write_image(png, array)
+        write_image(png, array, palette)
     except ValueError:  # PNG cannot hold it exactly
         write_image(tiff, array)
         return tiff
@@ -55,6 +56,26 @@ def write_points_csv(path, patches):
                 number for y, x in _decimals(points) for number in (x, y)
             ]
             writer.writerow([name, *numbers])
+
+
+def write_classes_csv(path, values, names=None, colors=None):
+    """Write the classes of masks, as the loader of masks reads them.
+
+    Args:
+        path: `pathlib.Path` of the file.
+        values: Value of each class in the masks.
+        names: As many names, or `None`.
+        colors: As many RGB tuples, or `None`.
+    """
+    columns = {"id": values}
+    if names is not None:
+        columns["name"] = names
+    if colors is not None:
+        columns |= dict(zip("rgb", zip(*colors, strict=True), strict=True))
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
 
 
 def write_boxes_yolo(path, boxes, labels, patch_size):

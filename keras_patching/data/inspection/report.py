@@ -30,6 +30,7 @@ def describe(contents):
         "task": manifest.task,
         "patch size": f"{height} x {width}",
         **_describe_parameters(manifest),
+        **_describe_ids(manifest),
         "labels": _describe_labels(manifest),
         "images": f"{len(manifest.sources):,}",
         "patches": (
@@ -45,10 +46,10 @@ def describe(contents):
     longest = max(map(len, facts))
     lines = [f"  {name:<{longest + 2}}{facts[name]}" for name in facts]
     if contents.class_pixels is not None:
-        lines += [
-            "",
-            *_pixel_table(contents.class_pixels, contents.image_pixels),
-        ]
+        table = _pixel_table(
+            contents.class_pixels, contents.image_pixels, manifest.class_names
+        )
+        lines += ["", *table]
     if "boxes" in manifest.kinds:
         names = manifest.parameters["class_names"]
         table = _box_table(names, contents.class_objects, contents.class_boxes)
@@ -82,6 +83,14 @@ def _describe_parameters(manifest):
         for name, value in manifest.parameters.items()
         if name != "class_names"
     }
+
+
+def _describe_ids(manifest):
+    """Tell which values of mask files are which classes, if not the same."""
+    if manifest.class_ids is None:
+        return {}
+    pairs = manifest.class_ids.items()
+    return {"class_ids": ", ".join(f"{value}: {each}" for value, each in pairs)}
 
 
 def _describe_labels(manifest):
@@ -120,16 +129,19 @@ def _rounded(number):
     return f"{number:,}" if isinstance(number, np.integer) else f"{number:,.2f}"
 
 
-def _pixel_table(pixels, image_pixels):
-    columns = {str(index): counts for index, counts in enumerate(pixels.T)}
+def _pixel_table(pixels, image_pixels, names):
+    names = names or map(str, range(pixels.shape[1]))
+    columns = dict(zip(names, pixels.T, strict=True))
     unlabelled = image_pixels - pixels.sum(axis=1)
     if unlabelled.any():
         columns["unlabelled"] = unlabelled
-    yield f"  {'class':<14}{'pixels':>16}{'fraction':>12}{'in patches':>12}"
+    wide = max(14, *(len(name) + 2 for name in columns))
+    head = f"{'pixels':>16}{'fraction':>12}{'in patches':>12}"
+    yield f"  {'class':<{wide}}{head}"
     for name, counts in columns.items():
         fraction = counts.sum() / image_pixels.sum()
         yield (
-            f"  {name:<14}{counts.sum():>16,}{fraction:>12.6f}"
+            f"  {name:<{wide}}{counts.sum():>16,}{fraction:>12.6f}"
             f"{(counts > 0).sum():>12,}"
         )
 

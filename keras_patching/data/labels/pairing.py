@@ -4,17 +4,23 @@ import unicodedata
 
 from keras_patching._faults import fault_of, raise_faults
 from keras_patching.data.images.listing import list_images
+from keras_patching.data.labels.nnunet import without_channels
 
 _LOSSY_SUFFIXES = (".jpg", ".jpeg")
 
 
-def pair_by_stem(dirname, label_dirname, noun):
+def pair_by_stem(dirname, label_dirname, noun, unlabelled="error"):
     """Pair images with label images by their name without suffix.
+
+    Where none has the name of an image, all labels may have one more ending,
+    `a_mask.png` for `a.png`. In folders of nnU-Net images are `a_0000.png`.
 
     Args:
         dirname: Folder of images.
         label_dirname: Folder of label images.
         noun: What they are, for messages: "mask".
+        unlabelled: What images without a label are: an "error", or something
+            else, which pairs them with `None`.
 
     Returns:
         List of `(image, label)`, each a `pathlib.Path`.
@@ -25,19 +31,41 @@ def pair_by_stem(dirname, label_dirname, noun):
     """
     images = _by_composed_stem(dirname)
     labels = _by_composed_stem(label_dirname)
+    if images.keys().isdisjoint(labels):
+        images = without_channels(images, label_dirname)
+        labels = _without_ending(labels, images)
     faults = [
-        f"{images[stem]}: has no {noun} in {label_dirname}."
-        for stem in images.keys() - labels.keys()
-    ] + [
         f"{labels[stem]}: has no image in {dirname}."
         for stem in labels.keys() - images.keys()
     ]
+    if unlabelled == "error":
+        faults += [
+            f"{images[stem]}: has no {noun} in {label_dirname}."
+            for stem in images.keys() - labels.keys()
+        ]
     raise_faults(
         sorted(faults),
         f"Images and {noun}s do not pair by name without suffix",
         "Add what is missing, or remove or rename the others.",
     )
-    return [(path, labels[stem]) for stem, path in images.items()]
+    return [(path, labels.get(stem)) for stem, path in images.items()]
+
+
+def _without_ending(labels, images):
+    """Key labels by the names of images, if one ending more is all they have.
+
+    The ending begins with one of `_-.`.
+    """
+    first = next(iter(labels))
+    for begin, letter in enumerate(first):
+        ending = first[begin:]
+        if letter in "_-." and all(stem.endswith(ending) for stem in labels):
+            named = {
+                stem.removesuffix(ending): path for stem, path in labels.items()
+            }
+            if named.keys() <= images.keys():
+                return named
+    return labels
 
 
 def _by_composed_stem(dirname):

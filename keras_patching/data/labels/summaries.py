@@ -33,24 +33,32 @@ def summarize_objects(counts, classes=None):
     )
 
 
-def summarize_pixels(images, pixels, unlabelled):
+def summarize_pixels(images, pixels, unlabelled, names=None):
     """Say how many pixels each class has.
 
     Args:
         images: Number of images.
         pixels: Number of pixels of each class, in order.
         unlabelled: Number of pixels without a class.
+        names: Names of the classes; `None` numbers them.
 
     Returns:
         A sentence.
     """
     total = max(sum(pixels) + unlabelled, 1)
+    named = (
+        [f"class {n}" for n in range(len(pixels))] if names is None else names
+    )
     found = [
-        f"class {index}: {count / total:.3%}"
-        for index, count in enumerate(pixels)
+        f"{name}: {count / total:.3%}"
+        for name, count in zip(named, pixels, strict=True)
         if count
     ]
-    absent = [str(index) for index, count in enumerate(pixels) if not count]
+    absent = [
+        str(index) if names is None else names[index]
+        for index, count in enumerate(pixels)
+        if not count
+    ]
     listed, lacking = (few(each, _MAX_CLASSES, str) for each in (found, absent))
     return (
         f"Labels of {_number(images, 'image')}: {listed or 'no class'} of the "

@@ -8,13 +8,16 @@ from keras_patching.visualization import (
     class_legend,
     legend,
     overlay_mask,
-    palette,
     stacked,
 )
+from keras_patching.visualization.colors import UNLABELLED, all_class_colors
 
 
 class Report:
     """Masks or probabilities, overlays, and how much is of each class.
+
+    Masks hold the values of the files that the model learned of, where these
+    are not the classes, and columns bear the names of classes that have some.
 
     Args:
         model: A `SemanticSegmentationModel`.
@@ -59,20 +62,37 @@ class _Masks:
 
     def __init__(self, model, size, open_file):
         self._model = model
-        self._dtype = np.min_scalar_type(model.num_classes - 1)
-        colors = [(0, 0, 0), *palette(model.num_classes - 1)]
-        self._file = open_file("masks", size, self._dtype, colors)
+        self._values = _values_of(model)
+        colors = _palette_of(model, self._values)
+        self._file = open_file("masks", size, self._values.dtype, colors)
         self._classes = _Classes(model, size)
         self._check = model._image_transform("classes").check
 
     def add(self, index, band):
         self._check(band)
-        band = band.astype(self._dtype)
-        self._file.write(self._classes.rows, band)
+        self._file.write(self._classes.rows, self._values[band])
         self._classes.add(band)
 
     def finish(self, picture):
         return self._classes.describe(picture)
+
+
+def _values_of(model):
+    """Give the value in files of each class, in the smallest dtype."""
+    values = np.array(model._mask_classes.values)
+    lowest, highest = int(values.min()), int(values.max())
+    smallest = np.min_scalar_type(highest)
+    if lowest < 0:
+        smallest = np.promote_types(smallest, np.min_scalar_type(lowest))
+    return values.astype(smallest)
+
+
+def _palette_of(model, values):
+    """Give the colours of the values 0, 1 and so on; others are grey."""
+    colors = all_class_colors(model.num_classes, model.class_colors)
+    shown = dict(zip(values.tolist(), colors, strict=True))
+    count = min(int(values.max()), 255) + 1
+    return [shown.get(value, UNLABELLED) for value in range(count)]
 
 
 class _Probabilities:
@@ -117,17 +137,22 @@ class _Classes:
 
     def describe(self, picture):
         """Give the overlay, the columns and the tables of the image."""
-        overlay = overlay_mask(picture.pixels, self._shown.pixels)
-        entries = class_legend(
-            self._counts.nonzero()[0], self._model.class_names
+        model = self._model
+        colors = all_class_colors(model.num_classes, model.class_colors)
+        overlay = overlay_mask(
+            picture.pixels, self._shown.pixels, colors=colors[1:]
         )
+        present = self._counts.nonzero()[0]
+        entries = class_legend(present, model.class_names, colors)
         strip = legend(entries, overlay.shape[1])
         total = self._counts.sum()
+        names = model.class_names or range(model.num_classes)
+        named = list(zip(names, self._counts, strict=True))
         columns = {
-            **{f"pixels_{i}": int(n) for i, n in enumerate(self._counts)},
+            **{f"pixels_{name}": int(n) for name, n in named},
             **{
-                f"fraction_{i}": round(float(n / total), 8)
-                for i, n in enumerate(self._counts)
+                f"fraction_{name}": round(float(n / total), 8)
+                for name, n in named
             },
         }
         return stacked(overlay, strip), columns, {}

@@ -1,13 +1,20 @@
 """Loads folders of images and segmentation masks."""
 
 import concurrent.futures
+import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
+from keras_patching._types import Color
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
+from keras_patching.data.labels.class_tables import find_class_table
+from keras_patching.data.labels.files import check_unlabelled
+from keras_patching.data.labels.mask_classes import given_classes
+from keras_patching.data.labels.mask_colors import colors_of_palettes
+from keras_patching.data.labels.nnunet import read_nnunet_classes
 from keras_patching.data.labels.pairing import pair_by_stem
 from keras_patching.data.loader_options import loader
 from keras_patching.data.patched_dataset import load_patched_dataset
@@ -22,8 +29,16 @@ def load_dataset_from_directory_with_segmentation_masks(
     seg_dirname: str | os.PathLike,
     patch_size: int | Sequence[int],
     *,
-    num_classes: int = 2,
+    num_classes: int | None = None,
     ignore_value: int | None = None,
+    class_names: Sequence[str] | None = None,
+    class_colors: Mapping[str, Color]
+    | Sequence[Color]
+    | str
+    | os.PathLike
+    | None = None,
+    class_ids: Sequence[int] | Mapping[int, int] | None = None,
+    unlabelled: str = "error",
     channels: int | None = 3,
     value_range: Sequence[float] = (0, 255),
     batch_size: int = 32,
@@ -45,7 +60,9 @@ def load_dataset_from_directory_with_segmentation_masks(
 ) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
     """Load a folder of images and a folder of masks as patches for training.
 
-    Images and masks are paired by name without suffix. They are cut into tiles
+    Images and masks are paired by name without suffix, where all masks may have
+    one more ending (`a_mask.png` for `a.png`), as in folders of nnU-Net all
+    images (`a_0000.png`). They are cut into tiles
     without overlap, padded at the bottom and right with black
     (`value_range[0]`), the masks with `ignore_value` or 0. The patches are
     saved in `<dirname>_patches`; a second call finds them there and cuts only
@@ -53,11 +70,28 @@ def load_dataset_from_directory_with_segmentation_masks(
 
     Args:
         dirname: Folder of images. Subfolders are not searched.
-        seg_dirname: Folder of masks: PNG, TIFF, BMP or npy of class ids. With
-            two classes, also 0 and 255.
+        seg_dirname: Folder of masks: PNG, TIFF, BMP or npy of class ids, also
+            with a palette, whose colours are kept; with two classes also 0
+            and 255. RGB is read by the colours of the classes. These, and the
+            names and ids of classes, are taken from a table beside the masks
+            too: `classes.csv` (`name,r,g,b`, or `name,id`, or both),
+            CamVid's `class_dict.csv` or `label_colors.txt`, or nnU-Net's
+            `dataset.json` in the folder above.
         patch_size: `(height, width)` in pixels, or one integer.
-        num_classes: Number of classes, background included.
+        num_classes: Number of classes, background included; `None` takes what
+            the table or other arguments tell, or 2.
         ignore_value: Value of unlabelled pixels in the masks.
+        class_names: Names of the classes, that of class 0 first; `None` takes
+            those of the table, if there is one.
+        class_colors: Colours of the classes in RGB masks and in pictures:
+            `{"soil": (0, 0, 0), "crop": (0, 255, 0)}`, or a sequence of RGB,
+            or the path of a table; one more than there are classes is that of
+            unlabelled pixels. `None` takes those of the table or the palette.
+        class_ids: Values of the classes in the masks, where they have gaps:
+            `[0, 7, 11]`; or a dict from value to class, in which several
+            values may be one class or `ignore_value`. Batches hold classes.
+        unlabelled: What images without a mask are: an `"error"`; left out,
+            `"skip"`; or all of class 0, `"empty"`.
         channels: Channels that images are converted to (grey repeated, alpha
             dropped). `None` keeps those of the files.
         value_range: Values `(black, white)` of the images. They are not
@@ -116,13 +150,33 @@ def load_dataset_from_directory_with_segmentation_masks(
     >>> train.num_samples, val.num_samples
     (8, 4)
     """
-    pairs = pair_by_stem(dirname, seg_dirname, "mask")
+    check_unlabelled(unlabelled)
+    pairs = pair_by_stem(dirname, seg_dirname, "mask", unlabelled)
+    masks = {
+        image: mask for image, mask in pairs if mask or unlabelled == "empty"
+    }
+    classes = given_classes(
+        num_classes,
+        ignore_value,
+        class_names,
+        class_colors,
+        class_ids,
+        find_class_table(seg_dirname)
+        or read_nnunet_classes(seg_dirname, ignore_value),
+    )
+    if classes.colors is None:
+        colors = colors_of_palettes(
+            [mask for mask in masks.values() if mask], classes
+        )
+        classes = dataclasses.replace(classes, colors=colors)
     return load_patched_dataset(
         TASK,
         dirname,
-        [image for image, _ in pairs],
-        MaskLabels(pairs, seg_dirname, num_classes, ignore_value),
+        list(masks),
+        MaskLabels(masks, seg_dirname, classes, unlabelled),
         patch_size,
+        left_out=[image.name for image, _ in pairs if image not in masks],
+        classes=classes.to_json(),
         channels=channels,
         value_range=value_range,
         batch_size=batch_size,

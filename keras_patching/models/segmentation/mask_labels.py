@@ -5,11 +5,9 @@ import math
 
 import numpy as np
 
-from keras_patching._checks import check_integer, check_optional
 from keras_patching.data.cache.shard_builder import ShardPlan
-from keras_patching.data.images.label_images import decode_mask
 from keras_patching.data.labels.doubts import doubt_classes
-from keras_patching.data.labels.masks import as_class_ids, count_pixels
+from keras_patching.data.labels.masks import count_pixels, decode_classes
 from keras_patching.data.labels.pairing import pair_faults
 from keras_patching.data.labels.summaries import summarize_pixels
 from keras_patching.data.patched_dataset import tile_source
@@ -20,27 +18,34 @@ class MaskLabels:
     """Masks that are files.
 
     Args:
-        pairs: Pairs of paths, image and mask.
+        masks: Dict from the path of an image to that of its mask, or `None`
+            where all is of class 0.
         folder: Folder of the masks.
-        num_classes: Number of classes, background included.
-        ignore_value: Value of unlabelled pixels, or `None`.
+        classes: `MaskClasses`.
+        unlabelled: What images without a mask are, as the loader takes it.
     """
 
-    def __init__(self, pairs, folder, num_classes, ignore_value):
+    def __init__(self, masks, folder, classes, unlabelled="error"):
         self.path = folder
-        self.num_classes = check_integer(num_classes, "num_classes", 2)
-        self.ignore_value = check_optional(ignore_value, "ignore_value", 0)
-        self._paths = dict(pairs)
+        self.classes = classes
+        self.num_classes = classes.num_classes
+        self.ignore_value = classes.ignore_value
+        self._unlabelled = unlabelled
+        self._paths = masks
 
     @property
     def parameters(self):
-        return {
+        parameters = {
             "num_classes": self.num_classes,
             "ignore_value": self.ignore_value,
         }
+        if self._unlabelled != "error":
+            parameters["unlabelled"] = self._unlabelled
+        return parameters
 
     def faults(self, headers, cache):
-        return pair_faults(self._paths.items(), headers, cache, "mask")
+        pairs = [pair for pair in self._paths.items() if pair[1]]
+        return pair_faults(pairs, headers, cache, "mask")
 
     def source(self, image, header, pixels):
         shards = functools.partial(self._shards, self._paths[image])
@@ -48,7 +53,9 @@ class MaskLabels:
 
     def summarize(self, records, headers):
         return summarize_pixels(
-            len(records), *self._count_classes(records, headers)
+            len(records),
+            *self._count_classes(records, headers),
+            self.classes.names,
         )
 
     def doubts(self, records, headers):
@@ -70,29 +77,47 @@ class MaskLabels:
         return pixels.tolist(), inside - int(pixels.sum())
 
     def _shards(self, path, grid):
-        classes = (self.num_classes, self.ignore_value)
         highest = max(self.num_classes - 1, self.ignore_value or 0)
         dtype = np.min_scalar_type(highest)
+        options = {"grid": grid, "classes": self.classes, "dtype": dtype}
+        if path is None:
+            make = functools.partial(_cut_empty, **options)
+        else:
+            make = functools.partial(_cut_mask, path=path, **options)
         plan = ShardPlan(
             kind="masks",
             shape=(grid.num_patches, *grid.patch_size),
             dtype=dtype,
-            parameters=[grid.patch_size, *classes],
+            parameters=self._content(grid, path),
             path=path,
-            make=functools.partial(
-                _cut_mask, path=path, grid=grid, classes=classes, dtype=dtype
-            ),
+            make=make,
             facts=functools.partial(count_pixels, num_classes=self.num_classes),
         )
         return [plan]
 
+    def _content(self, grid, path):
+        """Give what decides the patches of a mask, besides its file."""
+        content = [grid.patch_size, self.num_classes, self.ignore_value]
+        if path is None:
+            return [*content, [int(length) for length in grid.image_size]]
+        read_by = self.classes.to_json()
+        read_by.pop("names", None)
+        return [*content, read_by] if read_by else content
+
 
 def _cut_mask(data, path, grid, classes, dtype):
-    mask = as_class_ids(decode_mask(data, path), path, *classes)
-    _, ignore_value = classes
+    mask = decode_classes(data, path, classes)
+    return _cut(mask.astype(dtype, copy=False), grid, classes)
+
+
+def _cut_empty(grid, classes, dtype):
+    return _cut(np.zeros(grid.image_size, dtype), grid, classes)
+
+
+def _cut(mask, grid, classes):
     return cut_patches(
-        mask.astype(dtype, copy=False),
+        mask,
         grid.origins,
         grid.patch_size,
-        pad_value=0 if ignore_value is None else ignore_value,
+        pad_value=classes.ignore_value or 0,
     )

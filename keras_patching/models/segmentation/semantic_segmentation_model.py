@@ -1,29 +1,27 @@
 """Semantic segmentation of large images with a patch model."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Unpack
 
 import keras
 import numpy as np
 
-from keras_patching._checks import (
-    check_class_names,
-    check_integer,
-    check_optional,
-)
+from keras_patching._checks import check_integer
 from keras_patching._keras_internals import operation_of
 from keras_patching._signatures import IMAGES_DEFAULTS, spelled_out
 from keras_patching._types import (
     ArrayLike,
+    Color,
     ImagesOptions,
     NDArray,
     PatchedModelOptions,
 )
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.images.image_io import read_header
-from keras_patching.data.images.label_images import read_mask
-from keras_patching.data.labels.masks import as_class_ids
+from keras_patching.data.labels.mask_classes import given_classes
+from keras_patching.data.labels.masks import as_class_ids, decode_classes
 from keras_patching.data.loader_options import ModelLoaderOptions, loader
 from keras_patching.losses.segmentation_loss import (
     ACTIVATIONS,
@@ -38,6 +36,10 @@ from keras_patching.models.prediction_checks import (
     check_predictions,
 )
 from keras_patching.models.segmentation import loaders
+from keras_patching.models.segmentation.class_agreement import (
+    check_same_classes,
+    learned_classes,
+)
 from keras_patching.models.segmentation.class_ids import ClassIds
 from keras_patching.models.segmentation.training_masks import (
     check_training_masks,
@@ -64,8 +66,16 @@ class SemanticSegmentationModel(TaskModel):
             the patch model.
         ignore_value: Value of mask pixels that carry no label: they have no
             weight in the loss. `None` if all pixels are labelled.
-        class_names: Names of the classes, that of class 0 first, for pictures.
-            `None` numbers them.
+        class_names: Names of the classes, that of class 0 first, for pictures
+            and tables. `None` takes those of the data set that it is trained
+            on, if it has any; else they are numbered.
+        class_colors: Colours of the classes in pictures and in RGB masks:
+            `{"soil": (0, 0, 0), "crop": (0, 255, 0)}`, a sequence of RGB, or
+            the path of a table of them. `None` as for `class_names`.
+        class_ids: Values of the classes in files of masks, where they have
+            gaps: `[0, 7, 11]`, or a dict from value to class. Files that are
+            predicted hold them again; all arrays hold classes. `None` as for
+            `class_names`.
         channels: Channels of the images; `None` keeps those of the files,
             which needs a `patch_model`.
         value_range: Lowest (black, the padding) and highest value of images.
@@ -111,14 +121,20 @@ class SemanticSegmentationModel(TaskModel):
         activation: str | None = None,
         ignore_value: int | None = None,
         class_names: Sequence[str] | None = None,
+        class_colors: Mapping[str, Color]
+        | Sequence[Color]
+        | str
+        | os.PathLike
+        | None = None,
+        class_ids: Sequence[int] | Mapping[int, int] | None = None,
         channels: int | None = 3,
         value_range: Sequence[float] = (0, 255),
         **kwargs: Unpack[PatchedModelOptions],
     ) -> None:
         num_classes = check_integer(num_classes, "num_classes", 2)
-        ignore_value = check_optional(ignore_value, "ignore_value", 0)
-        if class_names is not None:
-            class_names = _check_names(class_names, num_classes)
+        classes = given_classes(
+            num_classes, ignore_value, class_names, class_colors, class_ids
+        )
         channels, value_range = check_images(patch_model, channels, value_range)
         if patch_model is None:
             patch_model = unet(
@@ -135,8 +151,8 @@ class SemanticSegmentationModel(TaskModel):
                 f"'{patch_model.name}' ends in. "
                 f"Received: activation={self.activation!r}"
             )
-        self.ignore_value = ignore_value
-        self.class_names = class_names
+        self.ignore_value = classes.ignore_value
+        self._take_classes(classes)
         _check_head(patch_model, num_classes, self.activation)
 
     @loader
@@ -145,21 +161,29 @@ class SemanticSegmentationModel(TaskModel):
         dirname: str | os.PathLike,
         seg_dirname: str | os.PathLike,
         *,
+        unlabelled: str = "error",
         augment: bool | Callable = False,
         foreground_classes: Sequence[int] | None = None,
         **options: Unpack[ModelLoaderOptions],
     ) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
         """Load patches of images and masks, cutting them where not cached.
 
-        Takes `patch_size`, `num_classes`, `ignore_value`, `channels` and
-        `value_range` from the model, and the other arguments of the function
+        Takes `patch_size`, `num_classes`, `ignore_value`, `class_names`,
+        `class_colors`, `class_ids`, `channels` and `value_range` from the
+        model, and the other arguments of the function
         `keras_patching.load_dataset_from_directory_with_segmentation_masks`.
+        What the masks tell of their classes becomes that of the model in
+        `fit`.
         """
         return loaders.load_dataset_from_directory_with_segmentation_masks(
             dirname,
             seg_dirname,
             num_classes=self.num_classes,
             ignore_value=self.ignore_value,
+            class_names=self.class_names,
+            class_colors=self.class_colors,
+            class_ids=self.class_ids,
+            unlabelled=unlabelled,
             augment=augment,
             foreground_classes=foreground_classes,
             **self._loader_arguments(),
@@ -220,6 +244,22 @@ class SemanticSegmentationModel(TaskModel):
                 "loader of the model. Received: ignore_value="
                 f"{self.ignore_value}, {data_set.manifest_path}"
             )
+
+        check_same_classes(self._mask_classes, data_set, self.name)
+
+    def _check_training(self, x=None, validation_data=None, **arguments):
+        super()._check_training(
+            x=x, validation_data=validation_data, **arguments
+        )
+        if isinstance(x, PatchingSequence):
+            classes = learned_classes(self._mask_classes, x)
+            check_same_classes(classes, validation_data, self.name)
+            self._take_classes(classes)
+
+    def _take_classes(self, classes):
+        self.class_names = classes.names
+        self.class_colors = classes.colors
+        self.class_ids = classes.ids
 
     def _explain_class_weight(self, class_weight):
         weights = [
@@ -385,14 +425,29 @@ class SemanticSegmentationModel(TaskModel):
         return target
 
     def read_target(self, target: str | os.PathLike | ArrayLike) -> NDArray:
-        """Return a mask as class ids, read where it is the path of a file."""
+        """Return a mask as classes, read where it is the path of a file."""
         if isinstance(target, (str, os.PathLike)):
-            name, mask = target, read_mask(target)
-        else:
-            name, mask = "a mask given as an array", np.asarray(target)
+            data = pathlib.Path(target).read_bytes()
+            return decode_classes(data, target, self._mask_classes)
+        mask = np.asarray(target)
         if mask.ndim == 3 and mask.shape[-1] == 1:
             mask = mask[..., 0]
-        return as_class_ids(mask, name, self.num_classes, self.ignore_value)
+        return as_class_ids(
+            mask,
+            "a mask given as an array",
+            self.num_classes,
+            self.ignore_value,
+        )
+
+    @property
+    def _mask_classes(self):
+        return given_classes(
+            self.num_classes,
+            self.ignore_value,
+            self.class_names,
+            self.class_colors,
+            self.class_ids,
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -401,18 +456,10 @@ class SemanticSegmentationModel(TaskModel):
             "activation": self.activation,
             "ignore_value": self.ignore_value,
             "class_names": self.class_names,
+            "class_colors": self.class_colors,
+            # JSON has no integers as keys.
+            "class_ids": self.class_ids and list(self.class_ids.items()),
         }
-
-
-def _check_names(class_names, num_classes):
-    names = check_class_names(class_names)
-    if len(names) != num_classes:
-        raise ValueError(
-            "`class_names` must be as many as `num_classes`, that of the "
-            f"background first. Received: class_names={class_names!r} for "
-            f"num_classes={num_classes}"
-        )
-    return list(names)
 
 
 def _takes_class_ids(loss):
