@@ -136,7 +136,8 @@ def load_patched_dataset(
         labels: `Labels`.
         patch_size: `(height, width)` in pixels, or one integer.
         left_out: Names of the images in the folder that have no labels.
-        classes: What is known of the classes, as in `Manifest`.
+        classes: Function that gives what is known of the classes, as in
+            `Manifest`, when the labels are checked.
         channels, value_range, cache_dir, overwrite, executor, verbose: As in
             the loaders.
         **options: Those of `SequenceOptions`.
@@ -165,7 +166,6 @@ def load_patched_dataset(
         },
         label_path=labels.path,
         cache_dir=cache_dir,
-        classes=classes,
     )
     headers = _check(images, labels, pixels.channels, cache)
     sources = [
@@ -175,7 +175,8 @@ def load_patched_dataset(
     check = functools.partial(
         check_brightness, headers, pixels.value_range, pixels.channels
     )
-    cache.build(sources, overwrite, executor, verbose, check)
+    known = None if classes is None else classes()
+    cache.build(sources, overwrite, executor, verbose, check, known)
     loaded = options.open(cache.built, parts)
     records = cache.built.manifest.sources
     if verbose:

@@ -111,7 +111,8 @@ def predict_files(
     in `results.csv`: image, height, width, pixels and fraction per class, by
     its name if it has one, and seconds: from when the image was opened until
     its results were there, while others were predicted too, and in the first
-    of them what was compiled. Where the model has `class_ids`, masks hold these.
+    of them what was compiled. Where the model has `class_ids`, masks hold
+    these.
 
     A counting model writes the objects per pixel as `heatmaps/leaf.tif`
     (float32), the located ones over the image as `overlays/leaf.png` and in

@@ -70,7 +70,6 @@ class PatchCache:
         parameters: JSON-able dict of what else decides the patches.
         label_path: File or folder of the labels, for tasks that have one.
         cache_dir: Folder for caches; `None` puts them beside the images.
-        classes: As in `Manifest`.
 
     Attributes:
         directory: Folder of the cache.
@@ -86,7 +85,6 @@ class PatchCache:
         parameters,
         label_path=None,
         cache_dir=None,
-        classes=None,
     ):
         self.dirname = pathlib.Path(os.path.abspath(dirname))
         self.directory = patch_folder(dirname, cache_dir)
@@ -100,7 +98,6 @@ class PatchCache:
             hashed_at_ns=0,
             files={},
             sources=[],
-            classes=classes or {},
         )
         self.manifest_path = self.directory / self._empty.file_name
         self.built = None
@@ -125,6 +122,7 @@ class PatchCache:
         executor=None,
         verbose=True,
         check=None,
+        classes=None,
     ):
         """Build what is missing and write the manifest.
 
@@ -138,6 +136,7 @@ class PatchCache:
             verbose: Whether to print what is done.
             check: Function without arguments that is called first if anything
                 is to be built; nothing is if it raises.
+            classes: As in `Manifest`.
 
         Returns:
             `pathlib.Path` of the manifest.
@@ -148,6 +147,7 @@ class PatchCache:
                 for the next run.
         """
         started = time.time_ns()
+        self._empty = dataclasses.replace(self._empty, classes=classes or {})
         check_shard_folder(self.directory)
         records = {
             source.name: None if overwrite else self._memory.find(source)

@@ -1,7 +1,6 @@
 """Loads folders of images and segmentation masks."""
 
 import concurrent.futures
-import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
@@ -13,7 +12,6 @@ from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.labels.class_tables import find_class_table
 from keras_patching.data.labels.files import check_unlabelled
 from keras_patching.data.labels.mask_classes import given_classes
-from keras_patching.data.labels.mask_colors import colors_of_palettes
 from keras_patching.data.labels.nnunet import read_nnunet_classes
 from keras_patching.data.labels.pairing import pair_by_stem
 from keras_patching.data.loader_options import loader
@@ -164,19 +162,15 @@ def load_dataset_from_directory_with_segmentation_masks(
         find_class_table(seg_dirname)
         or read_nnunet_classes(seg_dirname, ignore_value),
     )
-    if classes.colors is None:
-        colors = colors_of_palettes(
-            [mask for mask in masks.values() if mask], classes
-        )
-        classes = dataclasses.replace(classes, colors=colors)
+    labels = MaskLabels(masks, seg_dirname, classes, unlabelled)
     return load_patched_dataset(
         TASK,
         dirname,
         list(masks),
-        MaskLabels(masks, seg_dirname, classes, unlabelled),
+        labels,
         patch_size,
         left_out=[image.name for image, _ in pairs if image not in masks],
-        classes=classes.to_json(),
+        classes=lambda: labels.classes.to_json(),
         channels=channels,
         value_range=value_range,
         batch_size=batch_size,

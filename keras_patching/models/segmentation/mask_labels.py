@@ -1,5 +1,6 @@
 """The labels of segmentation, as `data.patched_dataset.Labels`."""
 
+import dataclasses
 import functools
 import math
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from keras_patching.data.cache.shard_builder import ShardPlan
 from keras_patching.data.labels.doubts import doubt_classes
+from keras_patching.data.labels.mask_colors import colors_of_palettes
 from keras_patching.data.labels.masks import count_pixels, decode_classes
 from keras_patching.data.labels.pairing import pair_faults
 from keras_patching.data.labels.summaries import summarize_pixels
@@ -45,7 +47,17 @@ class MaskLabels:
 
     def faults(self, headers, cache):
         pairs = [pair for pair in self._paths.items() if pair[1]]
-        return pair_faults(pairs, headers, cache, "mask")
+        faults = pair_faults(pairs, headers, cache, "mask")
+        if self.classes.colors is None and not faults:
+            colors = self._colors_of_palettes(cache)
+            self.classes = dataclasses.replace(self.classes, colors=colors)
+        return faults
+
+    def _colors_of_palettes(self, cache):
+        masks = [mask for mask in self._paths.values() if mask]
+        if not masks or cache.header(masks[0]).channels < 3:
+            return None  # It is of greys, as is known without opening it.
+        return colors_of_palettes(masks, self.classes)
 
     def source(self, image, header, pixels):
         shards = functools.partial(self._shards, self._paths[image])
