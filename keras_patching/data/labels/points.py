@@ -17,6 +17,7 @@ from keras_patching._faults import raise_faults
 from keras_patching._types import NDArray
 from keras_patching.data.images.image_io import read_headers
 from keras_patching.data.images.listing import list_images
+from keras_patching.data.labels.dots import read_dots
 from keras_patching.data.labels.files import find_label_file
 from keras_patching.data.labels.point_labels import (
     PointLabels,
@@ -53,6 +54,7 @@ def read_points(
     unlabelled: str = "error",
     *,
     classes: Sequence[str] | None = None,
+    dots: str | None = None,
 ) -> dict[str, NDArray]:
     """Read the points of a folder of images, to evaluate or draw them.
 
@@ -62,9 +64,12 @@ def read_points(
     Args:
         dirname: Folder of images.
         label_file: As for `load_heatmap_dataset_with_csv_from_directory`; or
-            `None`, which reads the JSON file beside each image.
+            `None`, which reads the JSON file beside each image; or with `dots`
+            a folder of dot images.
         unlabelled: What images are that the labels do not name, as there.
         classes: Names of the classes that are read, as there.
+        dots: What a dot is, as for
+            `load_heatmap_dataset_with_heatmap_files_from_directory`.
 
     Returns:
         Dict from the name of each image to float64 `(n, 2)`, `(y, x)` in
@@ -80,7 +85,11 @@ def read_points(
     >>> points["slide_0.jpg"].shape
     (2, 2)
     """
-    labels = read_point_labels(dirname, label_file, unlabelled, classes).labels
+    reading = dirname, label_file, unlabelled, classes
+    if dots is None:
+        labels = read_point_labels(*reading).labels
+    else:
+        labels = _read_dots(*reading, dots).labels
     headers, faults = read_headers(labels)
     faults += check_points_inside(labels, headers)
     raise_faults(faults, "Points that cannot be used", "Correct the labels.")
@@ -112,6 +121,27 @@ def read_point_labels(dirname, label_file, unlabelled, classes=None):
         labels = choose_classes(labels, classes)
     left_out = [i.name for i in images.values() if i not in labels]
     return PointData(labels, path, left_out, notes)
+
+
+def read_dot_labels(dirname, dot_dirname, dots):
+    """Read the points of a folder of images from a folder of dot images.
+
+    Returns:
+        `PointData`.
+    """
+    labels = read_dots(dirname, dot_dirname, dots)
+    return PointData(labels, pathlib.Path(dot_dirname), [], [])
+
+
+def _read_dots(dirname, label_file, unlabelled, classes, dots):
+    if label_file is None or unlabelled != "error" or classes is not None:
+        raise ValueError(
+            "Of dot images each image has one, without classes: pass their "
+            "folder, and neither `unlabelled` nor `classes`. Received: "
+            f"label_file={label_file!r}, unlabelled={unlabelled!r}, "
+            f"classes={classes!r}"
+        )
+    return read_dot_labels(dirname, label_file, dots)
 
 
 def _find_path(label_file, dirname):

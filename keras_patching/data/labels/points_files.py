@@ -7,6 +7,7 @@ Phenomics or LabelMe, GeoJSON, or a table with columns x and y.
 import contextlib
 
 from keras_patching._faults import fault_of, few, raise_faults
+from keras_patching.data.images.listing import SUFFIXES
 from keras_patching.data.labels.annotations import annotations_of
 from keras_patching.data.labels.files import (
     check_unlabelled,
@@ -74,7 +75,9 @@ def read_points_files(images, unlabelled="error", folder=None, classes=None):
     """
     check_unlabelled(unlabelled)
     suffixes = _JSON if folder is None else _JSON + _TABLES
-    folder = folder or next(iter(images.values())).parent
+    image_folder = next(iter(images.values())).parent
+    where = "beside it" if folder is None else f"in {image_folder}"
+    folder = folder or image_folder
     paths = [
         path
         for path in sorted(folder.iterdir())
@@ -86,10 +89,11 @@ def read_points_files(images, unlabelled="error", folder=None, classes=None):
         raise ValueError(
             f"{folder}: has no files of points, one for each image, called "
             f"as it and {' or '.join(suffixes)}. "
-            f"{describe_folder_form(folder)}{EXPECTED_JSON}"
+            f"{describe_folder_form(folder)}{_describe_dots(folder, images)}"
+            f"{EXPECTED_JSON}"
         )
     names, faults, notes = ImageNames(images), [], []
-    files = _pair(paths, names, faults, notes)
+    files = _pair(paths, names, where, faults, notes)
     missing = [image for image in images.values() if image not in files]
     if unlabelled == "error":
         remedy = 'add files that hold {"x": {}, "y": {}}'
@@ -108,6 +112,18 @@ def read_points_files(images, unlabelled="error", folder=None, classes=None):
         image: found[image] for image in images.values() if image in found
     }
     return labels, list(dict.fromkeys(notes))
+
+
+def _describe_dots(folder, images):
+    """Say how a folder of images in the place of labels may be meant."""
+    is_other = folder != next(iter(images.values())).parent
+    if is_other and any(path.suffix in SUFFIXES for path in folder.iterdir()):
+        return (
+            "It holds images: dot images and heatmaps are loaded by "
+            "`load_heatmap_dataset_with_heatmap_files_from_directory`, and "
+            "dots read by `read_points` with dots=. "
+        )
+    return ""
 
 
 def find_image_of_file(path, names, faults):
@@ -189,7 +205,7 @@ def _read_shapes(path, items, image, names, faults, classes):
     return points_of_shapes(item, faults, classes), item.declared_size
 
 
-def _pair(paths, names, faults, notes):
+def _pair(paths, names, where, faults, notes):
     """Give the file of each image, and say what others are."""
     files, strays = {}, []
     for path in paths:
@@ -208,7 +224,8 @@ def _pair(paths, names, faults, notes):
             files[image] = path
     ignored = [path for path in strays if _holds_no_labels(path, names)]
     faults += [
-        f"{path}: has no image.{names.hint(path.stem)} {_describe_stray(path)}"
+        f"{path}: has no image {where}.{names.hint(path.stem)} "
+        f"{_describe_stray(path)}"
         for path in strays
         if path not in ignored
     ]

@@ -205,7 +205,8 @@ def _describe_integers(paths, cache):
         "heatmaps, and nothing says what they stand for. Pass heatmap_unit=1 "
         "if they are objects per pixel, or objects per pixel of a value of 1: "
         f"heatmap_unit=1 / {highest} if {highest} stands for one object per "
-        "pixel. The sum of a file times the unit is its number of objects."
+        "pixel. The sum of a file times the unit is its number of objects. If "
+        'each object is a dot on black, pass dots="pixels" or dots="blobs".'
     ]
 
 

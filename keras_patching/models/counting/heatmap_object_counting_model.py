@@ -224,19 +224,23 @@ class HeatmapObjectCountingModel(TaskModel):
         seg_dirname: str | os.PathLike,
         *,
         heatmap_unit: float | None = None,
+        dots: str | None = None,
         augment: bool | Callable = False,
         **options: Unpack[ModelLoaderOptions],
     ) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
-        """Load patches of images and of ready heatmaps.
+        """Load patches of images and of ready heatmaps, or of dot images.
 
-        Takes `patch_size`, `channels` and `value_range` from the model, and
-        the other arguments, such as `heatmap_unit`, of the function
+        Takes `patch_size`, `density_map_sigma`, `channels` and `value_range`
+        from the model, and the other arguments, such as `heatmap_unit` and
+        `dots`, of the function
         `keras_patching.load_heatmap_dataset_with_heatmap_files_from_directory`.
         """
         return loaders.load_heatmap_dataset_with_heatmap_files_from_directory(
             dirname,
             seg_dirname,
             heatmap_unit=heatmap_unit,
+            dots=dots,
+            density_map_sigma=self.density_map_sigma,
             augment=augment,
             **self._loader_arguments(),
             **options,

@@ -12,7 +12,10 @@ from typing import Unpack
 
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.labels.pairing import pair_by_stem
-from keras_patching.data.labels.points import read_point_labels
+from keras_patching.data.labels.points import (
+    read_dot_labels,
+    read_point_labels,
+)
 from keras_patching.data.loader_options import LoaderOptions, loader
 from keras_patching.data.patched_dataset import load_patched_dataset
 from keras_patching.models.counting.heatmap_labels import (
@@ -96,9 +99,9 @@ def load_heatmap_dataset_with_csv_from_directory(
     >>> images.shape[1:], heatmaps.shape[1:]
     ((64, 64, 3), (64, 64))
     """
-    reading = dirname, label_file, unlabelled, classes
-    drawing = patch_size, density_map_sigma
-    return _load_points(*reading, *drawing, augment=augment, **options)
+    data, reading = _read_points(dirname, label_file, unlabelled, classes)
+    drawing = patch_size, density_map_sigma, reading
+    return _load_points(dirname, data, *drawing, augment=augment, **options)
 
 
 @loader
@@ -147,9 +150,9 @@ def load_heatmap_dataset_with_json_files_from_directory(
     >>> images.shape[1:], heatmaps.shape[1:]
     ((64, 64, 3), (64, 64))
     """
-    reading = dirname, None, unlabelled, classes
-    drawing = patch_size, density_map_sigma
-    return _load_points(*reading, *drawing, augment=augment, **options)
+    data, reading = _read_points(dirname, None, unlabelled, classes)
+    drawing = patch_size, density_map_sigma, reading
+    return _load_points(dirname, data, *drawing, augment=augment, **options)
 
 
 @loader
@@ -159,12 +162,15 @@ def load_heatmap_dataset_with_heatmap_files_from_directory(
     patch_size: int | Sequence[int],
     *,
     heatmap_unit: float | None = None,
+    dots: str | None = None,
+    density_map_sigma: float = 4.0,
     augment: bool | Callable = False,
     **options: Unpack[LoaderOptions],
 ) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
-    """Load a folder of images and a folder of ready heatmaps as patches.
+    """Load images and a folder of ready heatmaps, or dot images, as patches.
 
-    They are paired by name without suffix.
+    They are paired by name without suffix. Dot images are black but for a dot
+    on each object.
 
     Args:
         dirname: Folder of images. Subfolders are not searched.
@@ -175,6 +181,11 @@ def load_heatmap_dataset_with_heatmap_files_from_directory(
             for. The sum of a file times this is the number of its objects.
             `None` is 1 for floats; integers need it, such as `1 / 255` for
             8-bit images whose white is one object per pixel.
+        dots: What stands for an object where files are dot images: each of the
+            `"pixels"` that are not black, or each of the `"blobs"` of such
+            pixels that touch. `None` for heatmaps.
+        density_map_sigma: As for
+            `load_heatmap_dataset_with_csv_from_directory`, of dot images.
         augment, **options: As for
             `load_heatmap_dataset_with_csv_from_directory`.
 
@@ -195,6 +206,15 @@ def load_heatmap_dataset_with_heatmap_files_from_directory(
     >>> images.shape[1:], heatmaps.shape[1:]
     ((64, 64, 3), (64, 64))
     """
+    if dots is not None:
+        if heatmap_unit is not None:
+            raise ValueError(
+                "Files are heatmaps with a `heatmap_unit`, or dot images with "
+                f"`dots`. Received: heatmap_unit={heatmap_unit}, dots={dots!r}"
+            )
+        data = read_dot_labels(dirname, seg_dirname, dots)
+        drawing = patch_size, density_map_sigma, {"dots": dots}
+        return _load_points(dirname, data, *drawing, augment=augment, **options)
     pairs = pair_by_stem(dirname, seg_dirname, "heatmap")
     return load_patched_dataset(
         TASK,
@@ -207,18 +227,21 @@ def load_heatmap_dataset_with_heatmap_files_from_directory(
     )
 
 
-def _load_points(
-    dirname, label_file, unlabelled, classes, patch_size, sigma, **options
-):
+def _read_points(dirname, label_file, unlabelled, classes):
+    """Read points, and say in a dict how they were read."""
     data = read_point_labels(dirname, label_file, unlabelled, classes)
-    parameters = {"unlabelled": unlabelled}
+    reading = {"unlabelled": unlabelled}
     if classes is not None:
-        parameters["classes"] = sorted(classes)
+        reading["classes"] = sorted(classes)
+    return data, reading
+
+
+def _load_points(dirname, data, patch_size, sigma, reading, **options):
     return load_patched_dataset(
         TASK,
         dirname,
         list(data.labels),
-        DrawnHeatmaps(data, sigma, parameters),
+        DrawnHeatmaps(data, sigma, reading),
         patch_size,
         left_out=data.left_out,
         **options,

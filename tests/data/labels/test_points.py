@@ -392,7 +392,7 @@ def test_a_folder_without_any_json_is_an_error(folder, unlabelled):
 
 
 def test_json_without_an_image_is_named(folder):
-    with pytest.raises(ValueError, match=r"c\.json: has no image\."):
+    with pytest.raises(ValueError, match=r"c\.json: has no image beside it"):
         read_json(folder, a='{"x": {}, "y": {}}', c='{"x": {}, "y": {}}')
 
 

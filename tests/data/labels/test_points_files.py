@@ -202,4 +202,4 @@ def test_json_that_holds_no_labels_is_left_out_and_named(folder):
 def test_labels_of_an_image_that_is_not_there_are_an_error(folder, text):
     (folder / "a.json").write_text(AXES)
     (folder / "b.json").write_text(text)
-    assert "b.json: has no image. " in error_of(folder)
+    assert "b.json: has no image beside it. " in error_of(folder)

@@ -169,7 +169,10 @@ def test_a_file_of_several_images_beside_one_says_where_it_goes(
     assert "is the `label_file` of `load_heatmap_dataset_with_csv" in message
     (folder / "a.json").rename(folder / "all.json")
     message = error_of(folder, LABELME, read=read_beside)
-    assert "all.json: has no image. A file of all images is the" in message
+    assert (
+        "all.json: has no image beside it. A file of all images is the"
+        in message
+    )
 
 
 def test_a_file_of_labelme_that_names_another_image_is_an_error(folder):

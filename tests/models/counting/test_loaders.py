@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 
@@ -322,3 +323,49 @@ def test_a_point_just_before_a_seam_stays_in_its_patch():
     owned = points_per_patch(points, PatchGrid((32, 32), 16))
     assert (owned < 16).all()
     assert (owned[1, 0] > 15.9).all()
+
+
+@pytest.fixture
+def dots(folder):
+    """Dot images of the points, of which those in one pixel are one."""
+    (folder.parent / "dots").mkdir()
+    for name, size in SIZES.items():
+        image = np.zeros(size, "uint8")
+        for y, x in POINTS[name]:
+            image[int(y), int(x)] = 255
+        write_image(folder.parent / "dots" / f"{name}.png", image)
+    return folder.parent / "dots"
+
+
+def test_dot_images_are_drawn_as_heatmaps(folder, dots):
+    sequence = load_ready(folder, dots, dots="pixels", density_map_sigma=2)
+    _, heatmaps = all_of(sequence)
+    np.testing.assert_allclose(heatmaps.sum(), 6, rtol=1e-5)
+    model = kp.HeatmapObjectCountingModel(
+        keras.Sequential([keras.Input((None, None, 3)), keras.layers.Dense(1)]),
+        density_map_sigma=2,
+        patch_size=PATCH,
+    )
+    again = model.load_dataset_from_directory_with_segmentation_masks(
+        folder, dots, dots="pixels", shuffle=False, verbose=False
+    )
+    assert again.manifest_path == sequence.manifest_path
+    points = kp.read_points(folder, dots, dots="pixels")
+    assert points["c.png"].tolist() == [[16.5, 0.5], [39.5, 15.5]]
+
+
+def test_dot_images_are_told_from_heatmaps_and_never_guessed(folder, dots):
+    with pytest.raises(ValueError, match='dots="pixels" or dots="blobs"'):
+        load_ready(folder, dots)
+    with pytest.raises(ValueError, match="Received: heatmap_unit="):
+        load_ready(folder, dots, dots="blobs", heatmap_unit=0.5)
+    with pytest.raises(ValueError, match="It holds images: dot images and h"):
+        kp.read_points(folder, dots)
+    with pytest.raises(ValueError, match="neither `unlabelled` nor `classes`"):
+        kp.read_points(folder, dots, "skip", dots="blobs")
+
+
+def test_dot_images_of_another_size_are_refused(folder, dots):
+    write_image(dots / "b.png", np.zeros((9, 9), "uint8"))
+    with pytest.raises(ValueError, match=r"b\.png: declares the size .*\(9, 9"):
+        load_ready(folder, dots, dots="blobs")
