@@ -96,6 +96,67 @@ def write_coco(folder, labels):
     (folder / "labels.json").write_text(json.dumps(content))
 
 
+def write_via(folder, labels):
+    entries = {
+        f"{name}99": {
+            "filename": name,
+            "size": 99,
+            "regions": [
+                {
+                    "shape_attributes": {
+                        "name": "rect",
+                        "x": x,
+                        "y": y,
+                        "width": side_of(x, y),
+                        "height": side_of(x, y),
+                    },
+                    "region_attributes": {},
+                }
+                for x, y in found
+            ],
+        }
+        for name, found in labels
+    }
+    (folder / "labels.json").write_text(json.dumps(entries))
+
+
+def corners(x, y):
+    """Text of x1, y1, x2 and y2."""
+    ends = extent(x, y)
+    return map(
+        str, np.transpose([ends["all_points_x"], ends["all_points_y"]]).ravel()
+    )
+
+
+def write_box_rows(folder, labels):
+    rows = [["image", "xmin", "ymin", "xmax", "ymax"]]
+    for name, found in labels:
+        rows += [[name, *corners(*point)] for point in found] or [[name]]
+    text = "".join(",".join(row) + "\n" for row in rows)
+    (folder / "labels.json").write_text(text)
+
+
+def write_voc(folder, labels):
+    (folder / "labels.json").mkdir()
+    for name, found in labels:
+        objects = "".join(
+            "<object><name>plant</name><bndbox>"
+            + "".join(
+                f"<{key}>{text}</{key}>"
+                for key, text in zip(
+                    ("xmin", "ymin", "xmax", "ymax"),
+                    corners(*point),
+                    strict=True,
+                )
+            )
+            + "</bndbox></object>"
+            for point in found
+        )
+        (folder / "labels.json" / f"{name}.xml").write_text(
+            f"<annotation>{objects}</annotation>"
+        )
+
+
 def load_csv(folder, **options):
     return kp.load_heatmap_dataset_with_csv_from_directory(
         folder, "points.csv", 32, verbose=False, **options
@@ -129,6 +190,9 @@ FORMS = {
     "JSON beside": (write_json_beside, kp.read_points, load_json_beside),
     "boxes": (write_boxes, read_boxes, load_boxes),
     "COCO": (write_coco, read_boxes, load_boxes),
+    "VIA": (write_via, read_boxes, load_boxes),
+    "CSV of boxes": (write_box_rows, read_boxes, load_boxes),
+    "Pascal VOC": (write_voc, read_boxes, load_boxes),
 }
 FAULTS = {
     "text for a number": ([("a", [("two", 5)]), ("b", [])], "found 'two'"),
@@ -151,7 +215,7 @@ FAULTS = {
     "an image not named": ([("a", [(5, 5)])], 'unlabelled="skip".*="empty"'),
     "no such image": (
         [("a", []), ("b", []), ("c", [(5, 5)])],
-        "found the name 'c'|c.json: has no image beside it",
+        "found the name 'c'|c.json: has no image",
     ),
 }
 

@@ -1,26 +1,22 @@
-"""One entry of a JSON file of boxes: its values to boxes, slip by slip.
+"""Boxes as the readers of each form give them, and what all forms have checked.
 
-Values are those of `strict_json.load_json`. What is wrong is added to a list
-of faults, each with its place in the file, `["img_1"]["objects"][3]`, and
-without the file itself.
+A reader gives a `BoxFile`: an entry for each image that its files name, with
+objects that have corners, a label and a place. Here are the names of classes
+chosen, and images found twice, labels that are not known and boxes without
+area.
 """
 
+import dataclasses
 import pathlib
 import typing
+import warnings
 
+from keras_patching._checks import check_class_names
 from keras_patching._faults import few
-from keras_patching.data.labels.json_values import (
-    are_numbers,
-    quote,
-    read_size,
-    show,
-)
-from keras_patching.data.labels.strict_json import to_dict
 
-OBJECTS_KEY = "objects"
-# What Deep Plant Phenomics calls them.
-_DPP_KEY = "plants"
-_AXES = ("all_points_x", "all_points_y")
+DEFAULT_NAMES = ("plant",)
+_MAX_PLACES = 3
+_MAX_LABELS = 20
 
 
 class BoxObject(typing.NamedTuple):
@@ -31,11 +27,13 @@ class BoxObject(typing.NamedTuple):
             sorted by, with y1 <= y2 and x1 <= x2.
         label: Name of its label, or `None` if it has none.
         place: Its place in the file.
+        doubt: Why its label is not known, a sentence, where there may be one.
     """
 
     corners: tuple[float, float, float, float]
     label: str | None
     place: str
+    doubt: str = ""
 
     @property
     def has_area(self):
@@ -48,164 +46,153 @@ class BoxEntry(typing.NamedTuple):
     """What a file says of one image.
 
     Args:
+        label_file: `pathlib.Path` of the file.
         image: Path of the image, or `None` if there is none of its name.
         objects: List of `BoxObject`.
         declared_size: `(height, width)` in pixels, or `None`.
-        place: Its place in the file.
+        place: Its place in the file; empty where a file has one image.
     """
 
+    label_file: pathlib.Path
     image: pathlib.Path | None
     objects: list[BoxObject] = []  # noqa: RUF012
     declared_size: tuple[int, int] | None = None
     place: str = ""
 
-
-def read_entry(key, value, names, objects_key, faults):
-    """Read one entry.
-
-    Args:
-        key: Its key.
-        value: Its value.
-        names: `ImageNames` of all images.
-        objects_key: Key of the list of objects; "plants" stands for "objects".
-        faults: List that what is wrong is added to.
-
-    Returns:
-        A `BoxEntry`.
-    """
-    place = f"[{quote(key)}]"
-    fields = to_dict(value, place, faults)
-    image = find_image(key, fields or {}, place, names, faults)
-    if fields is None:
-        return BoxEntry(image, [], None, place)
-    objects = read_objects(fields, place, objects_key, faults)
-    return BoxEntry(image, objects, read_size(fields, place, faults), place)
+    def where(self, place):
+        """Name a place of it with its file, for messages."""
+        return f"{self.label_file}, {place}" if place else str(self.label_file)
 
 
-def find_image(key, fields, place, names, faults):
-    """Find the image of an entry by its `file_name`, else by its key.
+@dataclasses.dataclass(frozen=True)
+class BoxFile:
+    """What the files of a data set say.
 
     Args:
-        key: Its key, or `None` if it has none.
-        fields: Dict of the entry.
-        place: Place of the entry.
-        names: `ImageNames` of all images.
-        faults: List that what is wrong is added to.
-
-    Returns:
-        Path of the image, or `None`.
+        entries: List of `BoxEntry`.
+        class_names: Names of classes in the order of the file, or `None`
+            where there are only those of the objects.
+        noun: What an image without labels lacks: "row".
+        remedy: What to write for an image without objects.
+        notes: Sentences that a loader prints.
     """
-    name = fields.get("file_name", key)
-    if not isinstance(name, str):
-        faults.append(
-            f'{place}["file_name"]: found {show(name)}, expected the name of '
-            "an image in quotation marks. Correct or remove it."
-        )
-        return None
-    image = names.find(name)
-    if image is None:
-        faults.append(f"{place}: {names.describe_unknown(name, 'entry')}")
-    return image
+
+    entries: list[BoxEntry]
+    class_names: tuple[str, ...] | None = None
+    noun: str = "entry"
+    remedy: str = "add an entry without objects for each"
+    notes: tuple[str, ...] = ()
 
 
-def read_objects(fields, place, objects_key, faults):
-    """Read the objects of an entry.
+def choose_class_names(given, found):
+    """Give the names of the classes of a data set.
 
     Args:
-        fields: Dict of the entry.
-        place: Place of the entry.
-        objects_key: Key of the list of objects.
-        faults: List that what is wrong is added to.
+        given: Names that somebody asks for, or `None`.
+        found: `BoxFile`.
 
     Returns:
-        List of `BoxObject`, without those that are wrong.
+        Tuple of names: those given; those that the file lists; else all
+        labels, sorted; else "plant" alone.
+
+    Raises:
+        ValueError: Those given are not distinct names.
     """
-    key = _find_key(fields, place, objects_key, faults)
-    if key is None:
-        return []
-    values, place = fields[key], f"{place}[{quote(key)}]"
-    if not isinstance(values, list):
-        faults.append(f"{place}: found {show(values)}, expected a list.")
-        return []
-    read = (
-        _read_object(value, f"{place}[{index}]", faults)
-        for index, value in enumerate(values)
+    if given is not None:
+        return check_class_names(given)
+    if found.class_names:
+        return tuple(dict.fromkeys(found.class_names))
+    labels = {item.label for each in found.entries for item in each.objects}
+    return tuple(sorted(labels - {None})) or DEFAULT_NAMES
+
+
+def find_faults(found, class_names, is_given):
+    """Find what is wrong with entries of any form.
+
+    Args:
+        found: `BoxFile`.
+        class_names: Names of all classes.
+        is_given: Whether somebody asked for these.
+
+    Returns:
+        List of faults, each with its file.
+    """
+    return _find_twice(found.entries) + _find_labels(
+        found.entries, class_names, is_given
     )
-    return [item for item in read if item is not None]
 
 
-def _find_key(fields, place, objects_key, faults):
-    """Give the key of the list of objects, or `None`."""
-    keys = [objects_key] + [_DPP_KEY] * (objects_key == OBJECTS_KEY)
-    found = [key for key in keys if key in fields]
-    if len(found) == 2:
-        faults.append(
-            f"{place}: has both {found[0]!r} and {found[1]!r}, expected one "
-            "list of objects. Join or remove them, or say which by "
-            f"objects_key={_DPP_KEY!r}."
+def _find_twice(entries):
+    faults, first = [], {}
+    for entry in entries:
+        before = first.setdefault(entry.image, entry)
+        if before is not entry and entry.image is not None:
+            faults.append(
+                f"{entry.where(entry.place)}: found {entry.image.name} again, "
+                f"after {before.place or before.label_file}, expected one "
+                "entry per image. Join or remove them."
+            )
+    return faults
+
+
+def _find_labels(entries, class_names, is_given):
+    """Find labels that are not known: one fault for each, not each object."""
+    places, doubts = {}, {}
+    for entry in entries:
+        for item in entry.objects:
+            where = entry.where(item.place)
+            places.setdefault(item.label, []).append(where)
+            if item.doubt:
+                doubts.setdefault(item.doubt, where)
+    found = [label for label in places if label is not None]
+    listed = few(found, _MAX_LABELS) or "no labels"
+    is_one = len(class_names) == 1
+    known = set(class_names) | ({None} if is_one else set())
+    faults = [
+        f"{first}: found {_describe_label(label, len(rest))}, expected one of "
+        f"{few(class_names, _MAX_LABELS)}. The file has {listed}. Correct it, "
+        "or name all classes by class_names=."
+        for label, (first, *rest) in places.items()
+        if label not in known
+    ]
+    # Who names one class wants objects of one class, whatever they are.
+    if not (is_given and is_one):
+        faults += [f"{where}: {doubt}" for doubt, where in doubts.items()]
+    return faults
+
+
+def _describe_label(label, more):
+    what = "no label" if label is None else f"the label {label!r}"
+    return f"{what}, as in {more} more objects" if more else what
+
+
+def warn_of_empty(path, entries):
+    """Warn of boxes without area, which are left out."""
+    empty = [
+        item.place
+        if entry.label_file == path
+        else f"{entry.label_file.name}, {item.place}"
+        for entry in entries
+        for item in entry.objects
+        if not item.has_area
+    ]
+    if empty:
+        listed = ", ".join(empty[:_MAX_PLACES])
+        rest = len(empty) - _MAX_PLACES
+        warnings.warn(
+            f"{path}: left out {len(empty)} boxes without area (x1 == x2 or "
+            f"y1 == y2): {listed}{f' and {rest} more' if rest > 0 else ''}. "
+            "Correct or remove them.",
+            stacklevel=4,
         )
-    elif not found:
-        listed = few(list(fields)) or "none"
-        faults.append(
-            f"{place}: has no key {' or '.join(map(repr, keys))}, found "
-            f"{listed}. Name the list of objects by objects_key=, or add an "
-            "empty one."
-        )
-    return found[0] if len(found) == 1 else None
 
 
-def _read_object(value, place, faults):
-    fields = to_dict(value, place, faults)
-    if fields is None:
+def describe_corners(x1, y1, x2, y2):
+    """Say that the second corner comes before the first, or give `None`."""
+    if x1 <= x2 and y1 <= y2:
         return None
-    label = fields.get("label")
-    if not isinstance(label, str | None):
-        faults.append(
-            f'{place}["label"]: found {show(label)}, expected a name in '
-            "quotation marks. Correct or remove it."
-        )
-        return None
-    xs, ys = (_read_axis(fields, axis, place, faults) for axis in _AXES)
-    if xs is None or ys is None:
-        return None
-    if fault := _describe_wrong_points(xs, ys):
-        faults.append(f"{place}: {fault}")
-        return None
-    corners = min(ys), min(xs), max(ys), max(xs)
-    return BoxObject(corners, label, place)
-
-
-def _read_axis(fields, axis, place, faults):
-    if axis not in fields:
-        found = few(list(fields)) or "none"
-        faults.append(f"{place}: has no key {axis!r}, found {found}. Add it.")
-        return None
-    values, place = fields[axis], f'{place}["{axis}"]'
-    if not isinstance(values, list):
-        faults.append(
-            f"{place}: found {show(values)}, expected a list of numbers."
-        )
-        return None
-    return values if are_numbers(values, place, faults) else None
-
-
-def _describe_wrong_points(xs, ys):
-    if len(xs) != len(ys):
-        return (
-            f"found {len(xs)} numbers in {_AXES[0]} and {len(ys)} in "
-            f"{_AXES[1]}, expected as many. Add what is missing, or remove "
-            "what is too many."
-        )
-    if len(xs) < 2:
-        return (
-            f"found {len(xs)} points, expected 2 corners of a box or more of "
-            "a polygon. Add what is missing, or remove the object."
-        )
-    if len(xs) == 2 and (xs[0] > xs[1] or ys[0] > ys[1]):
-        return (
-            f"found x={xs[0]:.15g} to {xs[1]:.15g}, y={ys[0]:.15g} to "
-            f"{ys[1]:.15g}, expected the smaller first. Swap them, if the box "
-            "is right; if the second are its width and height, add them to "
-            "the first."
-        )
-    return None
+    return (
+        f"found x={x1:.15g} to {x2:.15g}, y={y1:.15g} to {y2:.15g}, expected "
+        "the smaller first. Swap them, if the box is right; if the second are "
+        "its width and height, add them to the first."
+    )

@@ -20,6 +20,8 @@ from keras_patching.data.labels.places import (
 )
 
 _XYXY = [1, 0, 3, 2]  # of boxes as y1, x1, y2, x2
+# Boxes that are drawn well reach at most so many pixels beyond the edge.
+_SLIP = 5
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,8 +48,8 @@ class BoxLabels:
     entry: str = ""
 
 
-def to_box_labels(path, entry, class_names):
-    """Make the labels of an image of its `BoxEntry` in a file, in order."""
+def to_box_labels(entry, class_names):
+    """Make the labels of an image of its `BoxEntry`, in order."""
     indices = {name: index for index, name in enumerate(class_names)}
     indices[None] = 0
     found = sorted(
@@ -61,12 +63,58 @@ def to_box_labels(path, entry, class_names):
     boxes = np.array([row[:4] for row in found], "float64").reshape(-1, 4)
     boxes += 0.0  # -0.0 becomes 0.0: equal boxes have equal bytes
     return BoxLabels(
-        label_file=path,
+        label_file=entry.label_file,
         boxes=np.ascontiguousarray(boxes[:, _XYXY]),
         labels=np.array([row[4] for row in found], "int64"),
         places=tuple(row[5] for row in found),
         declared_size=entry.declared_size,
         entry=entry.place,
+    )
+
+
+def clip_boxes(labels, headers):
+    """Cut boxes off at the edges of their images.
+
+    What lies wholly outside, are fractions, or would lie inside if the axes
+    were swapped, is left as it is: `check_boxes_inside` tells it.
+
+    Args:
+        labels: Dict from image path to `BoxLabels`.
+        headers: Dict from image path to `ImageHeader`.
+
+    Returns:
+        Such a dict, and a list of one sentence on how many were cut, or none.
+    """
+    clipped, count, farthest = dict(labels), 0, 0.0
+    for image, header in headers.items():
+        boxes, (height, width) = labels[image].boxes, header.size
+        inside = np.clip(boxes, 0, (width, height, width, height))
+        distances = np.abs(boxes - inside).max(axis=1, initial=0)
+        wrong = misplaced_boxes(boxes, header.size, may_reach_beyond=True)
+        if wrong.are_swapped and distances.max(initial=0) > _SLIP:
+            continue
+        cut = (distances > 0) & ~wrong.outside
+        if cut.any():
+            count += int(cut.sum())
+            farthest = max(farthest, float(distances[cut].max()))
+            boxes = np.where(cut[:, None], inside, boxes)
+            clipped[image] = _sorted(labels[image], boxes)
+    if not count:
+        return clipped, []
+    return clipped, [
+        f"Cut off {count} boxes at the edge of their image, beyond which they "
+        f"reached by at most {farthest:.3g} pixels."
+    ]
+
+
+def _sorted(label, boxes):
+    """Give labels with other boxes, in their order."""
+    order = np.lexsort((label.labels, *boxes[:, _XYXY].T[::-1]))
+    return dataclasses.replace(
+        label,
+        boxes=np.ascontiguousarray(boxes[order]),
+        labels=label.labels[order],
+        places=tuple(label.places[index] for index in order),
     )
 
 
@@ -89,7 +137,9 @@ def check_boxes_inside(labels, headers):
     """
     faults = [
         describe_declared_size(
-            f"{labels[image].label_file}, {labels[image].entry}",
+            f"{labels[image].label_file}, {labels[image].entry}".removesuffix(
+                ", "
+            ),
             labels[image].declared_size,
             image,
             tuple(header.size),
@@ -115,11 +165,18 @@ def check_boxes_inside(labels, headers):
             faults.append(
                 f"{label.label_file}, {label.places[index]}: the box "
                 f"{_show_box(label.boxes[index])} does not lie inside {image}, "
-                f"whose size (height, width) is {(height, width)}. Correct or "
-                f"clip it.{hint}"
+                f"whose size (height, width) is {(height, width)}. "
+                f"{_mend(label.boxes[index], header.size)}{hint}"
             )
             hint = ""
     return faults
+
+
+def _mend(box, size):
+    """Say what to do about a box that leaves its image."""
+    if misplaced_boxes(box[None], size, may_reach_beyond=True).outside[0]:
+        return "Correct or remove it."
+    return "Correct it, or cut all such boxes off at the edge by clip=True."
 
 
 def _look_like_corners(label):

@@ -144,11 +144,11 @@ def _read_shapes(fields, category, kinds, place, faults):
     # CVAT, Label Studio and others write an empty list of what there is not.
     present = [key for key in wanted if fields.get(key) not in (None, [])]
     if not present:
-        found = few(list(fields)) or "none"
-        names = " or ".join(map(quote, wanted))
+        first, *others = wanted
+        also = f", and no {' or '.join(others)}" if others else ""
         faults.append(
-            f"{place}: has no {names}, found the keys {found}. Add it, or "
-            "remove the annotation."
+            f"{place}[{quote(first)}]: found {show(fields.get(first))}{also}, "
+            "expected where the object is. Add it, or remove the annotation."
         )
     label, parts = category or (None, None)
     make = functools.partial(

@@ -16,7 +16,8 @@ class ImageNames:
     """The images of a folder, by what a label file may call them.
 
     That is the file name, else the stem, each in any form of Unicode: macOS
-    writes an umlaut as two characters, most others as one.
+    writes an umlaut as two characters, most others as one. The folders that
+    the images are in may stand before it: "images/a.png".
 
     Args:
         images: Dict from stem to path, of `list_images`.
@@ -30,6 +31,7 @@ class ImageNames:
 
     def __init__(self, images):
         self._images = list(images.values())
+        self._folders = self._images[0].parent.absolute().parts
         # Where a name fits two images, the file name wins over the stem, and
         # the spelling in the file over its composed form.
         self._stems = _with_composed(images)
@@ -38,7 +40,15 @@ class ImageNames:
         )
 
     def find(self, name):
-        """Give the path of an image, or `None`."""
+        """Give the path of an image, or `None`.
+
+        Folders may stand before the name, where the images are in them.
+        """
+        *folders, last = re.split(r"[/\\]", name)
+        if folders[:1] == ["."]:
+            folders = folders[1:]
+        if tuple(folders) == self._folders[len(self._folders) - len(folders) :]:
+            name = last
         return self._names.get(name) or self._names.get(_compose(name))
 
     def find_stem(self, stem):

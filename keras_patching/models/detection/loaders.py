@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from typing import Unpack
 
-from keras_patching._checks import check_class_names, check_integer
+from keras_patching._checks import check_integer
 from keras_patching._printing import say
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.labels.boxes import read_box_labels
@@ -29,9 +29,10 @@ def load_yolo_dataset_from_directory(
     patch_size: int | Sequence[int],
     *,
     grid_size: int | Sequence[int] = (7, 7),
-    class_names: Sequence[str] = ("plant",),
+    class_names: Sequence[str] | None = None,
     objects_key: str = "objects",
     unlabelled: str = "error",
+    clip: bool = False,
     store: str = "patches",
     empty_patches: int = 0,
     augment: bool = True,
@@ -39,11 +40,22 @@ def load_yolo_dataset_from_directory(
 ) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
     """Load images and boxes as patches in which every grid cell sees objects.
 
-    The label file is JSON: `{"<file or id>": {"width": w, "height": h,
-    "file_name": ..., "objects": [{"all_points_x": [x1, x2], "all_points_y":
-    [y1, y2]}, ...]}}`. The extent of a polygon is its box; `"label"` names the
-    class of an object where there are several. A file in the format of COCO
-    is read too, with the names of its categories as `class_names`.
+    Labels are read as labelling tools export them, and the format is told by
+    the content of `label_file`:
+
+    | `label_file` | format |
+    |---|---|
+    | JSON file | COCO; crowds (`iscrowd`) are left out |
+    | JSON file | VGG Image Annotator, project or export |
+    | JSON file | `{"<file or id>": {"width": w, "height": h, "file_name": ...,
+      "objects": [{"all_points_x": [x1, x2], "all_points_y": [y1, y2],
+      "label": "plant"}, ...]}}`, as of Deep Plant Phenomics |
+    | CSV file | `image,xmin,ymin,xmax,ymax,label` and other names of columns |
+    | folder of JSON | LabelMe, a file for each image |
+    | folder of XML | Pascal VOC; corners are pixels counted from 1 |
+    | folder of .txt, or data.yaml | YOLO, boxes or polygons |
+
+    Polygons, circles and masks become the boxes around them.
 
     Patches are planned by `YoloPatchSampler`: one for each cell of the grid
     that can see an object, then augmented ones with objects, then as many
@@ -51,11 +63,14 @@ def load_yolo_dataset_from_directory(
     finds them there.
 
     Args:
-        label_file: Name of the JSON file in `image_dir`, or its path.
+        label_file: Name of the file or folder of labels in `image_dir`, or its
+            path.
         image_dir: Folder of images. Subfolders are not searched.
         patch_size: `(height, width)` in pixels, or one integer.
         grid_size: `(rows, cols)` of the detector's grid.
-        class_names: Names of the classes.
+        class_names: Names of the classes, which the labels must have. `None`
+            takes those of the labels: in the order of COCO and YOLO, else
+            sorted; "plant" where labels have no names. The loader prints them.
         objects_key: Key of the list of objects of an image. Where it is
             `"objects"`, an image may have `"plants"` instead, as in files of
             Deep Plant Phenomics.
@@ -101,11 +116,15 @@ def load_yolo_dataset_from_directory(
             "`augment` of detection is True or False: the sampler plans what "
             f"is done to each patch. Received: augment={augment!r}"
         )
+    found = read_box_labels(
+        image_dir, label_file, class_names, objects_key, unlabelled
+    )
     seed = options["seed"]
     parameters = {
-        "class_names": list(check_class_names(class_names)),
+        "class_names": list(found.class_names),
         "objects_key": objects_key,
         "unlabelled": unlabelled,
+        "clip": clip,
         "grid_size": list(as_pair(grid_size, "grid_size")),
         "seed": 0 if seed is None else check_integer(seed, "seed", 0),
         "empty_patches": check_integer(empty_patches, "empty_patches", 0),
@@ -113,19 +132,16 @@ def load_yolo_dataset_from_directory(
         "store": store,
         "plan": PLAN_VERSION,
     }
-    found, path, left_out = read_box_labels(
-        image_dir, label_file, class_names, objects_key, unlabelled
-    )
-    yolo_labels = YoloLabels(found, path, parameters)
+    yolo_labels = YoloLabels(found.labels, found.path, parameters)
     loaded = load_patched_dataset(
         TASK,
         image_dir,
-        list(found),
+        list(found.labels),
         yolo_labels,
         patch_size,
-        left_out=left_out,
+        left_out=found.left_out,
         **options,
     )
     if options["verbose"]:
-        say(yolo_labels.describe())
+        say("\n".join([*found.notes, yolo_labels.describe()]))
     return loaded

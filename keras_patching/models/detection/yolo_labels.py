@@ -9,7 +9,10 @@ from keras_patching.data.cache.shard_builder import ShardPlan, plan_source
 from keras_patching.data.cache.shards import npy_bytes
 from keras_patching.data.cache.strips import as_strips, strips_shape
 from keras_patching.data.images.value_range import decode_in_range
-from keras_patching.data.labels.box_labels import check_boxes_inside
+from keras_patching.data.labels.box_labels import (
+    check_boxes_inside,
+    clip_boxes,
+)
 from keras_patching.data.labels.doubts import (
     doubt_corner,
     doubt_counts,
@@ -35,18 +38,21 @@ class YoloLabels:
     Args:
         labels: Dict from image path to `BoxLabels`.
         path: File that they were read from.
-        parameters: Dict of `class_names`, `objects_key`, `grid_size`, `seed`,
-            `empty_patches`, `augment` and `store`.
+        parameters: Dict of `class_names`, `objects_key`, `clip`, `grid_size`,
+            `seed`, `empty_patches`, `augment` and `store`.
     """
 
     def __init__(self, labels, path, parameters):
         self.path = path
         self.parameters = parameters
         self._labels = labels
+        self._clipped = []
         self._coverage = 0
         self._bytes = dict.fromkeys(STORES, 0)
 
     def faults(self, headers, cache):
+        if self.parameters["clip"]:
+            self._labels, self._clipped = clip_boxes(self._labels, headers)
         return check_boxes_inside(self._labels, headers)
 
     def source(self, image, header, pixels):
@@ -102,13 +108,15 @@ class YoloLabels:
             store: f"{size / 1e6:,.0f} MB"
             for store, size in self._bytes.items()
         }
-        return (
-            f"{describe_coverage(self._coverage)}\n"
+        lines = [
+            *self._clipped,
+            describe_coverage(self._coverage),
             f"All patches take {megabytes['patches']} on disk with "
             f'store="patches", and {megabytes["images"]} with '
-            f'store="images".\n'
-            f"{self._describe_overlap()}"
-        )
+            f'store="images".',
+            self._describe_overlap(),
+        ]
+        return "\n".join(lines)
 
     def _describe_overlap(self):
         sizes = np.concatenate(

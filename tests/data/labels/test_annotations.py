@@ -374,7 +374,9 @@ def test_what_is_not_wanted_of_coco_is_not_looked_at(folder):
     message = faults_of(folder, content)
     assert '["annotations"][0]["segmentation"][0]: found [1.0, 2.0]' in message
     message = faults_of(folder, coco({"bbox": []}), kinds=("box",))
-    assert '["annotations"][0]: has no "bbox", found the keys' in message
+    assert '["annotations"][0]["bbox"]: found [], expected where' in message
+    message = faults_of(folder, coco({}))
+    assert "found None, and no segmentation or keypoints, expected" in message
 
 
 def test_masks_of_coco_are_those_of_pycocotools(folder):

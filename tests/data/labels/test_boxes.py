@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from keras_patching.data.images.headers import ImageHeader
 from keras_patching.data.images.listing import list_images
 from keras_patching.data.labels.box_labels import check_boxes_inside
-from keras_patching.data.labels.boxes_json import read_boxes_json
+from keras_patching.data.labels.boxes import read_box_file
 
 NAMES = ("a.png", "a.b.tif", "leaf 1.JPG", "blätter.png")
 
@@ -37,10 +37,9 @@ def read(folder, content, **kwargs):
     """Read the labels of a text, or of what becomes JSON, by image name."""
     text = content if isinstance(content, str) else json.dumps(content)
     (folder / "labels.json").write_text(text, "utf-8")
-    found = read_boxes_json(
-        folder / "labels.json", list_images(folder), **kwargs
-    )
-    return {image.name: labels for image, labels in found.items()}
+    kwargs = {"class_names": ("plant",), **kwargs}
+    found = read_box_file(folder / "labels.json", list_images(folder), **kwargs)
+    return {image.name: labels for image, labels in found.labels.items()}
 
 
 def read_a(folder, *objects, **kwargs):
@@ -104,9 +103,9 @@ def test_boxes_come_back_sorted_whatever_their_order(
         for index, (image, objects) in enumerate(by_image.items())
     }
     (folder / "labels.json").write_text(json.dumps(content))
-    labels = read_boxes_json(
+    labels = read_box_file(
         folder / "labels.json", images, class_names=("fruit", "leaf")
-    )
+    ).labels
     assert list(labels) == list(images.values())
     for image, objects in by_image.items():
         expected = sorted(
@@ -277,14 +276,14 @@ def test_what_is_not_json_names_line_and_column(folder, text, words):
 def test_json_that_is_not_utf_8_names_its_line(folder):
     (folder / "labels.json").write_bytes(b'{"a": {},\n"\xe4": {}}')
     with pytest.raises(ValueError, match=r"labels\.json, line 2: .*not UTF-8"):
-        read_boxes_json(folder / "labels.json", list_images(folder))
+        read_box_file(folder / "labels.json", list_images(folder))
 
 
 def test_a_missing_file_is_an_error_that_says_what_to_write(folder):
     with pytest.raises(
         FileNotFoundError, match=r'none\.json: no such file\. .*"cells": \['
     ):
-        read_boxes_json(
+        read_box_file(
             folder / "none.json", list_images(folder), objects_key="cells"
         )
 
@@ -504,10 +503,13 @@ def test_class_names_that_are_not_distinct_are_refused(folder, names):
 # Boxes outside
 
 
+CLIP = "Correct it, or cut all such boxes off at the edge by clip=True."
+
+
 def check(folder, content, height, width):
     read(folder, content)
     images = list_images(folder)
-    labels = read_boxes_json(folder / "labels.json", images)
+    labels = read_box_file(folder / "labels.json", images).labels
     assert check_boxes_inside(labels, {}) == []
     header = ImageHeader((height, width), 3, np.dtype("uint8"))
     headers = dict.fromkeys(images.values(), header)
@@ -531,14 +533,13 @@ def test_boxes_outside_name_their_place_and_the_size_of_the_image(folder):
     }
     assert check(folder, content, 10, 14) == [
         f'["{image}"]["objects"][{index}]: the box {found} does not lie inside '
-        f"{folder / image}.png, whose size (height, width) is (10, 14). "
-        "Correct or clip it."
-        for image, index, found in (
-            ("a", 2, "x=0 to 1, y=-0.5 to 1"),
-            ("a", 1, "x=-1 to 5, y=2 to 6"),
-            ("a", 0, "x=0 to 1, y=5 to 10.5"),
-            ("a", 3, "x=20 to 30, y=20 to 30"),
-            ("b", 1, "x=0 to 14.25, y=0 to 10"),
+        f"{folder / image}.png, whose size (height, width) is (10, 14). " + mend
+        for image, index, found, mend in (
+            ("a", 2, "x=0 to 1, y=-0.5 to 1", CLIP),
+            ("a", 1, "x=-1 to 5, y=2 to 6", CLIP),
+            ("a", 0, "x=0 to 1, y=5 to 10.5", CLIP),
+            ("a", 3, "x=20 to 30, y=20 to 30", "Correct or remove it."),
+            ("b", 1, "x=0 to 14.25, y=0 to 10", CLIP),
         )
     ]
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from keras_patching.data.images.listing import list_images
-from keras_patching.data.labels.boxes_json import read_boxes_json
+from keras_patching.data.labels.boxes import read_box_file
 from keras_patching.data.labels.files import find_label_file
 from keras_patching.data.labels.points_csv import read_points_csv
 from keras_patching.data.labels.points_files import read_points_files
@@ -93,6 +93,8 @@ JSON_FORMS = {
     "Label Studio": [{"id": 1, "data": {}, "annotations": []}],
     "CreateML": [{"image": "a.png", "annotations": []}],
 }
+# Of the others boxes are read.
+NO_BOXES = ["GeoJSON", "QuPath", "results of COCO", "Label Studio", "CreateML"]
 XML = '<?xml version="1.0"?>\n<annotation><folder/></annotation>'
 TEXT_FORMS = {
     "XML, as of Pascal VOC": XML,
@@ -101,7 +103,7 @@ TEXT_FORMS = {
 
 
 def read_boxes(folder):
-    return read_boxes_json(folder / "labels.json", list_images(folder))
+    return read_box_file(folder / "labels.json", list_images(folder))
 
 
 def read_beside(folder):
@@ -116,7 +118,7 @@ def read_csv(folder):
 @pytest.mark.parametrize(
     ("read", "form"),
     [
-        *((read_boxes, form) for form in JSON_FORMS),
+        *((read_boxes, form) for form in NO_BOXES),
         *((read_beside, form) for form in list(JSON_FORMS)[-3:]),
     ],
 )
@@ -131,9 +133,9 @@ def test_objects_may_be_called_regions(folder):
     box = {"all_points_x": [1, 3], "all_points_y": [2, 4]}
     content = {"a.png": {"regions": [box]}}
     (folder / "labels.json").write_text(json.dumps(content))
-    (labels,) = read_boxes_json(
+    (labels,) = read_box_file(
         folder / "labels.json", list_images(folder), objects_key="regions"
-    ).values()
+    ).labels.values()
     assert labels.boxes.tolist() == [[1, 2, 3, 4]]
 
 
@@ -151,7 +153,7 @@ def test_json_for_csv_and_csv_for_json_are_told(folder):
     with pytest.raises(ValueError, match=r"is no CSV\. It looks like JSON"):
         read_csv(folder)
     (folder / "labels.json").write_text("a,1,2\n")
-    with pytest.raises(ValueError, match=r"is not JSON .* It looks like CSV"):
+    with pytest.raises(ValueError, match="line 1: found the columns 'a', '1'"):
         read_boxes(folder)
 
 

@@ -205,7 +205,7 @@ def test_boxes_of_coco_are_no_points(folder):
     for item in content["annotations"]:
         del item["keypoints"]
     message = error_of(folder, content)
-    assert '["annotations"][0]: has no "keypoints", found the keys' in message
+    assert '["annotations"][0]["keypoints"]: found None, expected' in message
 
 
 SKELETON = copy.deepcopy(COCO)

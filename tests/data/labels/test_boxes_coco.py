@@ -5,7 +5,7 @@ import json
 import pytest
 
 from keras_patching.data.images.listing import list_images
-from keras_patching.data.labels.boxes_json import read_boxes_json
+from keras_patching.data.labels.boxes import read_box_file
 
 
 @pytest.fixture
@@ -31,9 +31,9 @@ def read(folder, content):
     (folder / "coco.json").write_text(json.dumps(content))
     return {
         image.name: labels
-        for image, labels in read_boxes_json(
+        for image, labels in read_box_file(
             folder / "coco.json", list_images(folder), ("fruit", "leaf")
-        ).items()
+        ).labels.items()
     }
 
 
