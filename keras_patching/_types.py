@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 import numpy as np
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Figure
     from numpy.typing import ArrayLike as ArrayLike
     from numpy.typing import NDArray as NDArray
 else:
@@ -14,6 +15,9 @@ else:
 
     class ArrayLike:
         """An array, or numbers in sequences that numpy makes an array of."""
+
+    class Figure:
+        """A figure of matplotlib."""
 
 
 # An array, a tensor of any backend, or a symbolic one; or a structure of these.

@@ -68,7 +68,8 @@ def test_what_the_package_imports_at_once_comes_with_it():
 
 def test_what_the_package_imports_when_it_is_needed_is_in_an_extra():
     found = imported(sources("keras_patching"))
-    assert found <= declared("coco", "tensorflow", "torch", "tiff", "zarr")
+    extras = "coco", "plot", "tensorflow", "torch", "tiff", "zarr"
+    assert found <= declared(*extras)
 
 
 def test_what_comes_with_the_package_is_imported():

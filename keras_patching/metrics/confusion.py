@@ -2,8 +2,15 @@
 
 import numpy as np
 
+from keras_patching._types import NDArray
 
-def confusion_matrix(true_mask, mask, num_classes, ignore_value=None):
+
+def confusion_matrix(
+    true_mask: NDArray,
+    mask: NDArray,
+    num_classes: int,
+    ignore_value: int | None = None,
+) -> NDArray:
     """Count the pixels of each pair of a true and a predicted class.
 
     Args:
@@ -15,14 +22,41 @@ def confusion_matrix(true_mask, mask, num_classes, ignore_value=None):
 
     Returns:
         int64 `(num_classes, num_classes)`: true classes in rows, predicted
-        ones in columns.
+        ones in columns. Sum those of several images.
+
+    Raises:
+        ValueError: If the masks are not as large, or hold other classes.
+
+    Example:
+
+    >>> true_mask, mask = np.array([[0, 1, 1]]), np.array([[0, 0, 1]])
+    >>> keras_patching.metrics.confusion_matrix(true_mask, mask, 2).tolist()
+    [[1, 0], [1, 1]]
     """
-    true_mask = true_mask.astype("int64")
-    pairs = true_mask * num_classes + mask
+    if true_mask.shape != mask.shape:
+        raise ValueError(
+            "True and predicted mask must be as large. Received: shapes "
+            f"{true_mask.shape} and {mask.shape}"
+        )
     if ignore_value is not None:
-        pairs = pairs[true_mask != ignore_value]
+        is_labelled = true_mask != ignore_value
+        true_mask, mask = true_mask[is_labelled], mask[is_labelled]
+    for name, classes in (("true_mask", true_mask), ("mask", mask)):
+        _check_classes(classes, name, num_classes)
+    pairs = true_mask.astype("int64") * num_classes + mask
     counts = np.bincount(pairs.ravel(), minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes)
+
+
+def _check_classes(classes, name, num_classes):
+    lowest = classes.min(initial=0)
+    highest = classes.max(initial=0)
+    if lowest < 0 or highest >= num_classes:
+        raise ValueError(
+            f"`{name}` must hold classes from 0 to {num_classes - 1}, or "
+            "`ignore_value` where it is true. Received: "
+            f"{name} of values from {lowest} to {highest}"
+        )
 
 
 def iou_per_class(confusion):

@@ -76,16 +76,8 @@ def average_precision(
     >>> keras_patching.metrics.average_precision([found], [truth])
     {'ap50': 0.504950495049505}
     """
-    _check_as_many("images", detections, truths)
     check_optional(max_detections, "max_detections", 0)
-    detections = [
-        _checked(each, ("scores", "labels"), f"detections[{index}]")
-        for index, each in enumerate(detections)
-    ]
-    truths = [
-        _checked(each, ("labels",), f"truths[{index}]")
-        for index, each in enumerate(truths)
-    ]
+    detections, truths = checked_images(detections, truths)
     thresholds = np.array(
         [check_share(each, "iou_thresholds") for each in iou_thresholds]
     )
@@ -94,14 +86,26 @@ def average_precision(
     return _named(scores, thresholds)
 
 
+def checked_images(detections, truths):
+    """Return detections and truths of images as lists of dicts of arrays."""
+    _check_as_many("images", detections, truths)
+    detections = [
+        _checked(each, ("scores", "labels"), f"detections[{index}]")
+        for index, each in enumerate(detections)
+    ]
+    truths = [
+        _checked(each, ("labels",), f"truths[{index}]")
+        for index, each in enumerate(truths)
+    ]
+    return detections, truths
+
+
 def _score(detections, truths, thresholds, max_detections):
     """Return the mean over classes of the average precision, `(t,)`."""
     classes = np.unique([label for t in truths for label in t["labels"]])
     per_class = [
         _precision_of_class(
-            [_best_of_class(d, label, max_detections) for d in detections],
-            [truth["boxes"][truth["labels"] == label] for truth in truths],
-            thresholds,
+            detections, truths, label, thresholds, max_detections
         )
         for label in classes
     ]
@@ -185,24 +189,37 @@ def _best_of_class(detections, label, max_detections):
     return detections["boxes"][of_class[order]], scores[order]
 
 
-def _precision_of_class(detections, true_boxes, thresholds):
-    """Return the average precision of a class at each threshold.
+def _precision_of_class(detections, truths, label, thresholds, max_detections):
+    """Return the average precision of a class at each threshold, `(t,)`."""
+    hits, _, num_true = hits_of_class(
+        detections, truths, label, thresholds, max_detections
+    )
+    return np.array([area_below(of_one, num_true) for of_one in hits.T])
+
+
+def hits_of_class(detections, truths, label, thresholds, max_detections=None):
+    """Tell which detections of a class are hits, best first.
 
     Args:
-        detections: List of `(boxes, scores)`, one per image, best first.
-        true_boxes: List of arrays `(m, 4)`.
+        detections, truths: As `checked_images` gives them.
+        label: The class.
         thresholds: Array `(t,)`.
+        max_detections: As for `average_precision`.
+
+    Returns:
+        Bool array `(n, t)`, scores `(n,)`, and the number of true boxes.
     """
+    best = [_best_of_class(each, label, max_detections) for each in detections]
+    true_boxes = [each["boxes"][each["labels"] == label] for each in truths]
     hits = np.concatenate(
         [
             _find_hits(boxes, true, thresholds)
-            for (boxes, _), true in zip(detections, true_boxes, strict=True)
+            for (boxes, _), true in zip(best, true_boxes, strict=True)
         ]
     )
-    scores = np.concatenate([scores for _, scores in detections])
-    hits = hits[np.argsort(-scores, kind="stable")]
-    num_true = sum(map(len, true_boxes))
-    return np.array([_area(of_one, num_true) for of_one in hits.T])
+    scores = np.concatenate([scores for _, scores in best])
+    order = np.argsort(-scores, kind="stable")
+    return hits[order], scores[order], sum(map(len, true_boxes))
 
 
 def _find_hits(boxes, true_boxes, thresholds):
@@ -237,7 +254,7 @@ def _near_ones(boxes, true_boxes, lowest):
         yield from ((start + i, ious[i]) for i in np.flatnonzero(near))
 
 
-def _area(hits, num_true):
+def area_below(hits, num_true):
     """Average the precision over 101 recalls, from hits in order of score."""
     found = np.cumsum(hits)
     precision = found / np.arange(1, len(hits) + 1)

@@ -1,9 +1,10 @@
 """Pictures for people: labels over images, panels side by side, legends.
 
-Every function returns uint8 `(height, width, 3)`, ready for
+Pictures are uint8 `(height, width, 3)`, ready for
 `keras_patching.data.write_image`. A new figure goes into `figures`, a new kind
 of label into `overlays`; both are made with numpy and the Pillow that imageio
-brings, so that they need no optional package.
+brings, so that they need no optional package. Plots of numbers, `plot_*`, are
+figures of matplotlib: `pip install "keras-patching[plot]"`. `pages` are HTML.
 """
 
 from keras_patching.visualization.colors import (
@@ -38,6 +39,13 @@ from keras_patching.visualization.overlays import (
     show_heatmap,
     to_uint8,
 )
+from keras_patching.visualization.plots.confusion import plot_confusion_matrix
+from keras_patching.visualization.plots.counts import plot_counts
+from keras_patching.visualization.plots.coverage import plot_coverage
+from keras_patching.visualization.plots.history import plot_history
+from keras_patching.visualization.plots.precision_recall import (
+    plot_precision_recall,
+)
 
 __all__ = [
     "COLORS",
@@ -60,6 +68,11 @@ __all__ = [
     "overlay_mask",
     "overlay_points",
     "palette",
+    "plot_confusion_matrix",
+    "plot_counts",
+    "plot_coverage",
+    "plot_history",
+    "plot_precision_recall",
     "segmentation_figure",
     "show_heatmap",
     "side_by_side",
