@@ -153,6 +153,16 @@ def test_predict_writes_masks_and_a_table(model, field, capsys):
     assert run(*again) == 0
 
 
+def test_predict_writes_a_page_that_shows_the_images(model, field, capsys):
+    out = field / "found"
+    asked = "predict", model, field / "images", "--out", out
+    assert run(*asked, "--report") == 0
+    assert f"Page  {out / 'report.html'}" in capsys.readouterr().out
+    page = (out / "report.html").read_text("utf-8")
+    for path in (field / "images").iterdir():
+        assert f'alt="{path.name}"' in page
+
+
 def test_counting_is_inspected_exported_and_predicted(field, capsys):
     (field / "images" / "points.csv").write_text("0,3,4,12.5,9\n1")
     cache = load_heatmap_dataset_with_csv_from_directory(

@@ -54,7 +54,7 @@ ALLOWED = {
     },
     "losses": {"_checks", "_types", "ops"},
     "metrics": {"_checks", "_types", "box_geometry", "ops"},
-    "visualization": {"_checks", "_types"},
+    "visualization": {"_checks", "_printing", "_types"},
     **{room: GROUND | set(DATA[:i]) for i, room in enumerate(DATA)},
     "inspection": GROUND | set(DATA) | {"visualization"},
     "prediction": {

@@ -1,6 +1,7 @@
 """`keras-patching predict`."""
 
 import argparse
+import os
 
 from keras_patching.commands.arguments import (
     add_patch_size,
@@ -88,6 +89,13 @@ def add(commands):
     )
     add_patch_size(parser)
     parser.add_argument(
+        "--report",
+        action="store_true",
+        help="write DIR/report.html too: a page that needs no other file, with "
+        "a table of the images that sorts, and what was found over each image "
+        "(default: none is written)",
+    )
+    parser.add_argument(
         "--resume",
         action=argparse.BooleanOptionalAction,
         default=True,
@@ -123,9 +131,12 @@ def _run(options):
         transform=options.transform,
         format=options.format,
         resume=options.resume,
+        report=options.report,
     )
     total = len(done.rows) + len(done.faults)
     before = f", {done.num_before} of them before" if done.num_before else ""
     where = f"; the results are in {options.out}" if done.rows else ""
     say(f"Predicted {len(done.rows)} of {total} images{before}{where}.")
+    if options.report and done.rows:
+        say(f"Page  {os.path.join(options.out, 'report.html')}")
     fail_for_each(done.faults, f"of {total} images failed")

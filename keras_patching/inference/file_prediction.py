@@ -10,6 +10,7 @@ from keras_patching._faults import raise_faults
 from keras_patching._printing import printable, say
 from keras_patching.inference.file_run import FileRun
 from keras_patching.inference.model_file import load_model_file
+from keras_patching.inference.pages import prediction_page
 from keras_patching.inference.prediction_journal import PredictionJournal
 from keras_patching.inference.reports.by_task import check_options, report_of
 from keras_patching.inference.result_folder import ResultFolder
@@ -100,6 +101,7 @@ def predict_files(
     transform: str | None = None,
     format: str | None = None,
     resume: bool = True,
+    report: bool = False,
 ) -> FilePredictions:
     r"""Predict image files and write what was found.
 
@@ -155,6 +157,10 @@ def predict_files(
             masks, else `"tif"`.
         resume: Whether to go on from a call that was stopped; otherwise its
             results are refused like others, or replaced with `overwrite`.
+        report: Whether to write `report.html` too: a page that shows all
+            images, also those that were predicted before the call was stopped,
+            with what was found in them, in a table that sorts. It needs no
+            other file and no network.
 
     Returns:
         `FilePredictions`.
@@ -183,9 +189,10 @@ def predict_files(
     options = {
         name: value for name, value in options.items() if value is not None
     }
-    report = _report(model, options)
+    task = _report(model, options)
     images = find_images(paths)
-    folder = ResultFolder(directory, report, verbose)
+    page = prediction_page.NAME if report else None
+    folder = ResultFolder(directory, task, page, verbose)
     folder.check_no_image_is_replaced(images)
     journal = PredictionJournal(folder.path, _digest(model), options)
     if overwrite or not resume:
@@ -208,6 +215,16 @@ def predict_files(
         faults = run.predict(missing)
     finally:
         tables.write()
+    if page is not None:
+        prediction_page.write_page(
+            folder.path / page,
+            model,
+            task.page_contents,
+            images,
+            journal.entries,
+            faults,
+            verbose,
+        )
     if not faults:
         journal.remove()
     folder.remove_unfinished()

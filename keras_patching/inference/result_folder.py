@@ -17,6 +17,7 @@ class ResultFolder:
     Args:
         directory: Path of the folder, which need not exist.
         report: A `Report`, see `inference.reports`.
+        page: Name of the page to write, or `None`.
         verbose: Whether to say when other files are written than usual.
 
     Attributes:
@@ -27,9 +28,10 @@ class ResultFolder:
         OutputError: If it is a file.
     """
 
-    def __init__(self, directory, report, verbose=True):
+    def __init__(self, directory, report, page=None, verbose=True):
         self.path = pathlib.Path(directory)
         self.report = report
+        self._page = page
         self._has_said = not verbose
         if self.path.exists() and not self.path.is_dir():
             raise OutputError(f"{self.path}: is a file, expected a folder.")
@@ -46,7 +48,8 @@ class ResultFolder:
         """
         planned = [path for stem in sorted(stems) for path in self._paths(stem)]
         if not are_tables_ours:
-            names = RESULTS, *self.report.tables, *self.report.documents
+            names = [RESULTS, *self.report.tables, *self.report.documents]
+            names += [] if self._page is None else [self._page]
             planned = [*(self.path / name for name in names), *planned]
         raise_faults(
             [printable(path) for path in planned if path.exists()],

@@ -91,7 +91,7 @@ def class_legend(
     """
     present = sorted({int(each) for each in np.unique(classes)} - {0})
     colors = all_class_colors(max(present, default=0) + 1, class_colors)
-    return [(colors[each], _class_name(each, class_names)) for each in present]
+    return [(colors[each], class_name(each, class_names)) for each in present]
 
 
 def box_legend(class_names: Sequence[str] | None) -> list[tuple[Color, str]]:
@@ -143,7 +143,8 @@ def heatmap_bar(highest: float, width: int, size: int | None = None) -> NDArray:
     return np.asarray(strip)
 
 
-def _class_name(label, class_names):
+def class_name(label, class_names):
+    """Give the name of a class, or its number where it has none."""
     if class_names is None or label >= len(class_names):
         return f"class {label}"
     return str(class_names[label])

@@ -102,7 +102,7 @@ def overlay_mask(
         colors = palette(min(max(1, int(mask.max())), 255))
     colors = np.asarray(colors, "float32")
     color = colors[(mask.astype("int64") - 1) % len(colors)]
-    opacity = np.where(_edges(mask), 1, alpha) * (mask != 0)
+    opacity = np.where(edges(mask), 1, alpha) * (mask != 0)
     picture += opacity[..., None].astype("float32") * (color - picture)
     return np.rint(picture).astype("uint8")
 
@@ -121,7 +121,7 @@ def checked_mask(mask, picture):
     return mask
 
 
-def _edges(mask):
+def edges(mask):
     """True in a pixel whose neighbour above, below, left or right differs."""
     down = mask[1:] != mask[:-1]
     right = mask[:, 1:] != mask[:, :-1]

@@ -6,11 +6,9 @@ import json
 import keras
 import numpy as np
 import pytest
-from keras import ops
+from exact_models import detector, red_counter, red_model
 
 from keras_patching import (
-    HeatmapObjectCountingModel,
-    ObjectDetectionModel,
     PatchedModel,
     SemanticSegmentationModel,
     read_boxes,
@@ -24,34 +22,9 @@ from keras_patching.inference.source_files import find_images
 from keras_patching.visualization import COLORS
 
 
-def red_model(channels=3):
-    """A model that finds what is redder than 100, exactly."""
-    patch_model = keras.Sequential(
-        [
-            keras.Input((None, None, channels)),
-            keras.layers.Conv2D(2, 1, activation="softmax"),
-        ]
-    )
-    kernel = np.zeros((1, 1, channels, 2))
-    kernel[0, 0, 0, 1] = 1
-    patch_model.layers[0].set_weights([kernel, np.array([100.5, 0])])
-    return SemanticSegmentationModel(
-        2, patch_model, patch_size=8, channels=channels
-    )
-
-
 @pytest.fixture(scope="module")
 def counter():
-    """A model whose objects per pixel are the red channel over 1000."""
-    patch_model = keras.Sequential(
-        [keras.Input((None, None, 3)), keras.layers.Conv2D(1, 1)]
-    )
-    kernel = np.zeros((1, 1, 3, 1))
-    kernel[0, 0, 0, 0] = 1
-    patch_model.layers[0].set_weights([kernel, np.zeros(1)])
-    return HeatmapObjectCountingModel(
-        patch_model, density_map_sigma=2.0, density_scale=1000, patch_size=8
-    )
+    return red_counter()
 
 
 @pytest.fixture(scope="module")
@@ -156,34 +129,6 @@ def test_located_points_can_be_loaded_as_labels(counter, dots, tmp_path):
     assert all(0.9 < float(row["score"]) < 1.1 for row in rows)
     with pytest.raises(ValueError, match=r"points\.csv"):
         predict(counter, [folder], out)
-
-
-def blocks(outputs):
-    """Find 4 x 2 boxes where red or green is lit; the value is the score."""
-    found = ops.reshape(outputs, (-1, 64, 3))[..., :2]
-    places = ops.arange(64)
-    x, y = ops.cast(places % 8, "float32"), ops.cast(places // 8, "float32")
-    boxes = ops.stack([x, y, x + 4, y + 2], axis=-1)[None]
-    boxes = ops.tile(boxes, (len(found), 1, 1))
-    scores = ops.max(found, axis=-1) / 100
-    return {
-        "boxes": boxes,
-        "scores": ops.where(scores > 0, scores, -1.0),
-        "labels": ops.argmax(found, axis=-1),
-    }
-
-
-def detector(class_names=("leaf", "fruit")):
-    net = keras.Sequential(
-        [keras.Input((None, None, 3)), keras.layers.Identity()]
-    )
-    return ObjectDetectionModel(
-        net,
-        class_names=class_names,
-        prediction_decoder=blocks,
-        patch_size=8,
-        overlap=4,
-    )
 
 
 # Per image x1, y1, class and score in percent; each 4 wide and 2 high.

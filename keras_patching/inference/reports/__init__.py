@@ -9,6 +9,7 @@ A new task has a class `Report` here, made of a model and options. It has
   columns, the first of which is the image's name,
 - `documents`: dict from the name of a JSON file to a function that gives its
   content, from model, rows of `results.csv` and dict from table to rows,
+- `page_contents`: what `report.html` tells, see `inference.pages`,
 - `transform`: the `ImageTransform` whose results it takes,
 - `begin(size, open_file)`: gives what takes the bands of one image, whose
   results are of `size`; `open_file` is `ImageFiles.open`.

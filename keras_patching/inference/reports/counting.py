@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_patching.inference.pages.counting import CountingContents
 from keras_patching.inference.reports.options import check_choice, suffixes_of
 from keras_patching.visualization import (
     COLORS,
@@ -41,6 +42,7 @@ class Report:
             self.outputs["overlays"] = (".png",)
             # In the long form that the CSV loader reads as labels.
             self.tables["points.csv"] = "image", "x", "y", "score"
+        self.page_contents = CountingContents(model, self._is_located)
 
     def begin(self, size, open_file):
         """Begin an image; see `reports`."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_patching.inference.pages.detection import DetectionContents
 from keras_patching.visualization import (
     box_legend,
     legend,
@@ -28,6 +29,7 @@ class Report:
         self.outputs = {"overlays": (".png",)}
         self.tables = {"boxes.csv": ("image", *_CORNERS, "score", "label")}
         self.documents = {"coco.json": to_coco}
+        self.page_contents = DetectionContents(model)
 
     def begin(self, size, open_file):
         """Begin an image; see `reports`."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_patching.inference.pages.segmentation import SegmentationContents
 from keras_patching.inference.pictures import Picture, step_of
 from keras_patching.inference.reports.options import check_choice, suffixes_of
 from keras_patching.visualization import (
@@ -49,6 +50,7 @@ class Report:
         self.outputs = {**files, "overlays": (".png",)}
         self.tables = {}
         self.documents = {}
+        self.page_contents = SegmentationContents(model)
 
     def begin(self, size, open_file):
         """Begin an image; see `reports`."""
