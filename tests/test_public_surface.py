@@ -175,8 +175,10 @@ def is_public(name):
 
 def texts():
     """Yield `(path, text)` of all documents, and strings of the package."""
-    for path in [ROOT / "README.md", *(ROOT / "notebooks").glob("*.ipynb")]:
-        yield path, path.read_text()
+    notebooks = ROOT / "notebooks"
+    for folder, pattern in ((ROOT, "README.md"), (notebooks, "*.[im]*")):
+        for path in folder.glob(pattern):
+            yield path, path.read_text()
     for path in (ROOT / "keras_patching").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):

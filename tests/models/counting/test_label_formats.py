@@ -132,3 +132,31 @@ def test_labels_of_a_tool_come_back_from_an_export(folder, load):
     )
     for ours, other in zip(again[0], (images, heatmaps), strict=True):
         np.testing.assert_array_equal(ours, other)
+
+
+def test_a_folder_of_deep_plant_phenomics_loads_unchanged(folder, capsys):
+    (folder / "a.png").rename(folder / "1.tif.png")
+    axes = {
+        axis: {f"p{i}": int(point[k]) for i, point in enumerate(POINTS)}
+        for axis, k in (("x", 1), ("y", 0))
+    }
+    (folder / "1.json").write_text(json.dumps(axes))
+    (folder / "camera.json").write_text('{"exposure": 3}')
+    row = [number for y, x in POINTS for number in (int(x), int(y))]
+    text = ",".join(map(str, ["1.tif", *row]))
+    by_name = [
+        kp.load_heatmap_dataset_with_json_files_from_directory(folder, PATCH),
+        load_table(folder, f"\ufeff{text}\n", "labels.csv"),
+    ]
+    assert "Left out 'camera.json'" in capsys.readouterr().out
+    for sequence in by_name:
+        np.testing.assert_allclose(sequence[0][1].sum(), 4, rtol=1e-5)
+    # Its heatmaps are in hundredths of an object, of shape (height, width, 1).
+    heatmaps = folder.with_name("generated_heatmaps")
+    heatmaps.mkdir()
+    np.save(heatmaps / "1.tif.npy", np.full((*SIZE, 1), 0.5, "float32"))
+    ready = kp.load_heatmap_dataset_with_heatmap_files_from_directory(
+        folder, heatmaps, PATCH, heatmap_unit=0.01
+    )
+    expected = 0.005 * SIZE[0] * SIZE[1]
+    np.testing.assert_allclose(ready[0][1].sum(), expected, rtol=1e-5)
