@@ -32,10 +32,12 @@ class Annotations(typing.NamedTuple):
         images: Dict from image path to `AnnotatedImage`.
         class_names: Names of the classes: of COCO in the order of their
             identities, whether or not they occur; else all labels, sorted.
+        is_listed: Whether the file lists its classes, in an order of its own.
     """
 
     images: dict[pathlib.Path, AnnotatedImage]
     class_names: tuple[str, ...]
+    is_listed: bool = False
 
 
 def read_annotations(path, images, unlabelled="error", kinds=KINDS):
@@ -66,11 +68,13 @@ def read_annotations(path, images, unlabelled="error", kinds=KINDS):
     True
     """
     check_unlabelled(unlabelled)
-    names, faults = ImageNames(images), []
+    names, faults, is_listed = ImageNames(images), [], False
     if path.is_dir():
         found = load_labelme_folder(path, names, faults)
     else:
-        found = annotations_of(path, load_any_json(path), faults, kinds)
+        content = load_any_json(path)
+        is_listed = is_coco(content)
+        found = annotations_of(path, content, faults, kinds)
     if found is None:
         return None
     found, class_names = found
@@ -87,7 +91,9 @@ def read_annotations(path, images, unlabelled="error", kinds=KINDS):
             for image in missing
         }
     return Annotations(
-        {i: by_image[i] for i in images.values() if i in by_image}, class_names
+        {i: by_image[i] for i in images.values() if i in by_image},
+        class_names,
+        is_listed,
     )
 
 

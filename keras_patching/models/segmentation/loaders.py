@@ -12,11 +12,18 @@ from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.labels.class_tables import find_class_table
 from keras_patching.data.labels.files import check_unlabelled
 from keras_patching.data.labels.mask_classes import given_classes
+from keras_patching.data.labels.mask_shapes import (
+    are_shapes,
+    read_mask_shapes,
+)
 from keras_patching.data.labels.nnunet import read_nnunet_classes
 from keras_patching.data.labels.pairing import pair_by_stem
 from keras_patching.data.loader_options import loader
 from keras_patching.data.patched_dataset import load_patched_dataset
-from keras_patching.models.segmentation.mask_labels import MaskLabels
+from keras_patching.models.segmentation.mask_labels import (
+    DrawnMasks,
+    MaskLabels,
+)
 
 TASK = "segmentation"
 
@@ -74,13 +81,19 @@ def load_dataset_from_directory_with_segmentation_masks(
             names and ids of classes, are taken from a table beside the masks
             too: `classes.csv` (`name,r,g,b`, or `name,id`, or both),
             CamVid's `class_dict.csv` or `label_colors.txt`, or nnU-Net's
-            `dataset.json` in the folder above.
+            `dataset.json` in the folder above. Or a folder of JSON files of
+            LabelMe, which may be that of the images, or the name or path of a
+            JSON file of COCO or of the VGG Image Annotator: their shapes are
+            drawn, each over those before it; a pixel is of a shape that its
+            center is in, and of class 0 where none is.
         patch_size: `(height, width)` in pixels, or one integer.
         num_classes: Number of classes, background included; `None` takes what
             the table or other arguments tell, or 2.
-        ignore_value: Value of unlabelled pixels in the masks.
+        ignore_value: Value of unlabelled pixels in the masks. Crowds of COCO
+            and what LabelMe calls `__ignore__` get it.
         class_names: Names of the classes, that of class 0 first; `None` takes
-            those of the table, if there is one.
+            those of the table or of COCO, if there is one. Of several labels
+            of LabelMe or VIA they must be given.
         class_colors: Colours of the classes in RGB masks and in pictures:
             `{"soil": (0, 0, 0), "crop": (0, 255, 0)}`, or a sequence of RGB,
             or the path of a table; one more than there are classes is that of
@@ -88,7 +101,7 @@ def load_dataset_from_directory_with_segmentation_masks(
         class_ids: Values of the classes in the masks, where they have gaps:
             `[0, 7, 11]`; or a dict from value to class, in which several
             values may be one class or `ignore_value`. Batches hold classes.
-        unlabelled: What images without a mask are: an `"error"`; left out,
+        unlabelled: What images without labels are: an `"error"`; left out,
             `"skip"`; or all of class 0, `"empty"`.
         channels: Channels that images are converted to (grey repeated, alpha
             dropped). `None` keeps those of the files.
@@ -149,27 +162,16 @@ def load_dataset_from_directory_with_segmentation_masks(
     (8, 4)
     """
     check_unlabelled(unlabelled)
-    pairs = pair_by_stem(dirname, seg_dirname, "mask", unlabelled)
-    masks = {
-        image: mask for image, mask in pairs if mask or unlabelled == "empty"
-    }
-    classes = given_classes(
-        num_classes,
-        ignore_value,
-        class_names,
-        class_colors,
-        class_ids,
-        find_class_table(seg_dirname)
-        or read_nnunet_classes(seg_dirname, ignore_value),
-    )
-    labels = MaskLabels(masks, seg_dirname, classes, unlabelled)
+    given = num_classes, ignore_value, class_names, class_colors, class_ids
+    read = _read_shapes if are_shapes(dirname, seg_dirname) else _read_masks
+    images, left_out, labels = read(dirname, seg_dirname, given, unlabelled)
     return load_patched_dataset(
         TASK,
         dirname,
-        list(masks),
+        images,
         labels,
         patch_size,
-        left_out=[image.name for image, _ in pairs if image not in masks],
+        left_out=left_out,
         classes=lambda: labels.classes.to_json(),
         channels=channels,
         value_range=value_range,
@@ -190,3 +192,25 @@ def load_dataset_from_directory_with_segmentation_masks(
         drop_remainder=drop_remainder,
         verbose=verbose,
     )
+
+
+def _read_masks(dirname, seg_dirname, given, unlabelled):
+    """Give images, names of those without a mask, and labels."""
+    pairs = pair_by_stem(dirname, seg_dirname, "mask", unlabelled)
+    masks = {
+        image: mask for image, mask in pairs if mask or unlabelled == "empty"
+    }
+    _, ignore_value, *_ = given
+    table = find_class_table(seg_dirname)
+    if table is None:
+        table = read_nnunet_classes(seg_dirname, ignore_value)
+    classes = given_classes(*given, table)
+    left_out = [image.name for image, _ in pairs if image not in masks]
+    labels = MaskLabels(masks, seg_dirname, classes, unlabelled)
+    return list(masks), left_out, labels
+
+
+def _read_shapes(dirname, path, given, unlabelled):
+    """Give images, names of those without labels, and labels."""
+    shapes = read_mask_shapes(dirname, path, *given, unlabelled=unlabelled)
+    return list(shapes.drawn), shapes.left_out, DrawnMasks(shapes, unlabelled)

@@ -8,7 +8,9 @@ import numpy as np
 
 from keras_patching.data.cache.shard_builder import ShardPlan
 from keras_patching.data.labels.doubts import doubt_classes
+from keras_patching.data.labels.drawing import draw_shapes
 from keras_patching.data.labels.mask_colors import colors_of_palettes
+from keras_patching.data.labels.mask_shapes import shape_faults
 from keras_patching.data.labels.masks import count_pixels, decode_classes
 from keras_patching.data.labels.pairing import pair_faults
 from keras_patching.data.labels.summaries import summarize_pixels
@@ -17,7 +19,7 @@ from keras_patching.data.patches.tiling import cut_patches
 
 
 class MaskLabels:
-    """Masks that are files.
+    """Masks that are image files.
 
     Args:
         masks: Dict from the path of an image to that of its mask, or `None`
@@ -33,7 +35,7 @@ class MaskLabels:
         self.num_classes = classes.num_classes
         self.ignore_value = classes.ignore_value
         self._unlabelled = unlabelled
-        self._paths = masks
+        self._masks = masks
 
     @property
     def parameters(self):
@@ -46,7 +48,7 @@ class MaskLabels:
         return parameters
 
     def faults(self, headers, cache):
-        pairs = [pair for pair in self._paths.items() if pair[1]]
+        pairs = [pair for pair in self._masks.items() if pair[1]]
         faults = pair_faults(pairs, headers, cache, "mask")
         if self.classes.colors is None and not faults:
             colors = self._colors_of_palettes(cache)
@@ -54,13 +56,13 @@ class MaskLabels:
         return faults
 
     def _colors_of_palettes(self, cache):
-        masks = [mask for mask in self._paths.values() if mask]
+        masks = [mask for mask in self._masks.values() if mask]
         if not masks or cache.header(masks[0]).channels < 3:
             return None  # It is of greys, as is known without opening it.
         return colors_of_palettes(masks, self.classes)
 
     def source(self, image, header, pixels):
-        shards = functools.partial(self._shards, self._paths[image])
+        shards = functools.partial(self._shards, self._masks[image])
         return tile_source(image, header, pixels, shards)
 
     def summarize(self, records, headers):
@@ -88,24 +90,28 @@ class MaskLabels:
             pixels[self.ignore_value] = 0
         return pixels.tolist(), inside - int(pixels.sum())
 
-    def _shards(self, path, grid):
+    def _shards(self, mask, grid):
         highest = max(self.num_classes - 1, self.ignore_value or 0)
         dtype = np.min_scalar_type(highest)
-        options = {"grid": grid, "classes": self.classes, "dtype": dtype}
-        if path is None:
-            make = functools.partial(_cut_empty, **options)
-        else:
-            make = functools.partial(_cut_mask, path=path, **options)
+        make, path = self._how_made(mask)
         plan = ShardPlan(
             kind="masks",
             shape=(grid.num_patches, *grid.patch_size),
             dtype=dtype,
-            parameters=self._content(grid, path),
+            parameters=self._content(grid, mask),
             path=path,
-            make=make,
+            make=functools.partial(
+                make, grid=grid, classes=self.classes, dtype=dtype
+            ),
             facts=functools.partial(count_pixels, num_classes=self.num_classes),
         )
         return [plan]
+
+    def _how_made(self, path):
+        """Give the function that makes a mask, and the file that it takes."""
+        if path is None:
+            return _cut_empty, None
+        return functools.partial(_cut_mask, path=path), path
 
     def _content(self, grid, path):
         """Give what decides the patches of a mask, besides its file."""
@@ -115,6 +121,35 @@ class MaskLabels:
         read_by = self.classes.to_json()
         read_by.pop("names", None)
         return [*content, read_by] if read_by else content
+
+
+class DrawnMasks(MaskLabels):
+    """Masks that are drawn from shapes.
+
+    Args:
+        shapes: `MaskShapes`.
+        unlabelled: What images are that no file names, as the loader takes it.
+    """
+
+    def __init__(self, shapes, unlabelled):
+        super().__init__(shapes.drawn, shapes.path, shapes.classes, unlabelled)
+        self._items = shapes.images
+
+    def faults(self, headers, cache):
+        return shape_faults(self._items, headers)
+
+    def _content(self, grid, shapes):
+        size = [int(length) for length in grid.image_size]
+        content = [grid.patch_size, self.num_classes, self.ignore_value, size]
+        return [*content, [shape.content for shape in shapes]]
+
+    def _how_made(self, shapes):
+        return functools.partial(_cut_drawn, shapes=shapes), None
+
+
+def _cut_drawn(shapes, grid, classes, dtype):
+    mask = draw_shapes(shapes, grid.image_size, dtype)
+    return _cut(mask, grid, classes)
 
 
 def _cut_mask(data, path, grid, classes, dtype):

@@ -1,0 +1,229 @@
+"""Masks that are drawn from the shapes of LabelMe, COCO and VIA."""
+
+import pathlib
+import typing
+
+import numpy as np
+
+from keras_patching._faults import few, raise_faults
+from keras_patching.data.images.listing import SUFFIXES, list_images
+from keras_patching.data.labels.annotations import read_annotations
+from keras_patching.data.labels.class_tables import (
+    ClassTable,
+    find_class_table,
+)
+from keras_patching.data.labels.drawing import DrawnShape
+from keras_patching.data.labels.files import find_label_file
+from keras_patching.data.labels.mask_classes import given_classes
+from keras_patching.data.labels.places import (
+    describe_declared_size,
+    describe_fractions,
+    describe_turned,
+    misplaced_points,
+)
+from keras_patching.data.labels.shapes import AnnotatedImage, extent
+
+_KINDS = ("polygon", "mask")
+_WITH_AREA = (*_KINDS, "box", "ellipse")
+# What LabelMe calls pixels that are of nothing, and those without a label.
+_BACKGROUNDS = ("background", "_background_")
+_IGNORED = "__ignore__"
+_EXPECTED = (
+    "Expected a folder of masks, a folder of JSON files of LabelMe, or one "
+    "JSON file of COCO or of the VGG Image Annotator."
+)
+# Corners that are drawn on the edge of an image may lie a little beyond.
+_MARGIN = 1
+
+
+class MaskShapes(typing.NamedTuple):
+    """What masks are to be drawn from.
+
+    Args:
+        path: `pathlib.Path` of the file, or of the folder of files.
+        images: Dict from the path of an image to `AnnotatedImage`.
+        drawn: Dict from the path of an image to a list of `DrawnShape`.
+        left_out: Names of the images without labels.
+        classes: `MaskClasses`.
+    """
+
+    path: pathlib.Path
+    images: dict[pathlib.Path, AnnotatedImage]
+    drawn: dict[pathlib.Path, list[DrawnShape]]
+    left_out: list[str]
+    classes: object
+
+
+def are_shapes(dirname, path):
+    """Tell whether labels are shapes, and not masks that are files.
+
+    Args:
+        dirname: Folder of images.
+        path: Folder or file of labels.
+    """
+    dirname, path = pathlib.Path(dirname), pathlib.Path(path)
+    if path.suffix.lower() == ".json" and not path.is_dir():
+        return True
+    if not path.is_dir():
+        return path.is_file()
+    names = [each.name.lower() for each in path.iterdir()]
+    has_images = any(name.endswith(SUFFIXES) for name in names)
+    is_same = dirname.is_dir() and path.samefile(dirname)
+    has_json = any(name.endswith(".json") for name in names)
+    return has_json and (is_same or not has_images)
+
+
+def read_mask_shapes(
+    dirname, path, num_classes, ignore_value, *given, unlabelled
+):
+    """Read the shapes of a folder of images, as what masks are drawn from.
+
+    Args:
+        dirname: Folder of images.
+        path: Folder of JSON files of LabelMe, or JSON file of COCO or VIA.
+        num_classes, ignore_value, *given: As for `given_classes`, without
+            `found`.
+        unlabelled: What images are that no file names.
+
+    Returns:
+        `MaskShapes`.
+
+    Raises:
+        FileNotFoundError: If something is missing.
+        ValueError: Lists what cannot be used, with file and place.
+    """
+    images, path = list_images(dirname), pathlib.Path(path)
+    table = find_class_table(path) if path.is_dir() else None
+    if not path.is_dir():
+        path = find_label_file(path, dirname, _EXPECTED)
+    found = read_annotations(path, images, unlabelled, _KINDS)
+    if found is None:
+        raise ValueError(f"{path}: cannot be read as labels. {_EXPECTED}")
+    classes = given_classes(num_classes, ignore_value, *given, table)
+    if classes.names is None:
+        names = _name_classes(path, found)
+        table = table if names is None else ClassTable(str(path), names)
+        classes = given_classes(num_classes, ignore_value, *given, table)
+    faults = []
+    drawn = {
+        image: _draw(item, classes, faults)
+        for image, item in found.images.items()
+    }
+    raise_faults(
+        faults,
+        "Shapes that no mask can be drawn of",
+        "Correct the labels, or the arguments that the lines name.",
+    )
+    left_out = [i.name for i in images.values() if i not in found.images]
+    return MaskShapes(path, found.images, drawn, left_out, classes)
+
+
+def _name_classes(path, found):
+    """Give the names of classes that the labels tell, or `None`.
+
+    Raises:
+        ValueError: If there are several, and nothing tells their order.
+    """
+    labels = [name for name in found.class_names if name != _IGNORED]
+    grounds = [name for name in labels if name in _BACKGROUNDS]
+    others = [name for name in labels if name not in _BACKGROUNDS]
+    names = [*(grounds or ["background"])[:1], *others]
+    if len(others) > 1 and not found.is_listed:
+        raise ValueError(
+            f"{path}: has the labels {few(others, 20)}, and nothing tells "
+            "which class each is. Name them in the order of classes, what is "
+            f"of none first: class_names={tuple(names)}."
+        )
+    return names if others else None
+
+
+def _draw(item, classes, faults):
+    """Give the list of `DrawnShape` of an image."""
+    drawn = []
+    for shape in item.shapes:
+        where = f"{item.label_file}, {shape.place}"
+        value = _value_of(shape, classes, where, faults)
+        if shape.kind not in _WITH_AREA:
+            faults.append(
+                f"{where}: found a {shape.kind}, which has no area. Remove it, "
+                "or draw its outline as a polygon."
+            )
+        elif value is not None:
+            try:
+                drawn.append(DrawnShape.of(shape, value))
+            except (ValueError, TypeError) as error:
+                faults.append(f"{where}: cannot be decoded ({error}).")
+    return drawn
+
+
+def _value_of(shape, classes, where, faults):
+    """Give the class of a shape, or `None` and a fault."""
+    if shape.crowd or shape.label == _IGNORED:
+        what = "a crowd (iscrowd)" if shape.crowd else f"the label {_IGNORED}"
+        if classes.ignore_value is None:
+            faults.append(
+                f"{where}: found {what}, pixels of which nothing is known. "
+                "Pass ignore_value=255, which leaves them out of the training, "
+                "or remove it."
+            )
+        return classes.ignore_value
+    names = classes.names or []
+    if shape.label in names:
+        return names.index(shape.label)
+    if shape.label is None and classes.num_classes == 2:
+        return 1
+    faults.append(
+        f"{where}: found "
+        + ("no label" if shape.label is None else f"the label {shape.label!r}")
+        + f", expected one of {few(names, 20)}. Correct it, or name all "
+        "classes, what is of none first, by class_names=."
+    )
+    return None
+
+
+def shape_faults(images, headers):
+    """Find shapes that leave their image, and sizes that are not the image's.
+
+    Args:
+        images: Dict from image path to `AnnotatedImage`.
+        headers: Dict from image path to `ImageHeader`.
+
+    Returns:
+        List of faults, a line each.
+    """
+    faults = []
+    for image, header in headers.items():
+        item, size = images[image], tuple(header.size)
+        if item.declared_size not in (None, size):
+            where = f"{item.label_file}, {item.place}".removesuffix(", ")
+            faults.append(
+                describe_declared_size(
+                    where, item.declared_size, image, size, "shapes"
+                )
+            )
+        elif item.shapes:
+            faults += _places_outside(item, image, header)
+    return faults
+
+
+def _places_outside(item, image, header):
+    extents = np.array([extent(shape) for shape in item.shapes])
+    corners, size = extents.reshape(-1, 2), np.array(header.size)
+    wrong = misplaced_points(corners, header.size)
+    if wrong.are_fractions:
+        y, x = corners[0]
+        fault = describe_fractions(f"y={y:g}, x={x:g}", image, header.size)
+        return [f"{item.label_file}, {item.shapes[0].place}: {fault}"]
+    hint = describe_turned("shapes", wrong.are_swapped, image, header)
+    beyond = (extents < -_MARGIN) | (extents > size + _MARGIN)
+    faults = []
+    for index in np.flatnonzero(beyond.any(axis=(1, 2))):
+        (y1, x1), (y2, x2) = extents[index]
+        faults.append(
+            f"{item.label_file}, {item.shapes[index].place}: reaches from "
+            f"x={x1:g} to {x2:g}, y={y1:g} to {y2:g}, which is not inside "
+            f"{image}, whose size (height, width) is {tuple(header.size)}. "
+            f"Correct or clip it.{hint}"
+        )
+        hint = ""
+    return faults
