@@ -96,6 +96,13 @@ def test_inspect_prints_what_is_there_and_draws_it(cache, tmp_path, capsys):
     assert read_image(sheet).shape[2] == 3
 
 
+def test_inspect_writes_a_page_that_shows_patches(cache, tmp_path, capsys):
+    path = tmp_path / "new" / "page.html"
+    assert run("inspect", cache, "--report", path) == 0
+    assert f"Page  {path}" in capsys.readouterr().out
+    assert "_y0000_x0000" in path.read_text("utf-8")
+
+
 def test_inspect_names_a_picture_that_it_cannot_write(cache, tmp_path, capsys):
     sheet = tmp_path / "sheet.xyz"
     assert run("inspect", cache, "--out", sheet) == 1

@@ -1,5 +1,7 @@
 """`keras-patching inspect`."""
 
+import pathlib
+
 from keras_patching.commands.arguments import add_cache, fail_for_each
 
 
@@ -22,11 +24,19 @@ def add(commands):
         help="draw a contact sheet: patches with their masks, heatmaps, points "
         "or boxes laid over, every class among them (default: none is drawn)",
     )
+    parser.add_argument(
+        "--report",
+        metavar="PAGE.html",
+        help="write a page that needs no other file: patches in a table that "
+        "sorts, with labels that are switched on and off, every class among "
+        "them; of several caches a page each (default: none is written)",
+    )
     parser.set_defaults(run=_run)
 
 
 def _run(options):
     from keras_patching.data.images.image_io import write_whole_image
+    from keras_patching.data.inspection.cache_page import write_cache_pages
     from keras_patching.data.inspection.contact_sheet import contact_sheet
     from keras_patching.data.inspection.contents import inspect
     from keras_patching.data.inspection.report import (
@@ -45,4 +55,7 @@ def _run(options):
         sheet = stacked(*sheets)
         write_whole_image(options.out, sheet)
         print(f"Picture  {options.out}")
+    if options.report and caches:
+        for path in write_cache_pages(pathlib.Path(options.report), caches):
+            print(f"Page  {path}")
     fail_for_each(faults, "of the caches cannot be used")

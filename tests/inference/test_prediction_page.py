@@ -116,7 +116,7 @@ def test_it_shows_the_boxes_of_each_class(tmp_path):
     write_whole_image(tmp_path / "trays" / "two.png", image)
     _, page = predict(detector(), tmp_path / "trays", tmp_path / "out")
     assert cells(page, "two") == [2, 1, 1]
-    assert page.head[2:5] == ["Countall boxes", "leafboxes", "fruitboxes"]
+    assert page.head[2:5] == ["All classesboxes", "leafboxes", "fruitboxes"]
     assert page.named("rect", x="1", y="2", width="4", height="2")
     assert page.named("rect", x="12", y="11", width="4", height="2")
     assert [

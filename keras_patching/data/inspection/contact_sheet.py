@@ -1,13 +1,9 @@
 """A picture of what a patch cache holds: some patches with their labels."""
 
-import dataclasses
-
 import numpy as np
 
 from keras_patching.data.cache.shard_kinds import keys_drawn
-from keras_patching.data.feeding.foreground import HAS_OBJECTS
-from keras_patching.data.inspection.picking import pick_patches
-from keras_patching.data.labels.density_maps import peak_density
+from keras_patching.data.inspection.shown_patches import ShownPatches
 from keras_patching.visualization import (
     COLORS,
     class_colors,
@@ -18,12 +14,10 @@ from keras_patching.visualization import (
     overlay_points,
     side_by_side,
     stacked,
-    to_uint8,
 )
 from keras_patching.visualization.colors import (
     PAPER,
     UNLABELLED,
-    all_class_colors,
 )
 
 _POINT = COLORS[0]
@@ -59,98 +53,20 @@ def contact_sheet(contents, num_patches=24, columns=6):
     >>> sheet = contact_sheet(CacheContents("field/images_patches"))
     >>> keras_patching.data.write_image("sheet.png", sheet)
     """
-    indices = pick_patches(_sorts_of_patches(contents), num_patches)
-    patches = [contents.read_patch(index) for index in indices]
-    pictures = _pictures([patch["images"] for patch in patches])
-    inks = _Inks(
-        _colors(contents.manifest),
-        _highest(patches, contents.manifest),
-    )
+    shown = ShownPatches(contents, num_patches)
     cells = [
         (
             _caption(contents.names[index], contents.stages[index]),
-            _labelled(picture, patch, contents.manifest.kinds, inks),
+            _labelled(picture, patch, contents.manifest.kinds, shown),
         )
         for index, picture, patch in zip(
-            indices, pictures, patches, strict=True
+            shown.indices, shown.pictures, shown.patches, strict=True
         )
     ]
     height = min(len(cells[0][1]), 2 * _CELL)
     sheet = side_by_side(cells, height, min(columns, len(cells)))
-    head = [(None, contents.manifest_path.name), *_legend(contents, inks)]
+    head = [(None, contents.manifest_path.name), *_legend(contents, shown)]
     return stacked(legend(head, sheet.shape[1], _LETTERS), sheet)
-
-
-def _sorts_of_patches(contents):
-    """Give what `pick_patches` takes: how much each patch has of each sort."""
-    if contents.class_pixels is not None:
-        return contents.class_pixels
-    if contents.class_boxes is not None:
-        return _classes_and_stages(contents)
-    if contents.objects is not None:
-        return _empty_few_or_many(contents.objects)
-    return np.ones((len(contents.names), 1), int)
-
-
-def _empty_few_or_many(objects):
-    has_objects = objects >= HAS_OBJECTS
-    median = np.median(objects[has_objects]) if has_objects.any() else 0
-    many = has_objects & (objects > median)
-    sorts = [~has_objects, has_objects & ~many, many]
-    return np.stack(sorts, axis=1).astype(int)
-
-
-def _classes_and_stages(contents):
-    boxes = contents.class_boxes
-    stages = np.array(contents.stages)
-    is_stage = [stages == stage for stage in np.unique(stages)]
-    return np.column_stack([boxes, ~boxes.any(axis=1), *is_stage]).astype(int)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Inks:
-    """What labels are drawn with, alike in all patches.
-
-    Attributes:
-        colors: RGB tuples of class 1, 2 and so on of masks.
-        highest: Value of heatmaps that is white; `None` without any.
-    """
-
-    colors: list
-    highest: float | None
-
-
-def _highest(patches, manifest):
-    """Give one highest value for all heatmaps: they can be compared."""
-    sigma = manifest.parameters.get("density_map_sigma")
-    if sigma:
-        return peak_density(sigma)
-    keys = keys_drawn(manifest.kinds, "heatmap")
-    highest = [patch[key].max() for patch in patches for key in keys]
-    return max(highest, default=None)
-
-
-def _pictures(images):
-    if images[0].dtype == np.uint8:
-        return [to_uint8(image) for image in images]
-    # One range for all, so that they can be compared.
-    value_range = (
-        min(np.nanmin(image) for image in images),
-        max(np.nanmax(image) for image in images),
-    )
-    return [to_uint8(image, value_range) for image in images]
-
-
-def _colors(manifest):
-    """Colours of class 1, 2 and so on, with grey for the ignored value."""
-    parameters = manifest.parameters
-    ignored = parameters.get("ignore_value") or 0
-    count = parameters.get("num_classes", 2)
-    colors = all_class_colors(count, manifest.class_colors)[1:]
-    if ignored:
-        colors += [UNLABELLED] * (ignored - len(colors))
-        colors[ignored - 1] = UNLABELLED
-    return colors
 
 
 def _labelled(picture, patch, kinds, inks):

@@ -24,6 +24,23 @@ def describe(contents):
       patch size    128 x 128
     ...
     """
+    manifest, facts = contents.manifest, facts_of(contents)
+    longest = max(map(len, facts))
+    lines = [f"  {name:<{longest + 2}}{facts[name]}" for name in facts]
+    if contents.class_pixels is not None:
+        table = _pixel_table(
+            contents.class_pixels, contents.image_pixels, manifest.class_names
+        )
+        lines += ["", *table]
+    if "boxes" in manifest.kinds:
+        names = manifest.parameters["class_names"]
+        table = _box_table(names, contents.class_objects, contents.class_boxes)
+        lines += ["", *table]
+    return "\n".join([str(contents.manifest_path), *lines])
+
+
+def facts_of(contents):
+    """Give what there is to say of a cache as a whole, a dict of texts."""
     manifest = contents.manifest
     height, width = manifest.patch_size
     facts = {
@@ -43,18 +60,7 @@ def describe(contents):
         facts.update(
             _describe_objects(contents.objects, contents.class_objects)
         )
-    longest = max(map(len, facts))
-    lines = [f"  {name:<{longest + 2}}{facts[name]}" for name in facts]
-    if contents.class_pixels is not None:
-        table = _pixel_table(
-            contents.class_pixels, contents.image_pixels, manifest.class_names
-        )
-        lines += ["", *table]
-    if "boxes" in manifest.kinds:
-        names = manifest.parameters["class_names"]
-        table = _box_table(names, contents.class_objects, contents.class_boxes)
-        lines += ["", *table]
-    return "\n".join([str(contents.manifest_path), *lines])
+    return facts
 
 
 def describe_disk_use(caches):

@@ -25,8 +25,14 @@ class DetectionContents:
             LayerKind(f"boxes-{i}", name, color)
             for i, (color, name) in enumerate(self._classes)
         ]
-        self.columns = [Column("Count", "all boxes")] + [
-            Column(name, "boxes", color) for color, name in self._classes
+        self._kinds = [("count", None, "All classes")]
+        if len(names) == 1:  # It has all.
+            self._kinds = []
+        self._kinds += [
+            (f"count_{name}", color, name) for color, name in self._classes
+        ]
+        self.columns = [
+            Column(name, "boxes", color) for _, color, name in self._kinds
         ]
 
     def values(self, entry):
@@ -34,11 +40,7 @@ class DetectionContents:
         return [count(number) for number in self._counts(entry)]
 
     def _counts(self, entry):
-        names = [name for _, name in self._classes]
-        return [
-            entry.row["count"],
-            *(entry.row[f"count_{name}"] for name in names),
-        ]
+        return [entry.row[key] for key, *_ in self._kinds]
 
     def layers(self, entry, files):
         """Give the boxes of each class, with their scores."""
@@ -56,5 +58,5 @@ class DetectionContents:
     def tables(self, entries):
         """Give the counts of all images."""
         counts = [self._counts(entry) for entry in entries]
-        classes = [(None, "All"), *self._classes]
-        return [class_counts(classes, counts, "image")]
+        kinds = [(color, name) for _, color, name in self._kinds]
+        return [class_counts(kinds, counts, "image")]

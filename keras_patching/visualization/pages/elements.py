@@ -138,7 +138,7 @@ def swatch(color):
 def cell(value):
     """Give a cell of a `Value`, or of a text."""
     if isinstance(value, str):
-        return f'<td class="words">{escaped(value)}</td>'
+        return f"<td>{escaped(value)}</td>"
     small = f"<small>{escaped(value.small)}</small>" if value.small else ""
     number = "NaN" if value.number is None else f"{value.number:.10g}"
     text = f"{swatch(value.color)}{escaped(value.text)}{small}"
