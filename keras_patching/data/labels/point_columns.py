@@ -93,7 +93,11 @@ def find_columns(header):
         y=y,
         image=image,
         label=label,
-        unread=[cell for index, cell in enumerate(header) if index not in read],
+        unread=[
+            cell
+            for index, cell in enumerate(header)
+            if cell and index not in read
+        ],
         is_imagej=is_image_label or bool(_IMAGEJ.intersection(names)),
         is_image_label=is_image_label,
     )

@@ -51,6 +51,8 @@ class PointLabels:
         classes: For each point the name of its class, or `None`.
         declared_size: `(height, width)` that the file says the image has, or
             `None`.
+        hint: What may explain points outside of the image: a sentence, or an
+            empty text.
     """
 
     label_file: pathlib.Path
@@ -58,9 +60,10 @@ class PointLabels:
     places: tuple[str, ...]
     classes: tuple[str | None, ...]
     declared_size: tuple[int, int] | None = None
+    hint: str = ""
 
 
-def to_point_labels(path, found, declared_size=None):
+def to_point_labels(path, found, declared_size=None, hint=""):
     """Make the labels of an image of a list of `FoundPoint`, in any order."""
     found = sorted(found, key=lambda point: point[:2])
     points = np.array([point[:2] for point in found], "float64").reshape(-1, 2)
@@ -71,6 +74,7 @@ def to_point_labels(path, found, declared_size=None):
         tuple(point.place for point in found),
         tuple(point.label for point in found),
         declared_size,
+        hint,
     )
 
 
@@ -162,7 +166,8 @@ def check_points_inside(labels, headers):
                 f"{describe_fractions(f'x={x:.15g}, y={y:.15g}', image, size)}"
             )
             continue
-        hint = describe_turned("points", wrong.are_swapped, image, header)
+        turned = describe_turned("points", wrong.are_swapped, image, header)
+        hint = f"{turned} {label.hint}".rstrip()
         for index in np.flatnonzero(wrong.outside):
             y, x = label.points[index]
             faults.append(

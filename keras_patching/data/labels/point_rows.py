@@ -17,6 +17,10 @@ from keras_patching.data.labels.tables import (
     trim,
 )
 
+UNIT_OF_IMAGEJ = (
+    "If ImageJ or Fiji showed the image in another unit, such as µm, remove it "
+    "(Analyze > Set Scale > Click to Remove Scale), and measure again."
+)
 EXPECTED_CSV = (
     "Expected a row name,x1,y1,x2,y2,... for each image, or the header "
     "image,x,y, its columns in any order, and then one point per row."
@@ -125,11 +129,7 @@ def describe_columns(name, table):
         f"{'comma' if table.decimal_mark == ',' else 'point'}."
     ]
     if columns.is_imagej:
-        notes.append(
-            f"{name}: x and y are taken as pixels. If ImageJ or Fiji "
-            "showed the image in another unit, such as µm, remove it "
-            "(Analyze > Set Scale > Click to Remove Scale), and measure again."
-        )
+        notes.append(f"{name}: x and y are taken as pixels. {UNIT_OF_IMAGEJ}")
     return notes
 
 

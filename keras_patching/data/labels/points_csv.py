@@ -17,6 +17,7 @@ from keras_patching.data.labels.image_names import ImageNames
 from keras_patching.data.labels.point_labels import FoundPoint, to_point_labels
 from keras_patching.data.labels.point_rows import (
     EXPECTED_CSV,
+    UNIT_OF_IMAGEJ,
     describe_columns,
     read_rows,
 )
@@ -107,7 +108,10 @@ def read_points_table(label_file, images, unlabelled):
         for image in points
         if image in first_rows or unlabelled == "empty"
     ]
-    labels = {image: to_point_labels(path, points[image]) for image in used}
+    labels = {
+        image: to_point_labels(path, points[image], hint=hint_of(table))
+        for image in used
+    }
     return labels, describe_columns(path.name, table)
 
 
@@ -118,6 +122,12 @@ def points_of(row):
     return [FoundPoint(y, x, place, row.label) for y, x in pairs]
 
 
+def hint_of(table):
+    """Say what may explain points of a table outside of their image."""
+    is_imagej = table.columns is not None and table.columns.is_imagej
+    return UNIT_OF_IMAGEJ if is_imagej else ""
+
+
 def _check_image_column(path, table, names):
     """Refuse a header without a column that names images."""
     columns = table.columns
@@ -125,12 +135,13 @@ def _check_image_column(path, table, names):
         return
     is_class = columns.is_image_label and not _names_images(table, names)
     if columns.image is None or is_class:
+        found = f" of labels such as {table.rows[0].name!r}" if is_class else ""
         raise ValueError(
-            f"{path}: found the header {','.join(table.header)}, expected a "
-            "column that names the image of each point: image, or Label as of "
-            "ImageJ and Fiji (Analyze > Set Measurements > Display label). Or "
-            "write a table for each image, called as the image, and pass "
-            f"their folder. {EXPECTED_CSV}"
+            f"{path}: found the header {','.join(table.header)}{found}, "
+            "expected a column that names the image of each point: image, or "
+            "Label as of ImageJ and Fiji (Analyze > Set Measurements > Display "
+            "label). Or write a table for each image, called as the image, and "
+            f"pass their folder. {EXPECTED_CSV}"
         )
 
 
@@ -169,7 +180,7 @@ def read_image_table(path, image, names, faults, notes):
         faults, notes: Lists that are added to.
 
     Returns:
-        List of `FoundPoint`.
+        `PointLabels`.
 
     Raises:
         ValueError: It is no such table.
@@ -195,4 +206,4 @@ def read_image_table(path, image, names, faults, notes):
         if not row_faults:
             points += points_of(row)
     notes += describe_columns(f"*{path.suffix}", table)
-    return points
+    return to_point_labels(path, points, hint=hint_of(table))

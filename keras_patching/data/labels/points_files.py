@@ -6,9 +6,8 @@ Phenomics or LabelMe, GeoJSON, or a table with columns x and y.
 
 import contextlib
 
-from keras_patching._faults import fault_of, few, raise_faults
+from keras_patching._faults import few, raise_faults
 from keras_patching.data.images.listing import SUFFIXES
-from keras_patching.data.labels.annotations import annotations_of
 from keras_patching.data.labels.files import (
     check_unlabelled,
     describe_unlabelled,
@@ -21,10 +20,13 @@ from keras_patching.data.labels.forms import (
 )
 from keras_patching.data.labels.image_names import ImageNames
 from keras_patching.data.labels.point_labels import to_point_labels
-from keras_patching.data.labels.points_axes import has_axes, read_axes
-from keras_patching.data.labels.points_csv import read_image_table
-from keras_patching.data.labels.points_geojson import is_geojson, read_geojson
-from keras_patching.data.labels.points_shapes import points_of_shapes
+from keras_patching.data.labels.points_axes import has_axes
+from keras_patching.data.labels.points_geojson import is_geojson
+from keras_patching.data.labels.points_image import (
+    JSON,
+    OF_ALL_IMAGES,
+    read_image_points,
+)
 from keras_patching.data.labels.strict_json import load_any_json
 
 EXPECTED_JSON = (
@@ -32,11 +34,7 @@ EXPECTED_JSON = (
     'and {"x": {}, "y": {}} if it holds no objects; or points of LabelMe or '
     "GeoJSON."
 )
-_OF_ALL_IMAGES = (
-    "A file of all images is the `label_file` of "
-    "`load_heatmap_dataset_with_csv_from_directory` and `read_points`."
-)
-_JSON = (".json", ".geojson")
+_EXPECTED_FILES = f"{EXPECTED_JSON} Or a table with the columns x and y."
 _TABLES = (".csv", ".tsv")
 
 
@@ -74,7 +72,8 @@ def read_points_files(images, unlabelled="error", folder=None, classes=None):
     (2, 2)
     """
     check_unlabelled(unlabelled)
-    suffixes = _JSON if folder is None else _JSON + _TABLES
+    suffixes = JSON if folder is None else JSON + _TABLES
+    expected = EXPECTED_JSON if folder is None else _EXPECTED_FILES
     image_folder = next(iter(images.values())).parent
     where = "beside it" if folder is None else f"in {image_folder}"
     folder = folder or image_folder
@@ -87,16 +86,21 @@ def read_points_files(images, unlabelled="error", folder=None, classes=None):
     ]
     if not paths:
         raise ValueError(
-            f"{folder}: has no files of points, one for each image, called "
-            f"as it and {' or '.join(suffixes)}. "
+            f"{folder}: has no files of points, one for each image: its name, "
+            f"and one of {' '.join(suffixes)}. "
             f"{describe_folder_form(folder)}{_describe_dots(folder, images)}"
-            f"{EXPECTED_JSON}"
+            f"{expected}"
         )
     names, faults, notes = ImageNames(images), [], []
     files = _pair(paths, names, where, faults, notes)
     missing = [image for image in images.values() if image not in files]
     if unlabelled == "error":
-        remedy = 'add files that hold {"x": {}, "y": {}}'
+        has_tables = paths[0].suffix.lower() in _TABLES
+        remedy = (
+            "add tables that are a header alone"
+            if has_tables
+            else 'add files that hold {"x": {}, "y": {}}'
+        )
         faults += [
             f"{folder}: {fault}"
             for fault in describe_unlabelled(missing, images, "file", remedy)
@@ -105,7 +109,7 @@ def read_points_files(images, unlabelled="error", folder=None, classes=None):
         image: read_image_points(path, image, names, faults, notes, classes)
         for image, path in files.items()
     }
-    raise_faults(faults, "Points that cannot be used", EXPECTED_JSON)
+    raise_faults(faults, "Points that cannot be used", expected)
     if unlabelled == "empty":
         found |= {image: to_point_labels(folder, []) for image in missing}
     labels = {
@@ -148,63 +152,6 @@ def find_image_of_file(path, names, faults):
     return found[0] if len(found) == 1 else None
 
 
-def read_image_points(path, image, names, faults, notes, classes=None):
-    """Read the points of one file of one image.
-
-    Args:
-        path: `pathlib.Path` of the file.
-        image: Path of the image.
-        names: `ImageNames` of all images.
-        faults, notes: Lists that are added to.
-        classes: As for `read_points_files`.
-
-    Returns:
-        `PointLabels`.
-    """
-    points, size = [], None
-    try:
-        if path.suffix.lower() not in _JSON:
-            points = read_image_table(path, image, names, faults, notes)
-        else:
-            content = load_any_json(path)
-            points, size = _read_content(
-                path, content, image, names, faults, classes
-            )
-    except (ValueError, OSError) as error:
-        faults.append(fault_of(error))
-    return to_point_labels(path, points, size)
-
-
-def _read_content(path, content, image, names, faults, classes):
-    """Read the points of JSON, and the size that it says the image has."""
-    if is_geojson(content):
-        return read_geojson(path, content, faults, classes), None
-    if found := annotations_of(path, content, faults, ("point",)):
-        return _read_shapes(path, found[0], image, names, faults, classes)
-    if form := describe_json_form(content):
-        faults.append(f"{path}: is {form}, which is not read here.")
-        return [], None
-    return read_axes(path, content, faults), None
-
-
-def _read_shapes(path, items, image, names, faults, classes):
-    """Read the points of what must be one `AnnotatedImage`."""
-    if len(items) != 1:
-        faults.append(
-            f"{path}: names {len(items)} images, expected {image.name} alone. "
-            f"{_OF_ALL_IMAGES}"
-        )
-        return [], None
-    (item,) = items
-    others = {names.find(name) for name in item.names} - {None, image}
-    if others:
-        faults.append(
-            f"{path}: is of {others.pop().name}, as it says, and called as "
-            f"{image.name}. Rename it, or correct the name in it."
-        )
-    return points_of_shapes(item, faults, classes), item.declared_size
-
-
 def _pair(paths, names, where, faults, notes):
     """Give the file of each image, and say what others are."""
     files, strays = {}, []
@@ -241,13 +188,13 @@ def _describe_stray(path):
     with contextlib.suppress(ValueError, OSError):
         content = load_any_json(path)
         if is_coco(content) or is_via(content):
-            return _OF_ALL_IMAGES
+            return OF_ALL_IMAGES
     return "Rename it, add the image, or move this file away."
 
 
 def _holds_no_labels(path, names):
     """Tell a file that only lies there from one whose image is not found."""
-    if path.suffix.lower() not in _JSON or names.hint(path.stem):
+    if path.suffix.lower() not in JSON or names.hint(path.stem):
         return False
     try:
         content = load_any_json(path)

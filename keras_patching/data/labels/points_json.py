@@ -8,10 +8,8 @@ from keras_patching.data.labels.files import (
 )
 from keras_patching.data.labels.image_names import ImageNames
 from keras_patching.data.labels.point_labels import to_point_labels
-from keras_patching.data.labels.points_files import (
-    find_image_of_file,
-    read_image_points,
-)
+from keras_patching.data.labels.points_files import find_image_of_file
+from keras_patching.data.labels.points_image import read_image_points
 from keras_patching.data.labels.points_shapes import points_of_shapes
 
 

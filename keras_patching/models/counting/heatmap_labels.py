@@ -51,7 +51,7 @@ class DrawnHeatmaps:
     def summarize(self, records, headers):
         counts = [len(each.points) for each in self._labels.values()]
         summary = summarize_objects(counts, count_classes(self._labels))
-        return " ".join([summary, *self._notes])
+        return "\n".join([*self._notes, summary])
 
     def doubts(self, records, headers):
         points = [self._labels[path].points for path in headers]

@@ -1,8 +1,11 @@
 """Tables of points are read as spreadsheets and Fiji write them."""
 
+import numpy as np
 import pytest
 
+from keras_patching.data.images.headers import ImageHeader
 from keras_patching.data.images.listing import list_images
+from keras_patching.data.labels.point_labels import check_points_inside
 from keras_patching.data.labels.points_csv import read_points_table
 
 # "Analyze > Measure" of a multi-point selection, with "Display label"; saved
@@ -44,14 +47,24 @@ def test_results_of_imagej_are_read_and_their_unit_is_a_question(folder, text):
     labels, (read_columns, unit) = read(folder, text)
     assert points_of(labels) == POINTS
     assert classes_of(labels)["a.png"] == ("0", "0")
-    assert "read the columns Label, X, Y, Counter, not , Area," in read_columns
+    assert "read the columns Label, X, Y, Counter, not Area," in read_columns
     assert "taken as pixels" in unit
     assert "Click to Remove Scale" in unit
+
+
+def test_results_outside_of_their_image_may_be_in_another_unit(folder):
+    labels, _ = read(folder, IMAGEJ)
+    header = ImageHeader((16, 16), 3, np.dtype("uint8"), False)
+    (fault,) = check_points_inside(labels, dict.fromkeys(labels, header))
+    assert "line 3: the point x=7, y=30.667 lies outside" in fault
+    assert "another unit, such as µm, remove it (Analyze > Set Scale" in fault
 
 
 def test_results_without_a_column_of_images_say_what_to_tick(folder):
     with pytest.raises(ValueError, match=r"Display label.*pass their folder"):
         read(folder, " ,Area,X,Y,Slice\n1,0,3,4,1\n")
+    with pytest.raises(ValueError, match="of labels such as 'stack:1', exp"):
+        read(folder, " ,Label,X,Y,Slice\n1,stack:1,3,4,1\n")
 
 
 @pytest.mark.parametrize("text", ["x,y\n3,4\n", "x,y,label\n3,4,cell\n"])

@@ -64,6 +64,14 @@ def test_a_lone_feature_is_geojson_too(folder):
     assert read(folder)[0] == {"a.png": [[2, 1]]}
 
 
+def test_geojson_without_features_is_an_image_without_objects(folder):
+    (folder / "a.geojson").write_text("[]")
+    assert read(folder)[0] == {"a.png": []}
+    content = '{"type": "FeatureCollection", "features": []}'
+    (folder / "a.geojson").write_text(content)
+    assert read(folder)[0] == {"a.png": []}
+
+
 def test_points_of_geojson_know_their_class_and_place(folder):
     (folder / "a.json").write_text(QUPATH)
     labels, _ = read_points_files(list_images(folder))
