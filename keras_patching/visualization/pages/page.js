@@ -126,17 +126,22 @@ function show(row) {
   setZoom(fitting(), 0, 0);
 }
 
+// The page behind the viewer cannot be reached: the switches come along.
+function takeLayers() {
+  if (!layers || place.isConnected) return;
+  layers.before(place);
+  viewer.insertBefore(layers, pane);
+}
+
 function open(row) {
-  if (layers) {
-    layers.before(place);
-    viewer.insertBefore(layers, pane);
-  }
+  takeLayers();
   viewer.showModal();
   show(row);
   pane.focus();
 }
 
 viewer.addEventListener("close", () => {
+  if (viewer.open) return; // Again, before this was told.
   if (layers) place.replaceWith(layers);
   stage.replaceChildren();
   shown.querySelector(".thumb").focus();
