@@ -64,6 +64,9 @@ def shards(folders):
         ["clean"],
         ["clean", "patches", "--min-age", "-5"],
         ["clean", "patches", "--min-age", "nan"],
+        ["predict", "m", "i", "--out", "o", "--device-memory", "much"],
+        ["predict", "m", "i", "--out", "o", "--device-memory", "0.1"],
+        ["predict", "m", "i", "--out", "o", "--device-memory", "GB"],
     ],
 )
 def test_wrong_usage_exits_with_2(arguments, capsys):

@@ -170,6 +170,14 @@ def test_predict_writes_a_page_that_shows_the_images(model, field, capsys):
         assert f'alt="{path.name}"' in page
 
 
+def test_predict_keeps_to_a_device_memory(model, field, capsys):
+    asked = "predict", model, field / "images", "--out", field / "found"
+    assert run(*asked, "--device-memory", "1KB") == 1
+    (first, *_) = capsys.readouterr().err.splitlines()
+    assert "0.png: A patch of 8 x 8 pixels takes about" in first
+    assert run(*asked, "--device-memory", "0.1 MB") == 0
+
+
 def test_counting_is_inspected_exported_and_predicted(field, capsys):
     (field / "images" / "points.csv").write_text("0,3,4,12.5,9\n1")
     cache = load_heatmap_dataset_with_csv_from_directory(

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import string
 import sys
 
 
@@ -62,6 +63,22 @@ def seconds(text):
             f"expected a number from 0, received {text}"
         )
     return value
+
+
+_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+
+
+@_named("size")
+def number_of_bytes(text):
+    """Parse bytes, such as `512MB`, `2 GB` or `1.5GiB`."""
+    number = text.rstrip(string.ascii_letters)
+    unit = text[len(number) :].upper()
+    if unit not in _UNITS or not 1 <= float(number) * _UNITS[unit] < math.inf:
+        raise argparse.ArgumentTypeError(
+            f"expected a size such as 512MB or 2GB, received {text}"
+        )
+    return int(float(number) * _UNITS[unit])
 
 
 @_named('number of pixels (or "auto")')

@@ -7,6 +7,7 @@ from keras_patching.commands.arguments import (
     add_patch_size,
     fail_for_each,
     fraction,
+    number_of_bytes,
     overlap_value,
 )
 
@@ -96,6 +97,14 @@ def add(commands):
         "(default: none is written)",
     )
     parser.add_argument(
+        "--device-memory",
+        type=number_of_bytes,
+        metavar="SIZE",
+        help="what a device may hold at once of what the layers make, as 2GB "
+        "or 512MB, beside weights and what libraries need: fewer rows or "
+        "patches are computed at once then (default: what suits the device)",
+    )
+    parser.add_argument(
         "--resume",
         action=argparse.BooleanOptionalAction,
         default=True,
@@ -132,6 +141,7 @@ def _run(options):
         format=options.format,
         resume=options.resume,
         report=options.report,
+        device_memory=options.device_memory,
     )
     total = len(done.rows) + len(done.faults)
     before = f", {done.num_before} of them before" if done.num_before else ""

@@ -102,6 +102,7 @@ def predict_files(
     format: str | None = None,
     resume: bool = True,
     report: bool = False,
+    device_memory: int | None = None,
 ) -> FilePredictions:
     r"""Predict image files and write what was found.
 
@@ -161,6 +162,7 @@ def predict_files(
             images, also those that were predicted before the call was stopped,
             with what was found in them, in a table that sorts. It needs no
             other file and no network.
+        device_memory: As for `predict_images` of the model.
 
     Returns:
         `FilePredictions`.
@@ -211,7 +213,7 @@ def predict_files(
         if stem not in journal.entries
     }
     try:
-        run = FileRun(model, folder, journal, tables, verbose)
+        run = FileRun(model, folder, journal, tables, verbose, device_memory)
         faults = run.predict(missing)
     finally:
         tables.write()

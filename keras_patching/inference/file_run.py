@@ -25,10 +25,14 @@ class FileRun:
         journal: `PredictionJournal`.
         tables: `ResultTables`.
         verbose: Whether to show the progress.
+        device_memory: As for `PatchedModel.predict_images`.
     """
 
-    def __init__(self, model, folder, journal, tables, verbose):
+    def __init__(
+        self, model, folder, journal, tables, verbose, device_memory=None
+    ):
         self._model, self._verbose = model, verbose
+        self._device_memory = device_memory
         self._parts = folder, journal, tables
         self._journal = journal
 
@@ -52,7 +56,7 @@ class FileRun:
             # One after the other, in search of what fails, they are silent.
             verbose = self._verbose and count == len(images)
             prediction = _FilePrediction(
-                self._model, some, self._parts, verbose
+                self._model, some, self._parts, verbose, self._device_memory
             )
             try:
                 for (stem, path), error in prediction.errors():
@@ -98,12 +102,13 @@ def _faults(path, error):
 class _FilePrediction(ImagePrediction):
     """An `ImagePrediction` whose results are files in a folder."""
 
-    def __init__(self, model, images, parts, verbose):
+    def __init__(self, model, images, parts, verbose, device_memory):
         super().__init__(
             model,
             list(images.values()),
             parts[0].report.transform,
             verbose=verbose,
+            device_memory=device_memory,
         )
         self._images, self._stems = images, list(images)
         self._parts = parts

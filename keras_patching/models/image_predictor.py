@@ -26,6 +26,7 @@ class ImagePredictor:
         transform: Callable | str | None = None,
         out: Any = None,
         batch_size: int | None = None,
+        device_memory: int | None = None,
         keep: Any = None,
         fill: float = 0,
         shard: tuple[int, int] | None = None,
@@ -68,6 +69,12 @@ class ImagePredictor:
                 elsewhere it is 1), else patches; `None` for as many as suit
                 the device, or the `patch_batch_size` of the model. It is
                 rounded up to a multiple of the devices that share it.
+            device_memory: Bytes that a device may hold at once of what the
+                layers make, and the rows that they keep: fewer images are
+                computed side by side then, and fewer rows of them, or fewer
+                patches. It is estimated, and does not count weights, nor what
+                libraries need while they convolve: stay a third below what is
+                free. `None` for what suits the device.
             keep: Where images hold something; places where they do not are
                 not computed. A list with one for each image, or for all of
                 them a function or `"content"`. A mask `(height, width)` of
@@ -108,8 +115,9 @@ class ImagePredictor:
 
         Raises:
             ValueError: If arguments are not as above; or if an image cannot be
-                read or predicted, when its turn comes (those after it are
-                lost then), with `out` when all others are written.
+                read or predicted, or needs more than `device_memory`, when its
+                turn comes (those after it are lost then), with `out` when all
+                others are written.
 
         Example:
 
@@ -131,6 +139,7 @@ class ImagePredictor:
             self._image_transform(transform),
             out=out,
             batch_size=batch_size,
+            device_memory=device_memory,
             keep=keep,
             fill=fill,
             shard=shard,

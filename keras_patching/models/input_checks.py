@@ -25,7 +25,7 @@ def check_inputs(x, predictor, name):
     if isinstance(x, (list, tuple)):
         raise ValueError(
             f"'{name}' takes one array of images. Stack images of one size, "
-            "and pass images of different sizes one by one. "
+            "and pass those of different sizes to `predict_images`. "
             f"Received: a {type(x).__name__} of {len(x)}"
         )
     if hasattr(x, "shape"):

@@ -38,7 +38,8 @@ class ImagePrediction:
         model: `PatchedModel`.
         sources: As for `PatchedModel.predict_images`.
         transform: `ImageTransform`.
-        batch_size, shard, split, verbose, keep, fill: As there.
+        batch_size, shard, split, verbose, keep, fill, device_memory: As
+            there.
     """
 
     def __init__(
@@ -52,12 +53,23 @@ class ImagePrediction:
         verbose=True,
         keep=None,
         fill=0,
+        device_memory=None,
     ):
         _check_model(model)
-        if batch_size is not None:
-            check_integer(batch_size, "batch_size", 1)
+        for value, name in (
+            (batch_size, "batch_size"),
+            (device_memory, "device_memory"),
+        ):
+            if value is not None:
+                check_integer(value, name, 1)
+        if split is not None and device_memory is not None:
+            raise ValueError(
+                "split='rows' computes whole images at once, whatever they "
+                f"take. Received: device_memory={device_memory}"
+            )
         self._model, self._transform = model, transform
         self._batch_size, self._verbose = batch_size, verbose
+        self._device_memory = device_memory
         sources = as_sources(sources)
         count = len(sources) if isinstance(sources, list) else None
         check_keep(keep, count)
@@ -146,6 +158,7 @@ class ImagePrediction:
             sizes,
             self._batch_size,
             self._sharing,
+            self._device_memory,
         )
         self._planned = sum(map(math.prod, sizes))
         progress = self._progress()

@@ -1,33 +1,23 @@
 """Chooses how images of many sizes are predicted, and keeps the functions."""
 
 import collections
-import math
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_patching._checks import is_integer
 from keras_patching.geometry import PatchGrid, round_up
 from keras_patching.layers.output_specs import Trace
-from keras_patching.layers.row_stream import RowStream
-from keras_patching.ops.chunks import is_on_cpu, patches_per_chunk
+from keras_patching.ops.chunks import patches_per_chunk
+from keras_patching.prediction.activation_memory import activation_bytes
 from keras_patching.prediction.compiled import ModelFunction
-from keras_patching.prediction.lane_steps import LaneFunction, LaneStep
-from keras_patching.prediction.lane_widths import choose_widths, fitting_width
+from keras_patching.prediction.lane_choice import LaneSteps
 from keras_patching.prediction.patch_batches import PatchBatches
-from keras_patching.prediction.row_lanes import RowLanes
 from keras_patching.prediction.sharing import count_devices
 from keras_patching.receptive_fields.automatic_overlap import (
     find_multiple_of,
     takes_any_size,
 )
-from keras_patching.receptive_fields.walk import receptive_field
-
-# Bytes of the largest tensor of the lanes that are run together, and how many
-# they are at the most, where a device would idle with one.
-_BYTES_AT_ONCE = 2**28
-_MOST_LANES = 16
 
 _MOST_FUNCTIONS = 16
 
@@ -48,7 +38,14 @@ class Engines:
         """Forget all: what the functions have closed over has changed."""
         self._functions.clear()
 
-    def make(self, transform, sizes, batch_size=None, sharing=None):
+    def make(
+        self,
+        transform,
+        sizes,
+        batch_size=None,
+        sharing=None,
+        device_memory=None,
+    ):
         """Make the engine for some images.
 
         Args:
@@ -59,15 +56,28 @@ class Engines:
                 suit the device.
             sharing: As for `ModelFunction`; batches are multiples of its
                 devices.
+            device_memory: Bytes that what a device computes at once may take;
+                `None` for what suits it.
+
+        Raises:
+            ValueError: If the least that can be computed takes more.
         """
         streaming = self._predictor._resolved()[3]
         if streaming is None:
-            return self._make_patches(transform, batch_size, sharing)
-        return _Lanes(
-            self, streaming, transform, sizes, batch_size, sharing
+            return self._make_patches(
+                transform, batch_size, sharing, device_memory
+            )
+        return LaneSteps(
+            self,
+            streaming,
+            transform,
+            sizes,
+            batch_size,
+            sharing,
+            device_memory,
         ).engine()
 
-    def _make_patches(self, transform, batch_size, sharing):
+    def _make_patches(self, transform, batch_size, sharing, device_memory):
         predictor = self._predictor
         known, call = predictor._outputs, predictor._patch_model
         # Averaged patches are decided on only after that.
@@ -88,7 +98,7 @@ class Engines:
         return PatchBatches(
             self._grid_of,
             lambda size, divisor: self._batch_size(
-                batch_size, size, sharing, divisor
+                batch_size, size, sharing, divisor, device_memory
             ),
             self.compiled(("patches", within), lambda: run, sharing)[1],
             self._specs(within),
@@ -149,13 +159,31 @@ class Engines:
         ]
         return PatchGrid(size, patch_size, grid.overlap, grid.multiple_of)
 
-    def _batch_size(self, batch_size, patch_size, sharing, divisor):
+    def _batch_size(
+        self, batch_size, patch_size, sharing, divisor, device_memory
+    ):
         devices = count_devices(sharing)
         if batch_size is not None:
             return round_up(max(batch_size // divisor, 1), devices)
         chosen = self._predictor.patch_batch_size
         each = chosen if is_integer(chosen) else patches_per_chunk(patch_size)
+        if device_memory is not None:
+            each = min(each, self._most_patches(patch_size, device_memory))
         return max(each // divisor, 1) * devices
+
+    def _most_patches(self, patch_size, device_memory):
+        """Tell how many patches `device_memory` holds."""
+        predictor = self._predictor
+        shape = 1, *patch_size, predictor.channels
+        each = activation_bytes(predictor.layer, shape)
+        if each > device_memory:
+            raise ValueError(
+                f"A patch of {patch_size[0]} x {patch_size[1]} pixels takes "
+                f"about {each} bytes. Received: device_memory={device_memory}. "
+                "Smaller patches take less: "
+                "`set_tiling(predict_patch_size=...)`."
+            )
+        return device_memory // each
 
     def compiled(self, key, make, sharing):
         """Return a function and what it was compiled to, made when needed.
@@ -176,103 +204,6 @@ class Engines:
         if len(self._functions) > _MOST_FUNCTIONS:
             self._functions.popitem(last=False)
         return self._functions[key]
-
-
-class _Lanes:
-    """The lanes of one call, of few widths."""
-
-    def __init__(
-        self, engines, streaming, transform, sizes, batch_size, sharing
-    ):
-        self._engines, self._streaming = engines, streaming
-        self._sharing = sharing
-        self._transform, self._batch_size = transform, batch_size
-        self._count = len(sizes) or None
-        self._highest = choose_widths(sizes, streaming.stride[1])
-        self._is_planned = bool(self._highest)
-        self._steps, self._divisor = {}, 1
-
-    def engine(self):
-        predictor = self._engines._predictor
-        field = receptive_field(predictor.layer)
-        return RowLanes(
-            self,
-            self._streaming.stride,
-            predictor._outputs.scales,
-            self._engines._specs(self._transform),
-            predictor.pad_value,
-            math.ceil(field.overlap[0] / 2),
-        )
-
-    def choose(self, size, dtype):
-        """Give the `LaneStep` for an image, made when needed."""
-        height, width = (
-            round_up(length, stride)
-            for length, stride in zip(size, self._streaming.stride, strict=True)
-        )
-        wide = [each for each in self._highest if each >= width]
-        if self._is_planned and wide:
-            lane = min(wide)
-        else:
-            lane = fitting_width(wide, width) or width
-            self._highest.setdefault(lane, height)
-        key = lane, np.dtype(dtype)
-        if key not in self._steps:
-            self._steps[key] = self._make_step(lane, self._highest[lane])
-        return self._steps[key]
-
-    def _make_step(self, width, height):
-        predictor, streaming = self._engines._predictor, self._streaming
-        rows = streaming.rows
-        if rows is None:
-            height = round_up(height, streaming.stride[0])
-            rows = streaming.rows_for(height, width)
-        rows = self._divided(rows, self._divisor)
-        count = self._lanes(rows, width)
-        function, compiled = self._engines.compiled(
-            ("rows", rows, width, count, self._transform),
-            lambda: LaneFunction(
-                RowStream(predictor.layer, rows),
-                count,
-                self._transform,
-                predictor._outputs.spec,
-            ),
-            self._sharing,
-        )
-        return LaneStep(function, compiled, width)
-
-    def halve(self):
-        """Take half the rows in a step; see `RowLanes.halve`."""
-        before = max(step.stream.rows for step in self._steps.values())
-        after = self._divided(before, 2)
-        if after == before:
-            return None
-        self._divisor *= 2
-        self._steps.clear()
-        return (
-            f"The device has no memory left for steps of {before} rows. They "
-            f"are tried again with {after}: `set_tiling(predict_patch_size=("
-            f"{after}, None))` begins with these, and a smaller `batch_size` "
-            "takes fewer images side by side."
-        )
-
-    def _divided(self, rows, divisor):
-        stride = self._streaming.stride[0]
-        return max(rows // divisor // stride, 1) * stride
-
-    def _lanes(self, rows, width):
-        if keras.backend.backend() != "jax":
-            return 1
-        devices = count_devices(self._sharing)
-        if self._batch_size is not None:
-            return round_up(self._batch_size, devices)
-        if is_on_cpu():
-            return devices
-        each = self._streaming.band_bytes * rows * width
-        most = _MOST_LANES
-        if self._count is not None:
-            most = min(most, math.ceil(self._count / devices))
-        return max(min(int(_BYTES_AT_ONCE // each), most), 1) * devices
 
 
 def _check_whole_images(predictor):

@@ -155,7 +155,38 @@ def open_layer(layer, args, kwargs, field_of):
         except Exception as error:
             return error
 
-    # A thread of its own is outside of whatever graph or scope is at work.
+    opened = _apart(_open, twin, record, _sizes(tensors, fields))
+    differences = {
+        tuple(n * unit for n, unit in zip(size, units, strict=True)): different
+        for size, different in opened.differences.items()
+    }
+    return dataclasses.replace(opened, differences=differences)
+
+
+def record_call(layer, inputs):
+    """Record a call of a layer on images of one size, and leave it as it was.
+
+    Args:
+        layer: Layer or model, built.
+        inputs: Symbolic tensors.
+
+    Returns:
+        A `Graph`.
+
+    Raises:
+        Exception: Whatever its `call` raises of symbolic tensors.
+    """
+    twin = twin_of(layer)
+
+    def record():
+        with untouched(twin):
+            return _record(twin, tuple(inputs), {})
+
+    return _apart(record)
+
+
+def _apart(function, *args):
+    """Run a function outside of whatever graph or scope is at work."""
     policy = keras.config.dtype_policy()
     with (
         _one_at_a_time(),
@@ -163,15 +194,8 @@ def open_layer(layer, args, kwargs, field_of):
             1, initializer=keras.config.set_dtype_policy, initargs=[policy]
         ) as thread,
     ):
-        opened = thread.submit(
-            contextvars.copy_context().run,
-            *(_open, twin, record, _sizes(tensors, fields)),
-        ).result()
-    differences = {
-        tuple(n * unit for n, unit in zip(size, units, strict=True)): different
-        for size, different in opened.differences.items()
-    }
-    return dataclasses.replace(opened, differences=differences)
+        run = contextvars.copy_context().run
+        return thread.submit(run, function, *args).result()
 
 
 @contextlib.contextmanager

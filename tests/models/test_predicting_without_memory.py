@@ -135,6 +135,44 @@ def test_half_as_much_is_tried_where_memory_is_full(case, when):
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_device_memory_takes_as_much_at_once_as_fits(case):
+    axis, tiling, how, _ = case
+    # Tensors of 2 channels, in and out, of 4 bytes; torch keeps all four.
+    pixels = 1 + 3 * 2 if BACKEND == "torch" else 2 * 2
+    if axis == 1:  # Beside 40 rows, two that each layer keeps, thrice.
+        most, fitting = 40, (40 * pixels + 3 * 2 * 3) * 121 * 4
+    else:
+        most, fitting = 4, 4 * pixels * 32 * 32 * 4
+    net = net_for(most, axis)
+    large = with_weights_of(net_for(10**9, axis), net)
+    images = [draw(200, 121, 1), draw(90, 121, 1), draw(150, 121, 1, seed=1)]
+    model = kp.PatchedModel(net, patch_size=32, **tiling)
+    found = list(
+        model.predict_images(images, verbose=False, device_memory=fitting)
+    )
+    model = kp.PatchedModel(large, patch_size=32, **tiling)
+    expected = model.predict_images(images, verbose=False, **how)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("tiling", "message"),
+    [
+        ({"overlap": "auto"}, r"A step of 1 rows of 50 pixels"),
+        ({}, r"A patch of 32 x 32 pixels takes about \d+ bytes"),
+    ],
+)
+def test_device_memory_that_holds_nothing_is_refused(tiling, message):
+    model = kp.PatchedModel(net_for(10**9, 0), patch_size=32, **tiling)
+    found = model.predict_images(
+        [draw(90, 50, 1)], verbose=False, device_memory=1000
+    )
+    with pytest.raises(ValueError, match=message):
+        list(found)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_a_device_without_any_memory_is_told(case):
     axis, tiling, how, _ = case
     model = kp.PatchedModel(net_for(0, axis), patch_size=32, **tiling)
