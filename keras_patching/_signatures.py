@@ -64,7 +64,7 @@ def spelled_out(
 
 # Of methods that predict images.
 IMAGES_DEFAULTS = {
-    **dict.fromkeys(("out", "batch_size", "keep")),
+    **dict.fromkeys(("out", "batch_size", "device_memory", "keep")),
     "fill": 0,
     **dict.fromkeys(("shard", "split")),
     "resume": True,

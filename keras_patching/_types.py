@@ -42,6 +42,7 @@ class ImagesOptions(TypedDict, total=False):
 
     out: Any
     batch_size: int | None
+    device_memory: int | None
     keep: Any
     fill: float
     shard: tuple[int, int] | None
