@@ -138,6 +138,17 @@ def test_patch_hands_its_options_on(folders, tmp_path):
     assert masks[3, -1, -1] == 255
 
 
+def test_patch_takes_what_masks_do_not_tell(folders):
+    (folders[1] / next(folders[1].iterdir()).name).unlink()
+    options = "--patch-size 8 --class-names soil plant --class-ids 1 0"
+    assert patch(folders, *options.split(), "--unlabelled", "skip") == 0
+    (manifest,) = manifests(folders)
+    sequence = keras_patching.PatchingSequence(manifest)
+    assert sequence.class_names == ["soil", "plant"]
+    assert sequence.class_ids == {1: 0, 0: 1}
+    assert len(sequence.image_names) == 2
+
+
 def test_patch_cuts_again_only_on_demand(folders, capsys):
     for options, word in (
         ((), "Cutting"),

@@ -68,8 +68,8 @@ class FullImageEvaluation(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         if isinstance(targets, (str, os.PathLike)):
-            # Which files are the targets, the model knows.
-            images = list_whole_images(images)
+            # Which files are the targets of which, the model knows.
+            list_whole_images(images)
         else:
             pairs = pair_whole_images(images, targets, "targets")
             images, targets = (list(each) for each in zip(*pairs, strict=True))

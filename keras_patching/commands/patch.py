@@ -35,7 +35,8 @@ def add(commands):
         metavar="SEG_DIRNAME",
         help="folder of their masks, of the same names without suffix: PNG, "
         "TIFF, BMP or npy of class ids (with two classes also 0 and 255), or "
-        "RGB with the colors of classes in classes.csv beside them",
+        "RGB with the colors of classes in classes.csv beside them; or of "
+        "LabelMe's JSON files, or a JSON file of COCO or VIA",
     )
     parser.add_argument(
         "--patch-size",
@@ -58,6 +59,28 @@ def add(commands):
         type=integer_from(0),
         metavar="N",
         help="value of mask pixels without a label (default: none has)",
+    )
+    parser.add_argument(
+        "--class-names",
+        nargs="+",
+        metavar="NAME",
+        help="names of the classes, that of the background first, where the "
+        "masks do not tell them (default: classes are numbered)",
+    )
+    parser.add_argument(
+        "--class-ids",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="values of the classes in the masks, where they have gaps, as in "
+        "`0 7 11` (default: 0, 1, 2 and so on)",
+    )
+    parser.add_argument(
+        "--unlabelled",
+        choices=("error", "skip", "empty"),
+        default="error",
+        help="what images without a mask are: an error, left out (skip), or "
+        "all background (empty) (default: %(default)s)",
     )
     parser.add_argument(
         "--channels",
@@ -102,6 +125,9 @@ def _run(options):
         options.patch_size,
         num_classes=options.num_classes,
         ignore_value=options.ignore_value,
+        class_names=options.class_names,
+        class_ids=options.class_ids,
+        unlabelled=options.unlabelled,
         channels=options.channels,
         value_range=options.value_range,
         cache_dir=options.cache_dir,

@@ -1,7 +1,8 @@
 """Tables of classes that lie beside masks: names, colours and values.
 
-Read are `classes.csv` and CamVid's `class_dict.csv`, which have a header, and
-CamVid's `label_colors.txt`, whose lines are of red, green, blue and a name.
+Read are `classes.csv`, CamVid's `class_dict.csv` and Roboflow's `_classes.csv`,
+which have a header; CamVid's `label_colors.txt`, whose lines are of red, green,
+blue and a name; and CVAT's `labelmap.txt`, of `name:red,green,blue:parts:...`.
 """
 
 import csv
@@ -12,13 +13,19 @@ import re
 from keras_patching._faults import few, raise_faults
 from keras_patching.data.labels.strict_json import read_text
 
-NAMES = ("classes.csv", "class_dict.csv", "label_colors.txt")
+NAMES = (
+    "classes.csv",
+    "class_dict.csv",
+    "_classes.csv",
+    "label_colors.txt",
+    "labelmap.txt",
+)
 _MOST_LISTED = 5
 # What a table is called that was not read from a file.
 ARGUMENTS = "`class_names` or `class_colors`"
 _COLUMNS = {
     "name": ("name", "class", "class_name", "label"),
-    "id": ("id", "value", "class_id"),
+    "id": ("id", "value", "class_id", "pixel value"),
     "r": ("r", "red"),
     "g": ("g", "green"),
     "b": ("b", "blue"),
@@ -28,7 +35,10 @@ _EXPECTED = (
     "per class, that of the background first; or without a header rows such "
     "as `64 128 64 Animal`."
 )
-_LINE = re.compile(r"\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S.*?)\s*")
+_LINE = re.compile(
+    r"\s*(?P<r>\d+)\s+(?P<g>\d+)\s+(?P<b>\d+)\s+(?P<name>\S.*?)\s*"
+)
+_CVAT_LINE = re.compile(r"(?P<name>[^:#]+):(?P<r>\d+),(?P<g>\d+),(?P<b>\d+):.*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,8 +178,11 @@ def read_class_table(path):
         raise FileNotFoundError(f"{path}: no such file. {_EXPECTED}")
     lines = read_text(path).splitlines()
     written = [line for line in lines if line.strip()]
-    if written and _LINE.fullmatch(written[0]):
-        rows, faults = _read_lines(path, lines)
+    of_cvat = path.name == "labelmap.txt"
+    if of_cvat or (written and _LINE.fullmatch(written[0])):
+        rows, faults = _read_lines(
+            path, lines, _CVAT_LINE if of_cvat else _LINE
+        )
     else:
         rows, faults = _read_rows(path, lines)
     if not faults:
@@ -184,23 +197,21 @@ def read_class_table(path):
     )
 
 
-def _read_lines(path, lines):
+def _read_lines(path, lines, form):
     rows, faults = [], []
     for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        match = _LINE.fullmatch(line)
-        if match is None:
-            faults.append(
-                f"{path}, line {number}: found {line!r}, expected red, green, "
-                "blue and a name."
-            )
+        if not line.strip() or line.startswith("#"):
             continue
         where = f"{path}, line {number}"
-        row = dict(zip("rgb", match.groups(), strict=False))
-        row["name"] = match[4]
-        rows.append(_checked(row, where, faults))
-    return rows, faults
+        match = form.fullmatch(line)
+        if match is None:
+            faults.append(
+                f"{where}: found {line!r}, expected red, green, blue and a "
+                "name, as in the other lines."
+            )
+        else:
+            rows.append(_checked(match.groupdict(), where, faults))
+    return rows, faults or ([] if rows else [f"{path}: has no rows."])
 
 
 def _read_rows(path, lines):

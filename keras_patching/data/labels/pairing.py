@@ -54,12 +54,14 @@ def pair_by_stem(dirname, label_dirname, noun, unlabelled="error"):
 def _without_ending(labels, images):
     """Key labels by the names of images, if one ending more is all they have.
 
-    The ending begins with one of `_-.`.
+    The ending begins with one of `_-.`, and is not a number.
     """
     first = next(iter(labels))
     for begin, letter in enumerate(first):
         ending = first[begin:]
-        if letter in "_-." and all(stem.endswith(ending) for stem in labels):
+        if letter not in "_-." or ending[1:].isdecimal():
+            continue
+        if all(stem.endswith(ending) for stem in labels):
             named = {
                 stem.removesuffix(ending): path for stem, path in labels.items()
             }

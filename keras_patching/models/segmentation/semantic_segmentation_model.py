@@ -41,6 +41,10 @@ from keras_patching.models.segmentation.class_agreement import (
     learned_classes,
 )
 from keras_patching.models.segmentation.class_ids import ClassIds
+from keras_patching.models.segmentation.drawn_targets import (
+    DrawnTarget,
+    with_drawn_targets,
+)
 from keras_patching.models.segmentation.training_masks import (
     check_training_masks,
 )
@@ -390,8 +394,8 @@ class SemanticSegmentationModel(TaskModel):
                 a folder, a list of paths, a list of arrays, or an array.
             targets: Their masks of shape `(height, width)`, class ids or for
                 two classes 0 and 255, or paths, in the order of the images; or
-                the folder of masks, paired by name without suffix; or a dict
-                from the names of the images.
+                a folder of masks or whatever else the loader takes for that;
+                or a dict from the names of the images.
 
         Returns:
             Dict of floats: `mean_iou` over the classes that occur, and
@@ -411,7 +415,13 @@ class SemanticSegmentationModel(TaskModel):
         iou = iou_per_class(confusion)
         return {"mean_iou": float(np.mean(list(iou.values()))), **iou}
 
+    def _pair_full_images(self, images, targets):
+        targets = with_drawn_targets(images, targets, self._mask_classes)
+        return super()._pair_full_images(images, targets)
+
     def _check_full_target(self, target, name, image_size):
+        if isinstance(target, DrawnTarget):
+            return target  # It is drawn in the size of its image.
         if isinstance(target, (str, os.PathLike)):
             size = tuple(read_header(target).size)
         else:

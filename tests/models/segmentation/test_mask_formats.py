@@ -122,6 +122,11 @@ crop,0, 255,0
 
 weed,255,0,0
 """,
+    "labelmap.txt": """# label:color_rgb:parts:actions
+soil:0,0,0::
+crop:0,255,0::
+weed:255,0,0::
+""",
     "label_colors.txt": "0 0 0\t\tsoil\n0 255 0\tcrop\n255 0 0 weed\n",
 }
 
@@ -247,6 +252,13 @@ def test_ids_with_gaps_are_mapped_when_asked(folders, class_ids):
     assert "found the values 0, 7, 11" in fails(folders, class_ids=[0, 7])
 
 
+def test_a_table_may_have_no_colors(folders):
+    write_masks(folders, IDS)
+    table = "Pixel Value, Class\n0, soil\n1, crop\n2, weed\n"
+    (folders[1] / "_classes.csv").write_text(table)
+    assert load_quietly(folders).class_names == list(NAMED)
+
+
 def test_a_table_gives_the_ids_too(folders):
     write_masks(folders, np.array([0, 7, 255], "uint8")[IDS])
     table = "id,name\n0,soil\n7,crop\n255,void\n"
@@ -341,6 +353,12 @@ def test_all_masks_may_have_one_ending_more(folders):
     write_masks(folders, IDS, name="{}_L.png")
     assert load_quietly(folders, num_classes=3).num_samples == 2
     (folders[1] / "1_L.png").rename(folders[1] / "1_R.png")
+    assert "do not pair" in fails(folders, num_classes=3)
+    # A number tells images apart.
+    for name in "01":
+        (folders[0] / f"{name}.png").rename(folders[0] / f"a{name}.png")
+    for path in list(folders[1].iterdir()):
+        path.rename(folders[1] / f"a{path.name[0]}_7.png")
     assert "do not pair" in fails(folders, num_classes=3)
 
 
