@@ -294,7 +294,8 @@ def test_a_model_learns_the_names_of_drawn_classes(images, tmp_path):
     model.compile("sgd")
     model.fit(train, verbose=0)
     assert model.class_names == ["background", "crop"]
-    conv.set_weights([np.zeros((1, 1, 3, 2)), np.array([1, 0])])  # All is background.
+    # All is background.
+    conv.set_weights([np.zeros((1, 1, 3, 2)), np.array([1, 0])])
     evaluate = kp.callbacks.FullImageEvaluation(images, labels)
     evaluate.set_model(model)
     scores = model.evaluate_full_images(evaluate.images, evaluate.targets)
