@@ -28,6 +28,7 @@ def points_of_shapes(item, faults, classes=None):
             others.setdefault(shape.kind, []).append(shape.place)
     slips = [_describe_shapes(*each) for each in others.items()]
     slips += _refuse_keypoints([shape for shape, _ in counted], shapes)
+    slips += _refuse_groups([shape for shape, _ in counted])
     faults += [f"{item.label_file}, {slip}" for slip in slips]
     # Those that are not counted are told with the classes that there are.
     points = [shape for shape in shapes if shape.kind == "point"]
@@ -74,6 +75,21 @@ def _refuse_keypoints(counted, shapes):
         f"{place}: has not the keypoint that others are counted by. Label it, "
         "or remove the annotation."
         for place in lacking.values()
+    ]
+
+
+def _refuse_groups(counted):
+    """Find points that LabelMe has grouped, which may be one object."""
+    groups = {}
+    for shape in counted:
+        if shape.part is None and shape.instance != shape.place:
+            groups.setdefault(shape.instance, []).append(shape.place)
+    return [
+        f"{places[0]}: found {len(places)} points of one label and group_id, "
+        "which may be one object or several. Remove their group, or all but "
+        "one of them."
+        for places in groups.values()
+        if len(places) > 1
     ]
 
 

@@ -200,6 +200,17 @@ def test_shapes_that_are_no_points_are_an_error(
     check(labels, {"a.png"})
 
 
+def test_points_of_one_group_may_be_one_object(folder):
+    content = copy.deepcopy(LABELME)
+    for index in (0, 1):
+        content["shapes"][index]["group_id"] = 1
+    check(read_beside(folder, content), {"a.png"})
+    content["shapes"][2]["group_id"] = 1
+    message = error_of(folder, content, read=read_beside)
+    assert '["shapes"][0]: found 2 points of one label and group_id' in message
+    assert len(read_beside(folder, content, ["weed"])) == 1
+
+
 def test_boxes_of_coco_are_no_points(folder):
     content = copy.deepcopy(COCO)
     for item in content["annotations"]:
