@@ -238,6 +238,7 @@ def test_detection_is_inspected_and_exported(boxes, field, capsys):
     assert stems[0] == stems[1]
     assert {path.name for path in (field / "files").glob("*.*")} == {
         "labels.json",
+        "coco.json",
         "classes.txt",
     }
 

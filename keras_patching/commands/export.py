@@ -17,8 +17,9 @@ def add(commands):
             "heatmaps/NAME.tif holds objects per pixel, and images/NAME.json "
             "and images/points.csv points in pixels of the patch. For "
             "detection, labels.json holds boxes in pixels of the patch, and "
-            "labels/NAME.txt with classes.txt the same for YOLO tools. The "
-            "loaders read what was written as a data set."
+            "coco.json, and labels/NAME.txt with classes.txt, the same for "
+            "tools of COCO and YOLO. The loaders read what was written as a "
+            "data set."
         ),
     )
     add_cache(parser, "a manifest (.json), or a folder that holds one cache")

@@ -121,18 +121,16 @@ def write_via(folder, labels):
 
 
 def corners(x, y):
-    """Text of x1, y1, x2 and y2."""
-    ends = extent(x, y)
-    return map(
-        str, np.transpose([ends["all_points_x"], ends["all_points_y"]]).ravel()
-    )
+    """x1, y1, x2 and y2."""
+    (x1, x2), (y1, y2) = extent(x, y).values()
+    return x1, y1, x2, y2
 
 
 def write_box_rows(folder, labels):
     rows = [["image", "xmin", "ymin", "xmax", "ymax"]]
     for name, found in labels:
         rows += [[name, *corners(*point)] for point in found] or [[name]]
-    text = "".join(",".join(row) + "\n" for row in rows)
+    text = "".join(",".join(map(str, row)) + "\n" for row in rows)
     (folder / "labels.json").write_text(text)
 
 
@@ -155,6 +153,46 @@ def write_voc(folder, labels):
         (folder / "labels.json" / f"{name}.xml").write_text(
             f"<annotation>{objects}</annotation>"
         )
+
+
+def write_labelme(folder, labels):
+    (folder / "labels.json").mkdir()
+    for name, found in labels:
+        boxes = [list(corners(*point)) for point in found]
+        content = {
+            "version": "5.5.0",
+            "shapes": [
+                {
+                    "label": "plant",
+                    "shape_type": "rectangle",
+                    "points": [box[:2], box[2:]],
+                    "group_id": None,
+                }
+                for box in boxes
+            ],
+            "imagePath": name,
+            "imageData": None,
+        }
+        (folder / "labels.json" / f"{name}.json").write_text(
+            json.dumps(content)
+        )
+
+
+def write_yolo(folder, labels):
+    (folder / "labels.json").mkdir()
+    (folder / "labels.json" / "classes.txt").write_text("plant\n")
+    for name, found in labels:
+        rows = []
+        for point in found:
+            x1, y1, x2, y2 = corners(*point)
+            fractions = (
+                (x1 + x2) / 2 / WIDTH,
+                (y1 + y2) / 2 / HEIGHT,
+                (x2 - x1) / WIDTH,
+                (y2 - y1) / HEIGHT,
+            )
+            rows.append("0 " + " ".join(map(str, fractions)) + "\n")
+        (folder / "labels.json" / f"{name}.txt").write_text("".join(rows))
 
 
 def load_csv(folder, **options):
@@ -193,6 +231,7 @@ FORMS = {
     "VIA": (write_via, read_boxes, load_boxes),
     "CSV of boxes": (write_box_rows, read_boxes, load_boxes),
     "Pascal VOC": (write_voc, read_boxes, load_boxes),
+    "LabelMe": (write_labelme, read_boxes, load_boxes),
 }
 FAULTS = {
     "text for a number": ([("a", [("two", 5)]), ("b", [])], "found 'two'"),
@@ -227,6 +266,46 @@ def test_the_same_objects_are_read_from_each_form(folder, form):
     found = {name: each.tolist() for name, each in read(folder).items()}
     assert found == {"a.png": [[5, 50], [30, 7.5]], "b.png": []}
     assert load(folder).image_names == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        write_boxes,
+        write_coco,
+        write_via,
+        write_box_rows,
+        write_voc,
+        write_labelme,
+        write_yolo,
+    ],
+)
+def test_boxes_of_each_form_come_back_from_an_export(folder, write):
+    write(folder, RIGHT.items())
+    # Each patch is the whole image, so that its boxes are those of the image.
+    cache = kp.load_yolo_dataset_from_directory(
+        "labels.json",
+        folder,
+        (HEIGHT, WIDTH),
+        grid_size=1,
+        augment=False,
+        empty_patches=1,
+        verbose=False,
+    ).manifest_path
+    out = folder.with_name("out")
+    kp.data.export_patches(cache, out, verbose=False)
+    forms = {
+        name: kp.read_boxes(out / name, out / "images")
+        for name in ("labels.json", "coco.json", "labels")
+    }
+    for name, exact in (("labels.json", 0), ("coco.json", 0), ("labels", 1e-4)):
+        assert {patch[0] for patch in forms[name]} == {"a", "b"}
+        for patch, found in forms[name].items():
+            points = RIGHT[patch[0]]
+            expected = [corners(*point) for point in points]
+            np.testing.assert_allclose(
+                found["boxes"], np.reshape(expected, (-1, 4)), atol=exact
+            )
 
 
 @pytest.mark.parametrize("form", FORMS)

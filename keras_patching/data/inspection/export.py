@@ -15,6 +15,7 @@ from keras_patching.data.cache.opening import SHARD_FOLDER, load_cache
 from keras_patching.data.cache.shard_kinds import PICTURES, keys_drawn
 from keras_patching.data.cache.workers import run_jobs
 from keras_patching.data.inspection.export_formats import (
+    write_boxes_coco,
     write_boxes_json,
     write_boxes_yolo,
     write_classes_csv,
@@ -46,7 +47,8 @@ def export_patches(
     far as they are known. Points lie beside the images, in pixels of the patch,
     each in the patch that owns it: as a JSON file per patch, and all of them
     as `images/points.csv`. Boxes, in pixels of the patch, are in
-    `labels.json`; for other tools also in `labels/leaf_0001_y0128_x0256.txt`,
+    `labels.json`; for other tools also in `coco.json`, in the form of COCO,
+    and in `labels/leaf_0001_y0128_x0256.txt`,
     a YOLO row `class x y width height` per object (center and size as
     fractions of the patch), with the names of the classes in the lines of
     `classes.txt`. The loaders read what was written as a data set.
@@ -199,13 +201,16 @@ def _write_tables(manifest, patches, target):
             path = target / key / "classes.csv"
             write_classes_csv(path, *MaskValues(manifest).table())
     for key in keys_drawn(manifest.kinds, "boxes"):
-        names = manifest.parameters["class_names"]
-        write_boxes_json(
-            target / "labels.json",
-            ((name, labels[key], labels["labels"]) for name, labels in patches),
-            names,
-            manifest.patch_size,
-        )
+        names = manifest.class_names
+        for file, write in (
+            ("labels.json", write_boxes_json),
+            ("coco.json", write_boxes_coco),
+        ):
+            boxes = (
+                (name, labels[key], labels["labels"])
+                for name, labels in patches
+            )
+            write(target / file, boxes, names, manifest.patch_size)
         lines = "".join(f"{name}\n" for name in names)
         (target / "classes.txt").write_text(lines, encoding="utf-8")
 

@@ -137,6 +137,42 @@ def write_boxes_json(path, patches, names, patch_size):
     path.write_text(content, encoding="utf-8")
 
 
+def write_boxes_coco(path, patches, names, patch_size):
+    """Write the boxes of all patches in the form of COCO.
+
+    Args:
+        path, patches, names, patch_size: As for `write_boxes_json`.
+    """
+    height, width = patch_size
+    images, annotations = [], []
+    for file_name, boxes, labels in patches:
+        image = {"id": len(images) + 1, "file_name": file_name}
+        images.append(image | {"height": height, "width": width})
+        for (x1, y1, x2, y2), label in zip(
+            _decimals(boxes), labels, strict=True
+        ):
+            box = [x1, y1, x2 - x1, y2 - y1]
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image["id"],
+                    "category_id": int(label) + 1,
+                    "bbox": box,
+                    "area": box[2] * box[3],
+                    "iscrowd": 0,
+                }
+            )
+    categories = [
+        {"id": index, "name": name} for index, name in enumerate(names, 1)
+    ]
+    content = {
+        "images": images,
+        "categories": categories,
+        "annotations": annotations,
+    }
+    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
 def _decimals(rows):
     """Give rows of float32 as the shortest decimals that are equal."""
     return [[float(str(number)) for number in row] for row in rows]

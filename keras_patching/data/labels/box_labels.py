@@ -22,6 +22,8 @@ from keras_patching.data.labels.places import (
 _XYXY = [1, 0, 3, 2]  # of boxes as y1, x1, y2, x2
 # Boxes that are drawn well reach at most so many pixels beyond the edge.
 _SLIP = 5
+# x1 + width may be so many pixels more than the width of the image.
+_ROUNDING = 1e-6
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -72,39 +74,38 @@ def to_box_labels(entry, class_names):
     )
 
 
-def clip_boxes(labels, headers):
+def clip_boxes(labels, headers, clip=True):
     """Cut boxes off at the edges of their images.
 
-    What lies wholly outside, are fractions, or would lie inside if the axes
-    were swapped, is left as it is: `check_boxes_inside` tells it.
+    What lies wholly outside, and what would lie inside if the axes were
+    swapped, is left as it is: `check_boxes_inside` tells it.
 
     Args:
         labels: Dict from image path to `BoxLabels`.
         headers: Dict from image path to `ImageHeader`.
+        clip: `False` cuts off no more than what rounding adds to a sum.
 
     Returns:
         Such a dict, and a list of one sentence on how many were cut, or none.
     """
-    clipped, count, farthest = dict(labels), 0, 0.0
+    clipped, cut_by = dict(labels), []
     for image, header in headers.items():
         boxes, (height, width) = labels[image].boxes, header.size
         inside = np.clip(boxes, 0, (width, height, width, height))
-        distances = np.abs(boxes - inside).max(axis=1, initial=0)
+        beyond = np.abs(boxes - inside).max(axis=1, initial=0)
         wrong = misplaced_boxes(boxes, header.size, may_reach_beyond=True)
-        if wrong.are_swapped and distances.max(initial=0) > _SLIP:
-            continue
-        cut = (distances > 0) & ~wrong.outside
-        if cut.any():
-            count += int(cut.sum())
-            farthest = max(farthest, float(distances[cut].max()))
-            boxes = np.where(cut[:, None], inside, boxes)
+        is_turned = wrong.are_swapped and beyond.max(initial=0) > _SLIP
+        most = np.inf if clip and not is_turned else _ROUNDING
+        is_cut = (beyond > 0) & (beyond <= most) & ~wrong.outside
+        if is_cut.any():
+            cut_by += beyond[is_cut & (beyond > _ROUNDING)].tolist()
+            boxes = np.where(is_cut[:, None], inside, boxes)
             clipped[image] = _sorted(labels[image], boxes)
-    if not count:
-        return clipped, []
-    return clipped, [
-        f"Cut off {count} boxes at the edge of their image, beyond which they "
-        f"reached by at most {farthest:.3g} pixels."
+    notes = [
+        f"Cut off {len(cut_by)} boxes at the edge of their image, beyond which "
+        f"they reached by at most {max(cut_by, default=0):.3g} pixels."
     ]
+    return clipped, notes if cut_by else []
 
 
 def _sorted(label, boxes):

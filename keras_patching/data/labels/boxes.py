@@ -91,9 +91,7 @@ def read_boxes(
         image_dir, label_file, class_names, objects_key, unlabelled
     )
     headers, faults = read_headers(found.labels)
-    labels = found.labels
-    if clip:
-        labels, _ = clip_boxes(labels, headers)
+    labels, _ = clip_boxes(found.labels, headers, clip)
     faults += check_boxes_inside(labels, headers)
     raise_faults(faults, "Boxes that cannot be used", "Correct the labels.")
     return {

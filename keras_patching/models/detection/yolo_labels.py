@@ -51,8 +51,9 @@ class YoloLabels:
         self._bytes = dict.fromkeys(STORES, 0)
 
     def faults(self, headers, cache):
-        if self.parameters["clip"]:
-            self._labels, self._clipped = clip_boxes(self._labels, headers)
+        self._labels, self._clipped = clip_boxes(
+            self._labels, headers, self.parameters["clip"]
+        )
         return check_boxes_inside(self._labels, headers)
 
     def source(self, image, header, pixels):

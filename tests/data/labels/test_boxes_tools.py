@@ -518,6 +518,17 @@ def test_boxes_beyond_the_edge_are_cut_off_on_request(folder, capsys):
         kp.read_boxes(*arguments, clip=True)
 
 
+def test_what_rounding_adds_to_a_sum_does_not_leave_the_image(folder):
+    x, width = 0.1, 59.9 + 1e-14
+    assert x + width > WIDTH
+    text = f"image,xmin,ymin,width,height\na,{x},2,{width!r},5\n"
+    (folder / "boxes.csv").write_text(text)
+    boxes = kp.read_boxes(
+        folder / "boxes.csv", folder / "images", unlabelled="skip"
+    )
+    assert boxes["a.png"]["boxes"].tolist() == [[x, 2, WIDTH, 7]]
+
+
 def test_clipping_does_not_hide_axes_that_are_swapped(folder):
     text = f"{HEADER}a,5,40,35,55,leaf\na,5,2,9,7,leaf\n"
     (folder / "boxes.csv").write_text(text)
