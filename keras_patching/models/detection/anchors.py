@@ -6,6 +6,8 @@ from keras_patching.box_geometry import pairwise_iou
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 
 _MAX_ROUNDS = 300
+# Anchors whose axes are swapped fit the boxes so much better by their IoU.
+_BETTER = 0.05
 
 
 def fit_anchors(
@@ -55,6 +57,33 @@ def fit_anchors(
             anchors[index] = sizes[nearest == index].mean(axis=0)
     anchors = anchors[np.argsort(anchors.prod(axis=1))]
     return tuple((float(h), float(w)) for h, w in anchors.round(1))
+
+
+def doubt_anchors(sequence, anchors):
+    """Say so if boxes look as if heights and widths of anchors were swapped.
+
+    Args:
+        sequence: `PatchingSequence` of detection.
+        anchors: Pairs `(height, width)` in pixels.
+
+    Returns:
+        List of one sentence, or an empty one.
+    """
+    sizes, anchors = _sizes(sequence), np.asarray(anchors, "float64")
+    if not len(sizes):
+        return []
+    as_given, swapped = (
+        _iou_of_shapes(sizes, each).max(axis=1).mean()
+        for each in (anchors, anchors[:, ::-1])
+    )
+    if swapped < as_given + _BETTER:
+        return []
+    return [
+        "`anchors` are pairs (height, width), and fit the boxes better as "
+        f"(width, height): with a mean IoU of {swapped:.2f}, not "
+        f"{as_given:.2f}. If they were given so, swap them; `fit_anchors` "
+        "finds those of a data set."
+    ]
 
 
 def _sizes(sequence):

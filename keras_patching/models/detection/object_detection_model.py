@@ -39,6 +39,7 @@ from keras_patching.metrics import (
     average_precision,
 )
 from keras_patching.models.detection import loaders
+from keras_patching.models.detection.anchors import doubt_anchors
 from keras_patching.models.detection.decoding import (
     PARTS,
     decode_in_chunks,
@@ -86,6 +87,7 @@ class ObjectDetectionModel(TaskModel):
         grid_size: `(rows, cols)` of the grid that a patch is divided into.
         anchors: Pairs `(height, width)` in pixels, the shapes of boxes that
             predictions start from; `fit_anchors` finds those of a data set.
+            (Deep Plant Phenomics and darknet write width before height.)
         class_names: Names of the classes.
         prediction_decoder: Function that turns the output of the patch model
             for `n` patches, always as many, into a dict of `boxes`
@@ -181,7 +183,7 @@ class ObjectDetectionModel(TaskModel):
         `value_range` from the model, and the other arguments of the function
         `keras_patching.load_yolo_dataset_from_directory`.
         """
-        return loaders.load_yolo_dataset_from_directory(
+        loaded = loaders.load_yolo_dataset_from_directory(
             label_file,
             image_dir,
             grid_size=self.grid_size,
@@ -195,6 +197,11 @@ class ObjectDetectionModel(TaskModel):
             **self._loader_arguments(),
             **options,
         )
+        if self.prediction_decoder is None:
+            train = loaded[0] if isinstance(loaded, tuple) else loaded
+            for doubt in doubt_anchors(train, self.anchors):
+                warnings.warn(doubt, stacklevel=3)
+        return loaded
 
     def _patch_parameters(self):
         parameters = {
@@ -608,7 +615,8 @@ def _check_anchors(anchors):
     if sizes.ndim != 2 or sizes.shape[1] != 2 or not (sizes > 0).all():
         raise ValueError(
             "`anchors` must be pairs (height, width) of positive numbers, in "
-            f"pixels. Received: anchors={anchors}"
+            "pixels; Deep Plant Phenomics and darknet write (width, height). "
+            f"Received: anchors={anchors}"
         )
     return tuple((height, width) for height, width in sizes.tolist())
 
@@ -620,11 +628,17 @@ def _check_head(patch_model, grid_size, num_anchors, num_classes):
     values = num_anchors * (5 + num_classes)
     known = None not in shape[1:]
     if known and (shape[1:3] != grid_size or math.prod(shape[3:]) != values):
+        swapped = (
+            " Its rows and cols are those of `grid_size` swapped: give the "
+            "rows first."
+            if shape[1:3] == grid_size[::-1] != grid_size
+            else ""
+        )
         raise ValueError(
             f"The patch model '{patch_model.name}' must end in (batch, "
             f"{grid_size[0]}, {grid_size[1]}, {values}): the grid, and for "
             f"each of {num_anchors} anchors 5 values and {num_classes} "
             "classes. Or pass a `prediction_decoder` that decodes what it "
-            "gives. "
+            f"gives.{swapped} "
             f"Received: output shape {shape}"
         )

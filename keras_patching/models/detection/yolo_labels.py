@@ -47,6 +47,7 @@ class YoloLabels:
         self.parameters = parameters
         self._labels = labels
         self._clipped = []
+        self._patch_size = None
         self._coverage = 0
         self._bytes = dict.fromkeys(STORES, 0)
 
@@ -58,6 +59,7 @@ class YoloLabels:
 
     def source(self, image, header, pixels):
         boxes, labels = self._labels[image].boxes, self._labels[image].labels
+        self._patch_size = pixels.patch_size
         plan = plan_patches(
             image.name, header.size, boxes, pixels.patch_size, self.parameters
         )
@@ -98,7 +100,8 @@ class YoloLabels:
             for each in self._labels.values()
         ]
         return (
-            doubt_counts(list(map(len, boxes)))
+            _doubt_grid(self.parameters["grid_size"], self._patch_size)
+            + doubt_counts(list(map(len, boxes)))
             + doubt_corner(boxes, sizes)
             + doubt_duplicates(objects)
         )
@@ -134,6 +137,21 @@ class YoloLabels:
             f"hold {_HELD_WHOLE:.0%} of the boxes whole in some patch of a "
             "predicted image."
         )
+
+
+def _doubt_grid(grid_size, patch_size):
+    """Say so if a grid divides a patch with rows and columns swapped alone."""
+    rows, cols = grid_size
+    height, width = patch_size
+    if rows == cols or not (height % rows or width % cols):
+        return []
+    if height % cols or width % rows:
+        return []
+    return [
+        f"`grid_size` is (rows, cols), and {rows} rows and {cols} columns do "
+        f"not divide patches of (height, width) {(height, width)}, as {cols} "
+        f"and {rows} would. If it was given as (cols, rows), swap it."
+    ]
 
 
 def _patches_plan(image, header, pixels, plan):

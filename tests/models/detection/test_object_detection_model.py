@@ -278,6 +278,19 @@ def net_of_cells(values):
     )
 
 
+def test_a_grid_of_columns_before_rows_is_told():
+    net = keras.Sequential(
+        [
+            keras.Input((16, 24, 3)),
+            keras.layers.AveragePooling2D(8),
+            keras.layers.Conv2D(6, 1),
+        ]
+    )
+    kp.ObjectDetectionModel(net, (2, 3), ((9, 9),))
+    with pytest.raises(ValueError, match="swapped: give the rows first"):
+        kp.ObjectDetectionModel(net, (3, 2), ((9, 9),))
+
+
 def tiny_model(**kwargs):
     """A detector of one anchor and one class."""
     return kp.ObjectDetectionModel(

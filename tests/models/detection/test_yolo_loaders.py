@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 
@@ -221,3 +222,55 @@ def test_arguments_that_make_no_sense_are_refused(folder, options):
 def test_anchors_are_of_a_data_set_not_of_a_file():
     with pytest.raises(ValueError, match="load_yolo_dataset_from_directory"):
         kp.fit_anchors("labels.json")
+
+
+def write_wide_boxes(folder):
+    entries = {
+        name: {"objects": [{"all_points_x": [2, 14], "all_points_y": [3, 6]}]}
+        for name in SIZES
+    }
+    (folder / "labels.json").write_text(json.dumps(entries))
+
+
+def test_anchors_with_width_before_height_are_doubted(folder):
+    write_wide_boxes(folder)
+    net = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.AveragePooling2D(8),
+            keras.layers.Conv2D(6, 1),
+        ]
+    )
+
+    def load_with(anchors):
+        model = kp.ObjectDetectionModel(net, 2, anchors, patch_size=16)
+        return model.load_yolo_dataset_from_directory(
+            folder / "labels.json",
+            folder / "images",
+            verbose=False,
+            augment=False,
+        )
+
+    load_with([(3, 12)])
+    with pytest.warns(
+        UserWarning, match=r"better as \(width, height\): .* IoU"
+    ):
+        load_with([(12, 3)])
+
+
+def test_a_grid_that_divides_patches_only_when_it_is_swapped_is_doubted(folder):
+    write_wide_boxes(folder)
+
+    def load_with(grid_size):
+        return kp.load_yolo_dataset_from_directory(
+            folder / "labels.json",
+            folder / "images",
+            (16, 24),
+            grid_size=grid_size,
+            verbose=False,
+        )
+
+    load_with((2, 3))
+    load_with((5, 7))
+    with pytest.warns(UserWarning, match=r"3 rows and 2 columns do not divide"):
+        load_with((3, 2))
