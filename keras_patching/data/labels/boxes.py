@@ -59,7 +59,7 @@ class BoxData:
 def read_boxes(
     label_file: str | os.PathLike,
     image_dir: str | os.PathLike,
-    class_names: Sequence[str] | None = None,
+    class_names: Sequence[str] = ("plant",),
     objects_key: str = OBJECTS_KEY,
     unlabelled: str = "error",
     clip: bool = False,
@@ -70,8 +70,10 @@ def read_boxes(
     read.
 
     Args:
-        label_file, image_dir, class_names, objects_key, unlabelled, clip: As
-            for `load_yolo_dataset_from_directory`.
+        label_file, image_dir, objects_key, unlabelled, clip: As for
+            `load_yolo_dataset_from_directory`.
+        class_names: Names of the classes in the order of the model that they
+            are for: `model.class_names`.
 
     Returns:
         Dict from the name of each image to `{"boxes": float64 (n, 4), "labels":

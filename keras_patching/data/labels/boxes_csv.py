@@ -115,6 +115,8 @@ def _find_columns(path, rows):
     )
     if not has_box or "image" not in found:
         hint = ""
+        if "region_shape_attributes" in header:
+            hint = " It is of the VGG Image Annotator: export JSON there."
         if {"x", "y"} <= {cell.lower() for cell in header}:
             hint = (
                 " Of x, y, width and height it is not clear whether x and y "

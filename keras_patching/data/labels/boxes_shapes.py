@@ -101,8 +101,13 @@ def _to_entries(found, names, faults):
 
 
 def _to_object(pieces):
-    extents = np.stack([extent(piece) for piece in pieces])
-    corners = [*extents[:, 0].min(axis=0), *extents[:, 1].max(axis=0)]
+    """Make a `BoxObject` of the shapes of one object."""
+    corners = extent(pieces[0])
+    for piece in pieces[1:]:
+        other = extent(piece)
+        corners = np.stack(
+            [np.minimum(corners[0], other[0]), np.maximum(corners[1], other[1])]
+        )
     first = pieces[0]
     doubt = ""
     if first.label is None and first.attributes:
@@ -112,5 +117,5 @@ def _to_object(pieces):
             'class only, pass class_names=["its name"].'
         )
     return BoxObject(
-        tuple(map(float, corners)), first.label, first.place, doubt
+        tuple(corners.ravel().tolist()), first.label, first.place, doubt
     )

@@ -12,6 +12,7 @@ Coordinates are taken as continuous; a keypoint in whole numbers, the index of
 a pixel, lies in that pixel.
 """
 
+import collections
 import functools
 
 import numpy as np
@@ -65,6 +66,7 @@ def read_coco(path, content, faults, kinds=tuple(_FIELDS)):
         key: _read_category(fields, place, faults)
         for key, fields, place in _read_items(content, "categories", faults)
     }
+    _refuse_twice(categories, faults)
     for index, value in enumerate(content.get("annotations", [])):
         place = f'["annotations"][{index}]'
         fields = to_dict(value, place, faults)
@@ -123,6 +125,16 @@ def _read_category(fields, place, faults):
     """Give the name of a category, and the names of its keypoints."""
     name = read_text_value(fields, "name", place, faults)
     return name, fields.get("keypoints")
+
+
+def _refuse_twice(categories, faults):
+    """Refuse two categories of one name, which would become one class."""
+    counts = collections.Counter(name for name, _ in categories.values())
+    if twice := [name for name, count in counts.items() if name and count > 1]:
+        faults.append(
+            f'["categories"]: found the names {few(twice)} more than once, '
+            "expected each once. Rename all but one."
+        )
 
 
 def _look_up(items, key, fields, place, faults):

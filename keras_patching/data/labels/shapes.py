@@ -105,6 +105,8 @@ def extent(shape):
     >>> extent(circle).tolist()
     [[4.0, 3.0], [6.0, 7.0]]
     """
+    if shape.kind in ("box", "mask"):
+        return shape.points
     if shape.kind != "ellipse":
         return np.stack([shape.points.min(axis=0), shape.points.max(axis=0)])
     center, first, second = shape.points

@@ -67,6 +67,7 @@ def test_crowds_are_left_out_and_counted(tmp_path, content):
         ("images", 1, {"file_name": "b.png"}, "found b.png again"),
         ("images", 1, {"height": 0}, "found the height 0.0"),
         ("categories", 0, {"name": 5}, r'\["name"\]: found 5.0, expected a na'),
+        ("categories", 0, {"name": "fruit"}, "names 'fruit' more than once"),
         ("categories", 0, {"name": "root"}, "found the label 'root', expected"),
         ("annotations", 1, {"image_id": 9}, r'\[1\]\["image_id"\]: found 9.0'),
         ("annotations", 1, {"image_id": 9}, "of the identities 8.0, 3.0."),

@@ -433,6 +433,7 @@ HEADER = "image,xmin,ymin,xmax,ymax,label\n"
         (f"{HEADER}c,1,2,3,4,leaf", "line 2: found the name 'c'"),
         (f"{HEADER}a,5,2,3,4,leaf", "line 2: found x=5 to 3, y=2 to 4"),
         ("a.png,1,2,3,4,leaf\n", "line 1: found the columns 'a.png', '1'"),
+        ("filename,file_size,region_shape_attributes\n", "export JSON there"),
         ("image,x,y,width,height\n", "whether x and y are a corner: if they"),
         (
             "image,x1,y1,x2,y2,xmin\n",
@@ -477,8 +478,15 @@ def test_the_loader_takes_and_prints_the_names_of_the_labels(folder, capsys):
     )
     assert "Classes, by the labels: weed, beet." in capsys.readouterr().out
     assert sequence.read_labels()["labels"].max() == 1
-    boxes = kp.read_boxes(folder / "data.yaml", folder / "images")
-    assert boxes["a.png"]["labels"].tolist() == [1]
+
+
+def test_boxes_to_evaluate_with_have_the_classes_of_the_model(folder):
+    write_yolo(folder, "1 0.5 0.5 0.5 0.5\n", data_yaml="names: [weed, beet]")
+    arguments = (folder / "data.yaml", folder / "images")
+    boxes = kp.read_boxes(*arguments, class_names=("beet", "weed"))
+    assert boxes["a.png"]["labels"].tolist() == [0]
+    with pytest.raises(ValueError, match="name all classes by class_names="):
+        kp.read_boxes(*arguments)
 
 
 def test_a_model_wants_the_names_that_it_has(folder):
@@ -503,13 +511,13 @@ def test_a_model_wants_the_names_that_it_has(folder):
 def test_boxes_beyond_the_edge_are_cut_off_on_request(folder, capsys):
     text = f"{HEADER}a,-1,2,13,41,leaf\na,50,3,60.5,9,leaf\nb,5,5,9,9,leaf\n"
     (folder / "boxes.csv").write_text(text)
-    arguments = (folder / "boxes.csv", folder / "images")
+    arguments = (folder / "boxes.csv", folder / "images", ["leaf"])
     with pytest.raises(ValueError, match="clip=True"):
         kp.read_boxes(*arguments)
     boxes = kp.read_boxes(*arguments, clip=True)
     assert boxes["a.png"]["boxes"].tolist() == [[0, 2, 13, 40], [50, 3, 60, 9]]
     sequence = kp.load_yolo_dataset_from_directory(
-        *arguments, 64, grid_size=1, clip=True
+        *arguments[:2], 64, grid_size=1, clip=True
     )
     assert "Cut off 2 boxes" in capsys.readouterr().out
     assert sequence.read_labels()["boxes"].max() <= 64
@@ -536,6 +544,7 @@ def test_clipping_does_not_hide_axes_that_are_swapped(folder):
         kp.read_boxes(
             folder / "boxes.csv",
             folder / "images",
+            ["leaf"],
             unlabelled="skip",
             clip=True,
         )
