@@ -66,11 +66,18 @@ def are_shapes(dirname, path):
         return True
     if not path.is_dir():
         return path.is_file()
-    names = [each.name.lower() for each in path.iterdir()]
-    has_images = any(name.endswith(SUFFIXES) for name in names)
-    is_same = dirname.is_dir() and path.samefile(dirname)
-    has_json = any(name.endswith(".json") for name in names)
-    return has_json and (is_same or not has_images)
+    stems = {
+        each.stem for each in path.iterdir() if each.suffix.lower() == ".json"
+    }
+    images = {
+        each.stem
+        for each in path.iterdir()
+        if each.suffix.lower() in SUFFIXES and not each.name.startswith(".")
+    }
+    if dirname.is_dir() and path.samefile(dirname):
+        return bool(stems & images)
+    # LabelMe writes its files beside the images, which may be copies.
+    return bool(stems) and images <= stems
 
 
 def read_mask_shapes(

@@ -1,8 +1,9 @@
 """Pairs of an image and a label image: masks, ready heatmaps."""
 
+import os
 import unicodedata
 
-from keras_patching._faults import fault_of, raise_faults
+from keras_patching._faults import fault_of, few, raise_faults
 from keras_patching.data.images.listing import list_images
 from keras_patching.data.labels.nnunet import without_channels
 
@@ -13,7 +14,8 @@ def pair_by_stem(dirname, label_dirname, noun, unlabelled="error"):
     """Pair images with label images by their name without suffix.
 
     Where none has the name of an image, all labels may have one more ending,
-    `a_mask.png` for `a.png`. In folders of nnU-Net images are `a_0000.png`.
+    `a_mask.png` for `a.png`, and so they must in the folder of the images. In
+    folders of nnU-Net images are `a_0000.png`.
 
     Args:
         dirname: Folder of images.
@@ -31,6 +33,8 @@ def pair_by_stem(dirname, label_dirname, noun, unlabelled="error"):
     """
     images = _by_composed_stem(dirname)
     labels = _by_composed_stem(label_dirname)
+    if os.path.samefile(dirname, label_dirname):
+        images, labels = _split(images, dirname, noun)
     if images.keys().isdisjoint(labels):
         images = without_channels(images, label_dirname)
         labels = _without_ending(labels, images)
@@ -56,11 +60,7 @@ def _without_ending(labels, images):
 
     The ending begins with one of `_-.`, and is not a number.
     """
-    first = next(iter(labels))
-    for begin, letter in enumerate(first):
-        ending = first[begin:]
-        if letter not in "_-." or ending[1:].isdecimal():
-            continue
+    for _, ending in _endings(next(iter(labels))):
         if all(stem.endswith(ending) for stem in labels):
             named = {
                 stem.removesuffix(ending): path for stem, path in labels.items()
@@ -68,6 +68,39 @@ def _without_ending(labels, images):
             if named.keys() <= images.keys():
                 return named
     return labels
+
+
+def _endings(stem):
+    """Yield a name without an ending, and the ending, in all ways."""
+    for begin, letter in enumerate(stem):
+        ending = stem[begin:]
+        if letter in "_-." and not ending[1:].isdecimal():
+            yield stem[:begin], ending
+
+
+def _split(files, dirname, noun):
+    """Tell images and labels of one folder apart by the ending of labels.
+
+    Returns:
+        Dict from stem to path of images, and from the same to path of labels.
+    """
+    named = {}
+    for stem, path in files.items():
+        for image, ending in _endings(stem):
+            if image in files:
+                named.setdefault(ending, {})[image] = path
+    if len(named) != 1:
+        found = f"the endings {few(list(named))}" if named else "none"
+        raise ValueError(
+            f"{dirname}: is the folder of the images and of the {noun}s, which "
+            f"then must all have one ending that images have not, such as "
+            f"a_{noun}.png for a.png. Found {found}. Put the {noun}s into a "
+            "folder of their own."
+        )
+    ((_, labels),) = named.items()
+    taken = set(labels.values())
+    images = {s: path for s, path in files.items() if path not in taken}
+    return images, labels
 
 
 def _by_composed_stem(dirname):

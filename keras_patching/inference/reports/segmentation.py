@@ -42,8 +42,10 @@ class Report:
         chosen = "classes" if self._has_masks else None
         self.transform = model._image_transform(chosen)
         if self._has_masks:
-            formats = "png", "tif", "npy", "zarr"
-            files = {"masks": suffixes_of(format, (".png", ".tif"), formats)}
+            formats, default = ("png", "tif", "npy", "zarr"), (".png", ".tif")
+            if _values_of(model).dtype not in ("uint8", "uint16"):
+                formats, default = formats[1:], (".tif",)  # PNG holds no other.
+            files = {"masks": suffixes_of(format, default, formats)}
         else:
             suffixes = suffixes_of(format, (".tif",), ("tif", "npy", "zarr"))
             files = {"probabilities": suffixes}

@@ -66,8 +66,8 @@ def load_dataset_from_directory_with_segmentation_masks(
     """Load a folder of images and a folder of masks as patches for training.
 
     Images and masks are paired by name without suffix, where all masks may have
-    one more ending (`a_mask.png` for `a.png`), as in folders of nnU-Net all
-    images (`a_0000.png`). They are cut into tiles
+    one more ending (`a_mask.png` for `a.png`, also in one folder), as in
+    folders of nnU-Net all images (`a_0000.png`). They are cut into tiles
     without overlap, padded at the bottom and right with black
     (`value_range[0]`), the masks with `ignore_value` or 0. The patches are
     saved in `<dirname>_patches`; a second call finds them there and cuts only

@@ -47,6 +47,24 @@ def test_links_to_images_and_to_folders_are_followed(tmp_path):
     assert list(list_images(tmp_path / "images")) == ["b", "c"]
 
 
+def test_labels_in_the_folder_of_images_have_one_ending(tmp_path):
+    folder = tmp_path / "images"
+    write(*(folder / name for name in ("a_1.png", "b.png", "c.png")))
+    with pytest.raises(ValueError, match=r"one ending .* Found none\. Put"):
+        pair_by_stem(folder, folder, "mask")
+    write(folder / "a_1_mask.png", folder / "b_mask.png")
+    with pytest.raises(ValueError, match=r"c\.png: has no mask"):
+        pair_by_stem(folder, folder, "mask")
+    write(folder / "c_mask.png")
+    assert [
+        (image.name, mask.name)
+        for image, mask in pair_by_stem(folder, folder, "mask")
+    ] == [(f"{name}.png", f"{name}_mask.png") for name in ("a_1", "b", "c")]
+    write(folder / "c_depth.png")
+    with pytest.raises(ValueError, match="endings '_mask', '_depth'"):
+        pair_by_stem(folder, folder, "mask")
+
+
 def test_two_spellings_of_a_name_are_a_pair(tmp_path):
     image = tmp_path / "images" / COMPOSED
     mask = tmp_path / "masks" / DECOMPOSED

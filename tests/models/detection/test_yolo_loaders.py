@@ -192,6 +192,19 @@ def test_a_box_outside_its_image_is_refused_before_anything_is_cut(folder):
     assert not (folder / "images_patches").exists()
 
 
+def test_a_sequence_names_its_classes_which_are_those_of_the_model(folder):
+    sequence = load(folder, class_names=("weed",))
+    assert sequence.class_names == ["weed"]
+    layers = keras.layers.AveragePooling2D(16), keras.layers.Conv2D(30, 1)
+    net = keras.Sequential([keras.Input((None, None, 3)), *layers])
+    model = kp.ObjectDetectionModel(
+        net, grid_size=2, class_names=("crop",), patch_size=PATCH
+    )
+    model.compile("sgd")
+    with pytest.raises(ValueError, match=r"has class_names=\['weed'\], '"):
+        model.fit(sequence)
+
+
 def test_anchors_fit_the_boxes(folder):
     sequence = load(folder, augment=False)
     anchors = kp.fit_anchors(sequence, k=2)

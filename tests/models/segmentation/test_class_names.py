@@ -110,6 +110,19 @@ def test_predicted_files_are_as_those_that_were_trained_on(folders, tmp_path):
     assert scores["mean_iou"] == 1
 
 
+@pytest.mark.parametrize("last", [-1, 70000])
+def test_ids_that_png_does_not_hold_are_written_as_tiff(
+    folders, tmp_path, last
+):
+    model = model_of(class_ids=[0, 7, last])
+    out = tmp_path / "out"
+    kp.inference.predict_files(model, folders[0], out, verbose=False)
+    found = read_mask(out / "masks" / "a.tif")
+    np.testing.assert_array_equal(found, np.array([0, 7, last])[IDS])
+    with pytest.raises(ValueError, match="`format` must be one of 'tif'"):
+        kp.inference.predict_files(model, folders[0], out, format="png")
+
+
 def test_other_names_or_ids_are_refused(folders):
     sequence = load(folders)
     turned = ["crop", "soil", "weed"]
