@@ -118,7 +118,7 @@ def find_faults(found, class_names, is_given):
         List of faults, each with its file.
     """
     return _find_twice(found.entries) + _find_labels(
-        found.entries, class_names, is_given
+        found, class_names, is_given
     )
 
 
@@ -135,27 +135,32 @@ def _find_twice(entries):
     return faults
 
 
-def _find_labels(entries, class_names, is_given):
+def _find_labels(found, class_names, is_given):
     """Find labels that are not known: one fault for each, not each object."""
     places, doubts = {}, {}
-    for entry in entries:
+    for entry in found.entries:
         for item in entry.objects:
             where = entry.where(item.place)
             places.setdefault(item.label, []).append(where)
             if item.doubt:
                 doubts.setdefault(item.doubt, where)
-    found = [label for label in places if label is not None]
-    listed = few(found, _MAX_LABELS) or "no labels"
-    is_one = len(class_names) == 1
+    names = list(choose_class_names(None, found))
+    has_labels = bool(places.keys() - {None})
+    mend = (
+        "Correct it, or name all classes of the labels, here or of the model: "
+        f"class_names={names}."
+        if has_labels
+        else "No object has a label: add them, or name one class."
+    )
+    # Who names one class wants objects of one class, whatever they are.
+    is_one = len(class_names) == 1 and (is_given or not has_labels)
     known = set(class_names) | ({None} if is_one else set())
     faults = [
         f"{first}: found {_describe_label(label, len(rest))}, expected one of "
-        f"{few(class_names, _MAX_LABELS)}. The file has {listed}. Correct it, "
-        "or name all classes by class_names=."
+        f"{few(class_names, _MAX_LABELS)}. {mend}"
         for label, (first, *rest) in places.items()
         if label not in known
     ]
-    # Who names one class wants objects of one class, whatever they are.
     if not (is_given and is_one):
         faults += [f"{where}: {doubt}" for doubt, where in doubts.items()]
     return faults

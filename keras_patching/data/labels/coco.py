@@ -15,8 +15,6 @@ a pixel, lies in that pixel.
 import collections
 import functools
 
-import numpy as np
-
 from keras_patching._faults import few
 from keras_patching.data.labels.json_values import (
     are_numbers,
@@ -26,6 +24,7 @@ from keras_patching.data.labels.json_values import (
     read_text_value,
     show,
 )
+from keras_patching.data.labels.run_lengths import read_run_lengths
 from keras_patching.data.labels.shapes import (
     AnnotatedImage,
     Shape,
@@ -214,7 +213,7 @@ def _read_bbox(box, place, faults):
 
 def _read_segmentation(value, place, faults):
     if isinstance(value, tuple):
-        return _read_run_lengths(value, place, faults)
+        return read_run_lengths(value, place, faults)
     if not isinstance(value, list):
         faults.append(
             f"{place}: found {show(value)}, expected a list of polygons, or "
@@ -262,53 +261,3 @@ def _read_keypoints(value, place, faults, names):
         )
         if visible > 0
     ]
-
-
-def _read_run_lengths(pairs, place, faults):
-    """Give a list of a mask, whose points are those of the whole image."""
-    fields = to_dict(pairs, place, faults) or {}
-    size, counts = fields.get("size"), fields.get("counts")
-    is_size = isinstance(size, list) and len(size) == 2
-    if not is_size or not are_numbers(size, f'{place}["size"]', faults):
-        faults.append(
-            f'{place}["size"]: found {show(size)}, expected [height, width].'
-        )
-        return []
-    size = tuple(map(int, size))
-    if isinstance(counts, str):
-        pixels = functools.partial(_decode_text, counts, size)
-    elif (
-        isinstance(counts, list)
-        and are_numbers(counts, f'{place}["counts"]', faults)
-        and sum(counts) == size[0] * size[1]
-    ):
-        pixels = functools.partial(_decode_counts, counts, size)
-    else:
-        faults.append(
-            f'{place}["counts"]: found {show(counts)}, expected run lengths '
-            f"that add up to {size[0]} x {size[1]} pixels."
-        )
-        return []
-    height, width = size
-    points = as_shape_points([0, width], [0, height])
-    return [{"kind": "mask", "points": points, "pixels": pixels}]
-
-
-def _decode_counts(counts, size):
-    """Make a mask of run lengths, which go down the columns."""
-    runs = np.array(counts, "int64")
-    values = np.arange(len(runs)) % 2 == 1
-    return np.repeat(values, runs).reshape(size, order="F")
-
-
-def _decode_text(counts, size):
-    """Make a mask of run lengths that are packed into text."""
-    try:
-        from pycocotools import mask
-    except ImportError as error:
-        raise ImportError(
-            "Masks of COCO in compressed run lengths need pycocotools. "
-            'Install it with `pip install "keras-patching[coco]"`.'
-        ) from error
-    packed = {"size": list(size), "counts": counts.encode("ascii")}
-    return mask.decode(packed).astype(bool)

@@ -422,8 +422,9 @@ def test_an_unknown_label_is_told_once_with_all_that_there_are(folder):
     fault = the_fault(folder, content, class_names=("leaf", "fruit"))
     assert fault == (
         ', ["b"]["objects"][0]: found the label \'leef\', as in 2 more '
-        "objects, expected one of 'leaf', 'fruit'. The file has 'fruit', "
-        "'leef'. Correct it, or name all classes by class_names=."
+        "objects, expected one of 'leaf', 'fruit'. Correct it, or name all "
+        "classes of the labels, here or of the model: "
+        "class_names=['fruit', 'leef']."
     )
 
 
@@ -439,7 +440,7 @@ def test_a_label_is_needed_where_there_are_several(folder):
     fault = the_fault(folder, content, class_names=("leaf", "fruit"))
     assert fault.startswith(
         ', ["b"]["objects"][0]: found no label, as in 1 more objects, expected '
-        "one of 'leaf', 'fruit'. The file has no labels."
+        "one of 'leaf', 'fruit'. No object has a label"
     )
 
 

@@ -422,6 +422,14 @@ def test_tables_of_boxes_have_columns_by_name(folder, text):
     assert boxes_of(found, "b.png") == []
 
 
+def test_a_label_is_needed_where_others_have_one(folder):
+    text = f"{HEADER}a,1,2,3,4,leaf\na,5,6,7,8,\n"
+    with pytest.raises(ValueError, match="line 3: found no label, expected"):
+        read_csv(folder, text, unlabelled="skip")
+    found = read_csv(folder, text, class_names=["leaf"], unlabelled="skip")
+    assert len(boxes_of(found)) == 2
+
+
 HEADER = "image,xmin,ymin,xmax,ymax,label\n"
 
 
@@ -485,7 +493,7 @@ def test_boxes_to_evaluate_with_have_the_classes_of_the_model(folder):
     arguments = (folder / "data.yaml", folder / "images")
     boxes = kp.read_boxes(*arguments, class_names=("beet", "weed"))
     assert boxes["a.png"]["labels"].tolist() == [0]
-    with pytest.raises(ValueError, match="name all classes by class_names="):
+    with pytest.raises(ValueError, match=r"model: class_names=\['weed', 'be"):
         kp.read_boxes(*arguments)
 
 
