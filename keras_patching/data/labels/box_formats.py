@@ -59,9 +59,14 @@ def read_format(path, images, names, class_names, objects_key, faults):
         found = read_boxes_yolo(path, images, class_names, faults)
         return found, EXPECTED_YOLO
     start = read_text(path).lstrip()[:1000]
+    if "<annotations" in start:
+        raise ValueError(
+            f"{path}: is XML of CVAT, which is not read here. Export COCO or "
+            "Pascal VOC there."
+        )
     if start.startswith("<") or _is_yolo(path, start):
         raise ValueError(
-            f"{path}: is not labels of all images. {describe_text_form(start)}"
+            f"{path}: is of one image alone. {describe_text_form(start)}"
             f"Pass the folder of these files, {str(path.parent)!r}. "
             f"{EXPECTED_VOC if start.startswith('<') else EXPECTED_YOLO}"
         )

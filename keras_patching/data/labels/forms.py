@@ -28,6 +28,8 @@ def describe_json_form(content):
         )
     if fields.get("type") == "FeatureCollection":
         return "GeoJSON, as of QuPath"
+    if {"project", "config", "attribute", "file", "metadata"} <= fields.keys():
+        return "a project of version 3 of the VGG Image Annotator (VIA)"
     return None
 
 

@@ -469,6 +469,27 @@ def test_a_folder_of_two_formats_is_told(folder):
     assert "1 of Pascal VOC and 2 of YOLO" in message
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.xml", VOC, "Pass the folder of these files, "),
+        ("a.txt", "0 0.5 0.5 1 1\n", "Pass the folder of these files, "),
+        ("classes.txt", "leaf\n", "Pass the folder of these files, "),
+        ("all.xml", "<annotations><image/>", "Export COCO or Pascal VOC"),
+        (
+            "via3.json",
+            '{"project": 1, "config": 1, "attribute": 1, "file": 1, '
+            '"metadata": 1, "view": 1}',
+            "is a project of version 3 of .* Export it as COCO",
+        ),
+    ],
+)
+def test_a_file_that_is_not_read_says_what_to_do(folder, name, text, words):
+    (folder / name).write_text(text)
+    with pytest.raises(ValueError, match=words):
+        read(folder / name)
+
+
 def test_a_folder_without_labels_says_what_is_read(folder):
     (folder / "labels").mkdir()
     message = message_of(folder / "labels")
