@@ -85,6 +85,7 @@ ALLOWED = {
         "receptive_fields",
         "prediction",
         "models",
+        "metrics",
         "visualization",
     },
 }

@@ -105,6 +105,13 @@ def add(commands):
         "patches are computed at once then (default: what suits the device)",
     )
     parser.add_argument(
+        "--truth",
+        metavar="PATH",
+        help="what is true of the images, which lie in one folder, for scores "
+        "on the page: a folder of masks, or a file of points or of boxes "
+        "(default: no scores)",
+    )
+    parser.add_argument(
         "--resume",
         action=argparse.BooleanOptionalAction,
         default=True,
@@ -142,6 +149,7 @@ def _run(options):
         resume=options.resume,
         report=options.report,
         device_memory=options.device_memory,
+        truth=options.truth,
     )
     total = len(done.rows) + len(done.faults)
     before = f", {done.num_before} of them before" if done.num_before else ""

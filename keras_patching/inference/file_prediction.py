@@ -2,7 +2,8 @@
 
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import keras
 
@@ -11,6 +12,7 @@ from keras_patching._printing import printable, say
 from keras_patching.inference.file_run import FileRun
 from keras_patching.inference.model_file import load_model_file
 from keras_patching.inference.pages import prediction_page
+from keras_patching.inference.pages.truth import read_truth
 from keras_patching.inference.prediction_journal import PredictionJournal
 from keras_patching.inference.reports.by_task import check_options, report_of
 from keras_patching.inference.result_folder import ResultFolder
@@ -103,6 +105,7 @@ def predict_files(
     resume: bool = True,
     report: bool = False,
     device_memory: int | None = None,
+    truth: str | os.PathLike | Mapping[str, Any] | None = None,
 ) -> FilePredictions:
     r"""Predict image files and write what was found.
 
@@ -163,6 +166,11 @@ def predict_files(
             with what was found in them, in a table that sorts. It needs no
             other file and no network.
         device_memory: As for `predict_images` of the model.
+        truth: What is true, for scores on the page, and to be shown there: a
+            folder of masks, a file of points or of boxes; or a dict from names
+            of images, as for `evaluate_full_images`. Images that it does not
+            name have no scores. Boxes are scored as they are written, from
+            `score_threshold` on.
 
     Returns:
         `FilePredictions`.
@@ -171,7 +179,7 @@ def predict_files(
         ValueError: If the model is not of a task whose predictions can be
             written, its task does not take an option, two images have the
             same name without suffix, the folder holds other results, or it
-            cannot be written.
+            cannot be written; or if `truth` is not of the images.
         ImportError: If zarr arrays are asked for, and zarr is not installed.
 
     Example:
@@ -193,6 +201,7 @@ def predict_files(
     }
     task = _report(model, options)
     images = find_images(paths)
+    parts = _page_parts(model, task, images, report, truth)
     page = prediction_page.NAME if report else None
     folder = ResultFolder(directory, task, page, verbose)
     folder.check_no_image_is_replaced(images)
@@ -221,7 +230,7 @@ def predict_files(
         prediction_page.write_page(
             folder.path / page,
             model,
-            task.page_contents,
+            parts,
             images,
             journal.entries,
             faults,
@@ -243,6 +252,20 @@ def _report(model, options):
     if options.get("format") == "zarr":
         import_zarr("`format`")
     return report
+
+
+def _page_parts(model, task, images, report, truth):
+    """Give what the page tells, or refuse a truth before anything is done."""
+    if truth is None:
+        return [task.page_contents]
+    if not report:
+        raise ValueError(
+            "`truth` is compared on the page: pass `--report` (`report=True`) "
+            "too, or call `model.evaluate_full_images`. "
+            f"Received: report={report}"
+        )
+    known = read_truth(model, truth, images)
+    return [task.page_contents, task.page_contents.make_scores(known)]
 
 
 def _digest(model):

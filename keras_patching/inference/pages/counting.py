@@ -1,7 +1,10 @@
 """What the page tells of counts: how many, where, and the heatmap."""
 
-import numpy as np
-
+from keras_patching.inference.pages.counting_scores import (
+    CountingScores,
+    points_of,
+    radius_of,
+)
 from keras_patching.visualization import COLORS
 from keras_patching.visualization.pages.class_tables import class_counts, count
 from keras_patching.visualization.pages.layers import (
@@ -10,8 +13,6 @@ from keras_patching.visualization.pages.layers import (
     point_layer,
 )
 from keras_patching.visualization.pages.page import Column
-
-_POINTS = "points.csv"
 
 
 class CountingContents:
@@ -33,7 +34,7 @@ class CountingContents:
             Column("Located", "peaks of the heatmap"),
         ][: 1 + is_located]
 
-    def values(self, entry):
+    def values(self, entry, files):
         """Give the count, and how many are located."""
         counts = [count(entry.row["count"])]
         if self._is_located:
@@ -42,14 +43,16 @@ class CountingContents:
 
     def layers(self, entry, files):
         """Give the heatmap, and rings around what is located."""
-        heatmap = files("heatmaps")[..., 0]
+        heatmap = files.shown("heatmaps")[..., 0]
         layers = [heatmap_layer("heatmap", heatmap, self._model.peak_density)]
         if self._is_located:
-            points = [(row["y"], row["x"]) for row in entry.tables[_POINTS]]
-            points = np.reshape(points, (-1, 2))
-            radius = max(2.0, 2 * self._model.density_map_sigma)
-            layers.append(point_layer("points", points, radius))
+            points = points_of(entry)
+            layers.append(point_layer("points", points, radius_of(self._model)))
         return layers
+
+    def make_scores(self, truth):
+        """Make what compares counts and places with the truth."""
+        return CountingScores(self._model, self._is_located, truth)
 
     def tables(self, entries):
         """Give the count of all images."""

@@ -1,13 +1,13 @@
 """What the page tells of boxes: how many of each class, and where."""
 
-import numpy as np
-
+from keras_patching.inference.pages.detection_scores import (
+    DetectionScores,
+    boxes_of,
+)
 from keras_patching.visualization import palette
 from keras_patching.visualization.pages.class_tables import class_counts, count
 from keras_patching.visualization.pages.layers import LayerKind, box_layer
 from keras_patching.visualization.pages.page import Column
-
-_BOXES, _CORNERS = "boxes.csv", ("x1", "y1", "x2", "y2")
 
 
 class DetectionContents:
@@ -35,7 +35,7 @@ class DetectionContents:
             Column(name, "boxes", color) for _, color, name in self._kinds
         ]
 
-    def values(self, entry):
+    def values(self, entry, files):
         """Give the number of boxes, and of those of each class."""
         return [count(number) for number in self._counts(entry)]
 
@@ -45,15 +45,18 @@ class DetectionContents:
     def layers(self, entry, files):
         """Give the boxes of each class, with their scores."""
         return [
-            self._boxes_of(f"boxes-{i}", entry.tables[_BOXES], color, name)
+            self._boxes_of(f"boxes-{i}", entry, color, name)
             for i, (color, name) in enumerate(self._classes)
         ]
 
-    def _boxes_of(self, key, rows, color, name):
-        rows = [row for row in rows if row["label"] == name]
-        boxes = [[row[corner] for corner in _CORNERS] for row in rows]
-        scores = [f"{row['score']:.2f}" for row in rows]
-        return box_layer(key, np.reshape(boxes, (-1, 4)), scores, color)
+    def _boxes_of(self, key, entry, color, name):
+        boxes, scores = boxes_of(entry, name)
+        texts = [f"{score:.2f}" for score in scores.tolist()]
+        return box_layer(key, boxes, texts, color)
+
+    def make_scores(self, truth):
+        """Make what compares boxes with the truth."""
+        return DetectionScores(self._classes, truth)
 
     def tables(self, entries):
         """Give the counts of all images."""

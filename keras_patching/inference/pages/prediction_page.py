@@ -5,20 +5,18 @@ stopped, and went on, is that of one which was not.
 """
 
 import dataclasses
-import math
 
 import keras
 
 from keras_patching._printing import Progress, printable
 from keras_patching._whole_files import whole_file
-from keras_patching.data.images.label_images import read_mask
 from keras_patching.geometry import as_pair
-from keras_patching.inference.pictures import Picture
-from keras_patching.prediction.sources import open_source
-from keras_patching.prediction.zarr_folder import import_zarr
+from keras_patching.inference.pages.written_files import (
+    WrittenFiles,
+    read_shown,
+)
 from keras_patching.visualization import to_uint8
 from keras_patching.visualization.pages.page import (
-    MOST_SIDE,
     Column,
     ImageRow,
     Page,
@@ -26,16 +24,15 @@ from keras_patching.visualization.pages.page import (
 )
 
 NAME = "report.html"
-_ROWS = 512  # that are read at once
 
 
-def write_page(path, model, contents, images, entries, faults, verbose=True):
+def write_page(path, model, parts, images, entries, faults, verbose=True):
     """Write the page of a prediction of files.
 
     Args:
         path: `pathlib.Path` of the page, in the folder of the results.
         model: Task model.
-        contents: What is told of its task; see `inference.pages`.
+        parts: List of what is told of its task; see `inference.pages`.
         images: Dict from name without suffix to path.
         entries: Dict from the same names to `Entry`, of those that are done.
         faults: What was wrong with the others, a line each.
@@ -46,16 +43,21 @@ def write_page(path, model, contents, images, entries, faults, verbose=True):
     """
     done = [(images[stem], entries[stem]) for stem in images if stem in entries]
     progress = Progress(len(done), "picture", verbose)
-    drawer = _Drawer(path.parent, model, contents, progress)
+    drawer = _Drawer(path.parent, model, parts, progress)
+    rows = [_row(each, parts, drawer) for each in done]
+    of_all = [entry for _, entry in done]
+    columns = [column for part in parts for column in part.columns]
     page = Page(
         title=f"Predictions of {_plural(len(done), 'image')}",
         facts=_facts(model),
         notes=_notes(faults),
-        tables=contents.tables([e for _, e in done]) if done else [],
+        tables=[table for part in parts for table in part.tables(of_all)]
+        if done
+        else [],
         heading="Images",
-        columns=[*contents.columns, Column("Seconds", "until it was done")],
-        kinds=contents.kinds,
-        rows=[_row(each, contents, drawer) for each in done],
+        columns=[*columns, Column("Seconds", "until it was done")],
+        kinds=[kind for part in parts for kind in part.kinds],
+        rows=rows,
     )
     text = page.html()
     progress.end()
@@ -89,14 +91,16 @@ def _plural(number, noun):
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _row(done, contents, drawer):
+def _row(done, parts, drawer):
     path, entry = done
     height, width = entry.row["height"], entry.row["width"]
     seconds = entry.row["seconds"]
+    files = WrittenFiles(drawer.directory, entry)
+    values = [value for part in parts for value in part.values(entry, files)]
     return ImageRow(
         name=printable(path.name),
-        values=[*contents.values(entry), Value(seconds, f"{seconds:.2f}")],
-        draw=lambda: drawer.draw(path, entry),
+        values=[*values, Value(seconds, f"{seconds:.2f}")],
+        draw=lambda: drawer.draw(path, entry, files),
         size=(height, width),
         small=f"{width:,} x {height:,} px",
     )
@@ -108,37 +112,14 @@ class _Drawer:
 
     directory: object
     model: keras.Model
-    contents: object
+    parts: list
     progress: Progress
 
-    def draw(self, path, entry):
+    def draw(self, path, entry, files):
         """Give what `ImageRow.draw` does."""
-        image = to_uint8(_read(path, self.model.channels))
-        layers = self.contents.layers(
-            entry, lambda key: self._written(entry, key)
-        )
+        image = to_uint8(read_shown(path, channels=self.model.channels))
+        layers = [
+            layer for part in self.parts for layer in part.layers(entry, files)
+        ]
         self.progress.add()
         return image, layers
-
-    def _written(self, entry, key):
-        (name,) = (n for n in entry.outputs if n.startswith(f"{key}/"))
-        path = self.directory / name
-        if path.suffix == ".png":  # A mask, whose palette is for viewers.
-            return read_mask(path)[..., None]
-        if path.suffix == ".zarr":
-            return _read(import_zarr("`format`").open(path, mode="r"))
-        return _read(path)
-
-
-def _read(source, channels=None):
-    """Read an image, or every so many rows and columns of a large one."""
-    opened = open_source(source, 0, channels=channels)
-    try:
-        size = opened.shape[:2]
-        step = max(1, math.ceil(max(size) / (2 * MOST_SIDE)))
-        picture = Picture(size, step)
-        for y in range(0, size[0], _ROWS):
-            picture.add(opened.read(y, min(_ROWS, size[0] - y)), y)
-    finally:
-        opened.close()
-    return picture.pixels

@@ -2,6 +2,10 @@
 
 import numpy as np
 
+from keras_patching.inference.pages.segmentation_scores import (
+    SegmentationScores,
+    read_classes,
+)
 from keras_patching.visualization.colors import all_class_colors
 from keras_patching.visualization.legends import class_name
 from keras_patching.visualization.pages.class_tables import area, class_areas
@@ -33,7 +37,7 @@ class SegmentationContents:
             for color, name in self._classes
         ]
 
-    def values(self, entry):
+    def values(self, entry, files):
         """Give the share of each class, with its pixels."""
         return [
             area(entry.row[f"pixels_{key}"], entry.row[f"fraction_{key}"])
@@ -42,19 +46,13 @@ class SegmentationContents:
 
     def layers(self, entry, files):
         """Give the mask."""
-        if any(name.startswith("masks/") for name in entry.outputs):
-            mask = self._as_classes(files("masks")[..., 0])
-        else:
-            predicted = files("probabilities")
-            (mask,) = self._model.decode_predictions(predicted[None])
+        mask = read_classes(self._model, files, files.shown)
         colors = [color for color, _ in self._classes[1:]]
         return [mask_layer("mask", mask, colors)]
 
-    def _as_classes(self, mask):
-        """Make classes of the values that files hold."""
-        values = np.array(self._model._mask_classes.values)
-        order = np.argsort(values)
-        return order[np.searchsorted(values, mask, sorter=order)]
+    def make_scores(self, truth):
+        """Make what compares masks with the truth."""
+        return SegmentationScores(self._model, self._classes, truth)
 
     def tables(self, entries):
         """Give the area of each class in all images."""

@@ -19,6 +19,13 @@ def count(number: float) -> Value:
     return Value(float(number), f"{number:,.0f}" if whole else f"{number:,.1f}")
 
 
+def share(fraction: float | None) -> Value:
+    """Give the cell of a share or score from 0 to 1; `None` is not known."""
+    if fraction is None:
+        return Value(None, "-")
+    return Value(fraction, f"{fraction:.1%}")
+
+
 def class_areas(
     classes: Sequence[tuple[Color | None, str]],
     pixels: NDArray,
