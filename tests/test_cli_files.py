@@ -176,6 +176,8 @@ def test_predict_keeps_to_a_device_memory(model, field, capsys):
     (first, *_) = capsys.readouterr().err.splitlines()
     assert "0.png: A patch of 8 x 8 pixels takes about" in first
     assert run(*asked, "--device-memory", "0.1 MB") == 0
+
+
 def test_predict_scores_images_whose_masks_are_given(model, field, capsys):
     out, masks = field / "found", field / "masks"
     asked = "predict", model, field / "images", "--out", out

@@ -76,7 +76,7 @@ def _draw(axes, shares, texts, names):
 
 
 def _short(number):
-    return f"{number:,.10g}" if number < 1e6 else f"{number:.3g}"
+    return f"{number:,.10g}" if number < 1e6 else f"{number / 1e6:,.4g}M"
 
 
 def _share(share):

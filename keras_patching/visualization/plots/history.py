@@ -80,8 +80,9 @@ def _draw(axes, name, logs, epochs):
                 color=color,
                 label=label,
             )
-    words = name.replace("_", " ")
-    axes.set(title=words.capitalize(), xlabel="Epoch", ylabel=words)
+    words = name.replace("_", " ").replace("iou", "IoU")
+    title = words[:1].upper() + words[1:]
+    axes.set(title=title, xlabel="Epoch", ylabel=words)
     if name in ("learning_rate", "lr"):
         axes.set_yscale("log")
     count_whole(axes.xaxis)

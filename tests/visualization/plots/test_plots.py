@@ -50,7 +50,7 @@ def test_what_only_validation_has_and_learning_rates_are_shown():
     )
     rate, iou = figure.axes
     assert rate.get_yscale() == "log"
-    assert iou.get_title() == "Full mean iou"
+    assert iou.get_title() == "Full mean IoU"
     assert list(lines(iou)) == ["validation"]
 
 
@@ -71,11 +71,11 @@ def test_a_history_without_epochs_is_refused(history):
 
 def test_a_confusion_matrix_is_shown_in_numbers_and_in_shares():
     figure = plot_confusion_matrix(
-        [[900_000, 100_000], [0, 0]], ("soil", "plant")
+        [[9_123_000, 1_013_666], [0, 900_000]], ("soil", "plant")
     )
     numbers, shares = figure.axes
-    assert texts(numbers) == ["900,000", "100,000", "0", "0"]
-    assert texts(shares) == ["90.0%", "10.0%", "-", "-"]
+    assert texts(numbers) == ["9.123M", "1.014M", "0", "900,000"]
+    assert texts(shares) == ["90.0%", "10.0%", "0.0%", "100.0%"]
     assert numbers.get_title() == "Pixels"
     for axes in numbers, shares:
         assert axes.get_xlabel() == "Predicted class"
@@ -83,7 +83,12 @@ def test_a_confusion_matrix_is_shown_in_numbers_and_in_shares():
         ticks = axes.get_yticklabels()
         assert [tick.get_text() for tick in ticks] == ["soil", "plant"]
         (image,) = axes.get_images()
-        np.testing.assert_allclose(image.get_array()[0], [0.9, 0.1])
+        np.testing.assert_allclose(image.get_array()[0], [0.9, 0.1], atol=1e-4)
+
+
+def test_a_class_that_never_occurs_has_no_shares():
+    _, shares = plot_confusion_matrix([[9, 1], [0, 0]]).axes
+    assert texts(shares) == ["90.0%", "10.0%", "-", "-"]
 
 
 def test_numbers_in_cells_can_be_read():
