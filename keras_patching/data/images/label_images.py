@@ -140,8 +140,9 @@ def _describe_colours(colours, noun):
     count = len(np.unique(some, axis=0))
     return (
         f"Found {count} or more colours: say which class each is, by "
-        '`class_colors={"name": (r, g, b), ...}` or in a file classes.csv '
-        "(name,r,g,b) beside the masks; or save the id of each as a grey or "
+        '`class_colors={"name": (r, g, b), ...}`, or the path of a table such '
+        "as class_dict.csv, or in a file classes.csv (name,r,g,b) beside the "
+        "masks; or save the id of each as a grey or "
         "palette PNG or TIFF."
     )
 

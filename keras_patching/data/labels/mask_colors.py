@@ -21,15 +21,15 @@ def classes_of_colors(array, alpha, path, classes):
         classes: `MaskClasses` with colours.
 
     Returns:
-        int64 `(height, width)`.
+        Integers `(height, width)`.
 
     Raises:
         ValueError: If there is another colour, or a pixel is not opaque.
     """
-    if array.dtype.kind not in "ui":
+    if array.dtype not in ("uint8", "uint16"):
         raise ImageFileError(
-            f"{path}: a mask in colours must hold whole numbers. Found "
-            f"{array.dtype}. Save it as a PNG."
+            f"{path}: a mask in colours must hold numbers from 0 to 255. Found "
+            f"{array.dtype}. Save it as PNG of 8 bits."
         )
     if alpha and not (is_opaque := is_opaque_in(array[..., -1])).all():
         y, x = _first(~is_opaque)
@@ -41,7 +41,7 @@ def classes_of_colors(array, alpha, path, classes):
     numbers = list(range(classes.num_classes))
     if len(classes.colors) > len(numbers):
         numbers.append(classes.ignore_value)
-    keys = _keys(np.asarray(classes.colors))
+    keys = _keys(np.asarray(classes.colors).astype(array.dtype))
     order = np.argsort(keys)
     found = _keys(array[..., :3])
     place = np.searchsorted(keys[order], found).clip(max=len(keys) - 1)
@@ -52,9 +52,13 @@ def classes_of_colors(array, alpha, path, classes):
 
 
 def _keys(colors):
-    """Give one number for each colour."""
-    colors = colors.astype("int64")
-    return (colors[..., 0] << 40) + (colors[..., 1] << 20) + colors[..., 2]
+    """Give one number for each colour of uint8 or uint16."""
+    bits = 8 * colors.dtype.itemsize
+    keys = colors[..., 0].astype("uint32" if bits == 8 else "uint64")
+    for channel in (1, 2):
+        keys <<= bits
+        keys |= colors[..., channel]
+    return keys
 
 
 def _first(where):

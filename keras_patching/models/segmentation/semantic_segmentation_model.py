@@ -77,9 +77,9 @@ class SemanticSegmentationModel(TaskModel):
             `{"soil": (0, 0, 0), "crop": (0, 255, 0)}`, a sequence of RGB, or
             the path of a table of them. `None` as for `class_names`.
         class_ids: Values of the classes in files of masks, where they have
-            gaps: `[0, 7, 11]`, or a dict from value to class. Files that are
-            predicted hold them again; all arrays hold classes. `None` as for
-            `class_names`.
+            gaps: `[0, 7, 11]`, or a dict from value to class. Masks of
+            `predict_files` hold them again; all else holds classes. `None` as
+            for `class_names`.
         channels: Channels of the images; `None` keeps those of the files,
             which needs a `patch_model`.
         value_range: Lowest (black, the padding) and highest value of images.
