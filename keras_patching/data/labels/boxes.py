@@ -14,6 +14,7 @@ from keras_patching._faults import few, raise_faults
 from keras_patching._types import NDArray
 from keras_patching.data.images.image_io import read_headers
 from keras_patching.data.images.listing import list_images
+from keras_patching.data.labels.box_clipping import clip_boxes
 from keras_patching.data.labels.box_entries import (
     DEFAULT_NAMES,
     BoxEntry,
@@ -25,7 +26,6 @@ from keras_patching.data.labels.box_formats import EXPECTED, read_format
 from keras_patching.data.labels.box_labels import (
     BoxLabels,
     check_boxes_inside,
-    clip_boxes,
     to_box_labels,
 )
 from keras_patching.data.labels.boxes_json import OBJECTS_KEY

@@ -6,9 +6,10 @@
 </bndbox></object></annotation>`.
 
 As published, corners are the first and the last pixel, counted from 1: this
-box is the whole image, and `x1 = xmin - 1`, `x2 = xmax`. Where any corner of a
-folder is 0 or has a fraction, its tool did not count so, and all corners are
-taken as they are.
+box is the whole image, and `x1 = xmin - 1`, `x2 = xmax`. LabelImg writes where
+corners were drawn, without their fractions: of a folder with files of it (they
+have a `<path>`, and the database "Unknown"), all corners are taken as they are;
+so they are where one is 0 or has a fraction, since no pixel is called so.
 
 Document types and entities, which XML may use to reach for other files or to
 fill the memory, are refused before the parser sees them.
@@ -57,7 +58,7 @@ def read_boxes_voc(folder, names, faults):
     Returns:
         A `BoxFile`. Objects that are difficult or truncated are objects.
     """
-    files = []
+    files, of_labelimg = [], False
     for path in sorted(folder.glob("*.[xX][mM][lL]")):
         if path.name.startswith("."):
             continue
@@ -74,9 +75,10 @@ def read_boxes_voc(folder, names, faults):
             if (row := _read_object(each, f"object {index}", slips))
         ]
         files.append((path, image, rows, _read_size(root, slips)))
+        of_labelimg = of_labelimg or _is_of_labelimg(root)
         faults += [f"{path}: {slip}" for slip in slips]
     rows = [row for _, _, each, _ in files for row in each]
-    start = _first_pixel(rows)
+    start = 0 if of_labelimg else _first_pixel(rows)
     return BoxFile(
         [
             BoxEntry(path, image, [_to_object(r, start) for r in each], size)
@@ -115,6 +117,11 @@ def _parse(path):
             f"VOC.{hint}"
         )
     return root
+
+
+def _is_of_labelimg(root):
+    has_path = root.find("path") is not None
+    return has_path and root.findtext("source/database") == "Unknown"
 
 
 def _find_image(path, root, names, slips):
@@ -200,8 +207,9 @@ def _describe(rows, start):
     notes = (
         "Corners of Pascal VOC are its first and last pixel, counted from 1."
         if start
-        else "Corners of Pascal VOC are taken as they are: some are 0 or have "
-        "fractions, so they are not counted from 1.",
+        else "Corners of Pascal VOC are taken as they are, not as pixels that "
+        "are counted from 1: they are of LabelImg, or some are 0 or have "
+        "fractions.",
     )
     if difficult:
         notes += (f"{difficult} objects marked as difficult are objects here.",)

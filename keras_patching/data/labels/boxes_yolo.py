@@ -38,6 +38,8 @@ EXPECTED_YOLO = (
 # Fractions of five decimals may reach so far beyond the edge.
 _ROUNDING = 1e-5
 _COMMON_NAMES = (*NAME_FILES, "train.txt", "val.txt", "test.txt", "notes.txt")
+# As of Roboflow, "README.dataset.txt".
+_READ_ME = "readme."
 
 
 def read_boxes_yolo(path, images, class_names, faults):
@@ -106,7 +108,7 @@ def _find_strays(folder, names):
         "image, or move this file away."
         for path in sorted(folder.glob("*.txt"))
         if path.name not in _COMMON_NAMES
-        and not path.name.startswith(".")
+        and not path.name.lower().startswith((".", _READ_ME))
         and names.find(path.stem) is None
     ]
 

@@ -52,7 +52,8 @@ def load_yolo_dataset_from_directory(
       "label": "plant"}, ...]}}`, as of Deep Plant Phenomics |
     | CSV file | `image,xmin,ymin,xmax,ymax,label` and other names of columns |
     | folder of JSON | LabelMe, a file for each image |
-    | folder of XML | Pascal VOC; corners are pixels counted from 1 |
+    | folder of XML | Pascal VOC, whose corners are pixels counted from 1;
+      LabelImg, whose corners are where they were drawn |
     | folder of .txt, or data.yaml | YOLO, boxes or polygons |
 
     Polygons, circles and masks become the boxes around them.

@@ -9,9 +9,9 @@ from keras_patching.data.cache.shard_builder import ShardPlan, plan_source
 from keras_patching.data.cache.shards import npy_bytes
 from keras_patching.data.cache.strips import as_strips, strips_shape
 from keras_patching.data.images.value_range import decode_in_range
+from keras_patching.data.labels.box_clipping import clip_boxes
 from keras_patching.data.labels.box_labels import (
     check_boxes_inside,
-    clip_boxes,
 )
 from keras_patching.data.labels.doubts import (
     doubt_corner,

@@ -174,10 +174,13 @@ def test_a_group_of_labelme_is_one_box(folder):
 
 VOC = """<?xml version="1.0"?>
 <annotation>
-  <folder>images</folder>
+  <folder>VOC2012</folder>
   <filename>a.png</filename>
-  <path>C:\\images\\a.png</path>
-  <source><database>Unknown</database></source>
+  <source>
+    <database>The VOC2007 Database</database>
+    <annotation>PASCAL VOC2007</annotation>
+    <image>flickr</image>
+  </source>
   <size><width>60</width><height>40</height><depth>3</depth></size>
   <segmented>0</segmented>
   <object>
@@ -217,8 +220,17 @@ def test_corners_of_voc_that_do_not_count_from_1_are_taken_as_they_are(
     assert "taken as they are" in found.notes[0]
 
 
+def test_corners_of_labelimg_are_taken_as_they_are(folder):
+    text = VOC.replace("The VOC2007 Database", "Unknown").replace(
+        "<source>", "<path>C:\\images\\a.png</path><source>"
+    )
+    found = read_voc(folder, text)
+    assert boxes_of(found) == [("leaf", [1, 5, 60, 40])]
+    assert "they are of LabelImg" in found.notes[0]
+
+
 def test_a_file_of_voc_without_objects_is_an_image_without_objects(folder):
-    start, end = VOC.index("<object>"), VOC.index("</annotation>")
+    start, end = VOC.index("<object>"), VOC.rindex("</annotation>")
     assert boxes_of(read_voc(folder, VOC[:start] + VOC[end:])) == []
 
 
@@ -226,7 +238,7 @@ def test_a_file_of_voc_without_objects_is_an_image_without_objects(folder):
     ("old", "new", "words"),
     [
         ("?>", "?><!DOCTYPE a [<!ENTITY b 'c'>]>", "found <!DOCTYPE, which is"),
-        ("</annotation>", "", "is not XML (no element found: line"),
+        ("</object>", "", "is not XML (mismatched tag: line"),
         ("annotation>", "annotations>", "found <annotations>, expected <anno"),
         ("<xmax>60<", "<xmax>sixty<", "object 1 (leaf): found 'sixty' in <bnd"),
         ("<ymin>5</ymin>", "", "found None in <bndbox><ymin>, expected a fini"),
@@ -388,6 +400,8 @@ def test_a_slip_in_a_row_of_yolo_names_its_line(folder, row, words):
 
 def test_labels_of_yolo_without_an_image_are_told(folder):
     write_yolo(folder, "", data_yaml="names: [leaf]")
+    (folder / "labels" / "README.roboflow.txt").touch()
+    assert len(read(folder / "labels").labels) == 2
     (folder / "labels" / "A.txt").touch()
     message = message_of(folder / "labels")
     assert "A.txt: has no image. There is a.png: correct upper" in message
