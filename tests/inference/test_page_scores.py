@@ -66,6 +66,22 @@ def test_masks_have_ious_and_show_the_truth_and_the_errors(reds):
     assert (errors[..., 3] > 0).tolist() == [wrong] * 8
 
 
+def test_shapes_are_a_truth_too(reds):
+    shape = {"label": "leaf", "points": [[0, 0], [4, 8]], "flags": {}}
+    content = {
+        "shapes": [{**shape, "shape_type": "rectangle", "group_id": None}],
+        "imagePath": "a.png",
+        "imageData": None,
+    }
+    (reds / "shapes").mkdir()
+    (reds / "shapes" / "a.json").write_text(json.dumps(content))
+    page = predict(red_model(), reds, reds / "shapes")
+    head = "Mean IoUof classes in truth or found"
+    found = float(cells(page, "a")[head])
+    assert found == pytest.approx((64 / 96 + 32 / 64) / 2)
+    assert cells(page, "b")[head] == "NaN"
+
+
 def test_scores_are_those_of_evaluate_full_images(reds):
     model = red_model(ignore_value=255)
     page = predict(model, reds, {"a.png": reds / "masks" / "a.png"})

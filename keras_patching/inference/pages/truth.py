@@ -10,6 +10,7 @@ from keras_patching.data.images.image_io import read_header
 from keras_patching.data.labels.boxes import read_boxes
 from keras_patching.data.labels.pairing import pair_by_stem
 from keras_patching.data.labels.points import read_points
+from keras_patching.models.segmentation.drawn_targets import with_drawn_targets
 
 
 def read_truth(model, truth, images):
@@ -17,9 +18,9 @@ def read_truth(model, truth, images):
 
     Args:
         model: Task model.
-        truth: Path of a folder of masks, or of a file of points or boxes; or a
-            dict from names of images to what is true of them. Images that it
-            does not name have no scores.
+        truth: Path of a folder of masks, or of a file of shapes, points or
+            boxes; or a dict from names of images to what is true of them.
+            Images that it does not name have no scores.
         images: Dict from name without suffix to path.
 
     Returns:
@@ -71,6 +72,10 @@ def _read(model, truth, paths):
         )
     (folder,) = folders
     if model.task == "segmentation":
+        classes = model._mask_classes
+        drawn = with_drawn_targets(folder, truth, classes, unlabelled="skip")
+        if drawn is not truth:
+            return drawn
         pairs = pair_by_stem(folder, truth, "mask", unlabelled="skip")
         return {image.name: mask for image, mask in pairs}
     if model.task == "counting":

@@ -32,12 +32,13 @@ class DrawnTarget:
         return mask if dtype is None else mask.astype(dtype)
 
 
-def with_drawn_targets(images, targets, classes):
+def with_drawn_targets(images, targets, classes, unlabelled="error"):
     """Give targets as they are, or those that are shapes as masks.
 
     Args:
         images, targets: As of `evaluate_full_images`.
         classes: `MaskClasses` of the model.
+        unlabelled: What images are that no file of shapes names.
 
     Returns:
         `targets`; of shapes a dict from the name of an image to `DrawnTarget`.
@@ -57,7 +58,7 @@ def with_drawn_targets(images, targets, classes):
         classes.names,
         classes.colors,
         classes.ids,
-        unlabelled="error",
+        unlabelled=unlabelled,
     )
     headers, faults = read_headers(shapes.drawn)
     faults += shape_faults(shapes.images, headers)
