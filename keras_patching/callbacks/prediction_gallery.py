@@ -13,6 +13,7 @@ from keras_patching._checks import check_integer
 from keras_patching._types import NDArray
 from keras_patching.data.images.image_io import read_image, write_whole_image
 from keras_patching.data.images.label_images import read_mask
+from keras_patching.data.labels.mask_shapes import are_shapes
 from keras_patching.data.labels.whole_images import (
     list_whole_images,
     pair_whole_images,
@@ -104,7 +105,10 @@ class PredictionGallery(keras.callbacks.Callback):
 
 
 def _pairs(images, targets):
-    if targets is None:
+    paths = (str, os.PathLike)
+    is_folder = isinstance(images, paths) and isinstance(targets, paths)
+    # What shapes are to be drawn as, the model knows.
+    if targets is None or (is_folder and are_shapes(images, targets)):
         return [(image, None) for image in list_whole_images(images)]
     return pair_whole_images(images, targets, "targets", folder=True)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import keras_patching as kp
-from keras_patching.data.images.image_io import write_image
+from keras_patching.data.images.image_io import read_image, write_image
 
 SIZE = (12, 16)
 # In pixels: rows 2 to 7, columns 4 to 9, as x, y.
@@ -301,3 +301,8 @@ def test_a_model_learns_the_names_of_drawn_classes(images, tmp_path):
     scores = model.evaluate_full_images(evaluate.images, evaluate.targets)
     assert scores["iou_0"] == 1 - 36 / (2 * 12 * 16)
     assert scores["iou_1"] == 0
+    gallery = kp.callbacks.PredictionGallery(images, labels, tmp_path / "out")
+    gallery.set_model(model)
+    gallery.on_epoch_end(0)
+    picture = read_image(tmp_path / "out" / "epoch_001_0.png")
+    assert (picture == kp.visualization.COLORS[0]).all(axis=-1).any()
