@@ -8,6 +8,7 @@ from page_reader import PageReader
 from keras_patching.data.images.image_io import write_whole_image
 from keras_patching.data.images.label_images import read_mask
 from keras_patching.inference.file_prediction import predict_files
+from keras_patching.inference.pages.written_files import read_shown
 
 DARK, RED = (9, 9, 9), (200, 9, 9)
 
@@ -153,6 +154,25 @@ def test_a_page_can_be_asked_for_when_a_prediction_goes_on(folder, tmp_path):
     done, page = predict(model, folder, out)
     assert done.num_before == 3
     assert len(page.rows) == 3
+
+
+def test_any_name_of_a_file_is_shown_as_it_is(folder, tmp_path):
+    name = "<script>alert('1')</script> \"&quot;".replace("/", "\udcfc")
+    (folder / "half.png").rename(folder / f"{name}.png")
+    _, page = predict(red_model(), folder, tmp_path / "out")
+    shown = f"{name}.png".replace("\udcfc", "\\xfc")
+    assert shown in [row[1][0].removesuffix("14 x 10 px") for row in page.rows]
+    assert len(page.named("script")) == 1
+
+
+def test_large_images_are_read_as_large_as_they_are_shown(tmp_path):
+    image = np.zeros((4, 6500, 3), "uint8")
+    image[:, 3000:] = 200
+    write_whole_image(tmp_path / "wide.npy", image)
+    shown = read_shown(tmp_path / "wide.npy")
+    assert shown.shape == (2, 2167, 3)
+    np.testing.assert_array_equal(shown, image[::3, ::3])
+    assert read_shown(tmp_path / "wide.npy", step=1).shape == image.shape
 
 
 def test_a_page_of_others_is_not_replaced(folder, tmp_path):

@@ -150,6 +150,7 @@ class Tab:
             deviceScaleFactor=1,
             mobile=touch,
         )
+        self.call("Emulation.setTouchEmulationEnabled", enabled=touch)
         self.call(
             "Emulation.setEmulatedMedia",
             features=[{"name": "prefers-color-scheme", "value": scheme}],
@@ -174,6 +175,26 @@ class Tab:
             deltaX=0,
             deltaY=delta,
         )
+
+    def pinch(self, x, y, before, after):
+        """Move two fingers apart, or together, around a place.
+
+        Args:
+            x, y: The place between them.
+            before, after: How far they are apart in pixels.
+        """
+        for kind, spread in (
+            ("touchStart", before),
+            ("touchMove", (before + after) / 2),
+            ("touchMove", after),
+            ("touchEnd", None),
+        ):
+            fingers = [] if spread is None else [-spread / 2, spread / 2]
+            points = [
+                {"x": x + aside, "y": y, "id": number}
+                for number, aside in enumerate(fingers)
+            ]
+            self.call("Input.dispatchTouchEvent", type=kind, touchPoints=points)
 
     def screenshot(self, path):
         """Write what is seen as PNG."""

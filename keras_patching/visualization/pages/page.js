@@ -68,6 +68,7 @@ const viewer = document.getElementById("viewer");
 const pane = viewer.querySelector(".pane");
 const stage = viewer.querySelector(".stage");
 const name = document.getElementById("viewer-name");
+const about = document.getElementById("viewer-values");
 const place = document.createComment("layers");
 const MOST_ZOOM = 8; // screen pixels per pixel of the image
 const MOST_LENGTH = 16000;
@@ -102,10 +103,25 @@ function zoomBy(factor, event) {
   setZoom(zoom * factor, x, y);
 }
 
+// What the table says of an image, in a line.
+function describe(row) {
+  const heads = table.tHead.rows[0].cells;
+  const firstText = (cell) =>
+    [...cell.childNodes].find((node) => node.nodeType === Node.TEXT_NODE)?.data;
+  return [...row.cells]
+    .slice(2)
+    .map((cell, i) => {
+      const head = heads[i + 2].querySelector("button").textContent;
+      return `${head}: ${firstText(cell)}`;
+    })
+    .join(", ");
+}
+
 function show(row) {
   const thumb = row.querySelector(".thumb");
   shown = row;
   name.textContent = row.querySelector("th").firstChild.textContent;
+  about.textContent = describe(row);
   size = thumb.dataset.size.split(" ").map(Number);
   const picture = thumb.querySelector(".picture").cloneNode(true);
   const large = row.querySelector("template");

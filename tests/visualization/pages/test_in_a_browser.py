@@ -183,6 +183,24 @@ def test_a_zoom_keeps_what_is_below_the_pointer(tab):
         assert tab.run(place) == pytest.approx(before, abs=0.01)
 
 
+def test_two_fingers_zoom(tab):
+    tab.look(360, 740, touch=True)
+    with viewing(tab):
+        before = tab.run(SCALE)
+        tab.pinch(180, 450, 60, 180)
+        assert tab.run(SCALE) == pytest.approx(3 * before, rel=0.1)
+
+
+def test_what_the_table_says_stands_above_the_large_picture(tab):
+    numbers = {"b.png": "9", "<b>c</b>.png": "None"}
+    for number, name in enumerate(names(tab)):
+        with viewing(tab, number):
+            said = tab.run(
+                "document.querySelector('#viewer-values').textContent"
+            )
+            assert said.startswith(f"Count: {numbers.get(name, 110)}, A class")
+
+
 @pytest.mark.parametrize("is_open", [False, True])
 def test_a_phone_never_scrolls_the_page_sideways(tab, is_open):
     tab.look(360, 740, touch=True)
