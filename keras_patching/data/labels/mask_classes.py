@@ -10,11 +10,8 @@ from keras_patching._checks import (
     check_optional,
     is_integer,
 )
-from keras_patching.data.labels.class_tables import (
-    ARGUMENTS,
-    ClassTable,
-    read_class_table,
-)
+from keras_patching.data.labels.class_table_files import read_class_table
+from keras_patching.data.labels.class_tables import ARGUMENTS, ClassTable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +41,11 @@ class MaskClasses:
                 "`class_names` must be as many as `num_classes`, that of the "
                 f"background first. Received: class_names={self.names!r} for "
                 f"num_classes={count}"
+            )
+        if self.names is not None and len(set(self.names)) < count:
+            raise ValueError(
+                "Classes must have distinct names. Pass `class_names`, or "
+                f"correct the labels. Received: {self.names}"
             )
         if self.colors is not None:
             self._check_colors()

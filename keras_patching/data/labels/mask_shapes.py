@@ -8,10 +8,8 @@ import numpy as np
 from keras_patching._faults import few, raise_faults
 from keras_patching.data.images.listing import SUFFIXES, list_images
 from keras_patching.data.labels.annotations import read_annotations
-from keras_patching.data.labels.class_tables import (
-    ClassTable,
-    find_class_table,
-)
+from keras_patching.data.labels.class_table_files import find_class_table
+from keras_patching.data.labels.class_tables import ClassTable
 from keras_patching.data.labels.drawing import DrawnShape
 from keras_patching.data.labels.files import find_label_file
 from keras_patching.data.labels.mask_classes import given_classes

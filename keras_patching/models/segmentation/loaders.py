@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_patching._types import Color
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
-from keras_patching.data.labels.class_tables import find_class_table
+from keras_patching.data.labels.class_table_files import find_class_table
 from keras_patching.data.labels.files import check_unlabelled
 from keras_patching.data.labels.mask_classes import given_classes
 from keras_patching.data.labels.mask_shapes import (

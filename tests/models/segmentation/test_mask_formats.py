@@ -338,6 +338,12 @@ def test_what_nnunet_ignores_is_to_be_asked_for(folders):
     assert sequence.parameters["num_classes"] == 2
 
 
+def test_classes_of_one_name_are_refused(folders):
+    write_masks(folders, IDS)
+    folders = nnunet(folders, labels={"0": "soil", "1": "soil", "2": "weed"})
+    assert "distinct names" in fails(folders)
+
+
 def test_what_nnunet_has_and_is_not_read_is_told(folders):
     write_masks(folders, IDS)
     folders = nnunet(folders, labels={"soil": 0, "plant": [1, 2]})
