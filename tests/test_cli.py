@@ -149,6 +149,13 @@ def test_patch_takes_what_masks_do_not_tell(folders):
     assert len(sequence.image_names) == 2
 
 
+def test_patch_makes_grey_of_colour(folders):
+    patch(folders, "--patch-size", "8", "--channels", "grayscale")
+    (manifest,) = manifests(folders)
+    images, _ = keras_patching.PatchingSequence(manifest)[0]
+    assert images.shape == (12, 8, 8, 1)
+
+
 def test_patch_cuts_again_only_on_demand(folders, capsys):
     for options, word in (
         ((), "Cutting"),

@@ -89,8 +89,14 @@ def overlap_value(text):
 
 @_named('number (or "all")')
 def count_or_all(text):
-    """Parse a number of pixels or channels, or `all`, which is None."""
+    """Parse a number of pixels or of others, or `all`, which is None."""
     return None if text == "all" else integer_from(1)(text)
+
+
+@_named('number (or "all", "grayscale")')
+def channels_wanted(text):
+    """Parse a number of channels, `grayscale`, or `all`, which is None."""
+    return text if text == "grayscale" else count_or_all(text)
 
 
 class OneOrTwo(argparse.Action):

@@ -2,7 +2,7 @@
 
 from keras_patching.commands.arguments import (
     OneOrTwo,
-    count_or_all,
+    channels_wanted,
     finite,
     integer_from,
 )
@@ -84,11 +84,12 @@ def add(commands):
     )
     parser.add_argument(
         "--channels",
-        type=count_or_all,
+        type=channels_wanted,
         default=3,
         metavar="N",
         help="channels to convert images to (grey is repeated, alpha "
-        "dropped), or `all` for those of the files (default: %(default)s)",
+        "dropped), `grayscale` for one, also of colour, or `all` for those of "
+        "the files (default: %(default)s)",
     )
     parser.add_argument(
         "--value-range",

@@ -27,7 +27,8 @@ class ModelLoaderOptions(TypedDict, total=False):
     shuffle: bool
     seed: int | None
     validation_split: float | None
-    subset: Literal["training", "validation", "both"] | None
+    test_split: float | None
+    subset: Literal["training", "validation", "both", "test", "all"] | None
     groups: Callable[[str], object] | None
     cache_dir: str | os.PathLike | None
     overwrite: bool
@@ -42,7 +43,7 @@ class ModelLoaderOptions(TypedDict, total=False):
 class LoaderOptions(ModelLoaderOptions, total=False):
     """Options of all loaders that are functions."""
 
-    channels: int | None
+    channels: int | Literal["grayscale"] | None
     value_range: Sequence[float]
 
 

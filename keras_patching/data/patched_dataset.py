@@ -3,13 +3,14 @@
 import dataclasses
 import functools
 import warnings
-from typing import Protocol
+from typing import Literal, Protocol
 
-from keras_patching._checks import as_value_range, check_optional
+from keras_patching._checks import as_value_range
 from keras_patching._faults import raise_faults
 from keras_patching._printing import say
 from keras_patching.data.cache.patch_cache import PatchCache
 from keras_patching.data.cache.shard_builder import plan_source
+from keras_patching.data.images.channels import as_channels
 from keras_patching.data.images.image_io import read_headers
 from keras_patching.data.images.same_kind import check_same_kind
 from keras_patching.data.images.value_range import check_brightness
@@ -79,12 +80,13 @@ class PixelOptions:
 
     Attributes:
         patch_size: `(height, width)` in pixels.
-        channels: Channels to convert to; `None` keeps those of the files.
+        channels: Channels to convert to, or "grayscale"; `None` keeps those of
+            the files.
         value_range: `[black, white]`; padding is black.
     """
 
     patch_size: tuple[int, int]
-    channels: int | None
+    channels: int | Literal["grayscale"] | None
     value_range: list[float]
 
 
@@ -143,7 +145,8 @@ def load_patched_dataset(
         **options: Those of `SequenceOptions`.
 
     Returns:
-        A `PatchingSequence`, or two with `subset="both"`.
+        A `PatchingSequence`, or a tuple of them with `subset="both"` or
+        `"all"`.
 
     Raises:
         ValueError: If files or arguments cannot be used; lists the files.
@@ -151,7 +154,7 @@ def load_patched_dataset(
     options = SequenceOptions(**options)
     pixels = PixelOptions(
         as_pair(patch_size, "patch_size"),
-        check_optional(channels, "channels", 1),
+        as_channels(channels),
         as_value_range(value_range),
     )
     parts = options.split([image.name for image in images])

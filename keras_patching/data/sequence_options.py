@@ -14,9 +14,16 @@ from keras_patching.data.feeding.patching_sequence import (
 )
 from keras_patching.data.feeding.splits import split_names
 
-_SUBSETS = (None, "training", "validation", "both")
+# The parts that each subset is.
+_SUBSETS = {
+    "training": ("training",),
+    "validation": ("validation",),
+    "both": ("training", "validation"),
+    "test": ("test",),
+    "all": ("training", "validation", "test"),
+}
 
-# Validation sees every patch once, in order.
+# Validation and test see every patch once, in order.
 _AS_IT_IS = {"shuffle": False}
 
 
@@ -27,11 +34,12 @@ class SequenceOptions:
     Attributes:
         batch_size, shuffle, seed, augment, dtype, drop_remainder: As in
             `PatchingSequence`, as are foreground_fraction, foreground_classes
-            and keep_empty. Validation sees every patch once, in order, as it
-            is, also with `drop_remainder`.
+            and keep_empty. Validation and test see every patch once, in order,
+            as it is, also with `drop_remainder`.
         validation_split: Fraction of the images for validation, or `None`.
+        test_split: Fraction of them that neither sees, or `None`.
         subset: "training", "validation" or "both" with a `validation_split`,
-            else `None`.
+            also "test" or "all" with a `test_split`, else `None`.
         groups: Function from an image's name to its group, as in
             `split_names`.
     """
@@ -40,7 +48,10 @@ class SequenceOptions:
     shuffle: bool = True
     seed: int | None = None
     validation_split: float | None = None
-    subset: Literal["training", "validation", "both"] | None = None
+    test_split: float | None = None
+    subset: Literal["training", "validation", "both", "test", "all"] | None = (
+        None
+    )
     groups: Callable[[str], object] | None = None
     augment: bool | Callable = False
     foreground_fraction: float | None = None
@@ -56,15 +67,27 @@ class SequenceOptions:
         )
         received = (
             f"Received: validation_split={self.validation_split}, "
-            f"subset={self.subset!r}"
+            f"test_split={self.test_split}, subset={self.subset!r}"
         )
-        if self.subset not in _SUBSETS:
-            raise ValueError(f"`subset` must be one of {_SUBSETS}. {received}")
+        if self.subset not in (None, *_SUBSETS):
+            known = (None, *_SUBSETS)
+            raise ValueError(f"`subset` must be one of {known}. {received}")
         if (self.validation_split is None) != (self.subset is None):
             raise ValueError(
                 "`validation_split` and `subset` must be given together: the "
                 "split says how much, the subset which part to load ("
                 f'"training", "validation" or "both"). {received}'
+            )
+        if self.test_split is None and "test" in _SUBSETS.get(self.subset, ()):
+            raise ValueError(
+                f"subset={self.subset!r} needs a `test_split`, the fraction "
+                f"of the images in the test set. {received}"
+            )
+        if self.test_split is not None and self.validation_split is None:
+            raise ValueError(
+                "`test_split` goes with a `validation_split` and a `subset`, "
+                'such as "all". To split off one part only, use '
+                f"`validation_split`. {received}"
             )
         if self.groups is not None and self.subset is None:
             raise ValueError(
@@ -82,20 +105,20 @@ class SequenceOptions:
             names: Names of all images, relative to the image folder.
 
         Returns:
-            Dict from "training" and "validation", as far as `subset` asks for
-            them, to names.
+            Dict from "training", "validation" and "test", as far as `subset`
+            asks for them, to names.
         """
         if self.subset is None:
             return {"training": names}
-        training, validation = split_names(
-            names, self.validation_split, self.seed, self.groups
+        parts = split_names(
+            names,
+            self.validation_split,
+            self.seed,
+            self.groups,
+            self.test_split,
         )
-        parts = {"training": training, "validation": validation}
-        return {
-            part: names
-            for part, names in parts.items()
-            if self.subset in (part, "both")
-        }
+        found = dict(zip(_SUBSETS["all"], parts, strict=False))
+        return {part: found[part] for part in _SUBSETS[self.subset]}
 
     def report(self, parts):
         """Print the split as Keras does, if there is one."""
@@ -104,7 +127,7 @@ class SequenceOptions:
                 say(f"Using {len(names)} images for {part}.")
 
     def open(self, cache, parts):
-        """Open the sequence of a cache, or two if `subset="both"`.
+        """Open the sequence of a cache, or a tuple of one for each part.
 
         Args:
             cache: `BuiltCache`, or the path of a manifest.

@@ -269,7 +269,7 @@ def _page_parts(model, task, images, report, truth):
 
 
 def _digest(model):
-    channels = model.predictor.channels or model.channels
+    channels = model.predictor.channels or model._declared_channels()
     if channels and not model.built:
         model.build((None, None, None, channels))
     return model_digest(model)

@@ -223,6 +223,10 @@ class PatchedModel(ImagePredictor, keras.Model):
         """Return the channels of images, where a patch model does not tell."""
         return None
 
+    def _channels_to_read(self):
+        """Return what the channels of files are converted to."""
+        return self.predictor.channels
+
     def _check_patch_size(self, patch_size):
         """Refuse a pair `(height, width)` that cannot be trained on.
 
@@ -451,9 +455,11 @@ class PatchedModel(ImagePredictor, keras.Model):
     def train_on_batch(
         self, x: Tensor, y: Tensor = None, *args: Any, **kwargs: Any
     ) -> Any:
+        arguments = _by_name(super().train_on_batch, x, y, *args, **kwargs)
+        self._check_class_weight(arguments.get("class_weight"), y)
         self._check_batch(x, y)
         with self._weights_in_use(training=True):
-            return super().train_on_batch(x, y, *args, **kwargs)
+            return super().train_on_batch(**arguments)
 
     def test_on_batch(
         self, x: Tensor, y: Tensor = None, *args: Any, **kwargs: Any
@@ -579,9 +585,11 @@ class PatchedModel(ImagePredictor, keras.Model):
         validation_split=0.0,
         validation_data=None,
         validation_batch_size=None,
+        class_weight=None,
         **others,
     ):
         """Refuse before dispatch what `fit` would fail on inside of it."""
+        self._check_class_weight(class_weight, y)
         self._check_input(x)
         self._check_targets(x, y)
         check_shared(x, batch_size, validation_split)
@@ -594,6 +602,19 @@ class PatchedModel(ImagePredictor, keras.Model):
         self._check_input(x)
         self._check_targets(x, y)
         check_shared(x, validation_batch_size or batch_size)
+
+    def _check_class_weight(self, class_weight, y):
+        """Refuse weights of classes where a sample has many of them."""
+        if class_weight is not None and len(getattr(y, "shape", ())) > 2:
+            raise ValueError(self._explain_class_weight(class_weight))
+
+    def _explain_class_weight(self, class_weight):
+        """Tell what to do instead of giving `fit` a `class_weight`."""
+        return (
+            f"'{self.name}' takes no `class_weight`, which weighs samples "
+            "that have one class each: weigh classes in the loss, or pixels by "
+            f"`sample_weight`. Received: class_weight={class_weight}"
+        )
 
     def _check_batch(self, x, y):
         self._check_input(x)

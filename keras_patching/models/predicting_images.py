@@ -266,7 +266,7 @@ class ImagePrediction:
         return open_source(
             source,
             number,
-            channels=self._model.predictor.channels,
+            channels=self._model._channels_to_read(),
             value_range=getattr(self._model, "value_range", None),
         )
 

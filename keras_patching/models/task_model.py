@@ -2,14 +2,19 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 
-from keras_patching._checks import as_value_range, check_optional
+from keras_patching._checks import as_value_range
 from keras_patching._types import ArrayLike, NDArray
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
+from keras_patching.data.images.channels import (
+    GRAYSCALE,
+    as_channels,
+    number_of,
+)
 from keras_patching.data.images.value_range import check_array, read_in_range
 from keras_patching.data.labels.whole_images import (
     describe_target,
@@ -24,7 +29,8 @@ class TaskModel(PatchedModel):
 
     Args:
         patch_model: Model that is run on each patch.
-        channels: Channels of the images; `None` keeps those of the files.
+        channels: Channels of the images; "grayscale" reads files, also of
+            colour, as one channel. `None` keeps those of the files.
         value_range: Lowest (black, the padding) and highest value of images.
         **kwargs: Arguments of `PatchedModel`.
 
@@ -43,7 +49,7 @@ class TaskModel(PatchedModel):
         patch_model: keras.layers.Layer,
         patch_size: int | Sequence[int] | None = None,
         *,
-        channels: int | None = 3,
+        channels: int | Literal["grayscale"] | None = 3,
         value_range: Sequence[float] = (0, 255),
         **kwargs: Any,
     ) -> None:
@@ -57,13 +63,24 @@ class TaskModel(PatchedModel):
                 "`PatchedPredictor` with `data_format`. Received: "
                 f"data_format={self.predictor.data_format!r}"
             )
+        if channels == GRAYSCALE and self.predictor.channels not in (None, 1):
+            raise ValueError(
+                'channels="grayscale" makes images of one channel, and the '
+                f"patch model '{patch_model.name}' takes "
+                f"{self.predictor.channels}. Make it with "
+                "`keras.Input((None, None, 1))`."
+            )
         self.channels = channels
         self.value_range = value_range
         if patch_size is not None:
             self.set_patch_size(*as_pair(patch_size, "patch_size"))
 
     def _declared_channels(self):
-        return self.channels
+        return number_of(self.channels)
+
+    def _channels_to_read(self):
+        is_grey = self.channels == GRAYSCALE
+        return GRAYSCALE if is_grey else super()._channels_to_read()
 
     def _check_data_set(self, data_set):
         super()._check_data_set(data_set)
@@ -92,18 +109,9 @@ class TaskModel(PatchedModel):
             parameters["channels"] = self.channels
         return parameters
 
-    def _check_training(self, class_weight=None, **arguments):
+    def _check_class_weight(self, class_weight, y):
         if class_weight is not None:
             raise ValueError(self._explain_class_weight(class_weight))
-        super()._check_training(**arguments)
-
-    def _explain_class_weight(self, class_weight):
-        """Tell what to do instead of giving `fit` a `class_weight`."""
-        return (
-            f"'{self.name}' takes no `class_weight`, which weighs samples "
-            "that have one class each. Received: class_weight="
-            f"{class_weight}"
-        )
 
     def compile(
         self,
@@ -158,7 +166,7 @@ class TaskModel(PatchedModel):
 
     def _check_output_size(self, patch_size):
         """Refuse a patch model whose outputs no label of a patch fits."""
-        channels = self.predictor.channels or self.channels
+        channels = self.predictor.channels or number_of(self.channels)
         patch_shape = 1, *patch_size, channels
         try:
             shape = self.patch_model.compute_output_shape(patch_shape)
@@ -254,7 +262,7 @@ def check_images(patch_model, channels, value_range):
         ValueError: If one cannot be used, or a default patch model is to be
             made for any number of channels.
     """
-    channels = check_optional(channels, "channels", 1)
+    channels = as_channels(channels)
     value_range = tuple(as_value_range(value_range))
     if patch_model is None and channels is None:
         raise ValueError(

@@ -11,7 +11,7 @@ import pathlib
 
 import numpy as np
 
-from keras_patching.data.images.image_io import with_channels
+from keras_patching.data.images.channels import number_of, with_channels
 from keras_patching.data.images.value_range import (
     check_for_model,
     doubt_black,
@@ -57,17 +57,18 @@ class ImageSource:
         self.name, self.stem = name, stem
         self.identity, self.dtype = windows.identity, windows.dtype
         height, width, found = windows.shape
-        if is_array and channels not in (None, found):
+        expected = number_of(channels)
+        if is_array and expected not in (None, found):
             raise ValueError(
-                f"{name}: has {found} channels, expected {channels}: (height, "
-                f"width, {channels}). Received: shape={windows.shape}"
+                f"{name}: has {found} channels, expected {expected}: (height, "
+                f"width, {expected}). Received: shape={windows.shape}"
             )
         # What is not known yet may be alpha; the first window tells.
         might_be_alpha = windows.alpha is not False
         nothing = np.empty((0, 0, found))
         with_channels(nothing, might_be_alpha, channels, name)
         self._channels = channels
-        self.shape = (height, width, channels or found)
+        self.shape = (height, width, number_of(channels, found))
         checked = value_range is not None
         if checked and holds_any_of(self.dtype, value_range):
             checked = False

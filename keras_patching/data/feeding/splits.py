@@ -1,6 +1,6 @@
-"""Splits into training and validation, made over whole images.
+"""Splits into training, validation and test, made over whole images.
 
-No image, and no group of images, has patches on both sides. The order comes
+No image, and no group of images, has patches in two of them. The order comes
 from a hash of the seed and the group, so neither the order of listing nor the
 machine changes a split.
 """
@@ -8,8 +8,10 @@ machine changes a split.
 import hashlib
 
 
-def split_names(names, validation_split, seed=None, groups=None):
-    """Split images, or groups of images, into training and validation.
+def split_names(
+    names, validation_split, seed=None, groups=None, test_split=None
+):
+    """Split images, or groups of images, into training, validation and test.
 
     Args:
         names: Paths of the images, relative to their folder.
@@ -21,14 +23,18 @@ def split_names(names, validation_split, seed=None, groups=None):
         groups: Function from a name to its group (any value with a stable
             `repr`, such as a string). Images of one group stay on one side,
             and the number of validation images is as near to the wanted one
-            as whole groups allow.
+            as whole groups allow, as is then that of test images.
+        test_split: Wanted fraction of the images in the test set, which is
+            drawn from what would be training: validation is the same with and
+            without it. `None` makes no test set.
 
     Returns:
-        `(training, validation)`: two sorted lists of names, neither empty.
+        `(training, validation)`, with a `test_split` `(training, validation,
+        test)`: sorted lists of names, none empty.
 
     Raises:
-        ValueError: If `validation_split` is not between 0 and 1, or there are
-            fewer than two images or groups to split.
+        ValueError: If fractions are not between 0 and 1, or leave nothing, or
+            there are fewer images or groups than parts.
 
     Example:
 
@@ -41,30 +47,56 @@ def split_names(names, validation_split, seed=None, groups=None):
     >>> len(training), len(validation)
     (3, 1)
     """
-    if not 0 < validation_split < 1:
-        raise ValueError(
-            "`validation_split` must be between 0 and 1. "
-            f"Received: validation_split={validation_split}"
-        )
+    shares = {"validation_split": validation_split}
+    if test_split is not None:
+        shares["test_split"] = test_split
+    _check_shares(shares)
     members = _group(names, groups)
-    if len(members) < 2:
-        parts = "image" if groups is None else "group of images"
-        raise ValueError(
-            f"There is nothing to split: found {len(names)} images in "
-            f"{len(members)} group(s), expected at least one {parts} for "
-            "training and one for validation. Add images, or load the data "
-            f"without `validation_split`. Received: validation_split="
-            f"{validation_split}, groups={groups}"
+    left = sorted(members, key=lambda group: _draw(seed or 0, group))
+    parts = []
+    for part, share in enumerate(shares.values()):
+        if len(left) < 1 + len(shares) - part:
+            raise _nothing_to_split(names, members, shares, groups)
+        wanted = max(int(share * len(names)), 1)
+        sizes = [len(members[group]) for group in left]
+        chosen = (
+            left[:wanted] if groups is None else _choose(left, sizes, wanted)
         )
-    drawn = sorted(members, key=lambda group: _draw(seed or 0, group))
-    wanted = max(int(validation_split * len(names)), 1)
-    chosen = (
-        drawn[:wanted]
-        if groups is None
-        else _choose(drawn, [len(members[group]) for group in drawn], wanted)
+        parts.append(set(chosen))
+        left = [group for group in left if group not in parts[-1]]
+    if not left:
+        raise _nothing_to_split(names, members, shares, groups)
+    return tuple(
+        sorted(name for group in part for name in members[group])
+        for part in (left, *parts)
     )
-    validation = sorted(name for group in chosen for name in members[group])
-    return sorted(set(names) - set(validation)), validation
+
+
+def _check_shares(shares):
+    received = ", ".join(f"{name}={share}" for name, share in shares.items())
+    for name, share in shares.items():
+        if not 0 < share < 1:
+            raise ValueError(
+                f"`{name}` must be between 0 and 1. Received: {received}"
+            )
+    if sum(shares.values()) >= 1:
+        raise ValueError(
+            "`validation_split` and `test_split` leave nothing for training: "
+            f"their sum must be below 1. Received: {received}"
+        )
+
+
+def _nothing_to_split(names, members, shares, groups):
+    parts = "image" if groups is None else "group of images"
+    received = ", ".join(f"{name}={share}" for name, share in shares.items())
+    return ValueError(
+        f"There is nothing to split: found {len(names)} images in "
+        f"{len(members)} group(s), expected at least one {parts} for "
+        f"each of training, {' and '.join(s.split('_')[0] for s in shares)}. "
+        "Add images, split off less, or load the data without "
+        f"{' and '.join(f'`{name}`' for name in shares)}. "
+        f"Received: {received}, groups={groups}"
+    )
 
 
 def _group(names, groups):

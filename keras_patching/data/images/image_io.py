@@ -15,6 +15,7 @@ import io
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import Literal
 
 import imageio.v3 as iio
 import numpy as np
@@ -23,6 +24,7 @@ from keras_patching._faults import ImageFileError, fault_of
 from keras_patching._types import ArrayLike, Color, NDArray
 from keras_patching._whole_files import whole_file
 from keras_patching.data.images import npy_format, pillow_formats, tiff_format
+from keras_patching.data.images.channels import with_channels
 from keras_patching.data.images.headers import ImageHeader, format_of
 from keras_patching.data.images.tiff_writing import encode_tiff
 
@@ -97,7 +99,9 @@ def decode_image(data, path, channels=None):
         path: Path that error messages name.
         channels: Wanted number of channels; `None` keeps those of the file.
             Grey is repeated to 3, an alpha channel is dropped, nothing else
-            is converted.
+            is converted but by "grayscale": that makes one channel, of colour
+            0.299 red + 0.587 green + 0.114 blue (ITU-R BT.601), as
+            `convert("L")` of Pillow.
 
     Returns:
         Array `(height, width, channels)`, which may be read-only.
@@ -108,31 +112,6 @@ def decode_image(data, path, channels=None):
     """
     array, alpha = decode_seen(data, path)
     return with_channels(array, alpha, channels, path)
-
-
-def with_channels(array, alpha, channels, path):
-    """Convert an image, or a window of one, to a number of channels.
-
-    Args:
-        array: Array `(height, width, channels)`.
-        alpha: Whether the last channel is alpha.
-        channels, path: As for `decode_image`.
-
-    Raises:
-        ValueError: The channels cannot be converted.
-    """
-    found = array.shape[2]
-    if channels is None or channels == found:
-        return array
-    if alpha and channels == found - 1:
-        return np.ascontiguousarray(array[..., :channels])
-    if channels == 3 and (found == 1 or (alpha and found == 2)):
-        return np.repeat(array[..., :1], 3, axis=-1)
-    raise ValueError(
-        f"{path}: has {found} channels, expected {channels}. Only grey is "
-        f"repeated to 3 channels and alpha dropped: pass channels={found}, "
-        "or channels=None to keep what the files have."
-    )
 
 
 def decode_stored(data, path, noun):
@@ -187,12 +166,16 @@ def nodata_of(data):
     return tiff_format.tiff_nodata(data)
 
 
-def read_image(path: str | os.PathLike, channels: int | None = None) -> NDArray:
+def read_image(
+    path: str | os.PathLike,
+    channels: int | Literal["grayscale"] | None = None,
+) -> NDArray:
     """Read an image file. See `decode_image`.
 
     Args:
         path: Path of an image file.
-        channels: Wanted number of channels; `None` keeps those of the file.
+        channels: Wanted number of channels; `None` keeps those of the file,
+            "grayscale" makes one channel of colour, as Pillow does.
 
     Returns:
         Array `(height, width, channels)` of the file's dtype.

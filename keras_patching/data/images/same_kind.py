@@ -1,5 +1,7 @@
 """Images of one data set are of one dtype, with as many channels."""
 
+from keras_patching.data.images.channels import grayscale_hint, is_convertible
+
 
 def check_same_kind(headers, channels):
     """Refuse images of different dtypes or numbers of channels.
@@ -24,20 +26,11 @@ def check_same_kind(headers, channels):
                 f"{path}: has {header.channels} channels, and {first_path} "
                 f"has {first.channels}. Pass `channels` to convert all."
             )
-        elif not _convertible(header.channels, channels):
+        elif not is_convertible(header.channels, channels):
             faults.append(
                 f"{path}: has {header.channels} channels, expected "
                 f"{channels}. Pass channels={header.channels}, or "
                 "channels=None to keep what the files have."
+                f"{grayscale_hint(header.channels, channels)}"
             )
     return faults
-
-
-def _convertible(found, wanted):
-    """Tell what can be told before decoding: which channel is alpha, cannot."""
-    alpha_dropped = (found, wanted) in ((2, 1), (4, 3))
-    return (
-        wanted in (None, found)
-        or alpha_dropped
-        or (wanted == 3 and found in (1, 2))
-    )

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 
 from keras_patching.data.cache.shard_builder import ShardPlan
+from keras_patching.data.images.channels import number_of
 from keras_patching.data.images.value_range import decode_in_range
 
 
@@ -49,7 +50,7 @@ def plan_image_shard(path, header, grid, channels, value_range):
         shape=(
             grid.num_patches,
             *grid.patch_size,
-            header.channels if channels is None else channels,
+            number_of(channels, header.channels),
         ),
         dtype=header.dtype,
         parameters=[grid.patch_size, channels, value_range],

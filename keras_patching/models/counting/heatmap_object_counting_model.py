@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import keras
 import numpy as np
@@ -22,6 +22,7 @@ from keras_patching._types import (
     Tensor,
 )
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
+from keras_patching.data.images.channels import number_of
 from keras_patching.data.labels.density_maps import peak_density
 from keras_patching.data.labels.point_labels import as_true_points
 from keras_patching.data.loader_options import ModelLoaderOptions, loader
@@ -69,8 +70,9 @@ class HeatmapObjectCountingModel(TaskModel):
             takes what makes the peak of an object 10, by the sigma that is set
             when the model is compiled first. It is saved with the model. Use 1
             for a patch model that gives objects per pixel.
-        channels: Channels of the images; `None` keeps those of the files,
-            which needs a `patch_model`.
+        channels: Channels of the images; "grayscale" reads files, also of
+            colour, as one channel. `None` keeps those of the files, which
+            needs a `patch_model`.
         value_range: Lowest (black, the padding) and highest value of images.
         **kwargs: Arguments of `PatchedModel`, such as `overlap`.
 
@@ -112,7 +114,7 @@ class HeatmapObjectCountingModel(TaskModel):
         density_map_sigma: float = 4.0,
         *,
         density_scale: float | None = None,
-        channels: int | None = 3,
+        channels: int | Literal["grayscale"] | None = 3,
         value_range: Sequence[float] = (0, 255),
         **kwargs: Unpack[PatchedModelOptions],
     ) -> None:
@@ -123,7 +125,7 @@ class HeatmapObjectCountingModel(TaskModel):
                 # Not softplus or relu: most pixels are empty, and a first step
                 # too far below zero would leave no slope to come back.
                 activation="linear",
-                channels=channels,
+                channels=number_of(channels),
                 value_range=value_range,
             )
         _check_head(patch_model)
@@ -173,7 +175,7 @@ class HeatmapObjectCountingModel(TaskModel):
         classes: Sequence[str] | None = None,
         augment: bool | Callable = False,
         **options: Unpack[ModelLoaderOptions],
-    ) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
+    ) -> PatchingSequence | tuple[PatchingSequence, ...]:
         """Load patches of images and of the heatmaps of a CSV file's points.
 
         Takes `patch_size`, `density_map_sigma`, `channels` and `value_range`
@@ -200,7 +202,7 @@ class HeatmapObjectCountingModel(TaskModel):
         classes: Sequence[str] | None = None,
         augment: bool | Callable = False,
         **options: Unpack[ModelLoaderOptions],
-    ) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
+    ) -> PatchingSequence | tuple[PatchingSequence, ...]:
         """Load patches of images and of the heatmaps of JSON files' points.
 
         Takes `patch_size`, `density_map_sigma`, `channels` and `value_range`
@@ -227,7 +229,7 @@ class HeatmapObjectCountingModel(TaskModel):
         dots: str | None = None,
         augment: bool | Callable = False,
         **options: Unpack[ModelLoaderOptions],
-    ) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
+    ) -> PatchingSequence | tuple[PatchingSequence, ...]:
         """Load patches of images and of ready heatmaps, or of dot images.
 
         Takes `patch_size`, `density_map_sigma`, `channels` and `value_range`

@@ -37,7 +37,7 @@ def load_heatmap_dataset_with_csv_from_directory(
     classes: Sequence[str] | None = None,
     augment: bool | Callable = False,
     **options: Unpack[LoaderOptions],
-) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
+) -> PatchingSequence | tuple[PatchingSequence, ...]:
     """Load images and the points in a table as patches with heatmaps.
 
     The table has a row per image, without a header:
@@ -84,7 +84,7 @@ def load_heatmap_dataset_with_csv_from_directory(
 
     Returns:
         A `PatchingSequence`; with `subset="both"` a pair of them, for training
-        and validation.
+        and validation, and with "all" a third for the test.
 
     Raises:
         FileNotFoundError: If the folder or the file is missing.
@@ -114,7 +114,7 @@ def load_heatmap_dataset_with_json_files_from_directory(
     classes: Sequence[str] | None = None,
     augment: bool | Callable = False,
     **options: Unpack[LoaderOptions],
-) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
+) -> PatchingSequence | tuple[PatchingSequence, ...]:
     """Load images and a JSON file of points each as patches with heatmaps.
 
     Beside `leaf.png` lies `leaf.json`: `{"x": {"p1": 10, ...}, "y": {"p1": 20,
@@ -166,7 +166,7 @@ def load_heatmap_dataset_with_heatmap_files_from_directory(
     density_map_sigma: float = 4.0,
     augment: bool | Callable = False,
     **options: Unpack[LoaderOptions],
-) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
+) -> PatchingSequence | tuple[PatchingSequence, ...]:
     """Load images and a folder of ready heatmaps, or dot images, as patches.
 
     They are paired by name without suffix. Dot images are black but for a dot

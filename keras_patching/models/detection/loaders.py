@@ -37,7 +37,7 @@ def load_yolo_dataset_from_directory(
     empty_patches: int = 0,
     augment: bool = True,
     **options: Unpack[LoaderOptions],
-) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
+) -> PatchingSequence | tuple[PatchingSequence, ...]:
     """Load images and boxes as patches in which every grid cell sees objects.
 
     Labels are read as labelling tools export them, and the format is told by
@@ -92,7 +92,7 @@ def load_yolo_dataset_from_directory(
 
     Returns:
         A `PatchingSequence`; with `subset="both"` a pair of them, for training
-        and validation.
+        and validation, and with "all" a third for the test.
 
     Raises:
         FileNotFoundError: If the folder or the file is missing.

@@ -4,7 +4,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Self, Unpack
+from typing import Any, Literal, Self, Unpack
 
 import keras
 import numpy as np
@@ -29,6 +29,7 @@ from keras_patching._types import (
     Tiling,
 )
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
+from keras_patching.data.images.channels import number_of
 from keras_patching.data.labels.box_labels import as_true_boxes
 from keras_patching.data.loader_options import ModelLoaderOptions, loader
 from keras_patching.geometry import as_pair
@@ -93,8 +94,9 @@ class ObjectDetectionModel(TaskModel):
             for `n` patches, always as many, into a dict of `boxes`
             `(n, k, 4)`, xyxy in pixels of the patch, `scores` `(n, k)` and
             `labels` `(n, k)`, filled up with -1. `None` decodes YOLO.
-        channels: Channels of the images; `None` keeps those of the files,
-            which needs a `patch_model`.
+        channels: Channels of the images; "grayscale" reads files, also of
+            colour, as one channel. `None` keeps those of the files, which
+            needs a `patch_model`.
         value_range: Lowest (black, the padding) and highest value of images.
         **kwargs: Arguments of `PatchedModel`, such as `overlap`.
 
@@ -138,7 +140,7 @@ class ObjectDetectionModel(TaskModel):
         class_names: Sequence[str] = ("plant",),
         prediction_decoder: Callable | None = None,
         *,
-        channels: int | None = 3,
+        channels: int | Literal["grayscale"] | None = 3,
         value_range: Sequence[float] = (0, 255),
         **kwargs: Unpack[PatchedModelOptions],
     ) -> None:
@@ -149,7 +151,11 @@ class ObjectDetectionModel(TaskModel):
         class_names = check_class_names(class_names)
         if patch_model is None:
             patch_model = yolo_net(
-                grid_size, len(anchors), len(class_names), channels, value_range
+                grid_size,
+                len(anchors),
+                len(class_names),
+                number_of(channels),
+                value_range,
             )
         if prediction_decoder is None:
             _check_head(patch_model, grid_size, len(anchors), len(class_names))
@@ -176,7 +182,7 @@ class ObjectDetectionModel(TaskModel):
         empty_patches: int = 0,
         augment: bool = True,
         **options: Unpack[ModelLoaderOptions],
-    ) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
+    ) -> PatchingSequence | tuple[PatchingSequence, ...]:
         """Load patches of images and boxes, cutting them where not cached.
 
         Takes `patch_size`, `grid_size`, `class_names`, `channels` and

@@ -8,6 +8,7 @@ import numpy as np
 from keras_patching.data.cache.shard_builder import ShardPlan, plan_source
 from keras_patching.data.cache.shards import npy_bytes
 from keras_patching.data.cache.strips import as_strips, strips_shape
+from keras_patching.data.images.channels import number_of
 from keras_patching.data.images.value_range import decode_in_range
 from keras_patching.data.labels.box_clipping import clip_boxes
 from keras_patching.data.labels.box_labels import (
@@ -162,7 +163,7 @@ def _patches_plan(image, header, pixels, plan):
         shape=(
             len(plan),
             *pixels.patch_size,
-            pixels.channels or header.channels,
+            number_of(pixels.channels, header.channels),
         ),
         dtype=header.dtype,
         parameters=[
@@ -184,7 +185,8 @@ def _patches_plan(image, header, pixels, plan):
 
 
 def _whole_image_plan(image, header, pixels):
-    shape = strips_shape(header.size, pixels.channels or header.channels)
+    channels = number_of(pixels.channels, header.channels)
+    shape = strips_shape(header.size, channels)
     return ShardPlan(
         kind="whole_images",
         shape=(1, *shape),

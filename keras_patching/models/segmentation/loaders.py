@@ -44,13 +44,16 @@ def load_dataset_from_directory_with_segmentation_masks(
     | None = None,
     class_ids: Sequence[int] | Mapping[int, int] | None = None,
     unlabelled: str = "error",
-    channels: int | None = 3,
+    channels: int | Literal["grayscale"] | None = 3,
     value_range: Sequence[float] = (0, 255),
     batch_size: int = 32,
     shuffle: bool = True,
     seed: int | None = None,
     validation_split: float | None = None,
-    subset: Literal["training", "validation", "both"] | None = None,
+    test_split: float | None = None,
+    subset: (
+        Literal["training", "validation", "both", "test", "all"] | None
+    ) = None,
     groups: Callable[[str], object] | None = None,
     cache_dir: str | os.PathLike | None = None,
     overwrite: bool = False,
@@ -62,7 +65,7 @@ def load_dataset_from_directory_with_segmentation_masks(
     dtype: str | type | np.dtype | None = None,
     drop_remainder: bool = False,
     verbose: bool = True,
-) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
+) -> PatchingSequence | tuple[PatchingSequence, ...]:
     """Load a folder of images and a folder of masks as patches for training.
 
     Images and masks are paired by name without suffix, where all masks may have
@@ -104,7 +107,8 @@ def load_dataset_from_directory_with_segmentation_masks(
         unlabelled: What images without labels are: an `"error"`; left out,
             `"skip"`; or all of class 0, `"empty"`.
         channels: Channels that images are converted to (grey repeated, alpha
-            dropped). `None` keeps those of the files.
+            dropped). "grayscale" makes one channel, also of colour; `None`
+            keeps those of the files.
         value_range: Values `(black, white)` of the images. They are not
             scaled.
         batch_size: Number of patches per batch.
@@ -113,8 +117,11 @@ def load_dataset_from_directory_with_segmentation_masks(
             `None` draws orders and augmentations anew, but not the split.
         validation_split: Fraction of the images for validation. No image has
             patches on both sides.
+        test_split: Fraction of the images that neither sees, for a last
+            judgement. Validation is the same with and without it.
         subset: "training", "validation" or "both", with a
-            `validation_split`.
+            `validation_split`; with a `test_split` also "test", or "all" for
+            the three.
         groups: Function from an image's file name to its group. Images of
             one group stay on one side of the split.
         cache_dir: Folder to keep the patches below, instead of beside the
@@ -133,14 +140,15 @@ def load_dataset_from_directory_with_segmentation_masks(
             that an epoch sees, others in the next.
         dtype: Dtype of the images in a batch; `None` keeps that of the files.
         drop_remainder: Whether to leave out a last batch that is smaller, in
-            training; validation sees every patch.
+            training; validation and test see every patch.
         verbose: Whether to print what is cut and found.
 
     Returns:
         A `PatchingSequence`; with `subset="both"` a pair of them, for training
-        and validation. Batches are `(images, masks)`: `(batch, height, width,
-        channels)` in the files' dtype, and `(batch, height, width)` class ids
-        in the smallest unsigned dtype.
+        and validation, and with "all" a third for the test. Batches are
+        `(images, masks)`: `(batch, height, width, channels)` in the files'
+        dtype, and `(batch, height, width)` class ids in the smallest unsigned
+        dtype.
 
     Raises:
         FileNotFoundError: If a folder is missing.
@@ -179,6 +187,7 @@ def load_dataset_from_directory_with_segmentation_masks(
         shuffle=shuffle,
         seed=seed,
         validation_split=validation_split,
+        test_split=test_split,
         subset=subset,
         groups=groups,
         cache_dir=cache_dir,

@@ -3,7 +3,7 @@
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import keras
 import numpy as np
@@ -19,6 +19,7 @@ from keras_patching._types import (
     PatchedModelOptions,
 )
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
+from keras_patching.data.images.channels import number_of
 from keras_patching.data.images.image_io import read_header
 from keras_patching.data.labels.mask_classes import given_classes
 from keras_patching.data.labels.masks import as_class_ids, decode_classes
@@ -80,8 +81,9 @@ class SemanticSegmentationModel(TaskModel):
             gaps: `[0, 7, 11]`, or a dict from value to class. Masks of
             `predict_files` hold them again; all else holds classes. `None` as
             for `class_names`.
-        channels: Channels of the images; `None` keeps those of the files,
-            which needs a `patch_model`.
+        channels: Channels of the images; "grayscale" reads files, also of
+            colour, as one channel. `None` keeps those of the files, which
+            needs a `patch_model`.
         value_range: Lowest (black, the padding) and highest value of images.
         **kwargs: Arguments of `PatchedModel`, such as `overlap`.
 
@@ -131,7 +133,7 @@ class SemanticSegmentationModel(TaskModel):
         | os.PathLike
         | None = None,
         class_ids: Sequence[int] | Mapping[int, int] | None = None,
-        channels: int | None = 3,
+        channels: int | Literal["grayscale"] | None = 3,
         value_range: Sequence[float] = (0, 255),
         **kwargs: Unpack[PatchedModelOptions],
     ) -> None:
@@ -142,7 +144,9 @@ class SemanticSegmentationModel(TaskModel):
         channels, value_range = check_images(patch_model, channels, value_range)
         if patch_model is None:
             patch_model = unet(
-                num_classes, channels=channels, value_range=value_range
+                num_classes,
+                channels=number_of(channels),
+                value_range=value_range,
             )
         super().__init__(
             patch_model, channels=channels, value_range=value_range, **kwargs
@@ -169,7 +173,7 @@ class SemanticSegmentationModel(TaskModel):
         augment: bool | Callable = False,
         foreground_classes: Sequence[int] | None = None,
         **options: Unpack[ModelLoaderOptions],
-    ) -> PatchingSequence | tuple[PatchingSequence, PatchingSequence]:
+    ) -> PatchingSequence | tuple[PatchingSequence, ...]:
         """Load patches of images and masks, cutting them where not cached.
 
         Takes `patch_size`, `num_classes`, `ignore_value`, `class_names`,

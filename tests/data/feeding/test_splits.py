@@ -68,6 +68,41 @@ def test_an_added_image_hardly_changes_the_split():
     assert len(set(before) ^ set(after)) <= 2
 
 
+@given(st.integers(3, 40), st.integers(0, 9), st.booleans())
+def test_a_test_set_is_taken_from_training_alone(count, seed, in_groups):
+    names = [f"{i // 3 if in_groups else i}-{i}" for i in range(count + 9)]
+    options = {"seed": seed}
+    if in_groups:
+        options["groups"] = lambda name: name.split("-")[0]
+    _, before = split_names(names, 0.2, **options)
+    training, validation, test = split_names(
+        names, 0.2, test_split=0.1, **options
+    )
+    assert validation == before
+    assert sorted(training + validation + test) == sorted(names)
+    assert training
+    assert abs(len(test) - max(int(0.1 * len(names)), 1)) <= 2 * in_groups
+    if in_groups:
+        parts = [{n.split("-")[0] for n in p} for p in (training, before, test)]
+        assert sum(map(len, parts)) == len(set.union(*parts))
+
+
+@pytest.mark.parametrize(
+    ("names", "validation_split", "test_split", "message"),
+    [
+        ("ab", 0.3, 0.3, "found 2 images"),
+        ("abc", 0.7, 0.1, "split off less"),
+        ("abc", 0.7, 0.3, "sum must be below 1"),
+        ("abc", 0.7, 0, "`test_split` must be between 0 and 1"),
+    ],
+)
+def test_what_leaves_no_part_for_each_is_refused(
+    names, validation_split, test_split, message
+):
+    with pytest.raises(ValueError, match=f"{message}.*test_split={test_split}"):
+        split_names([*names], validation_split, test_split=test_split)
+
+
 @pytest.mark.parametrize("split", [0, 1, -0.5, 1.5])
 def test_a_split_outside_0_and_1_is_refused(split):
     with pytest.raises(ValueError, match="Received: validation_split="):

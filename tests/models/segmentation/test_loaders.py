@@ -127,6 +127,27 @@ def test_a_split_is_made_over_images(folders):
         assert alone.image_names == sequence.image_names
 
 
+def test_a_test_set_is_seen_by_neither_side(folders, capsys):
+    options = {"validation_split": 0.4, "test_split": 0.2, "seed": 3}
+    parts = load(*folders, 8, subset="all", augment=True, **options)
+    _, val, test = parts
+    said = capsys.readouterr().out
+    assert "Using 2 images for training." in said
+    assert "Using 1 images for test." in said
+    assert not test.shuffle
+    assert not test.augment
+    names = [name for part in parts for name in part.image_names]
+    assert sorted(names) == [f"{i}.png" for i in range(5)]
+    both = load_quietly(folders, subset="both", **options)
+    alone = load_quietly(folders, subset="test", **options)
+    for one, other in zip((*both, alone), parts, strict=True):
+        assert one.image_names == other.image_names
+    _, before = load_quietly(
+        folders, subset="both", validation_split=0.4, seed=3
+    )
+    assert before.image_names == val.image_names
+
+
 def test_groups_stay_on_one_side(folders):
     train, val = load_quietly(
         folders,
@@ -144,6 +165,11 @@ def test_groups_stay_on_one_side(folders):
         {"validation_split": 0.2},
         {"subset": "both"},
         {"subset": "test", "validation_split": 0.2},
+        {"subset": "all", "validation_split": 0.2},
+        {"subset": "none", "validation_split": 0.2},
+        {"test_split": 0.2},
+        {"subset": "all", "test_split": 0.2},
+        {"subset": "all", "validation_split": 0.5, "test_split": 0.5},
         {"groups": len},
         {"validation_split": 1.5, "subset": "both"},
         {"batch_size": 0},
