@@ -55,6 +55,16 @@ def own_metrics(model):
     return model._get_own_metrics()
 
 
+def tell_direction(metric, direction):
+    """Tell callbacks that watch a metric which of its values are better.
+
+    Args:
+        metric: `keras.metrics.Metric`.
+        direction: "up" if larger ones are, else "down".
+    """
+    metric._direction = direction
+
+
 def stored_value(variable):
     """Return what a variable holds; `None` if it has been taken out.
 

@@ -19,11 +19,29 @@ def small_model():
     return keras.Model(inputs, outputs)
 
 
+def score(y_true, y_pred):
+    return y_pred
+
+
 def trained_model():
     model = small_model()
     model.compile("sgd", "mse", metrics=["mae"])
     model.fit(np.ones((2, 4, 4, 1)), np.ones((2, 2, 2, 1)), verbose=0)
     return model
+
+
+def test_callbacks_know_which_values_of_a_metric_are_better():
+    model = small_model()
+    metric = keras.metrics.MeanMetricWrapper(score, name="score")
+    internals.tell_direction(metric, "up")
+    model.compile("sgd", "mse", metrics=[metric])
+    stop = keras.callbacks.EarlyStopping("val_score")
+    data = np.ones((2, 4, 4, 1)), np.ones((2, 2, 2, 1))
+    model.fit(*data, validation_data=data, callbacks=[stop], verbose=0)
+    assert stop.monitor_op(2.0, 1.0), (
+        "Keras no longer reads in `_direction` of a metric whether it is to "
+        "rise."
+    )
 
 
 def test_a_symbolic_tensor_knows_what_made_it():

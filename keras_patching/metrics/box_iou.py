@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_patching._keras_internals import tell_direction
 from keras_patching._types import Tensor
 from keras_patching.ops.boxes import as_corners, iou
 
@@ -43,6 +44,7 @@ class BoxIoU(keras.metrics.Mean):
         self, name: str = "box_iou", dtype: str | type | np.dtype | None = None
     ) -> None:
         super().__init__(name=name, dtype=dtype)
+        tell_direction(self, "up")
 
     def update_state(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_patching._keras_internals import tell_direction
 from keras_patching._types import Tensor
 from keras_patching.ops.sample_weights import as_pixel_weights
 
@@ -40,6 +41,7 @@ class CountError(keras.metrics.Mean):
         dtype: str | type | np.dtype | None = None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
+        tell_direction(self, "down")
 
     def update_state(
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None

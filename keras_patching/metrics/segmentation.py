@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_patching._keras_internals import tell_direction
 from keras_patching._types import Tensor
 from keras_patching.ops.class_ids import without_channel
 from keras_patching.ops.sample_weights import as_pixel_weights
@@ -24,6 +25,7 @@ class _MaskMetric(keras.metrics.Metric):
         dtype: str | type | np.dtype | None,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
+        tell_direction(self, "up")
         self.activation = activation
         self.ignore_value = ignore_value
 

@@ -21,6 +21,7 @@ def weights_kept(model):
     if keras.backend.backend() != "jax":
         yield
         return
+    _unshare(_variables(model))
     kept = [(variable, variable.value) for variable in _variables(model)]
     try:
         yield
@@ -32,6 +33,20 @@ def weights_kept(model):
             if _is_gone(variable) and not value.is_deleted():
                 variable.assign(value)
         raise
+
+
+def _unshare(variables):
+    """Give each variable an array of its own.
+
+    Keras lets weights and their averages (`use_ema`) be one array at the end
+    of a training. A step deletes those that it was given, so that an optimizer
+    that the step does not know would have lost its own.
+    """
+    seen = set()
+    for variable in variables:
+        if id(variable.value) in seen:
+            variable.assign(keras.ops.copy(variable.value))
+        seen.add(id(variable.value))
 
 
 def _variables(model):

@@ -1,0 +1,542 @@
+"""What people do with any Keras model works here, and does the same.
+
+A plain model of the same net, trained on the same patches in the same way, is
+what a `PatchedModel` is compared with.
+"""
+
+import functools
+import importlib.util
+
+import keras
+import numpy as np
+import pytest
+from checks import as_numpy, dtype_policy
+
+import keras_patching as kp
+
+SIZE = 8
+RNG = np.random.default_rng(0)
+PATCHES = RNG.integers(0, 256, (8, SIZE, SIZE, 3), "uint8")
+IMAGES = RNG.integers(0, 256, (2, 21, 14, 3), "uint8")
+MASKS = (PATCHES[..., 0] > 127).astype("uint8")
+HEATMAPS = (PATCHES[..., :1] / 2550).astype("float32")
+BOXES = np.full((8, 2, 4), -1, "float32")
+BOXES[:, 0] = [1, 1, 6, 5]
+OBJECTS = {"boxes": BOXES, "labels": np.array([[0, -1]] * 8)}
+
+
+def net(channels=2, activation="softmax", width=4):
+    keras.utils.set_random_seed(0)
+    return keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(width, 3, padding="same", activation="relu"),
+            keras.layers.BatchNormalization(momentum=0.5),
+            keras.layers.Conv2D(channels, 3, padding="same"),
+            keras.layers.Dense(channels, activation=activation),
+        ],
+    )
+
+
+def segmenter(overlap=0):
+    model = kp.SemanticSegmentationModel(
+        2, net(), patch_size=SIZE, overlap=overlap
+    )
+    return model, MASKS
+
+
+def counter(overlap=0):
+    model = kp.HeatmapObjectCountingModel(
+        net(1, "tanh"), patch_size=SIZE, overlap=overlap, density_scale=100.0
+    )
+    return model, HEATMAPS
+
+
+def detector(overlap=2):
+    keras.utils.set_random_seed(0)
+    cells = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(6, SIZE // 2, strides=SIZE // 2),
+            keras.layers.BatchNormalization(momentum=0.5),
+            keras.layers.Dense(6),
+        ]
+    )
+    model = kp.ObjectDetectionModel(
+        cells, 2, ((4, 5),), patch_size=SIZE, overlap=overlap
+    )
+    return model, OBJECTS
+
+
+TASKS = pytest.mark.parametrize("make", [segmenter, counter, detector])
+
+
+def fit(model, targets, optimizer=None, compiling=None, **fitting):
+    """Train a little, and return what `fit` shows."""
+    model.compile(optimizer or sgd(), **(compiling or {}))
+    arguments = {"epochs": 2, "batch_size": 2, "verbose": 0, **fitting}
+    return model.fit(PATCHES, targets, shuffle=False, **arguments).history
+
+
+def sgd(**options):
+    return keras.optimizers.SGD(0.05, momentum=0.9, **options)
+
+
+def assert_same_weights(one, other):
+    for ours, theirs in zip(
+        one.get_weights(), other.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
+
+
+def freeze_first(model):
+    layers = getattr(model, "patch_model", model).layers
+    for layer in layers[:3]:
+        layer.trainable = False
+
+
+def freeze_normalization(model):
+    layers = getattr(model, "patch_model", model).layers
+    layers[2].trainable = False
+
+
+def add_lora(model):
+    layers = getattr(model, "patch_model", model).layers
+    for layer in (layers[1], layers[3], layers[4]):
+        layer.enable_lora(2)
+
+
+WEIGHTS = np.linspace(0, 2, 8)
+
+# What is done to a model before, and how it is compiled and trained.
+HABITS = {
+    "nothing": {},
+    "several steps at once": {"compiling": {"steps_per_execution": 3}},
+    "eagerly": {"compiling": {"run_eagerly": True}},
+    "not by XLA": {"compiling": {"jit_compile": False}},
+    "gradient accumulation": {
+        "optimizer": lambda: sgd(gradient_accumulation_steps=2)
+    },
+    "averaged weights": {
+        "optimizer": lambda: sgd(use_ema=True, ema_momentum=0.5),
+        "callbacks": lambda: [
+            keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+        ],
+    },
+    "sample weights": {"fitting": {"sample_weight": WEIGHTS}},
+    "weights of pixels": {
+        "fitting": {
+            "sample_weight": RNG.random((8, SIZE, SIZE)).astype("float32")
+        }
+    },
+    "a validation split": {"fitting": {"validation_split": 0.25}},
+    "a plateau": {
+        "callbacks": lambda: [
+            keras.callbacks.ReduceLROnPlateau(
+                "loss", factor=0.1, patience=0, min_delta=10.0
+            )
+        ]
+    },
+    "clipped gradients": {"optimizer": lambda: sgd(clipnorm=0.01)},
+    "a schedule": {
+        "optimizer": lambda: keras.optimizers.AdamW(
+            keras.optimizers.schedules.CosineDecay(0.01, 8)
+        )
+    },
+    "frozen layers": {"change": freeze_first},
+    "frozen normalization": {"change": freeze_normalization},
+    "low-rank updates": {"change": add_lora},
+}
+
+
+@pytest.mark.parametrize("habit", HABITS)
+def test_training_is_that_of_the_plain_model(habit):
+    habit = {
+        "change": lambda model: None,
+        "optimizer": sgd,
+        "compiling": {},
+        "callbacks": lambda: [],
+        "fitting": {},
+        **HABITS[habit],
+    }
+    histories, models = [], []
+    for model in (net(), segmenter("auto")[0]):
+        keras.utils.set_random_seed(1)
+        habit["change"](model)
+        history = fit(
+            model,
+            MASKS,
+            habit["optimizer"](),
+            {
+                "loss": kp.SegmentationLoss(2),
+                "metrics": [kp.metrics.MeanIoU(2)],
+                **habit["compiling"],
+            },
+            callbacks=habit["callbacks"](),
+            **habit["fitting"],
+        )
+        histories.append(history)
+        models.append(model)
+    assert histories[0].keys() == histories[1].keys()
+    for name, values in histories[0].items():
+        assert histories[1][name] == pytest.approx(values, rel=1e-3), name
+    plain, patched = models
+    assert_same_weights(plain, patched)
+    assert_predicts_as(patched, plain)
+
+
+def assert_predicts_as(patched, plain):
+    """Check that no way of prediction has weights or layers of before."""
+    whole = as_numpy(plain(IMAGES.astype("float32"), training=False))
+    same = functools.partial(
+        np.testing.assert_allclose, desired=whole, rtol=1e-3, atol=1e-4
+    )
+    same(patched.predict(IMAGES, verbose=0))
+    patched.set_tiling(overlap="auto", predict_patch_size=(4, None))
+    same(patched.predict(IMAGES, verbose=0))
+    same([*patched.predict_images([*IMAGES], verbose=False)])
+
+
+@pytest.mark.parametrize(
+    ("make", "compiling"),
+    [
+        (counter, {"steps_per_execution": 3}),
+        (counter, {"run_eagerly": True}),
+        (detector, {"steps_per_execution": 3}),
+        (detector, {"run_eagerly": True}),
+    ],
+)
+def test_how_steps_are_run_changes_no_weight(make, compiling):
+    models, histories = [], []
+    for how in ({}, compiling):
+        model, targets = make()
+        histories.append(fit(model, targets, compiling=how))
+        models.append(model)
+        predicted = model.predict(IMAGES, verbose=0)
+    for name, values in histories[0].items():
+        assert histories[1][name] == pytest.approx(values, rel=1e-3), name
+    assert_same_weights(*models)
+    np.testing.assert_allclose(
+        models[0].predict(IMAGES, verbose=0), predicted, rtol=1e-3, atol=1e-5
+    )
+
+
+@TASKS
+def test_batches_are_trained_tested_and_predicted_one_by_one(make):
+    model, targets = make()
+    model.compile(sgd())
+    logs = model.evaluate(PATCHES, targets, batch_size=8, verbose=0)
+    tested = model.test_on_batch(PATCHES, targets)
+    assert tested == pytest.approx(logs, rel=1e-4)
+    np.testing.assert_allclose(
+        model.predict_on_batch(IMAGES),
+        model.predict(IMAGES, verbose=0),
+        rtol=1e-4,
+        atol=1e-6,
+    )
+    other, _ = make()
+    fit(other, targets, epochs=1, batch_size=8)
+    logs = model.train_on_batch(PATCHES, targets, return_dict=True)
+    assert np.isfinite(logs["loss"])
+    assert_same_weights(model, other)
+
+
+@TASKS
+def test_class_weights_are_refused_batch_by_batch_too(make):
+    model, targets = make()
+    model.compile(sgd())
+    with pytest.raises(ValueError, match="class_weight"):
+        model.train_on_batch(PATCHES, targets, class_weight={0: 1.0, 1: 2.0})
+
+
+def test_a_patched_model_takes_no_class_weights_of_pixels():
+    model = kp.PatchedModel(net(), patch_size=SIZE)
+    model.compile(sgd(), kp.SegmentationLoss(2))
+    with pytest.raises(ValueError, match="weigh classes in the loss"):
+        model.fit(PATCHES, MASKS, class_weight={0: 1.0, 1: 2.0}, verbose=0)
+
+
+def judge():
+    """A model of one small layer, and weights that are right and wrong."""
+    pixelwise = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Rescaling(1 / 127.5, -1),
+            keras.layers.Conv2D(2, 1, activation="softmax"),
+        ]
+    )
+    model = kp.SemanticSegmentationModel(2, pixelwise, patch_size=SIZE)
+    model.compile(keras.optimizers.SGD(0.0))
+    right = np.zeros((1, 1, 3, 2), "float32")
+    right[0, 0, 0] = -9, 9
+    return model, [right, np.zeros(2)], [-right, np.zeros(2)]
+
+
+class Weights(keras.callbacks.Callback):
+    """Trains by giving a model the weights of each epoch."""
+
+    def __init__(self, *epochs):
+        super().__init__()
+        self.epochs = epochs
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.set_weights(self.epochs[epoch])
+
+
+def scores():
+    truth = (IMAGES[..., 0] > 127).astype("uint8")
+    return kp.callbacks.FullImageEvaluation(IMAGES, truth)
+
+
+@pytest.mark.parametrize("weights_only", [False, True])
+def test_the_best_is_kept_by_the_score_of_whole_images(weights_only, tmp_path):
+    model, right, wrong = judge()
+    path = tmp_path / ("best.weights.h5" if weights_only else "best.keras")
+    checkpoint = keras.callbacks.ModelCheckpoint(
+        path,
+        "val_full_mean_iou",
+        mode="max",
+        save_best_only=True,
+        save_weights_only=weights_only,
+    )
+    model.fit(
+        PATCHES,
+        MASKS,
+        epochs=3,
+        verbose=0,
+        callbacks=[Weights(wrong, right, wrong), scores(), checkpoint],
+    )
+    if weights_only:
+        best, _, _ = judge()
+        best.load_weights(path)
+    else:
+        best = keras.saving.load_model(path)
+    for ours, theirs in zip(best.get_weights(), right, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    found = best.decode_predictions(best.predict(IMAGES, verbose=0))
+    np.testing.assert_array_equal(found, IMAGES[..., 0] > 127)
+
+
+@pytest.mark.parametrize("monitor", ["val_mean_iou", "val_full_mean_iou"])
+def test_early_stopping_gives_the_best_weights_back(monitor):
+    model, right, wrong = judge()
+    history = model.fit(
+        PATCHES,
+        MASKS,
+        epochs=4,
+        validation_data=(PATCHES, MASKS),
+        verbose=0,
+        callbacks=[
+            Weights(right, wrong, wrong, wrong),
+            scores(),
+            keras.callbacks.EarlyStopping(
+                monitor, mode="max", patience=2, restore_best_weights=True
+            ),
+        ],
+    ).history
+    assert len(history["loss"]) == 3
+    found = model.decode_predictions(model.predict(IMAGES, verbose=0))
+    np.testing.assert_array_equal(found, IMAGES[..., 0] > 127)
+
+
+class Interrupt(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("habits")
+    for index, (image, mask) in enumerate(zip(PATCHES, MASKS, strict=True)):
+        for name, pixels in (("images", image), ("masks", mask)):
+            (folder / name).mkdir(exist_ok=True)
+            kp.data.write_image(folder / name / f"{index}.png", pixels)
+    return kp.load_dataset_from_directory_with_segmentation_masks(
+        folder / "images", folder / "masks", patch_size=SIZE, verbose=False
+    ).manifest_path
+
+
+def test_an_interrupted_training_ends_as_one_that_was_not(manifest, tmp_path):
+    """Epochs, batches, augmentation and the optimizer go on as they were."""
+
+    def train(*callbacks):
+        model, _ = segmenter()
+        model.compile(keras.optimizers.Adam(0.01))
+        train = kp.PatchingSequence(manifest, 3, seed=0, augment=True)
+        history = model.fit(
+            train, epochs=4, verbose=0, callbacks=[*callbacks]
+        ).history
+        return model, history
+
+    whole, shown = train()
+    backup = tmp_path / "backup"
+    with pytest.raises(KeyboardInterrupt):
+        train(keras.callbacks.BackupAndRestore(backup), Interrupt())
+    resumed, shown_then = train(keras.callbacks.BackupAndRestore(backup))
+    assert_same_weights(whole, resumed)
+    assert shown_then["loss"] == pytest.approx(shown["loss"][2:], rel=1e-3)
+
+
+def test_tensorboard_is_written_where_tensorflow_is_there(tmp_path):
+    model, targets = segmenter()
+    board = keras.callbacks.TensorBoard(tmp_path, histogram_freq=1)
+    if keras.backend.backend() == "tensorflow":
+        fit(model, targets, callbacks=[board])
+        assert list(tmp_path.rglob("events*"))
+        return
+    if importlib.util.find_spec("tensorflow") is None:
+        with pytest.raises(ModuleNotFoundError, match="tensorflow"):
+            fit(model, targets, callbacks=[board])
+    fit(model, targets)  # The model is as good as before.
+
+
+def test_averaged_weights_are_what_callbacks_see_and_keep(tmp_path):
+    model, targets = segmenter("auto")
+    history = fit(
+        model,
+        targets,
+        sgd(use_ema=True, ema_momentum=0.5),
+        callbacks=[
+            keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
+            scores(),
+            keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras"),
+        ],
+    )
+    kept = keras.saving.load_model(tmp_path / "2.keras")
+    assert_same_weights(kept, model)
+    truth = (IMAGES[..., 0] > 127).astype("uint8")
+    score = model.evaluate_full_images(IMAGES, truth)["mean_iou"]
+    assert history["val_full_mean_iou"][-1] == pytest.approx(score)
+    # On jax the optimizer and the model share arrays now.
+    model.save(tmp_path / "model.keras")
+    model.fit(PATCHES, targets, verbose=0)
+
+
+@TASKS
+def test_models_are_cloned_and_made_again_from_their_config(make):
+    model, targets = make()
+    fit(model, targets, epochs=1)
+    for again in (
+        keras.models.clone_model(model),
+        type(model).from_config(model.get_config()),
+    ):
+        assert again.get_config() == model.get_config()
+        again.set_weights(model.get_weights())
+        np.testing.assert_allclose(
+            again.predict(IMAGES, verbose=0),
+            model.predict(IMAGES, verbose=0),
+            rtol=1e-4,
+            atol=1e-6,
+        )
+        before = again.get_weights()
+        fit(again, targets, epochs=1)
+        assert any(
+            (one != other).any()
+            for one, other in zip(before, again.get_weights(), strict=True)
+        )
+        assert model.patch_model is not again.patch_model
+
+
+def test_a_net_is_plotted_where_pydot_is_there():
+    model, _ = segmenter()
+    if importlib.util.find_spec("pydot") is None:
+        with pytest.raises(ImportError, match="pip install pydot"):
+            keras.utils.plot_model(model)
+    else:
+        dot = keras.utils.model_to_dot(model.patch_model)
+        assert len(dot.get_nodes()) >= 5
+
+
+@pytest.mark.filterwarnings("ignore:.*not have a `quantize` method")
+@pytest.mark.parametrize("when", ["at once", "after predictions"])
+def test_int8_weights_are_those_of_the_plain_model(when, tmp_path):
+    plain, (model, _) = net(), segmenter("auto")
+    if when == "after predictions":
+        assert_predicts_as(model, plain)
+    for each in (plain, model):
+        each.quantize("int8")
+    assert_predicts_as(model, plain)
+    model.save(tmp_path / "model.keras")
+    assert_predicts_as(keras.saving.load_model(tmp_path / "model.keras"), plain)
+
+
+@TASKS
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_trains_and_is_saved(make, policy, tmp_path):
+    with dtype_policy(policy):
+        model, targets = make()
+    history = fit(model, targets)
+    assert np.isfinite(history["loss"]).all()
+    scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert scaled == (policy == "mixed_float16")
+    predicted = model.predict(IMAGES, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(
+        loaded.predict(IMAGES, verbose=0), predicted, rtol=0.02, atol=0.02
+    )
+
+
+@pytest.mark.parametrize("when", ["at once", "after predictions"])
+def test_low_rank_updates_are_predicted_and_saved(when, tmp_path):
+    model, targets = segmenter("auto")
+    if when == "after predictions":
+        fit(model, targets)
+        assert_predicts_as(model, model.patch_model)
+    before = model.predict(IMAGES, verbose=0)
+    add_lora(model)
+    fit(model, targets)
+    assert np.abs(model.predict(IMAGES, verbose=0) - before).max() > 1e-3
+    assert_predicts_as(model, model.patch_model)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert_predicts_as(loaded, model.patch_model)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_freezing_after_training_and_compiling_again(whole):
+    model, targets = segmenter("auto")
+    fit(model, targets)
+    before = model.get_weights()
+    if whole:
+        model.trainable = False
+    else:
+        model.patch_model.trainable = False
+    fit(model, targets)
+    for ours, theirs in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    model.trainable = True
+    fit(model, targets)
+    assert (before[0] != model.get_weights()[0]).any()
+
+
+def test_schedulers_and_others(tmp_path):
+    model, targets = segmenter()
+    callbacks = [
+        keras.callbacks.CSVLogger(tmp_path / "log.csv"),
+        keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 / (epoch + 1)),
+        keras.callbacks.TerminateOnNaN(),
+    ]
+    history = fit(model, targets, callbacks=callbacks)
+    assert history["learning_rate"] == pytest.approx([0.1, 0.05])
+    assert "mean_iou" in (tmp_path / "log.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "rises"),
+    [
+        (segmenter, "mean_iou", True),
+        (counter, "count_mae", False),
+        (detector, "box_iou", True),
+    ],
+)
+def test_callbacks_know_which_scores_are_better(make, name, rises):
+    model, targets = make()
+    stop = keras.callbacks.EarlyStopping(f"val_{name}")
+    model.compile(sgd())
+    data = PATCHES, targets
+    model.fit(*data, validation_data=data, callbacks=[stop], verbose=0)
+    assert bool(stop.monitor_op(2.0, 1.0)) is rises
