@@ -25,9 +25,21 @@ def folder(tmp_path):
     return tmp_path
 
 
+def net(channels, activation="softmax", inputs=1):
+    return keras.Sequential(
+        [
+            keras.Input((None, None, inputs)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(
+                channels, 3, padding="same", activation=activation
+            ),
+        ]
+    )
+
+
 def load_masks(folder):
     model = kp.SemanticSegmentationModel(
-        2, patch_size=8, overlap="auto", channels="grayscale"
+        2, net(2), patch_size=8, overlap="auto", channels="grayscale"
     )
     sequence = model.load_dataset_from_directory_with_segmentation_masks(
         folder / "images", folder / "masks", batch_size=4, verbose=False
@@ -36,7 +48,9 @@ def load_masks(folder):
 
 
 def load_points(folder):
-    model = kp.HeatmapObjectCountingModel(patch_size=8, channels="grayscale")
+    model = kp.HeatmapObjectCountingModel(
+        net(1, "linear"), patch_size=8, overlap=4, channels="grayscale"
+    )
     sequence = model.load_heatmap_dataset_with_csv_from_directory(
         folder / "images", folder / "points.csv", batch_size=4, verbose=False
     )
@@ -85,14 +99,13 @@ def test_the_saved_model_reads_grey_in_the_commands_too(folder, capsys):
 
 def test_grey_of_colour_and_grey_are_told_apart(folder):
     _, sequence = load_masks(folder)
-    model = kp.SemanticSegmentationModel(2, patch_size=8, channels=1)
+    model = kp.SemanticSegmentationModel(2, net(2), patch_size=8, channels=1)
     model.compile("sgd")
     with pytest.raises(ValueError, match="channels='grayscale'"):
         model.fit(sequence)
-    colours = keras.Sequential(
-        [keras.Input((None, None, 3)), keras.layers.Conv2D(2, 1)]
-    )
     with pytest.raises(ValueError, match=r"images of one channel.* takes 3"):
-        kp.SemanticSegmentationModel(2, colours, channels="grayscale")
+        kp.SemanticSegmentationModel(2, net(2, inputs=3), channels="grayscale")
+    default = kp.SemanticSegmentationModel(2, channels="grayscale")
+    assert default.patch_model.input_shape[-1] == 1
     with pytest.raises(ValueError, match="channels='gray'"):
         kp.SemanticSegmentationModel(2, channels="gray")
