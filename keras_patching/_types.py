@@ -58,6 +58,7 @@ class PatchedModelOptions(Tiling, total=False):
     patch_size: int | Sequence[int] | None
     stitch: bool
     pad_value: float
+    pad_mode: str
     patch_batch_size: int | Literal["auto"]
     data_format: str | None
     name: str | None

@@ -32,6 +32,47 @@ def round_up(value, multiple):
     return (value + multiple - 1) // multiple * multiple
 
 
+# What pixels beyond the image are: one number, or those of the image.
+PAD_MODES = ("constant", "reflect", "edge")
+
+
+def check_pad_mode(pad_mode):
+    """Return a way to pad images, or refuse what is none.
+
+    Raises:
+        ValueError: If it is not one of `PAD_MODES`.
+    """
+    if pad_mode not in PAD_MODES:
+        raise ValueError(
+            f"`pad_mode` must be one of {PAD_MODES}. "
+            f"Received: pad_mode={pad_mode!r}"
+        )
+    return pad_mode
+
+
+def pixel_for(index, length, pad_mode, *, maximum=max, minimum=min):
+    """Return the pixel of an image that one beyond its end is a copy of.
+
+    Args:
+        index: Index of a pixel, from 0; of an integer, array or tensor.
+        length: Length of the image.
+        pad_mode: "reflect" mirrors the image at its last pixel, as often as it
+            takes, "edge" repeats the last pixel, both as `numpy.pad` does.
+        maximum: Function that gives the larger of two lengths.
+        minimum: Function that gives the smaller of an index and a length.
+
+    Example:
+
+    >>> [pixel_for(index, 4, "reflect") for index in range(9)]
+    [0, 1, 2, 3, 2, 1, 0, 1, 2]
+    """
+    if pad_mode == "edge":
+        return minimum(index, length - 1)
+    period = maximum(2 * (length - 1), 1)
+    index = index - index // period * period
+    return minimum(index, period - index)
+
+
 def as_pair(value, name):
     """Return `value` as `(height, width)`; one integer stands for both.
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_patching.geometry import PatchAxis, PatchGrid
+from keras_patching.geometry import PatchAxis, PatchGrid, pixel_for
 
 
 @st.composite
@@ -177,3 +177,12 @@ def test_integers_of_numpy_are_integers():
 def test_lengths_of_patches_are_integers(name, value):
     with pytest.raises(ValueError, match=f"`{name}`"):
         PatchGrid((30, 30), **{"patch_size": 10, name: value})
+
+
+@pytest.mark.parametrize("pad_mode", ["reflect", "edge"])
+@pytest.mark.parametrize("length", [1, 2, 3, 7])
+def test_pixels_beyond_an_image_are_those_of_numpy(pad_mode, length):
+    found = [pixel_for(index, length, pad_mode) for index in range(20)]
+    assert (
+        found == np.pad(np.arange(length), (0, 20 - length), pad_mode).tolist()
+    )

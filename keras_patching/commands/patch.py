@@ -6,6 +6,7 @@ from keras_patching.commands.arguments import (
     finite,
     integer_from,
 )
+from keras_patching.geometry import PAD_MODES
 
 
 def add(commands):
@@ -101,6 +102,14 @@ def add(commands):
         "filled with black, nothing is scaled (default: 0 255)",
     )
     parser.add_argument(
+        "--pad-mode",
+        choices=PAD_MODES,
+        default="constant",
+        help="what fills patches at the edge: black, or the image mirrored, or "
+        "its last pixels repeated; these two need an ignore value (default: "
+        "%(default)s)",
+    )
+    parser.add_argument(
         "--cache-dir",
         metavar="DIR",
         help="folder to keep the patches below, instead of beside the images",
@@ -131,6 +140,7 @@ def _run(options):
         unlabelled=options.unlabelled,
         channels=options.channels,
         value_range=options.value_range,
+        pad_mode=options.pad_mode,
         cache_dir=options.cache_dir,
         overwrite=options.overwrite,
     )

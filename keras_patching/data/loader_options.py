@@ -62,6 +62,7 @@ _OF_THE_MODEL = {
     "patch_size",
     "channels",
     "value_range",
+    "pad_mode",
     "num_classes",
     "ignore_value",
     "class_colors",

@@ -20,7 +20,7 @@ from keras_patching.data.labels.summaries import (
 )
 from keras_patching.data.patches.tiling import plan_image_shard
 from keras_patching.data.sequence_options import SequenceOptions
-from keras_patching.geometry import PatchGrid, as_pair
+from keras_patching.geometry import PatchGrid, as_pair, check_pad_mode
 
 
 class Labels(Protocol):
@@ -83,11 +83,13 @@ class PixelOptions:
         channels: Channels to convert to, or "grayscale"; `None` keeps those of
             the files.
         value_range: `[black, white]`; padding is black.
+        pad_mode: Or what it is else, one of `PAD_MODES`.
     """
 
     patch_size: tuple[int, int]
     channels: int | Literal["grayscale"] | None
     value_range: list[float]
+    pad_mode: str = "constant"
 
 
 def tile_source(image, header, pixels, label_shards):
@@ -102,7 +104,12 @@ def tile_source(image, header, pixels, label_shards):
     """
     grid = PatchGrid(header.size, pixels.patch_size)
     plan = plan_image_shard(
-        image, header, grid, pixels.channels, pixels.value_range
+        image,
+        header,
+        grid,
+        pixels.channels,
+        pixels.value_range,
+        pixels.pad_mode,
     )
     return plan_source(
         name=image.name,
@@ -123,6 +130,7 @@ def load_patched_dataset(
     classes=None,
     channels,
     value_range,
+    pad_mode="constant",
     cache_dir,
     overwrite,
     executor,
@@ -140,8 +148,8 @@ def load_patched_dataset(
         left_out: Names of the images in the folder that have no labels.
         classes: Function that gives what is known of the classes, as in
             `Manifest`, when the labels are checked.
-        channels, value_range, cache_dir, overwrite, executor, verbose: As in
-            the loaders.
+        channels, value_range, pad_mode, cache_dir, overwrite, executor,
+            verbose: As in the loaders.
         **options: Those of `SequenceOptions`.
 
     Returns:
@@ -156,6 +164,7 @@ def load_patched_dataset(
         as_pair(patch_size, "patch_size"),
         as_channels(channels),
         as_value_range(value_range),
+        check_pad_mode(pad_mode),
     )
     parts = options.split([image.name for image in images])
     cache = PatchCache(
@@ -165,6 +174,7 @@ def load_patched_dataset(
         {
             "channels": pixels.channels,
             "value_range": pixels.value_range,
+            **({"pad_mode": pad_mode} if pad_mode != "constant" else {}),
             **labels.parameters,
         },
         label_path=labels.path,

@@ -63,6 +63,8 @@ def _usual_tilings(own, image_shape, patch_size):
             yield predictor
     if patch_size is None and is_new(own):
         yield own
+    if own.pad_mode != "constant":
+        return  # What "auto" predicts is another image.
     predictor = _with_tiling(own, "auto", patch_size)
     if is_new(predictor):
         yield predictor

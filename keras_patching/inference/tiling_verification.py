@@ -322,4 +322,6 @@ def _pad(images, predictor, stride):
     padding = [(0, 0)] * 4
     for axis, multiple in zip(axes_of(predictor), stride, strict=False):
         padding[axis] = (0, -images.shape[axis] % multiple)
+    if predictor.pad_mode != "constant":
+        return np.pad(images, padding, predictor.pad_mode)
     return np.pad(images, padding, constant_values=predictor.pad_value)

@@ -15,6 +15,7 @@ from keras_patching.geometry import (
     PatchGrid,
     as_pair,
     as_patch_size,
+    check_pad_mode,
     check_patch_geometry,
 )
 from keras_patching.layers.nested_metrics import metrics_outside_models
@@ -113,6 +114,9 @@ class PatchedPredictor(keras.layers.Wrapper):
         stitch: Whether outputs that are images are put together. If `False`,
             outputs come back patch by patch.
         pad_value: Value of the pixels added at the bottom and right.
+        pad_mode: `"constant"` adds pixels of `pad_value`; `"reflect"` mirrors
+            the image at its last pixel, and `"edge"` repeats that, as
+            `numpy.pad` does. These need an overlap in numbers.
         patch_batch_size: Most patches per forward pass when not training,
             which bounds memory. `None` runs all at once, as training does.
             `"auto"` takes about `2**16` pixels on a CPU, whose caches larger
@@ -189,6 +193,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         blend: str = "crop",
         stitch: bool = True,
         pad_value: float = 0,
+        pad_mode: str = "constant",
         patch_batch_size: int | Literal["auto"] = "auto",
         predict_patch_size: int | Sequence[int | None] | None = None,
         shrink: bool = False,
@@ -204,6 +209,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         check_pad_value(pad_value)
         self.stitch = bool(stitch)
         self.pad_value = pad_value
+        self.pad_mode = check_pad_mode(pad_mode)
         self.patch_batch_size = patch_batch_size
         self.data_format = data_format or keras.config.image_data_format()
         check_data_format(self.data_format)
@@ -282,7 +288,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         check_blend(blend)
         multiple_of = as_pair(multiple_of, "multiple_of")
         if isinstance(overlap, str) and overlap == "auto":
-            check_auto(self.stitch, blend, multiple_of)
+            check_auto(self.stitch, blend, multiple_of, self.pad_mode)
         else:
             overlap = as_pair(overlap, "overlap")
         if predict_patch_size is not None:
@@ -548,7 +554,7 @@ class PatchedPredictor(keras.layers.Wrapper):
             return self._outputs.map(add_grid, outputs)
         grid = self.patch_grid(image_size, training)
         how = grid, self._outputs, self.blend
-        images = pad_to_grid(images, grid, self.pad_value)
+        images = pad_to_grid(images, grid, self.pad_value, self.pad_mode)
         if self._streaming is not None and not training:
             outputs = self._stream(images, grid)
         elif training or self.patch_batch_size is None:
@@ -658,6 +664,7 @@ class PatchedPredictor(keras.layers.Wrapper):
             "blend": self.blend,
             "stitch": self.stitch,
             "pad_value": self.pad_value,
+            "pad_mode": self.pad_mode,
             "patch_batch_size": self.patch_batch_size,
             "predict_patch_size": self.predict_patch_size,
             "shrink": self.shrink,

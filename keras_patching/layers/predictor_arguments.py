@@ -40,14 +40,19 @@ def check_pad_value(pad_value):
     ):
         raise ValueError(
             "`pad_value` must be one number, that all pixels beyond the image "
-            "have in all channels, such as 0 for black. (Images are padded at "
-            "the bottom and right only; reflect them yourself, with "
-            f"`numpy.pad`, if need be.) Received: pad_value={pad_value!r}"
+            "have in all channels, such as 0 for black; `pad_mode` copies "
+            f"pixels of the image instead. Received: pad_value={pad_value!r}"
         )
 
 
-def check_auto(stitch, blend, multiple_of):
+def check_auto(stitch, blend, multiple_of, pad_mode):
     """Refuse what `overlap="auto"` cannot go with."""
+    if pad_mode != "constant":
+        raise ValueError(
+            '`overlap="auto"` predicts the image padded with `pad_value`, as '
+            "layers pad it: leave `pad_mode` out, or pass an overlap in "
+            f"numbers. Received: pad_mode={pad_mode!r}"
+        )
     if blend != "crop" or not stitch:
         raise ValueError(
             '`overlap="auto"` makes stitched images without a seam, which '

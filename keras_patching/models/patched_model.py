@@ -53,6 +53,7 @@ _PREDICTOR_ARGUMENTS = (
     "blend",
     "stitch",
     "pad_value",
+    "pad_mode",
     "patch_batch_size",
     "predict_patch_size",
     "shrink",
@@ -73,8 +74,8 @@ class PatchedModel(ImagePredictor, keras.Model):
             `(batch, patch height, patch width, channels)`.
         patch_size: `(height, width)` of a patch in pixels, or one integer;
             or call `set_patch_size`.
-        overlap, multiple_of, blend, stitch, pad_value, patch_batch_size,
-            predict_patch_size, shrink, data_format: As for
+        overlap, multiple_of, blend, stitch, pad_value, pad_mode,
+            patch_batch_size, predict_patch_size, shrink, data_format: As for
             `PatchedPredictor`.
         **kwargs: Arguments of `keras.Model`.
 
@@ -114,6 +115,7 @@ class PatchedModel(ImagePredictor, keras.Model):
         blend: str = "crop",
         stitch: bool = True,
         pad_value: float = 0,
+        pad_mode: str = "constant",
         patch_batch_size: int | Literal["auto"] = "auto",
         predict_patch_size: int | Sequence[int | None] | None = None,
         shrink: bool = False,
@@ -134,6 +136,7 @@ class PatchedModel(ImagePredictor, keras.Model):
             blend=blend,
             stitch=stitch,
             pad_value=pad_value,
+            pad_mode=pad_mode,
             patch_batch_size=patch_batch_size,
             predict_patch_size=predict_patch_size,
             shrink=shrink,

@@ -235,9 +235,9 @@ class ImagePrediction:
                 self._outcomes[position] = job.value, job.error
                 yield None
                 continue
+            self._open[position] = job
             if self._engine is None:  # Whole images have no seams.
                 self._model._warn_of_tiling(job.size)
-            self._open[position] = job
             yield job
 
     def _job(self, position, number, source):

@@ -43,6 +43,8 @@ class TaskModel(PatchedModel):
     # files.
     _truth = "targets"
     _truth_may_be_files = False
+    # Whether training knows no label of what `pad_mode` shows once more.
+    _may_copy_pixels = False
 
     def __init__(
         self,
@@ -56,6 +58,13 @@ class TaskModel(PatchedModel):
         channels, value_range = check_images(patch_model, channels, value_range)
         kwargs.setdefault("pad_value", value_range[0])
         super().__init__(patch_model, **kwargs)
+        if self.predictor.pad_mode != "constant" and not self._may_copy_pixels:
+            raise ValueError(
+                "Patches of training are padded with black, so that no object "
+                f"is there twice: {type(self).__name__} takes "
+                'pad_mode="constant" only. Received: pad_mode='
+                f"{self.predictor.pad_mode!r}"
+            )
         if self.predictor.data_format != "channels_last":
             raise ValueError(
                 f"{type(self).__name__} takes channels-last images: call "
@@ -92,7 +101,7 @@ class TaskModel(PatchedModel):
                 f"made for {data_set.task}. Load it with a loader of the "
                 f"model. Received: {data_set.manifest_path}"
             )
-        found = data_set.parameters
+        found = {"pad_mode": "constant", **data_set.parameters}
         for name, expected in self._patch_parameters().items():
             if name in found and _plain(found[name]) != _plain(expected):
                 raise ValueError(
@@ -104,7 +113,10 @@ class TaskModel(PatchedModel):
 
     def _patch_parameters(self):
         """Return what the patches of a data set must agree with, by name."""
-        parameters = {"value_range": self.value_range}
+        parameters = {
+            "value_range": self.value_range,
+            "pad_mode": self.predictor.pad_mode,
+        }
         if self.channels is not None:
             parameters["channels"] = self.channels
         return parameters

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_patching.geometry import PatchGrid
+from keras_patching.geometry import PatchGrid, pixel_for
 from keras_patching.ops.lengths import maximum, minimum
 
 _BLENDS = ("crop", "mean", "gaussian")
@@ -46,13 +46,14 @@ def graph_grid(image_size, patch_size, overlap=0, multiple_of=1, shrink=False):
     )
 
 
-def pad_to_grid(images, grid, pad_value=0):
+def pad_to_grid(images, grid, pad_value=0, pad_mode="constant"):
     """Pad images at the bottom and right to the padded size of their grid.
 
     Args:
         images: Tensor of shape `(batch, height, width, channels)`.
         grid: Their `PatchGrid`.
         pad_value: Value of the new pixels.
+        pad_mode: One of `PAD_MODES`; others than "constant" copy pixels.
 
     Returns:
         Tensor of shape `(batch, *grid.padded_size, channels)`, of the same
@@ -62,9 +63,25 @@ def pad_to_grid(images, grid, pad_value=0):
     (height, width), (bottom, right) = grid.image_size, grid.padded_size
     if _is_same(height, bottom) and _is_same(width, right):
         return images
+    if pad_mode != "constant":
+        for axis, length, padded in ((1, height, bottom), (2, width, right)):
+            if not _is_same(length, padded):
+                pixels = _pixels_for(length, padded, pad_mode)
+                images = ops.take(images, pixels, axis=axis)
+        return images
     images = ops.cast(images, dtype_with(images.dtype, pad_value))
     padding = ((0, 0), (0, bottom - height), (0, right - width), (0, 0))
     return ops.pad(images, padding, constant_values=pad_value)
+
+
+def _pixels_for(length, padded_length, pad_mode):
+    return pixel_for(
+        ops.arange(padded_length, dtype="int32"),
+        length,
+        pad_mode,
+        maximum=maximum,
+        minimum=ops.minimum,
+    )
 
 
 def extract_patches(padded_images, grid):

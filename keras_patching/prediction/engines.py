@@ -105,6 +105,7 @@ class Engines:
             known.scales,
             predictor.blend,
             predictor.pad_value,
+            predictor.pad_mode,
             finish if is_averaged else None,
         )
 
@@ -133,6 +134,7 @@ class Engines:
             known.scales,
             "crop",
             predictor.pad_value,
+            predictor.pad_mode,
         )
 
     def _specs(self, transform):

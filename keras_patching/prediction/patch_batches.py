@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from keras_patching.geometry import pixel_for
 from keras_patching.ops.patches import dtype_with
 from keras_patching.prediction.patch_joining import (
     JoinedPatches,
@@ -46,7 +47,8 @@ class PatchBatches:
         scales: Of the outputs, see `PatchOutputs`; `None` of those that are
             not stitched.
         blend: As for `stitch_patches`.
-        pad_value: Of what is beyond an image.
+        pad_value, pad_mode: Of what is beyond an image, as of
+            `PatchedPredictor`.
         finish: Of bands, arrays `(rows, ...)` in a list with one of each
             output, where that is left to do after stitching.
     """
@@ -60,12 +62,13 @@ class PatchBatches:
         scales: tuple,
         blend: str,
         pad_value: float,
+        pad_mode: str,
         finish: Callable | None = None,
     ) -> None:
         self._grid_of, self._size_of_batch = grid_of, size_of_batch
         self._run, self._specs, self._scales = run, specs, scales
-        self._blend, self._pad_value = blend, pad_value
-        self._finish = finish or list
+        self._blend, self._finish = blend, finish or list
+        self._pad_value, self._pad_mode = pad_value, pad_mode
         self._divisor, self._patch_size = 1, None
 
     def halve(self):
@@ -137,9 +140,7 @@ class PatchBatches:
         In the place of one that is not run it is `None`.
         """
         job, grid = image.job, image.outputs.grid
-        dtype = dtype_with(job.source.dtype, self._pad_value)
         height, width = grid.patch_size
-        shape = height, grid.padded_size[1], job.source.shape[2]
         origins = [grid.x_axis.origin(col) for col in range(grid.cols)]
         for row in range(image.first_row, grid.rows):
             y = grid.y_axis.origin(row)
@@ -149,12 +150,43 @@ class PatchBatches:
                 return
             job.skip(row, kept.count(False) / grid.num_patches)
             if True in kept:
-                strip = np.full(shape, self._pad_value, dtype)
-                strip[:count, : job.size[1]] = found
+                strip = self._padded(found, job, grid, y)
+                if strip is None:
+                    return
             for x, is_kept in zip(origins, kept, strict=True):
                 patch = strip[:, x : x + width] if is_kept else None
                 # A few of a strip are not to hold all of it.
                 yield patch.copy() if is_kept and image.skips else patch
+
+    def _padded(self, found, job, grid, y):
+        """Pad the rows of an image from `y` on to those of a patch.
+
+        Returns:
+            Array `(patch height, padded width, channels)`; `None` if rows that
+            it takes cannot be read.
+        """
+        (height, _), (_, padded_width) = grid.patch_size, grid.padded_size
+        if self._pad_mode == "constant":
+            dtype = dtype_with(job.source.dtype, self._pad_value)
+            shape = height, padded_width, job.source.shape[2]
+            strip = np.full(shape, self._pad_value, dtype)
+            strip[: len(found), : job.size[1]] = found
+            return strip
+        rows, columns = (
+            pixel_for(indices, length, self._pad_mode, minimum=np.minimum)
+            for indices, length in zip(
+                (np.arange(y, y + height), np.arange(padded_width)),
+                job.size,
+                strict=True,
+            )
+        )
+        first = int(rows.min())
+        if first < y:  # What is mirrored lies above.
+            above = job.read(first, y - first)
+            if above is None:
+                return None
+            found = np.concatenate([above, found])
+        return found[rows - first][:, columns]
 
     def _look(self, image, y, count, origins):
         """Read rows of an image, and tell which of their patches are run.

@@ -30,12 +30,15 @@ def dynamic_model(layer, channels=3):
     return keras.Sequential([keras.Input((None, None, channels)), layer])
 
 
-def predict_by_hand(patch_model, image, grid, pad_value=0):
+def predict_by_hand(patch_model, image, grid, pad_value=0, pad_mode=None):
     """Cut one image, predict every patch, and write each in its place."""
     height, width, _ = image.shape
     bottom, right = grid.padded_size
     padding = ((0, bottom - height), (0, right - width), (0, 0))
-    image = np.pad(image, padding, constant_values=pad_value)
+    if pad_mode is None:
+        image = np.pad(image, padding, constant_values=pad_value)
+    else:
+        image = np.pad(image, padding, pad_mode)
     h, w = grid.patch_size
     result = None
     for y, x in grid.origins:
@@ -54,8 +57,9 @@ def predict_by_hand(patch_model, image, grid, pad_value=0):
         {"overlap": "auto", "predict_patch_size": 12},
         {"overlap": "auto", "predict_patch_size": (4, None)},
         {"stitch": False, "patch_batch_size": 2},
+        {"pad_mode": "reflect"},
     ],
-    ids=["gaussian", "tiles", "rows", "patches"],
+    ids=["gaussian", "tiles", "rows", "patches", "mirrored"],
 )
 def test_it_is_a_layer_as_all_others_of_keras(options, tmp_path):
     check_layer(
@@ -97,6 +101,30 @@ def test_patches_are_predicted_as_by_hand(patch_batch_size):
     ]
     predicted = dynamic_model(layer).predict(images, verbose=0)
     np.testing.assert_allclose(predicted, expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("pad_mode", ["reflect", "edge"])
+@pytest.mark.parametrize("size", [(37, 30), (5, 1)])
+def test_beyond_an_image_are_its_own_pixels(pad_mode, size):
+    patch_model = conv_model()
+    layer = PatchedPredictor(patch_model, (16, 12), pad_mode=pad_mode)
+    (image,) = images = draw((1, *size, 3))
+    grid = PatchGrid(size, (16, 12))
+    expected = predict_by_hand(patch_model, image, grid, pad_mode=pad_mode)
+    predicted = dynamic_model(layer).predict(images, verbose=0)
+    np.testing.assert_allclose(predicted[0], expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pad_mode": "wrap"}, "`pad_mode` must be one of .*'wrap'"),
+        ({"pad_mode": "edge", "overlap": "auto"}, "an overlap in numbers"),
+    ],
+)
+def test_impossible_padding_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        PatchedPredictor(conv_model(), 8, **options)
 
 
 def test_training_and_inference_see_the_same_patches():
@@ -335,6 +363,7 @@ def test_a_layer_with_another_tiling_is_in_all_else_the_same():
         "blend": "mean",
         "stitch": True,
         "pad_value": 7,
+        "pad_mode": "edge",
         "patch_batch_size": 3,
         "predict_patch_size": (16, None),
         "shrink": True,

@@ -4,7 +4,6 @@ A plain model of the same net, trained on the same patches in the same way, is
 what a `PatchedModel` is compared with.
 """
 
-import functools
 import importlib.util
 
 import keras
@@ -25,13 +24,17 @@ BOXES[:, 0] = [1, 1, 6, 5]
 OBJECTS = {"boxes": BOXES, "labels": np.array([[0, -1]] * 8)}
 
 
-def net(channels=2, activation="softmax", width=4):
+# Rows are streamed, also those of small images.
+STREAMED = {"overlap": "auto", "predict_patch_size": (4, None)}
+
+
+def net(channels=2, activation="softmax"):
     keras.utils.set_random_seed(0)
     return keras.Sequential(
         [
             keras.Input((None, None, 3)),
             keras.layers.Rescaling(1 / 255),
-            keras.layers.Conv2D(width, 3, padding="same", activation="relu"),
+            keras.layers.Conv2D(4, 3, padding="same", activation="relu"),
             keras.layers.BatchNormalization(momentum=0.5),
             keras.layers.Conv2D(channels, 3, padding="same"),
             keras.layers.Dense(channels, activation=activation),
@@ -39,21 +42,19 @@ def net(channels=2, activation="softmax", width=4):
     )
 
 
-def segmenter(overlap=0):
-    model = kp.SemanticSegmentationModel(
-        2, net(), patch_size=SIZE, overlap=overlap
-    )
+def segmenter(**options):
+    model = kp.SemanticSegmentationModel(2, net(), patch_size=SIZE, **options)
     return model, MASKS
 
 
-def counter(overlap=0):
+def counter():
     model = kp.HeatmapObjectCountingModel(
-        net(1, "tanh"), patch_size=SIZE, overlap=overlap, density_scale=100.0
+        net(1, "tanh"), patch_size=SIZE, density_scale=100.0, overlap="auto"
     )
     return model, HEATMAPS
 
 
-def detector(overlap=2):
+def detector():
     keras.utils.set_random_seed(0)
     cells = keras.Sequential(
         [
@@ -65,7 +66,7 @@ def detector(overlap=2):
         ]
     )
     model = kp.ObjectDetectionModel(
-        cells, 2, ((4, 5),), patch_size=SIZE, overlap=overlap
+        cells, 2, ((4, 5),), patch_size=SIZE, overlap=2
     )
     return model, OBJECTS
 
@@ -84,10 +85,13 @@ def sgd(**options):
     return keras.optimizers.SGD(0.05, momentum=0.9, **options)
 
 
-def assert_same_weights(one, other):
-    for ours, theirs in zip(
-        one.get_weights(), other.get_weights(), strict=True
-    ):
+def assert_same_weights(*models):
+    """Compare the weights of models, or lists of them."""
+    one, other = (
+        each if isinstance(each, list) else each.get_weights()
+        for each in models
+    )
+    for ours, theirs in zip(one, other, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
 
 
@@ -95,11 +99,6 @@ def freeze_first(model):
     layers = getattr(model, "patch_model", model).layers
     for layer in layers[:3]:
         layer.trainable = False
-
-
-def freeze_normalization(model):
-    layers = getattr(model, "patch_model", model).layers
-    layers[2].trainable = False
 
 
 def add_lora(model):
@@ -112,7 +111,6 @@ WEIGHTS = np.linspace(0, 2, 8)
 
 # What is done to a model before, and how it is compiled and trained.
 HABITS = {
-    "nothing": {},
     "several steps at once": {"compiling": {"steps_per_execution": 3}},
     "eagerly": {"compiling": {"run_eagerly": True}},
     "not by XLA": {"compiling": {"jit_compile": False}},
@@ -131,22 +129,21 @@ HABITS = {
             "sample_weight": RNG.random((8, SIZE, SIZE)).astype("float32")
         }
     },
-    "a validation split": {"fitting": {"validation_split": 0.25}},
-    "a plateau": {
+    "clipped gradients and a plateau": {
+        "optimizer": lambda: sgd(clipnorm=0.01),
         "callbacks": lambda: [
             keras.callbacks.ReduceLROnPlateau(
-                "loss", factor=0.1, patience=0, min_delta=10.0
+                factor=0.1, patience=0, min_delta=10.0
             )
-        ]
+        ],
+        "fitting": {"validation_split": 0.25},
     },
-    "clipped gradients": {"optimizer": lambda: sgd(clipnorm=0.01)},
     "a schedule": {
         "optimizer": lambda: keras.optimizers.AdamW(
             keras.optimizers.schedules.CosineDecay(0.01, 8)
         )
     },
     "frozen layers": {"change": freeze_first},
-    "frozen normalization": {"change": freeze_normalization},
     "low-rank updates": {"change": add_lora},
 }
 
@@ -162,7 +159,7 @@ def test_training_is_that_of_the_plain_model(habit):
         **HABITS[habit],
     }
     histories, models = [], []
-    for model in (net(), segmenter("auto")[0]):
+    for model in (net(), segmenter(**STREAMED)[0]):
         keras.utils.set_random_seed(1)
         habit["change"](model)
         history = fit(
@@ -184,28 +181,33 @@ def test_training_is_that_of_the_plain_model(habit):
         assert histories[1][name] == pytest.approx(values, rel=1e-3), name
     plain, patched = models
     assert_same_weights(plain, patched)
-    assert_predicts_as(patched, plain)
+    np.testing.assert_allclose(
+        patched.predict(IMAGES, verbose=0),
+        whole_of(plain),
+        rtol=1e-3,
+        atol=1e-4,
+    )
+
+
+def whole_of(plain):
+    """What a plain model gives of whole images."""
+    return as_numpy(plain(IMAGES.astype("float32"), training=False))
 
 
 def assert_predicts_as(patched, plain):
     """Check that no way of prediction has weights or layers of before."""
-    whole = as_numpy(plain(IMAGES.astype("float32"), training=False))
-    same = functools.partial(
-        np.testing.assert_allclose, desired=whole, rtol=1e-3, atol=1e-4
-    )
-    same(patched.predict(IMAGES, verbose=0))
-    patched.set_tiling(overlap="auto", predict_patch_size=(4, None))
-    same(patched.predict(IMAGES, verbose=0))
-    same([*patched.predict_images([*IMAGES], verbose=False)])
+    for found in (
+        patched.predict(IMAGES, verbose=0),
+        [*patched.predict_images([*IMAGES], verbose=False)],
+    ):
+        np.testing.assert_allclose(found, whole_of(plain), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(
     ("make", "compiling"),
     [
-        (counter, {"steps_per_execution": 3}),
         (counter, {"run_eagerly": True}),
         (detector, {"steps_per_execution": 3}),
-        (detector, {"run_eagerly": True}),
     ],
 )
 def test_how_steps_are_run_changes_no_weight(make, compiling):
@@ -223,7 +225,7 @@ def test_how_steps_are_run_changes_no_weight(make, compiling):
     )
 
 
-@TASKS
+@pytest.mark.parametrize("make", [counter, detector])
 def test_batches_are_trained_tested_and_predicted_one_by_one(make):
     model, targets = make()
     model.compile(sgd())
@@ -290,51 +292,44 @@ def scores():
     return kp.callbacks.FullImageEvaluation(IMAGES, truth)
 
 
-@pytest.mark.parametrize("weights_only", [False, True])
-def test_the_best_is_kept_by_the_score_of_whole_images(weights_only, tmp_path):
+def test_the_best_is_kept_by_the_score_of_whole_images(tmp_path):
     model, right, wrong = judge()
-    path = tmp_path / ("best.weights.h5" if weights_only else "best.keras")
-    checkpoint = keras.callbacks.ModelCheckpoint(
-        path,
-        "val_full_mean_iou",
-        mode="max",
-        save_best_only=True,
-        save_weights_only=weights_only,
-    )
+    checkpoints = [
+        keras.callbacks.ModelCheckpoint(
+            tmp_path / name,
+            "val_full_mean_iou",
+            mode="max",
+            save_best_only=True,
+            save_weights_only="weights" in name,
+        )
+        for name in ("best.keras", "best.weights.h5")
+    ]
     model.fit(
         PATCHES,
         MASKS,
         epochs=3,
         verbose=0,
-        callbacks=[Weights(wrong, right, wrong), scores(), checkpoint],
+        callbacks=[Weights(wrong, right, wrong), scores(), *checkpoints],
     )
-    if weights_only:
-        best, _, _ = judge()
-        best.load_weights(path)
-    else:
-        best = keras.saving.load_model(path)
-    for ours, theirs in zip(best.get_weights(), right, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    found = best.decode_predictions(best.predict(IMAGES, verbose=0))
+    loaded = keras.saving.load_model(tmp_path / "best.keras")
+    assert_same_weights(loaded, right)
+    model.load_weights(tmp_path / "best.weights.h5")
+    assert_same_weights(model, right)
+    found = model.decode_predictions(model.predict(IMAGES, verbose=0))
     np.testing.assert_array_equal(found, IMAGES[..., 0] > 127)
 
 
-@pytest.mark.parametrize("monitor", ["val_mean_iou", "val_full_mean_iou"])
-def test_early_stopping_gives_the_best_weights_back(monitor):
+def test_early_stopping_gives_the_best_weights_back():
     model, right, wrong = judge()
+    stop = keras.callbacks.EarlyStopping(
+        "val_full_mean_iou", mode="max", patience=2, restore_best_weights=True
+    )
     history = model.fit(
         PATCHES,
         MASKS,
         epochs=4,
-        validation_data=(PATCHES, MASKS),
         verbose=0,
-        callbacks=[
-            Weights(right, wrong, wrong, wrong),
-            scores(),
-            keras.callbacks.EarlyStopping(
-                monitor, mode="max", patience=2, restore_best_weights=True
-            ),
-        ],
+        callbacks=[Weights(right, wrong, wrong, wrong), scores(), stop],
     ).history
     assert len(history["loss"]) == 3
     found = model.decode_predictions(model.predict(IMAGES, verbose=0))
@@ -380,21 +375,20 @@ def test_an_interrupted_training_ends_as_one_that_was_not(manifest, tmp_path):
     assert shown_then["loss"] == pytest.approx(shown["loss"][2:], rel=1e-3)
 
 
-def test_tensorboard_is_written_where_tensorflow_is_there(tmp_path):
+def test_tensorboard_says_what_it_needs(tmp_path):
     model, targets = segmenter()
-    board = keras.callbacks.TensorBoard(tmp_path, histogram_freq=1)
-    if keras.backend.backend() == "tensorflow":
+    board = keras.callbacks.TensorBoard(tmp_path)
+    if all(map(importlib.util.find_spec, ("tensorflow", "tensorboard"))):
         fit(model, targets, callbacks=[board])
         assert list(tmp_path.rglob("events*"))
-        return
-    if importlib.util.find_spec("tensorflow") is None:
-        with pytest.raises(ModuleNotFoundError, match="tensorflow"):
+    else:
+        with pytest.raises(ImportError, match=r"(?i)tensor(board|flow)"):
             fit(model, targets, callbacks=[board])
     fit(model, targets)  # The model is as good as before.
 
 
 def test_averaged_weights_are_what_callbacks_see_and_keep(tmp_path):
-    model, targets = segmenter("auto")
+    model, targets = segmenter(**STREAMED)
     history = fit(
         model,
         targets,
@@ -417,27 +411,17 @@ def test_averaged_weights_are_what_callbacks_see_and_keep(tmp_path):
 
 @TASKS
 def test_models_are_cloned_and_made_again_from_their_config(make):
-    model, targets = make()
-    fit(model, targets, epochs=1)
+    model, _ = make()
     for again in (
         keras.models.clone_model(model),
         type(model).from_config(model.get_config()),
     ):
         assert again.get_config() == model.get_config()
+        assert again.patch_model is not model.patch_model
         again.set_weights(model.get_weights())
         np.testing.assert_allclose(
-            again.predict(IMAGES, verbose=0),
-            model.predict(IMAGES, verbose=0),
-            rtol=1e-4,
-            atol=1e-6,
+            as_numpy(again(IMAGES)), as_numpy(model(IMAGES)), rtol=1e-4
         )
-        before = again.get_weights()
-        fit(again, targets, epochs=1)
-        assert any(
-            (one != other).any()
-            for one, other in zip(before, again.get_weights(), strict=True)
-        )
-        assert model.patch_model is not again.patch_model
 
 
 def test_a_net_is_plotted_where_pydot_is_there():
@@ -451,41 +435,31 @@ def test_a_net_is_plotted_where_pydot_is_there():
 
 
 @pytest.mark.filterwarnings("ignore:.*not have a `quantize` method")
-@pytest.mark.parametrize("when", ["at once", "after predictions"])
-def test_int8_weights_are_those_of_the_plain_model(when, tmp_path):
-    plain, (model, _) = net(), segmenter("auto")
-    if when == "after predictions":
-        assert_predicts_as(model, plain)
+def test_int8_weights_are_those_of_the_plain_model(tmp_path):
+    plain, (model, _) = net(), segmenter(**STREAMED)
+    assert_predicts_as(model, plain)
     for each in (plain, model):
         each.quantize("int8")
     assert_predicts_as(model, plain)
     model.save(tmp_path / "model.keras")
-    assert_predicts_as(keras.saving.load_model(tmp_path / "model.keras"), plain)
-
-
-@TASKS
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision_trains_and_is_saved(make, policy, tmp_path):
-    with dtype_policy(policy):
-        model, targets = make()
-    history = fit(model, targets)
-    assert np.isfinite(history["loss"]).all()
-    scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
-    assert scaled == (policy == "mixed_float16")
-    predicted = model.predict(IMAGES, verbose=0)
-    model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(
-        loaded.predict(IMAGES, verbose=0), predicted, rtol=0.02, atol=0.02
+        loaded.predict(IMAGES, verbose=0), whole_of(plain), rtol=1e-3, atol=1e-4
     )
 
 
-@pytest.mark.parametrize("when", ["at once", "after predictions"])
-def test_low_rank_updates_are_predicted_and_saved(when, tmp_path):
-    model, targets = segmenter("auto")
-    if when == "after predictions":
-        fit(model, targets)
-        assert_predicts_as(model, model.patch_model)
+@TASKS
+def test_mixed_precision_scales_its_loss(make):
+    with dtype_policy("mixed_float16"):
+        model, targets = make()
+    history = fit(model, targets)
+    assert np.isfinite(history["loss"]).all()
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+
+
+def test_low_rank_updates_are_predicted_and_saved(tmp_path):
+    model, targets = segmenter(**STREAMED)
+    assert_predicts_as(model, model.patch_model)
     before = model.predict(IMAGES, verbose=0)
     add_lora(model)
     fit(model, targets)
@@ -493,27 +467,28 @@ def test_low_rank_updates_are_predicted_and_saved(when, tmp_path):
     assert_predicts_as(model, model.patch_model)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert_predicts_as(loaded, model.patch_model)
+    np.testing.assert_allclose(
+        loaded.predict(IMAGES, verbose=0),
+        whole_of(model.patch_model),
+        rtol=1e-3,
+        atol=1e-4,
+    )
 
 
-@pytest.mark.parametrize("whole", [True, False])
-def test_freezing_after_training_and_compiling_again(whole):
-    model, targets = segmenter("auto")
+@pytest.mark.filterwarnings("ignore:.*not have any trainable weights")
+def test_a_trained_model_is_frozen_and_thawed():
+    model, targets = segmenter()
     fit(model, targets)
     before = model.get_weights()
-    if whole:
-        model.trainable = False
-    else:
-        model.patch_model.trainable = False
+    model.patch_model.trainable = False
     fit(model, targets)
-    for ours, theirs in zip(before, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    model.trainable = True
+    assert_same_weights(model, before)
+    model.patch_model.trainable = True
     fit(model, targets)
     assert (before[0] != model.get_weights()[0]).any()
 
 
-def test_schedulers_and_others(tmp_path):
+def test_what_callbacks_log_and_set_is_seen(tmp_path):
     model, targets = segmenter()
     callbacks = [
         keras.callbacks.CSVLogger(tmp_path / "log.csv"),

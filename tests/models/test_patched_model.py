@@ -48,6 +48,7 @@ def test_it_is_a_model_as_all_others_of_keras(tmp_path):
         "multiple_of": 2,
         "blend": "mean",
         "pad_value": 5,
+        "pad_mode": "edge",
         "patch_batch_size": 3,
         "predict_patch_size": (12, 20),
     }

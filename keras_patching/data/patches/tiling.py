@@ -7,9 +7,10 @@ import numpy as np
 from keras_patching.data.cache.shard_builder import ShardPlan
 from keras_patching.data.images.channels import number_of
 from keras_patching.data.images.value_range import decode_in_range
+from keras_patching.geometry import pixel_for
 
 
-def cut_patches(image, origins, patch_size, pad_value):
+def cut_patches(image, origins, patch_size, pad_value, pad_mode="constant"):
     """Cut patches out of an image that is padded at the bottom and right.
 
     Args:
@@ -17,10 +18,13 @@ def cut_patches(image, origins, patch_size, pad_value):
         origins: Pairs `(y, x)` of the patches' top-left corners, inside.
         patch_size: `(height, width)` in pixels.
         pad_value: Value of the pixels beyond the image.
+        pad_mode: One of `PAD_MODES`; others than "constant" copy pixels.
 
     Returns:
         Array `(patches, patch height, patch width, ...)` of the same dtype.
     """
+    if pad_mode != "constant":
+        image = _padded(image, origins, patch_size, pad_mode)
     shape = (len(origins), *patch_size, *image.shape[2:])
     patches = np.empty(shape, image.dtype)
     for patch, (y, x) in zip(patches, origins, strict=True):
@@ -32,7 +36,21 @@ def cut_patches(image, origins, patch_size, pad_value):
     return patches
 
 
-def plan_image_shard(path, header, grid, channels, value_range):
+def _padded(image, origins, patch_size, pad_mode):
+    """Pad an image so that no patch reaches beyond it."""
+    for axis, patch in enumerate(patch_size):
+        end = max(origin[axis] for origin in origins) + patch
+        length = image.shape[axis]
+        if end > length:
+            indices = np.arange(end)
+            pixels = pixel_for(indices, length, pad_mode, minimum=np.minimum)
+            image = image.take(pixels, axis)
+    return image
+
+
+def plan_image_shard(
+    path, header, grid, channels, value_range, pad_mode="constant"
+):
     """Plan the shard of an image's tiles.
 
     Args:
@@ -40,7 +58,8 @@ def plan_image_shard(path, header, grid, channels, value_range):
         header: Its `ImageHeader`.
         grid: Its `PatchGrid`, without overlap.
         channels: Channels to convert to; `None` keeps those of the file.
-        value_range: `(black, white)`; the image is padded with black.
+        value_range: `(black, white)`.
+        pad_mode: How the image is padded; "constant" is with black.
 
     Returns:
         A `ShardPlan` of kind "images".
@@ -53,7 +72,10 @@ def plan_image_shard(path, header, grid, channels, value_range):
             number_of(channels, header.channels),
         ),
         dtype=header.dtype,
-        parameters=[grid.patch_size, channels, value_range],
+        parameters=[
+            *(grid.patch_size, channels, value_range),
+            *([pad_mode] if pad_mode != "constant" else []),
+        ],
         path=path,
         make=functools.partial(
             _cut_image,
@@ -61,10 +83,13 @@ def plan_image_shard(path, header, grid, channels, value_range):
             grid=grid,
             channels=channels,
             value_range=value_range,
+            pad_mode=pad_mode,
         ),
     )
 
 
-def _cut_image(data, path, grid, channels, value_range):
+def _cut_image(data, path, grid, channels, value_range, pad_mode):
     image = decode_in_range(data, path, channels, value_range)
-    return cut_patches(image, grid.origins, grid.patch_size, value_range[0])
+    return cut_patches(
+        image, grid.origins, grid.patch_size, value_range[0], pad_mode
+    )

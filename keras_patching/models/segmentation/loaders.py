@@ -46,6 +46,7 @@ def load_dataset_from_directory_with_segmentation_masks(
     unlabelled: str = "error",
     channels: int | Literal["grayscale"] | None = 3,
     value_range: Sequence[float] = (0, 255),
+    pad_mode: str = "constant",
     batch_size: int = 32,
     shuffle: bool = True,
     seed: int | None = None,
@@ -111,6 +112,10 @@ def load_dataset_from_directory_with_segmentation_masks(
             keeps those of the files.
         value_range: Values `(black, white)` of the images. They are not
             scaled.
+        pad_mode: What patches hold beyond the image: `"constant"` is black,
+            `"reflect"` mirrors the image at its last pixel, `"edge"` repeats
+            that. As no mask tells what these show, they need an
+            `ignore_value`, and a model of the same `pad_mode`.
         batch_size: Number of patches per batch.
         shuffle: Whether to shuffle the training patches in each epoch.
         seed: Integer that decides the split, orders and augmentations.
@@ -173,6 +178,7 @@ def load_dataset_from_directory_with_segmentation_masks(
     given = num_classes, ignore_value, class_names, class_colors, class_ids
     read = _read_shapes if are_shapes(dirname, seg_dirname) else _read_masks
     images, left_out, labels = read(dirname, seg_dirname, given, unlabelled)
+    _check_padding(pad_mode, labels.classes.ignore_value)
     return load_patched_dataset(
         TASK,
         dirname,
@@ -183,6 +189,7 @@ def load_dataset_from_directory_with_segmentation_masks(
         classes=lambda: labels.classes.to_json(),
         channels=channels,
         value_range=value_range,
+        pad_mode=pad_mode,
         batch_size=batch_size,
         shuffle=shuffle,
         seed=seed,
@@ -223,3 +230,14 @@ def _read_shapes(dirname, path, given, unlabelled):
     """Give images, names of those without labels, and labels."""
     shapes = read_mask_shapes(dirname, path, *given, unlabelled=unlabelled)
     return list(shapes.drawn), shapes.left_out, DrawnMasks(shapes, unlabelled)
+
+
+def _check_padding(pad_mode, ignore_value):
+    """Refuse pixels that are shown again without a label of theirs."""
+    if pad_mode != "constant" and ignore_value is None:
+        raise ValueError(
+            "Beyond an image a mask holds `ignore_value`, or class 0 where it "
+            "is None: then a net would learn that what is mirrored there is "
+            "of class 0. Pass an `ignore_value` that no class has, such as "
+            f"255. Received: pad_mode={pad_mode!r}, ignore_value=None"
+        )

@@ -117,6 +117,7 @@ class SemanticSegmentationModel(TaskModel):
     task = loaders.TASK
     _truth = "masks"
     _truth_may_be_files = True
+    _may_copy_pixels = True
 
     @spelled_out(PATCHED_MODEL_DEFAULTS)
     def __init__(
@@ -194,6 +195,7 @@ class SemanticSegmentationModel(TaskModel):
             unlabelled=unlabelled,
             augment=augment,
             foreground_classes=foreground_classes,
+            pad_mode=self.predictor.pad_mode,
             **self._loader_arguments(),
             **options,
         )
