@@ -72,6 +72,23 @@ _OF_THE_MODEL = {
     "density_map_sigma",
 }
 
+_NOT_RESIZED = (
+    "Images are not resized, so that labels and results are in pixels of the "
+    "files. To work at half the scale, let the patch model begin with "
+    "`keras.layers.AveragePooling2D(2)` and end with "
+    '`keras.layers.UpSampling2D(2, interpolation="bilinear")`; a detector '
+    "needs the first only."
+)
+
+# What loaders of Keras and of others call it, and what it is here.
+_ELSEWHERE = {
+    **dict.fromkeys(("resize", "image_size", "target_size"), _NOT_RESIZED),
+    "color_mode": (
+        'One channel is `channels="grayscale"`, three are `channels=3`, of '
+        "the model where there is one."
+    ),
+}
+
 _Loader = TypeVar("_Loader", bound=Callable)
 
 
@@ -112,7 +129,9 @@ def _explain(name, signature, kwargs, error):
     wrong = unknown[0]
     known = [each for each in signature.parameters if each != "self"]
     near = difflib.get_close_matches(wrong, known, 1)
-    if near:
+    if wrong in _ELSEWHERE:
+        advice = _ELSEWHERE[wrong]
+    elif near:
         advice = f"Did you mean `{near[0]}`?"
     elif wrong in _OF_THE_MODEL and "self" in signature.parameters:
         advice = "The model gives its own."

@@ -79,6 +79,14 @@ def test_a_mistyped_option_is_named_before_a_file_is_read(load):
         load()
 
 
+@LOADERS
+def test_names_of_other_loaders_are_answered_with_the_way_here(load):
+    with pytest.raises(TypeError, match=r"AveragePooling2D\(2\).*resize=0\.5"):
+        load(NET, "missing", "missing", resize=0.5)
+    with pytest.raises(TypeError, match='channels="grayscale"'):
+        load(NET, "missing", "missing", color_mode="grayscale")
+
+
 @pytest.mark.parametrize("load", METHODS, ids=lambda load: load.__qualname__)
 def test_what_the_model_gives_is_told_apart(load):
     with pytest.raises(TypeError, match=r"`value_range`\. The model gives its"):
