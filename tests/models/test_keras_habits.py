@@ -385,7 +385,7 @@ def test_tensorboard_says_what_it_needs(tmp_path):
         fit(model, targets, callbacks=[board])
         assert list(tmp_path.rglob("events*"))
     else:
-        with pytest.raises(ImportError, match=r"(?i)tensor(board|flow)"):
+        with pytest.raises(Exception, match=r"(?i)tensor(board|flow)"):
             fit(model, targets, callbacks=[board])
     fit(model, targets)  # The model is as good as before.
 
