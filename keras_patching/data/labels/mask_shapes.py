@@ -101,6 +101,8 @@ def read_mask_shapes(
     table = find_class_table(path) if path.is_dir() else None
     if not path.is_dir():
         path = find_label_file(path, dirname, _EXPECTED)
+        if path.suffix.lower() != ".json":
+            raise ValueError(f"{path}: is a file. {_EXPECTED}")
     found = read_annotations(path, images, unlabelled, _KINDS)
     if found is None:
         raise ValueError(f"{path}: cannot be read as labels. {_EXPECTED}")

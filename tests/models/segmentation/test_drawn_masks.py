@@ -195,6 +195,15 @@ def test_crowds_are_unlabelled(images, tmp_path):
     np.testing.assert_array_equal(mask_of(sequence), drawn)
 
 
+def test_what_was_drawn_is_exported_as_masks(images, tmp_path):
+    write_labelme(tmp_path / "labels", [("crop", "polygon", SQUARE)])
+    sequence = load(images, tmp_path / "labels", unlabelled="skip")
+    kp.data.export_patches(sequence.manifest_path, tmp_path / "out", False)
+    again = load(tmp_path / "out/images", tmp_path / "out/masks")
+    assert again.class_names == sequence.class_names == ["background", "crop"]
+    np.testing.assert_array_equal(again[0][1], sequence[0][1])
+
+
 def test_polygons_of_via_are_drawn(images, tmp_path):
     labels = write_via(
         tmp_path / "via.json",
@@ -263,6 +272,8 @@ def test_a_file_of_something_else_is_told(images, tmp_path):
     path = tmp_path / "labels.json"
     path.write_text('{"a": 1}')
     assert "Expected a folder of masks, a folder of JSON" in fails(images, path)
+    image = images / "a.png"
+    assert f"{image}: is a file. Expected a folder" in fails(images, image)
 
 
 def test_workers_draw_masks_and_another_order_draws_anew(images, tmp_path):
