@@ -1,7 +1,8 @@
 """Predictions of image files, and how far tiles differ from whole images.
 
 `file_prediction` writes what the module of a task in `reports` says, and goes
-on where it was stopped; `tiling_verification` measures seams.
+on where it was stopped; `pages` shows that as HTML; `tiling_verification`
+measures seams.
 """
 
 from keras_patching.inference.file_prediction import (

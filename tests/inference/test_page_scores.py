@@ -121,7 +121,7 @@ def test_boxes_have_hits_of_their_class(tmp_path):
     page = predict(detector(), tmp_path, labels)
     # Of two found boxes one is right, and three are true.
     assert float(cells(page, "a")["F1at IoU 0.5"]) == pytest.approx(2 / 5)
-    assert cells(page, "a")["Trueboxes"] == "3"
+    assert cells(page, "a")["True boxes"] == "3"
     assert "leaf211100.0%50.0%66.7%" in page.text
     assert "all32150.0%33.3%40.0%" in page.text
     assert page.named("g", **{"class": "dashed"})

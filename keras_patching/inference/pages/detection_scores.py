@@ -32,7 +32,7 @@ class DetectionScores:
         self._classes, self._truth = classes, truth
         self.kinds = [LayerKind("truth", "True boxes", _WHITE, False)]
         self.columns = [
-            Column("True", "boxes"),
+            Column("True boxes"),
             Column("F1", f"at IoU {_THRESHOLD:g}"),
         ]
         # Per class hits, found and true boxes, of all images.

@@ -84,7 +84,9 @@ class SegmentationScores:
             truth = np.where(is_labelled, truth, 0)
         return [
             mask_layer("truth", truth, self._colors[1:]),
-            mask_layer("errors", kind * differs, [c for c, _ in _ERRORS]),
+            mask_layer(
+                "errors", kind * differs, [c for c, _ in _ERRORS], alpha=0.9
+            ),
         ]
 
     def tables(self, entries):

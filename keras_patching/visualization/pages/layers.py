@@ -17,7 +17,6 @@ from keras_patching.visualization.overlays import edges, show_heatmap
 
 # Browsers become slow with more.
 MOST_SHAPES = 2000
-_OPACITY = 0.5
 _MOST_INDICES = 255  # of a PNG, beside the one that is clear
 _LEVELS = 64  # of a heatmap
 
@@ -60,24 +59,26 @@ class Layer:
     left_out: int = 0
 
 
-def mask_layer(key: str, mask: NDArray, colors: Sequence[Color]) -> Layer:
-    """Draw a mask in half transparent colours, with an opaque edge.
+def mask_layer(
+    key: str, mask: NDArray, colors: Sequence[Color], alpha: float = 0.5
+) -> Layer:
+    """Draw a mask in transparent colours, with an opaque edge.
 
     Args:
         key: That of the `LayerKind`.
         mask: Integers `(height, width)`; class 0 stays transparent.
-        colors: RGB of class 1, 2 and so on, of all that occur.
+        colors: RGB of class 1, 2 and so on; they repeat when they run out.
+        alpha: Opacity of the colours, 0 to 1.
     """
-    return Layer(key, functools.partial(_draw_mask, mask, colors))
+    return Layer(key, functools.partial(_draw_mask, mask, colors, alpha))
 
 
-def _draw_mask(mask, colors, side):
+def _draw_mask(mask, colors, alpha, side):
     mask = _shrunk(np.asarray(mask), side)
     colors = np.asarray(colors[:_MOST_INDICES], "uint8")
     count = len(colors)
-    # What runs out of colours has them again.
     indices = np.where(mask, (mask.astype("int64") - 1) % count + 1, 0)
-    table = [_clear(), _with_alpha(colors, _OPACITY)]
+    table = [_clear(), _with_alpha(colors, alpha)]
     if 2 * count <= _MOST_INDICES:
         indices += count * (edges(mask) & (mask != 0))
         table.append(_with_alpha(colors, 1))
