@@ -22,6 +22,7 @@ from keras_patching.data.labels.whole_images import (
 )
 from keras_patching.geometry import as_pair
 from keras_patching.models.patched_model import PatchedModel
+from keras_patching.models.preprocessing import with_preprocessing
 
 
 class TaskModel(PatchedModel):
@@ -56,6 +57,7 @@ class TaskModel(PatchedModel):
         **kwargs: Any,
     ) -> None:
         channels, value_range = check_images(patch_model, channels, value_range)
+        patch_model = with_preprocessing(patch_model, value_range)
         kwargs.setdefault("pad_value", value_range[0])
         super().__init__(patch_model, **kwargs)
         if self.predictor.pad_mode != "constant" and not self._may_copy_pixels:
