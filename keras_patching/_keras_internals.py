@@ -50,6 +50,16 @@ def inner_layers(layer):
     return list(layer._flatten_layers(include_self=False))
 
 
+def may_get_weights(layer):
+    """Tell whether a layer has a `build` of its own, and is not built yet."""
+    return not layer.built and not hasattr(layer.build, "_is_default")
+
+
+def is_functional(layer):
+    """Tell whether a layer, or `None`, is a model that is a graph of layers."""
+    return getattr(type(layer), "call", None) is functional_call()
+
+
 def own_metrics(model):
     """List the metrics that a model was compiled with, its loss among them."""
     return model._get_own_metrics()
@@ -272,10 +282,11 @@ def methods_put_into(layer):
 def overrides_dunder_call(operation):
     """Whether its class has another `__call__` than those of Keras.
 
-    That does something before or after `call`, which Keras does not know of.
+    That does something before or after `call`, which Keras does not know of;
+    but for that of KerasHub's tasks, which refuses text.
     """
     module = getattr(type(operation).__call__, "__module__", None) or ""
-    return not module.startswith("keras.")
+    return not module.startswith(("keras.", "keras_hub."))
 
 
 def autocasts_inputs(layer):

@@ -303,6 +303,33 @@ def test_classes_that_override_what_keras_does_around_call_are_found():
     )
 
 
+def test_which_layers_may_still_get_weights_is_known():
+    built = keras.layers.Conv2D(1, 3)
+    built.build((None, 4, 4, 1))
+    moved = "Keras no longer marks the `build` that layers have by default."
+    for layer, may in (
+        (keras.layers.Conv2D(1, 3), True),
+        (built, False),
+        (keras.layers.ReLU(), False),
+    ):
+        assert internals.may_get_weights(layer) == may, moved
+
+
+def test_which_models_are_graphs_is_known():
+    class Named(keras.Model):
+        def __init__(self):
+            inputs = keras.Input((1,))
+            super().__init__(inputs, inputs * 1.0)
+
+    for model, is_graph in (
+        (small_model(), True),
+        (Named(), True),
+        (keras.layers.ReLU(), False),
+        (None, False),
+    ):
+        assert internals.is_functional(model) == is_graph
+
+
 def test_which_layers_cast_their_inputs_is_known():
     inputs = keras.Input((1,))
     moved = "`_convert_input_args` of Keras no longer tells who casts inputs."

@@ -14,6 +14,7 @@ from keras_patching._keras_internals import (
     drop_compiled_functions,
     inner_layers,
     is_called_by_fit,
+    may_get_weights,
     put_weights_back,
 )
 from keras_patching._signatures import TILING_DEFAULTS, Shown, spelled_out
@@ -498,8 +499,12 @@ class PatchedModel(ImagePredictor, keras.Model):
         optimizer = getattr(self, "optimizer", None)
         if optimizer is None or optimizer.built:
             return
-        if self.built and all(layer.built for layer in inner_layers(self)):
+        if self.built and self._has_all_weights():
             optimizer.build(self.trainable_variables)
+
+    def _has_all_weights(self):
+        """Whether no layer will get weights when it is first called."""
+        return not any(map(may_get_weights, inner_layers(self)))
 
     @contextlib.contextmanager
     def _turn(self):

@@ -15,7 +15,53 @@ from keras_patching.ops.compiling import compiled_on_jax
 from keras_patching.ops.yolo import decode_boxes, to_xyxy
 
 PARTS = ("boxes", "scores", "labels")
+# What KerasHub and others call them.
+_OTHER_NAMES = {"confidence": "scores", "classes": "labels"}
 _PATCHES_PER_CHUNK = 16
+
+
+def compiled_decoder(prediction_decoder):
+    """Return a decoder of the user's, or `None`, compiled where it may be.
+
+    A function may do what only works outside of compiled ones, and a layer
+    may hold weights that change.
+    """
+    is_layer = isinstance(prediction_decoder, keras.layers.Layer)
+    if is_layer and not prediction_decoder.variables:
+        return compiled_on_jax()(prediction_decoder.__call__)
+    return prediction_decoder
+
+
+def as_parts(found):
+    """Return what a decoder gives in one form.
+
+    Args:
+        found: Dict of `boxes`, `scores` or `confidence`, `labels` or
+            `classes`, and perhaps of `num_detections`; or an array `(n, k, 6)`
+            of x1, y1, x2, y2, score and label, filled up with zeros.
+
+    Returns:
+        Dict of `boxes`, `scores` and `labels`, filled up with scores of -1.
+        What is of no such form is returned as it is.
+    """
+    if getattr(found, "shape", ())[2:] == (6,):
+        found = ops.convert_to_tensor(found)
+        is_box = found[..., 4] > 0
+        return {
+            "boxes": found[..., :4],
+            "scores": ops.where(is_box, found[..., 4], -1.0),
+            "labels": ops.cast(found[..., 5], "int32"),
+        }
+    if not isinstance(found, dict):
+        return found
+    found = {_OTHER_NAMES.get(name, name): found[name] for name in found}
+    if "num_detections" in found and set(PARTS) <= set(found):
+        scores = ops.convert_to_tensor(found["scores"])
+        count = ops.convert_to_tensor(found["num_detections"])
+        place = ops.arange(scores.shape[1], dtype=count.dtype)
+        is_box = place < ops.reshape(count, (-1, 1))
+        found["scores"] = ops.where(is_box, scores, -1.0)
+    return found
 
 
 def decode_in_chunks(decode, outputs):
@@ -81,6 +127,24 @@ def _check_decoded(found):
             "A `prediction_decoder` must give scores from 0 to 1, and -1 for "
             "padding; these look like logits, which `keras.ops.sigmoid` or "
             f"`softmax` makes scores of. Received: a score of {highest:g}"
+        )
+
+
+def check_labels(found, class_names):
+    """Refuse labels of boxes that no class has.
+
+    Args:
+        found: As of `decode_in_chunks`.
+        class_names: Names of the classes.
+    """
+    labels = found["labels"][found["scores"] >= 0]
+    wrong = labels[(labels < 0) | (labels >= len(class_names))]
+    if len(wrong):
+        raise ValueError(
+            f"A box has the label {wrong[0]:g}, and `class_names` names "
+            f"{len(class_names)} classes, from 0 to {len(class_names) - 1}: "
+            "name all that the detector finds, in its order. Received: "
+            f"class_names={class_names}"
         )
 
 

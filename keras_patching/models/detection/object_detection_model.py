@@ -15,6 +15,7 @@ from keras_patching._checks import (
     check_distance,
     check_share,
 )
+from keras_patching._keras_internals import is_functional
 from keras_patching._signatures import (
     IMAGES_DEFAULTS,
     TILING_DEFAULTS,
@@ -39,10 +40,17 @@ from keras_patching.metrics import (
     BoxIoU,
     average_precision,
 )
-from keras_patching.models.detection import loaders
+from keras_patching.models.detection import (
+    loaders,
+    ready_decoding,
+    ready_detector,
+)
 from keras_patching.models.detection.anchors import doubt_anchors
 from keras_patching.models.detection.decoding import (
     PARTS,
+    as_parts,
+    check_labels,
+    compiled_decoder,
     decode_in_chunks,
     decode_yolo,
 )
@@ -79,21 +87,35 @@ class ObjectDetectionModel(TaskModel):
     `compile` takes `YoloLoss` and shows `metrics.BoxIoU`, where it is not told
     otherwise; with a `prediction_decoder` both must be given.
 
+    A detector of KerasHub is decoded as it decodes itself, sees images scaled
+    as its preprocessor does, and never resized, and trains with its own
+    losses; `compile(loss={...})` gives it others. Any patch model trains with
+    its own `compute_loss(x, y, y_pred, ...)`, if it has one: `y` is a dict of
+    `boxes`, xyxy in pixels or in its `bounding_box_format`, and `labels`,
+    filled up with -1, and of `mask`, true for what is no filling.
+
     Args:
         patch_model: Keras model from `(batch, height, width, channels)` to
             `(batch, rows, cols, anchors * (5 + classes))`, per anchor x, y,
             width, height, objectness and each class, as of YOLOv2 and before
-            its sigmoids and exponentials; or with a `prediction_decoder`, to
-            anything. `None` makes a compact convolutional net.
+            its sigmoids and exponentials; or an object detector of KerasHub;
+            or with a `prediction_decoder`, to anything. Before a detector
+            there may be layers, in a `keras.Sequential`. `None` makes a
+            compact convolutional net.
         grid_size: `(rows, cols)` of the grid that a patch is divided into.
         anchors: Pairs `(height, width)` in pixels, the shapes of boxes that
             predictions start from; `fit_anchors` finds those of a data set.
             (Deep Plant Phenomics and darknet write width before height.)
         class_names: Names of the classes.
-        prediction_decoder: Function that turns the output of the patch model
-            for `n` patches, always as many, into a dict of `boxes`
-            `(n, k, 4)`, xyxy in pixels of the patch, `scores` `(n, k)` and
-            `labels` `(n, k)`, filled up with -1. `None` decodes YOLO.
+        prediction_decoder: Function or layer that turns the output of the
+            patch model for `n` patches, always as many, into a dict of
+            `boxes` `(n, k, 4)`, xyxy in pixels of the patch, `scores` (or
+            `confidence`) `(n, k)` and `labels` (or `classes`) `(n, k)`,
+            filled up with -1, or from `num_detections` `(n,)` on with
+            anything; or into an array `(n, k, 6)` of x1, y1, x2, y2, score
+            and label, filled up with zeros. To be saved, it is a layer, or
+            registered with `keras.saving.register_keras_serializable`. `None`
+            decodes as KerasHub's detectors do themselves, else YOLO.
         channels: Channels of the images; "grayscale" reads files, also of
             colour, as one channel. `None` keeps those of the files, which
             needs a `patch_model`.
@@ -157,7 +179,12 @@ class ObjectDetectionModel(TaskModel):
                 number_of(channels),
                 value_range,
             )
-        if prediction_decoder is None:
+        detector = ready_detector.find_detector(patch_model)
+        if detector is not None:
+            ready_detector.check_detector(
+                detector, prediction_decoder, len(class_names)
+            )
+        elif prediction_decoder is None:
             _check_head(patch_model, grid_size, len(anchors), len(class_names))
         kwargs["stitch"] = False
         super().__init__(
@@ -167,6 +194,8 @@ class ObjectDetectionModel(TaskModel):
         self.anchors = anchors
         self.class_names = class_names
         self.prediction_decoder = prediction_decoder
+        self._decode_other = compiled_decoder(prediction_decoder)
+        self._decode_ready = ready_decoding.compiled_decoder(detector)
         self._unassigned = keras.metrics.Sum(name="unassigned_objects")
 
     @loader
@@ -214,15 +243,62 @@ class ObjectDetectionModel(TaskModel):
             **super()._patch_parameters(),
             "class_names": self.class_names,
         }
-        if self.prediction_decoder is None:
+        if self._is_yolo:
             # Patches were drawn so that each cell of the grid has objects.
             parameters["grid_size"] = self.grid_size
         return parameters
 
+    @property
+    def _detector(self):
+        """What the patch model brings along of a detector, or `None`."""
+        return ready_detector.find_detector(self.patch_model)
+
+    @property
+    def _is_yolo(self):
+        return self.prediction_decoder is None and self._detector is None
+
+    def _has_all_weights(self):
+        # Some layers are there for a loss alone, and have none.
+        return is_functional(self._detector) or super()._has_all_weights()
+
+    def compile(
+        self,
+        optimizer: str | keras.optimizers.Optimizer = "rmsprop",
+        loss: Any = "auto",
+        loss_weights: Any = None,
+        metrics: Any = "auto",
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        """Configure training; as `TaskModel.compile`.
+
+        A patch model with a `compute_loss` of its own is compiled with the
+        same `loss`; `"auto"` is what it is compiled with already. What it
+        gives is no boxes yet, so that it can have no metrics of patches.
+        """
+        detector = self._detector
+        if ready_detector.has_loss(detector):
+            metrics = ready_detector.check_training(detector, metrics)
+        super().compile(optimizer, loss, loss_weights, metrics, *args, **kwargs)
+        if ready_detector.has_loss(detector):
+            ready_detector.compile_detector(detector, self.loss, loss_weights)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        if self._is_yolo:
+            return super().metrics
+        return [
+            each for each in super().metrics if each is not self._unassigned
+        ]
+
     def _default_loss(self):
-        return None if self.prediction_decoder else YoloLoss()
+        if ready_detector.has_loss(self._detector):
+            return getattr(self._detector, "loss", None)
+        return YoloLoss() if self._is_yolo else None
 
     def _default_metrics(self, loss):
+        if ready_detector.has_loss(self._detector):
+            return None
         return [BoxIoU()] if isinstance(loss, YoloLoss) else []
 
     def compute_loss(
@@ -233,6 +309,10 @@ class ObjectDetectionModel(TaskModel):
         sample_weight: Tensor = None,
         training: bool = True,
     ) -> Tensor:
+        if ready_detector.has_loss(self._detector):
+            y_pred = self.predictor.fold_grid(y_pred)
+            how = x, y, y_pred, sample_weight, training
+            return ready_detector.compute_loss(self.patch_model, *how)
         if not isinstance(self.loss, YoloLoss):
             return super().compute_loss(x, y, y_pred, sample_weight, training)
         targets, is_assigned = self._assign(y)
@@ -314,6 +394,7 @@ class ObjectDetectionModel(TaskModel):
             lambda outputs: _suppress(self._decode(outputs), iou_threshold),
             fold(raw),
         )
+        check_labels(kept, self.class_names)
         size, origins = grid.num_patches, grid.origins
         patches = []
         for index, scores in enumerate(kept["scores"]):
@@ -387,6 +468,7 @@ class ObjectDetectionModel(TaskModel):
         raw, grid = self._check_raw(raw, image_size)
         self._warn_of_seams(grid)
         found = decode_in_chunks(self._decode, fold(raw))
+        check_labels(found, self.class_names)
         is_good = found["scores"] >= score_threshold
         if is_run is not None:
             is_good &= is_run.reshape(-1, 1)
@@ -491,7 +573,7 @@ class ObjectDetectionModel(TaskModel):
         """Give the shape of the output for a patch, if it is known."""
         shape = getattr(self.patch_model, "output_shape", None)
         known = isinstance(shape, tuple) and not isinstance(shape[0], tuple)
-        if self.prediction_decoder is None:
+        if self._is_yolo:
             if known and None not in shape[3:]:
                 return *self.grid_size, *shape[3:]
             values = len(self.anchors) * (5 + len(self.class_names))
@@ -515,8 +597,14 @@ class ObjectDetectionModel(TaskModel):
 
     def _decode(self, outputs):
         """Give boxes in pixels, scores and labels of patches, as tensors."""
-        if self.prediction_decoder is not None:
-            return self.prediction_decoder(outputs)
+        if self._decode_other is not None:
+            return as_parts(self._decode_other(outputs))
+        if self._detector is not None:
+            # Of images it asks the size.
+            channels = self.predictor.channels or number_of(self.channels)
+            shape = len(keras.tree.flatten(outputs)[0]), *self.patch_size
+            images = ops.zeros((*shape, channels), "uint8")
+            return as_parts(self._decode_ready(outputs, images))
         return decode_yolo(
             self._by_anchor(outputs),
             self.anchors,
@@ -573,8 +661,14 @@ class ObjectDetectionModel(TaskModel):
         super().set_tiling(**tiling)
 
     def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        if self.compiled and ready_detector.has_loss(self._detector):
+            # Its losses are in the own compile configuration.
+            config["patch_model"] = ready_detector.not_compiled(
+                config["patch_model"]
+            )
         return {
-            **super().get_config(),
+            **config,
             "grid_size": self.grid_size,
             "anchors": self.anchors,
             "class_names": self.class_names,
