@@ -232,7 +232,7 @@ class ObjectDetectionModel(TaskModel):
             **self._loader_arguments(),
             **options,
         )
-        if self.prediction_decoder is None:
+        if self._is_yolo:
             train = loaded[0] if isinstance(loaded, tuple) else loaded
             for doubt in doubt_anchors(train, self.anchors):
                 warnings.warn(doubt, stacklevel=3)
