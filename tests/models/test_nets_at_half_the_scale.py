@@ -33,9 +33,7 @@ def at_half_the_scale(channels, activation):
 
 def segmenter():
     net = at_half_the_scale(2, "softmax")
-    model = kp.SemanticSegmentationModel(
-        2, net, patch_size=8, overlap="auto", activation="softmax"
-    )
+    model = kp.SemanticSegmentationModel(2, net, patch_size=8, overlap="auto")
     return model, np.zeros((4, 8, 8), "uint8")
 
 

@@ -9,7 +9,6 @@ import keras
 import numpy as np
 
 from keras_patching._checks import check_integer
-from keras_patching._keras_internals import operation_of
 from keras_patching._signatures import IMAGES_DEFAULTS, spelled_out
 from keras_patching._types import (
     ArrayLike,
@@ -45,6 +44,10 @@ from keras_patching.models.segmentation.class_ids import ClassIds
 from keras_patching.models.segmentation.drawn_targets import (
     DrawnTarget,
     with_drawn_targets,
+)
+from keras_patching.models.segmentation.heads import (
+    check_head,
+    last_activation,
 )
 from keras_patching.models.segmentation.training_masks import (
     check_training_masks,
@@ -153,7 +156,7 @@ class SemanticSegmentationModel(TaskModel):
             patch_model, channels=channels, value_range=value_range, **kwargs
         )
         self.num_classes = num_classes
-        self.activation = activation or _last_activation(patch_model)
+        self.activation = activation or last_activation(patch_model)
         if self.activation not in ACTIVATIONS:
             raise ValueError(
                 f"`activation` must be one of {ACTIVATIONS}: what "
@@ -162,7 +165,7 @@ class SemanticSegmentationModel(TaskModel):
             )
         self.ignore_value = classes.ignore_value
         self._take_classes(classes)
-        _check_head(patch_model, num_classes, self.activation)
+        check_head(patch_model, num_classes, self.activation)
 
     @loader
     def load_dataset_from_directory_with_segmentation_masks(
@@ -487,38 +490,3 @@ def _takes_class_ids(loss):
         return True
     name = loss if isinstance(loss, str) else getattr(loss, "name", "")
     return str(name).startswith("sparse_")
-
-
-def _last_activation(layer):
-    """Read off what a patch model ends in, or None if it cannot be told."""
-    if isinstance(layer, keras.Sequential):
-        return _last_activation(layer.layers[-1])
-    if isinstance(layer, keras.Model):
-        outputs = getattr(layer, "outputs", None)
-        if not outputs or len(outputs) != 1:
-            return None
-        return _last_activation(operation_of(outputs[0]))
-    if isinstance(layer, keras.layers.Softmax):
-        return "softmax"
-    activation = getattr(layer, "activation", None)
-    name = getattr(activation, "__name__", None)
-    return name if name in ACTIVATIONS else None
-
-
-def _check_head(patch_model, num_classes, activation):
-    shape = getattr(patch_model, "output_shape", None)
-    if not isinstance(shape, tuple):
-        return  # Not built yet.
-    axis = 1 if keras.config.image_data_format() == "channels_first" else -1
-    if shape[axis] == 1:
-        fits = num_classes == 2 and activation != "softmax"
-    else:
-        fits = shape[axis] == num_classes and activation != "sigmoid"
-    if not fits:
-        raise ValueError(
-            f"The patch model '{patch_model.name}' must end in {num_classes} "
-            "softmax or linear channels, or for two classes in one sigmoid or "
-            "linear channel. "
-            f"Received: output shape {shape}, activation={activation!r}, "
-            f"num_classes={num_classes}"
-        )

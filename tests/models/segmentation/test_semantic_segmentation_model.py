@@ -149,6 +149,20 @@ def test_an_activation_layer_and_nested_models_are_looked_into():
     assert SemanticSegmentationModel(3, nested).activation == "softmax"
 
 
+@pytest.mark.parametrize("activation", ["softmax", "linear"])
+def test_what_is_enlarged_at_the_end_tells_what_it_is(activation):
+    larger = keras.layers.UpSampling2D(2, interpolation="bilinear")
+    small = keras.layers.Conv2D(3, 2, strides=2, activation=activation)
+    inputs = keras.Input((None, None, 3))
+    functional = keras.Model(inputs, larger(small(inputs)))
+    for net in (functional, keras.Sequential([functional])):
+        assert SemanticSegmentationModel(3, net).activation == activation
+    sharpened = keras.layers.UpSampling2D(2, interpolation="bicubic")
+    outputs = sharpened(small(inputs))  # Beyond 0 to 1.
+    with pytest.raises(ValueError, match="`activation` must be one of"):
+        SemanticSegmentationModel(3, keras.Model(inputs, outputs))
+
+
 def test_what_cannot_be_told_is_asked_for():
     outer = keras.Sequential([head(3, "softmax"), keras.layers.Dropout(0.1)])
     with pytest.raises(ValueError, match="`activation` must be one of"):
