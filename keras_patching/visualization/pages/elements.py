@@ -141,8 +141,7 @@ def cell(value):
         return f"<td>{escaped(value)}</td>"
     small = f"<small>{escaped(value.small)}</small>" if value.small else ""
     number = "NaN" if value.number is None else f"{value.number:.10g}"
-    text = f"{swatch(value.color)}{escaped(value.text)}{small}"
-    return f'<td data-value="{number}">{text}</td>'
+    return f'<td data-value="{number}">{escaped(value.text)}{small}</td>'
 
 
 def sorting_header(column):

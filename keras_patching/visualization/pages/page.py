@@ -25,13 +25,11 @@ class Value:
         number: What is sorted by; `None` if it is not known.
         text: What is shown.
         small: What stands below it.
-        color: RGB of a swatch before it, or `None`.
     """
 
     number: float | None
     text: str
     small: str = ""
-    color: Color | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +93,6 @@ class Page:
         columns: List of `Column`; the picture and the name come before.
         kinds: List of `LayerKind`.
         rows: List of `ImageRow`; the first `MOST_ROWS` are shown.
-        version: That of the package.
     """
 
     title: str
@@ -106,14 +103,12 @@ class Page:
     columns: Sequence[Column]
     kinds: Sequence[LayerKind]
     rows: Sequence[ImageRow]
-    version: str = ""
 
     def html(self) -> str:
         """Give the page as text; pictures are drawn one after the other."""
         template = string.Template(_text("page.html"))
         return template.substitute(
             title=elements.escaped(self.title),
-            version=elements.escaped(self.version),
             style=_text("page.css"),
             script=_text("page.js"),
             facts=elements.facts(self.facts),
