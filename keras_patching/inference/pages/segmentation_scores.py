@@ -47,9 +47,11 @@ class SegmentationScores:
         self._model, self._truth = model, truth
         self._names = [name for _, name in classes]
         self._colors = [color for color, _ in classes]
+        # Of two classes none is taken for a third.
+        errors = _ERRORS[: min(len(classes), 3)]
         self.kinds = [
             LayerKind("truth", "True classes", is_on=False),
-            LayerKind("errors", "Errors", is_on=False, legend=_ERRORS),
+            LayerKind("errors", "Errors", is_on=False, legend=errors),
         ]
         self.columns = [Column("Mean IoU", "of classes in truth or found")]
         number = len(classes)
