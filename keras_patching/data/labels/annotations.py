@@ -39,6 +39,11 @@ class Annotations(typing.NamedTuple):
     class_names: tuple[str, ...]
     is_listed: bool = False
 
+    def has_shapes_of(self, label):
+        """Tell whether a shape has this label."""
+        shapes = (s for item in self.images.values() for s in item.shapes)
+        return any(shape.label == label for shape in shapes)
+
 
 def read_annotations(path, images, unlabelled="error", kinds=KINDS):
     """Read the shapes of a folder's images from a file, or files, of a tool.
@@ -141,7 +146,7 @@ def load_labelme_folder(folder, names, faults):
         if no file is of LabelMe.
     """
     found, others, slips = [], [], []
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(folder.glob("*.[jJ][sS][oO][nN]")):
         if path.name.startswith(".") or not path.is_file():
             continue
         try:

@@ -77,7 +77,7 @@ def read_boxes_yolo(path, images, class_names, faults):
         source or "class_names",
         source is not None and is_yaml(source) and has_keypoints(source),
     )
-    paths = _label_files(folder, names)
+    paths = _label_files(folder, names, faults)
     headers, unreadable = read_headers(paths)
     raise_faults(unreadable, "Images that cannot be used", "Correct them.")
     entries = [
@@ -90,15 +90,28 @@ def read_boxes_yolo(path, images, class_names, faults):
     )
 
 
-def _label_files(folder, names):
+def _label_files(folder, names, faults=None):
     """Give a dict from image path to its .txt file in a folder."""
     found = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() == ".txt" and path.is_file():
-            image = names.find(path.stem)
-            if image is not None and path.name not in NAME_FILES:
-                found[image] = path
+    for path in _text_files(folder):
+        image = names.find(path.stem)
+        if image is None or path.name in NAME_FILES:
+            continue
+        if image in found and faults is not None:
+            faults.append(
+                f"{path}: is of {image.name}, as is {found[image].name}. "
+                "Remove one of them."
+            )
+        found[image] = path
     return found
+
+
+def _text_files(folder):
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() == ".txt" and path.is_file()
+    ]
 
 
 def _find_strays(folder, names):
@@ -106,7 +119,7 @@ def _find_strays(folder, names):
     return [
         f"{path}: has no image.{names.hint(path.stem)} Rename it, add the "
         "image, or move this file away."
-        for path in sorted(folder.glob("*.txt"))
+        for path in _text_files(folder)
         if path.name not in _COMMON_NAMES
         and not path.name.lower().startswith((".", _READ_ME))
         and names.find(path.stem) is None
@@ -136,11 +149,7 @@ def _find_class_names(path, folder):
     """Give the names of the classes and their file, or `None` twice."""
     if is_yaml(path):
         return read_yaml_names(path), path
-    if path != folder:  # the folder that data.yaml is in
-        names, source = find_names(path)
-        if names is not None:
-            return names, source
-    return find_names(folder)
+    return find_names(path, folder)
 
 
 class _Rows:

@@ -71,8 +71,10 @@ def read_coco(path, content, faults, kinds=tuple(_FIELDS)):
         fields = to_dict(value, place, faults)
         if fields is None:
             continue
-        image = _look_up(found, "image_id", fields, place, faults)
-        category = _look_up(categories, "category_id", fields, place, faults)
+        image = _look_up(found, "images", "image_id", fields, place, faults)
+        category = _look_up(
+            categories, "categories", "category_id", fields, place, faults
+        )
         shapes = _read_shapes(fields, category, kinds, place, faults)
         if image is not None:
             image.shapes.extend(shapes)
@@ -101,7 +103,8 @@ def _read_items(content, kind, faults):
             )
         elif key in places:
             faults.append(
-                f'{place}["id"]: found {show(key)} again, after {places[key]}, '
+                f'{place}["id"]: found {_show_identity(key)} again, after '
+                f"{places[key]}, "
                 "expected each once."
             )
         else:
@@ -136,16 +139,24 @@ def _refuse_twice(categories, faults):
         )
 
 
-def _look_up(items, key, fields, place, faults):
+def _look_up(items, kind, key, fields, place, faults):
     """Give what an annotation refers to, or `None`."""
     identity = fields.get(key)
     if not isinstance(identity, float | str) or identity not in items:
+        known = few(list(items), show=_show_identity) or "none"
         faults.append(
-            f'{place}["{key}"]: found {show(identity)}, expected one of the '
-            f"identities {few(list(items))}."
+            f'{place}["{key}"]: found {_show_identity(identity)}, expected the '
+            f'"id" of one of {quote(kind)}: {known}. Correct it, or add that '
+            "one."
         )
         return None
     return items[identity]
+
+
+def _show_identity(identity):
+    """Write whole numbers, which are read as floats, as they were."""
+    is_whole = isinstance(identity, float) and identity.is_integer()
+    return show(int(identity) if is_whole else identity)
 
 
 def _read_shapes(fields, category, kinds, place, faults):
@@ -161,13 +172,19 @@ def _read_shapes(fields, category, kinds, place, faults):
             f"{place}[{quote(first)}]: found {show(fields.get(first))}{also}, "
             "expected where the object is. Add it, or remove the annotation."
         )
+    crowd = fields.get("iscrowd")
+    if crowd not in (None, 0, 1):  # "0" would be true
+        faults.append(
+            f'{place}["iscrowd"]: found {show(crowd)}, expected 0, or 1 of '
+            "many objects in one. Correct it."
+        )
     label, parts = category or (None, None)
     make = functools.partial(
         Shape,
         label=label,
         place=place,
         instance=place,
-        crowd=bool(fields.get("iscrowd")),
+        crowd=crowd == 1,
     )
     readers = {
         "bbox": _read_bbox,

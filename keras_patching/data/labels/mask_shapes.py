@@ -2,6 +2,7 @@
 
 import pathlib
 import typing
+import warnings
 
 import numpy as np
 
@@ -111,6 +112,7 @@ def read_mask_shapes(
         names = _name_classes(path, found)
         table = table if names is None else ClassTable(str(path), names)
         classes = given_classes(num_classes, ignore_value, *given, table)
+    _check_class_0(path, found, classes)
     faults = []
     drawn = {
         image: _draw(item, classes, faults)
@@ -132,8 +134,8 @@ def _name_classes(path, found):
         ValueError: If there are several, and nothing tells their order.
     """
     labels = [name for name in found.class_names if name != _IGNORED]
-    grounds = [name for name in labels if name in _BACKGROUNDS]
-    others = [name for name in labels if name not in _BACKGROUNDS]
+    grounds = [name for name in labels if _is_background(name)]
+    others = [name for name in labels if not _is_background(name)]
     names = [*(grounds or ["background"])[:1], *others]
     if len(others) > 1 and not found.is_listed:
         raise ValueError(
@@ -142,6 +144,37 @@ def _name_classes(path, found):
             f"of none first: class_names={tuple(names)}."
         )
     return names if others else None
+
+
+def _is_background(name):
+    return name.lower() in _BACKGROUNDS
+
+
+def _check_class_0(path, found, classes):
+    """Tell where class 0, which is where no shape is, may be an object.
+
+    Raises:
+        ValueError: If another class is called background.
+    """
+    names = classes.names
+    if names is None or _is_background(names[0]):
+        return
+    grounds = [name for name in names if _is_background(name)]
+    others = [name for name in names if name not in grounds]
+    right = tuple([*(grounds or ["background"])[:1], *others])
+    if grounds:
+        raise ValueError(
+            f"{path}: pixels where no shape is are of class 0, {names[0]!r}, "
+            f"and {grounds[0]!r} is another. Pass it first: "
+            f"class_names={right}."
+        )
+    if found.has_shapes_of(names[0]):
+        warnings.warn(
+            f"{path}: pixels where no shape is are of class 0, {names[0]!r}, "
+            "as are the shapes of this label. If these pixels are of no "
+            f"class, name it first: class_names={right}.",
+            stacklevel=4,
+        )
 
 
 def _draw(item, classes, faults):
@@ -159,7 +192,10 @@ def _draw(item, classes, faults):
             try:
                 drawn.append(DrawnShape.of(shape, value))
             except (ValueError, TypeError) as error:
-                faults.append(f"{where}: cannot be decoded ({error}).")
+                faults.append(
+                    f"{where}: cannot be decoded ({error}). Export it again, "
+                    "or remove it."
+                )
     return drawn
 
 
@@ -223,7 +259,9 @@ def _places_outside(item, image, header):
         return [f"{item.label_file}, {item.shapes[0].place}: {fault}"]
     hint = describe_turned("shapes", wrong.are_swapped, image, header)
     beyond = (extents < -_MARGIN) | (extents > size + _MARGIN)
-    faults = []
+    faults = _masks_of_other_sizes(item, image, header)
+    if faults:
+        return faults
     for index in np.flatnonzero(beyond.any(axis=(1, 2))):
         (y1, x1), (y2, x2) = extents[index]
         faults.append(
@@ -234,3 +272,18 @@ def _places_outside(item, image, header):
         )
         hint = ""
     return faults
+
+
+def _masks_of_other_sizes(item, image, header):
+    """Find masks that are as large as another image than theirs."""
+    return [
+        describe_declared_size(
+            f"{item.label_file}, {shape.place}",
+            shape.image_size,
+            image,
+            tuple(header.size),
+            "shapes",
+        )
+        for shape in item.shapes
+        if shape.image_size not in (None, tuple(header.size))
+    ]

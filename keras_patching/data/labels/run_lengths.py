@@ -33,12 +33,19 @@ def read_run_lengths(pairs, place, faults):
             f'{place}["size"]: found {show(size)}, expected [height, width].'
         )
         return []
+    if not all(length > 0 and length.is_integer() for length in size):
+        faults.append(
+            f'{place}["size"]: found {show(size)}, expected positive whole '
+            "numbers."
+        )
+        return []
     size = tuple(map(int, size))
     if isinstance(counts, str):
         pixels = functools.partial(_decode_text, counts, size)
     elif (
         isinstance(counts, list)
         and are_numbers(counts, f'{place}["counts"]', faults)
+        and all(count >= 0 and count.is_integer() for count in counts)
         and sum(counts) == size[0] * size[1]
     ):
         pixels = functools.partial(_decode_counts, counts, size)
@@ -50,7 +57,8 @@ def read_run_lengths(pairs, place, faults):
         return []
     height, width = size
     points = as_shape_points([0, width], [0, height])
-    return [{"kind": "mask", "points": points, "pixels": pixels}]
+    mask = {"kind": "mask", "points": points, "pixels": pixels}
+    return [{**mask, "image_size": size}]
 
 
 def _decode_counts(counts, size):
@@ -69,5 +77,12 @@ def _decode_text(counts, size):
             "Masks of COCO in compressed run lengths need pycocotools. "
             'Install it with `pip install "keras-patching[coco]"`.'
         ) from error
-    packed = {"size": list(size), "counts": counts.encode("ascii")}
-    return mask.decode(packed).astype(bool)
+    packed = {"size": list(size), "counts": counts.encode("utf-8")}
+    pixels = mask.decode(packed)
+    # Of runs that end early pycocotools leaves the rest as memory was.
+    if mask.encode(pixels)["counts"] != packed["counts"]:
+        height, width = size
+        raise ValueError(
+            f"its run lengths do not add up to {height} x {width} pixels"
+        )
+    return pixels.astype(bool)

@@ -41,6 +41,8 @@ class Shape:
             people make them up.
         pixels: Of a mask, function that gives a bool array as large as its
             points say.
+        image_size: `(height, width)` that the image of a mask must have, or
+            `None`.
     """
 
     kind: str
@@ -52,6 +54,7 @@ class Shape:
     crowd: bool = False
     attributes: dict[str, str] = dataclasses.field(default_factory=dict)
     pixels: Callable[[], np.ndarray] | None = None
+    image_size: tuple[int, int] | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)

@@ -5,6 +5,7 @@ or numbered names, in brackets or line by line. Anything else is an error, and
 no library of YAML is needed.
 """
 
+import pathlib
 import re
 
 from keras_patching._faults import few
@@ -23,14 +24,14 @@ def is_yaml(path):
     return path.suffix.lower() in (".yaml", ".yml") and path.is_file()
 
 
-def find_names(folder):
+def find_names(*folders):
     """Find the names of the classes of a folder of .txt files.
 
     They are in the folder or beside it; above `labels/` or `labels/train/`
     also two levels up, where the data set begins.
 
     Args:
-        folder: `pathlib.Path` of the folder.
+        *folders: `pathlib.Path` of the folder, and of the data set.
 
     Returns:
         Tuple of names in the order of the numbers, and path of the file; or
@@ -39,25 +40,25 @@ def find_names(folder):
     Raises:
         ValueError: A file of names cannot be used, or two differ.
     """
-    folder = folder.absolute()
-    levels = [folder, folder.parent]
-    if "labels" in (folder.name, folder.parent.name):
-        levels.append(folder.parent.parent)
-    for level in levels:
-        found = {
-            path: names
-            for path in sorted(level.iterdir())
-            if (names := _names_of(path)) is not None
-        }
-        if len(set(found.values())) > 1:
-            listed = few([path.name for path in found])
-            raise ValueError(
-                f"{level}: {listed} hold different names of classes. Remove "
-                "those that are not meant, or pass the path of data.yaml as "
-                "the label file."
-            )
-        for path, names in found.items():
-            return names, path
+    levels = []
+    for folder in map(pathlib.Path.absolute, folders):
+        levels += [folder, folder.parent]
+        if "labels" in (folder.name, folder.parent.name):
+            levels.append(folder.parent.parent)
+    found = {
+        path: names
+        for level in dict.fromkeys(levels)
+        for path in sorted(level.iterdir())
+        if (names := _names_of(path)) is not None
+    }
+    if len(set(found.values())) > 1:
+        raise ValueError(
+            f"{few(list(found), show=str)} hold different names of classes, "
+            "or the same in another order. Remove those that are not meant, "
+            "or pass the path of data.yaml as the label file."
+        )
+    for path, names in found.items():
+        return names, path
     return None, None
 
 

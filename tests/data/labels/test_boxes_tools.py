@@ -363,6 +363,25 @@ def test_names_of_yolo_are_in_classes_txt_or_given(folder):
     )
 
 
+def test_names_of_yolo_that_differ_between_files_are_told(folder):
+    write_yolo(folder, "1 0.5 0.5 1 1", data_yaml="names: [leaf, weed]")
+    classes = folder / "labels" / "classes.txt"
+    classes.write_text("weed\nleaf\n")
+    for path in (folder / "labels", folder):
+        message = message_of(path, images=folder / "images")
+        assert "classes.txt" in message
+        assert "hold different names of classes" in message
+    found = read(folder / "data.yaml", images=folder / "images")
+    assert found.class_names == ("leaf", "weed")
+
+
+def test_two_files_of_yolo_of_one_image_are_told(folder):
+    write_yolo(folder, "0 0.5 0.5 1 1", data_yaml="names: [leaf]")
+    (folder / "labels" / "a.png.txt").touch()
+    message = message_of(folder / "labels")
+    assert "a.txt: is of a.png, as is a.png.txt. Remove one" in message
+
+
 def test_rows_of_yolo_may_be_polygons_or_end_in_keypoints(folder):
     polygon = "0 0.5 0.5 1 0.5 0.75 0.75\n"
     write_yolo(folder, polygon, data_yaml="names: [leaf]")

@@ -146,6 +146,50 @@ def test_labels_without_an_order_are_asked_for(images, tmp_path):
     assert sequence.class_names == ["background", "weed"]
 
 
+def test_class_0_is_where_no_shape_is_and_not_an_object(images, tmp_path):
+    labels = tmp_path / "labels"
+    shapes = [("crop", "polygon", SQUARE), ("weed", "polygon", CORNER)]
+    for name in "ab":
+        write_labelme(labels, shapes, name)
+    right = r"class_names=\('background', 'crop', 'weed'\)"
+    with pytest.warns(UserWarning, match=f"of class 0, 'crop', .*{right}"):
+        load(images, labels, class_names=("crop", "weed"))
+    message = fails(images, labels, class_names=("crop", "background", "weed"))
+    assert "class_names=('background', 'crop', 'weed')" in message
+
+
+def test_the_background_of_coco_is_class_0_in_any_case(images, tmp_path):
+    crop = {"category_id": 6, "segmentation": polygon(SQUARE)}
+    labels = write_coco(tmp_path / "coco.json", [crop], ["Background", "crop"])
+    sequence = load(images, labels)
+    assert sequence.class_names == ["Background", "crop"]
+    assert mask_of(sequence).max() == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "counts", "words"),
+    [
+        ([6, 8], [0, 12, 36], "declares the size (height, width) (6, 8), and"),
+        ([12, 16], [12, -6, 186], "expected run lengths that add up"),
+        ([12, 16], [0.5, 191.5], "expected run lengths that add up"),
+        ([-12, -16], [0, 12, 180], "expected positive whole numbers"),
+        ([12, 16], "04", "do not add up to 12 x 16 pixels"),
+    ],
+)
+def test_run_lengths_of_no_mask_of_their_image_are_told(
+    images, tmp_path, size, counts, words
+):
+    mask = {"size": size, "counts": counts}
+    labels = write_coco(
+        tmp_path / "coco.json",
+        [{"category_id": 7, "segmentation": mask}],
+        ["crop"],
+    )
+    message = fails(images, labels)
+    assert '["annotations"][0]' in message
+    assert words in message
+
+
 def test_coco_has_the_order_of_its_categories(images):
     # Down the columns: the first pixel of each of the first three.
     counts = [0, 1, 11, 1, 11, 1, 11 + 12 * 13]
