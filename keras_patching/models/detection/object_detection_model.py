@@ -267,7 +267,7 @@ class ObjectDetectionModel(TaskModel):
         loss: Any = "auto",
         loss_weights: Any = None,
         metrics: Any = "auto",
-        *args: Any,
+        weighted_metrics: Any = None,
         **kwargs: Any,
     ) -> None:
         """Configure training; as `TaskModel.compile`.
@@ -278,8 +278,10 @@ class ObjectDetectionModel(TaskModel):
         """
         detector = self._detector
         if ready_detector.has_loss(detector):
-            metrics = ready_detector.check_training(detector, metrics)
-        super().compile(optimizer, loss, loss_weights, metrics, *args, **kwargs)
+            ready_detector.check_training(detector, metrics, weighted_metrics)
+            metrics, weighted_metrics = "auto", None
+        how = loss, loss_weights, metrics, weighted_metrics
+        super().compile(optimizer, *how, **kwargs)
         if ready_detector.has_loss(detector):
             ready_detector.compile_detector(detector, self.loss, loss_weights)
 

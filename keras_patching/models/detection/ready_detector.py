@@ -94,14 +94,15 @@ def _is_d_fine(detector):
     return type(detector).__name__ == "DFineObjectDetector"
 
 
-def check_training(detector, metrics):
+def check_training(detector, *metrics):
     """Refuse what a detector with a loss of its own cannot be trained with.
 
-    Returns:
-        The metrics that it has in training: `"auto"`.
+    Args:
+        detector: As of `find_detector`.
+        *metrics: Those of `compile`, of all kinds.
 
     Raises:
-        ValueError: If it does not train on patches, or metrics are given.
+        ValueError: If it does not train on patches, or there are metrics.
     """
     if _is_d_fine(detector):
         raise ValueError(
@@ -109,14 +110,14 @@ def check_training(detector, metrics):
             "KerasHub's D-FINE takes as many objects in each image. Train it "
             "elsewhere and predict with it here, or train a RetinaNet."
         )
-    if metrics not in ("auto", None, [], ()):
-        raise ValueError(
-            f"'{detector.name}' gives no boxes in training that a metric "
-            "could look at. `kp.callbacks.FullImageEvaluation(images, boxes)` "
-            "adds the average precision of whole images to the logs. "
-            f"Received: metrics={metrics}"
-        )
-    return "auto"
+    for each in metrics:
+        if each not in ("auto", None, [], ()):
+            raise ValueError(
+                f"'{detector.name}' gives no boxes in training that a metric "
+                "could look at. `kp.callbacks.FullImageEvaluation(images, "
+                "boxes)` adds the average precision of whole images to the "
+                f"logs. Received: metrics={each}"
+            )
 
 
 def compile_detector(detector, loss, loss_weights):

@@ -64,6 +64,9 @@ class SemanticSegmentationModel(TaskModel):
     not told otherwise. The metric `"accuracy"` is `metrics.PixelAccuracy`;
     metrics of Keras that would count pixels of `ignore_value` are refused.
 
+    A segmenter of KerasHub sees images scaled as its preprocessor does, and
+    never resized.
+
     Args:
         num_classes: Number of classes, background included.
         patch_model: Keras model from `(batch, height, width, channels)` to

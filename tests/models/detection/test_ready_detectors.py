@@ -188,6 +188,7 @@ def test_a_detector_that_does_not_decode_needs_a_decoder():
 
 def test_metrics_that_cannot_see_boxes_are_refused():
     model = model_of(BrightestPixel())
-    with pytest.raises(ValueError, match=r"FullImageEvaluation.*metrics="):
-        model.compile("sgd", {"number": "mse"}, metrics=["mae"])
+    for kind in ("metrics", "weighted_metrics"):
+        with pytest.raises(ValueError, match=r"FullImageEvaluation.*metrics="):
+            model.compile("sgd", {"number": "mse"}, **{kind: ["mae"]})
     model.compile("sgd", {"number": "mse"}, metrics=None)
