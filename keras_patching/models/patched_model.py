@@ -37,6 +37,7 @@ from keras_patching.models.input_checks import (
 )
 from keras_patching.models.kept_weights import weights_kept
 from keras_patching.models.patch_model_check import check_patch_model
+from keras_patching.models.quantizing import check_quantizable
 from keras_patching.models.turns import GiveWay, Turns
 from keras_patching.ops.compiling import FunctionsBySize
 from keras_patching.ops.data_formats import shape_from_channels_last
@@ -567,6 +568,28 @@ class PatchedModel(ImagePredictor, keras.Model):
         return super().export(
             filepath, format, verbose, input_signature, **kwargs
         )
+
+    def quantize(
+        self,
+        mode: str | None = None,
+        config: Any = None,
+        filters: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Quantize the patch model; as `keras.Model.quantize`.
+
+        Keras quantizes dense layers, and with a warning none of the others.
+
+        Args:
+            mode, config, filters, **kwargs: As there.
+
+        Raises:
+            ValueError: If Keras can quantize no layer of the patch model, such
+                as of a net of convolutions.
+        """
+        check_quantizable(self.patch_model)
+        super().quantize(mode, config, filters, **kwargs)
+        self._drop_compiled_functions()
 
     def get_config(self) -> dict[str, Any]:
         predictor = self.predictor.get_config()
