@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 # Where the name that is imported is not the one that is installed.
-INSTALLED_AS = {"PIL": "pillow"}
+INSTALLED_AS = {"PIL": "pillow", "ai_edge_litert": "ai-edge-litert"}
 # What benchmarks compare with where somebody has installed it.
 PEERS = {"csbdeep", "monai", "tiler"}
 # What `.ci/run` installs, but without all that it asks for.
@@ -70,7 +70,7 @@ def test_what_the_package_imports_at_once_comes_with_it():
 
 def test_what_the_package_imports_when_it_is_needed_is_in_an_extra():
     found = imported(sources("keras_patching"))
-    extras = "coco", "plot", "tensorflow", "torch", "tiff", "zarr"
+    extras = "coco", "export", "plot", "tensorflow", "torch", "tiff", "zarr"
     assert found <= declared(*extras)
 
 
@@ -81,7 +81,7 @@ def test_what_comes_with_the_package_is_imported():
 def test_what_tests_and_notebooks_import_is_in_the_extra_for_tests():
     found = imported([*sources("tests"), *code_of_notebooks()])
     found -= PEERS | WITHOUT_ITS_OWN
-    assert found <= declared("test", "tensorflow", "torch")
+    assert found <= declared("test", "export", "tensorflow", "torch")
 
 
 @pytest.mark.parametrize("extra", [None, *EXTRAS])

@@ -106,6 +106,11 @@ def run_at_once(run, padded_images, grid, known, blend):
         return write_in_place(
             run, padded_images, grid, known, blend, everything
         )
+    return run_without_loops(run, padded_images, grid, known, blend)
+
+
+def run_without_loops(run, padded_images, grid, known, blend):
+    """As `run_at_once`, in a graph that every format and backend can hold."""
     patches = extract_patches(padded_images, grid)
     patches = ops.reshape(patches, (-1, *ops.shape(patches)[3:]))
     strips = _join_columns(run(patches), grid, known, blend)

@@ -1,9 +1,10 @@
 """The layer that runs a patch model over whole images inside the graph."""
 
+import contextlib
 import functools
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Self, Unpack
 
 import keras
@@ -24,6 +25,7 @@ from keras_patching.layers.patch_run import (
     add_grid,
     run_at_once,
     run_in_chunks,
+    run_without_loops,
 )
 from keras_patching.layers.predictor_arguments import (
     check_auto,
@@ -219,6 +221,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         self.patch_size = None
         self._outputs: Any = None  # `PatchOutputs`, from `build` on.
         self._streaming: RowStreaming | None = None
+        self._may_loop = True  # Not while a graph without loops is made.
         self._is_seamless = False  # Whether `overlap="auto"` was asked for.
         self._may_resolve = False  # Before `build`, "auto" is kept.
         self._tile(overlap, multiple_of, blend, predict_patch_size, shrink)
@@ -552,6 +555,12 @@ class PatchedPredictor(keras.layers.Wrapper):
             # is the way through it without detours.
             outputs = self._patch_model(images)
             return self._outputs.map(add_grid, outputs)
+        if not self._may_loop:
+            outputs = self._run_without_loops(images, image_size)
+            return self._outputs.map_stitched(
+                lambda output: from_channels_last(output, self.data_format),
+                outputs,
+            )
         grid = self.patch_grid(image_size, training)
         how = grid, self._outputs, self.blend
         images = pad_to_grid(images, grid, self.pad_value, self.pad_mode)
@@ -565,6 +574,59 @@ class PatchedPredictor(keras.layers.Wrapper):
             outputs = run_in_chunks(run, images, *how, size)
         return self._outputs.map_stitched(
             lambda output: from_channels_last(output, self.data_format), outputs
+        )
+
+    @contextlib.contextmanager
+    def without_loops(self) -> Iterator[None]:
+        """Make graphs without loops meanwhile, for what cannot hold them.
+
+        All patches are run in one batch; where rows would be streamed, the
+        image as a whole. Memory holds all of their activations.
+
+        Raises:
+            ValueError: If the patch model does not take whole images, where
+                they would be streamed.
+
+        Example:
+
+        >>> predictor = keras_patching.layers.PatchedPredictor
+        >>> layer = predictor(patch_model, patch_size=128, overlap="auto")
+        >>> with layer.without_loops():
+        ...     whole = layer(np.zeros((1, 512, 512, 3), "float32"))
+        """
+        if self._resolved()[3] is not None and not takes_any_size(
+            self.layer, self.data_format
+        ):
+            raise ValueError(
+                f"'{self.layer.name}' takes patches of one size, and without "
+                'loops overlap="auto" runs it on whole images: build it with '
+                "`keras.Input((None, None, channels))`, or set an overlap in "
+                "pixels (`set_tiling`)."
+            )
+        self._may_loop = False
+        try:
+            yield
+        finally:
+            self._may_loop = True
+
+    def _run_without_loops(self, images, image_size):
+        """Run all patches at once, or whole what would be streamed."""
+        streaming = self._streaming
+        if streaming is None:
+            grid = self.patch_grid(image_size)
+        else:
+            grid = graph_grid(image_size, (None, None), 0, streaming.stride)
+        # Convolutions are converted where the channels are known.
+        images = ops.reshape(
+            pad_to_grid(images, grid, self.pad_value),
+            (ops.shape(images)[0], *grid.padded_size, images.shape[-1]),
+        )
+        if streaming is None:
+            how = grid, self._outputs, self.blend
+            return run_without_loops(self._run(), images, *how)
+        return self._outputs.map(
+            lambda scale, output: crop_to_image(output, image_size, scale),
+            self._run()(images),
         )
 
     def _run(self, values=None, call=None):

@@ -23,7 +23,10 @@ from keras_patching.geometry import as_pair, as_patch_size
 from keras_patching.layers.nested_metrics import metrics_outside_models
 from keras_patching.layers.patched_predictor import PatchedPredictor
 from keras_patching.models.devices import count_devices, fill_up, round_up
-from keras_patching.models.export_formats import check_export_format
+from keras_patching.models.export_formats import (
+    check_export_format,
+    keeps_loops,
+)
 from keras_patching.models.feeding import (
     feeding,
     feeding_training,
@@ -36,6 +39,7 @@ from keras_patching.models.input_checks import (
     checked_batches,
 )
 from keras_patching.models.kept_weights import weights_kept
+from keras_patching.models.litert_check import write_checked
 from keras_patching.models.patch_model_check import check_patch_model
 from keras_patching.models.quantizing import check_quantizable
 from keras_patching.models.turns import GiveWay, Turns
@@ -316,7 +320,9 @@ class PatchedModel(ImagePredictor, keras.Model):
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         # Keras's trainer on jax calls this method itself: nobody else tells.
-        return self.predictor(inputs, training=training)
+        # Where nobody did, as in an export, Keras's `Resizing` would tell the
+        # layers after it that this is a training.
+        return self.predictor(inputs, training=bool(training))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return self.predictor.compute_output_shape(input_shape)
@@ -549,25 +555,52 @@ class PatchedModel(ImagePredictor, keras.Model):
         """Export for inference; as `keras.Model.export`.
 
         Without an `input_signature` it takes images of any size, where Keras
-        would take those of the first prediction only.
+        would take those of the first prediction only. SavedModel, and ONNX
+        from tensorflow, keep the loops that bound memory. In other formats all
+        patches are run in one batch, and with `overlap="auto"` the image as a
+        whole: it has to fit into memory with all activations.
+
+        From jax it is SavedModel alone, where tensorflow is installed, and
+        from torch `format="torch"` for batches of one size. ONNX, OpenVINO and
+        LiteRT take `pip install "keras-patching[export]"`. A LiteRT file is
+        run before it is there, since its converter writes some that do not.
 
         Raises:
-            ValueError: If the format does not work with images of any size.
+            ValueError: If the format does not work, on this backend, with
+                images of any size; or for `"litert"` if the file does not
+                predict the same.
+
+        Example:
+
+        >>> model = keras_patching.PatchedModel(patch_model, patch_size=64)
+        >>> if keras.backend.backend() == "tensorflow":
+        ...     model.export("field", verbose=False)
         """
-        if not _has_fixed_sizes(input_signature):
-            check_export_format(self.name, format)
+        check_export_format(self.name, format, input_signature)
         self._require_patch_size()
         if input_signature is None and self.predictor.channels is not None:
             shape = shape_from_channels_last(
                 (None, None, None, self.predictor.channels),
                 self.predictor.data_format,
             )
-            if not self.built:
-                self(keras.KerasTensor(shape))
             input_signature = [keras.InputSpec(dtype="float32", shape=shape)]
-        return super().export(
-            filepath, format, verbose, input_signature, **kwargs
-        )
+        if not self.built and input_signature is not None:
+            (spec,) = keras.tree.flatten(input_signature)
+            self(keras.KerasTensor(spec.shape))
+
+        def write(path):
+            return super(PatchedModel, self).export(
+                path, format, verbose, input_signature, **kwargs
+            )
+
+        path = os.fspath(filepath)  # Keras takes no other for some formats.
+        if keeps_loops(format):
+            return write(path)
+        with self.predictor.without_loops():
+            if format != "litert":
+                return write(path)
+            (spec,) = keras.tree.flatten(input_signature)
+            return write_checked(write, self, path, spec, bool(kwargs))
 
     def quantize(
         self,
@@ -691,11 +724,3 @@ PATCHED_MODEL_DEFAULTS = {
 def _by_name(function, *args, **kwargs):
     """Name the arguments of a call."""
     return inspect.signature(function).bind(*args, **kwargs).arguments
-
-
-def _has_fixed_sizes(input_signature):
-    """Tell whether Keras may try any format: sizes need no dynamic graph."""
-    if input_signature is None:
-        return False
-    shapes = [spec.shape for spec in keras.tree.flatten(input_signature)]
-    return all(shape is not None and None not in shape for shape in shapes)

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 
-from keras_patching._faults import fault_of
 from keras_patching.data.cache.shard_builder import ShardPlan
 from keras_patching.data.labels.doubts import doubt_classes
 from keras_patching.data.labels.drawing import draw_shapes
@@ -52,10 +51,7 @@ class MaskLabels:
         pairs = [pair for pair in self._masks.items() if pair[1]]
         faults = pair_faults(pairs, headers, cache, "mask")
         if self.classes.colors is None and not faults:
-            try:
-                colors = self._colors_of_palettes(cache)
-            except ValueError as error:
-                return [fault_of(error)]
+            colors = self._colors_of_palettes(cache)
             self.classes = dataclasses.replace(self.classes, colors=colors)
         return faults
 
