@@ -664,8 +664,12 @@ class ObjectDetectionModel(TaskModel):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        if self.compiled and ready_detector.has_loss(self._detector):
-            # Its losses are in the own compile configuration.
+        detector = self._detector
+        if ready_detector.has_loss(detector) and (
+            self.compiled or ready_detector.overrides_compile(detector)
+        ):
+            # Its losses are in the own compile configuration, or Keras could
+            # not give them back.
             config["patch_model"] = ready_detector.not_compiled(
                 config["patch_model"]
             )

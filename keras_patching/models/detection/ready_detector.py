@@ -132,12 +132,17 @@ def compile_detector(detector, loss, loss_weights):
         )
 
 
-def not_compiled(config):
-    """Return the configuration of models without what they are compiled with.
+def overrides_compile(detector):
+    """Whether Keras cannot restore what a layer, or `None`, was compiled with.
 
-    Keras warns where it cannot restore it, since a class has a `compile` of its
-    own.
+    It warns instead, and leaves it as its class makes it.
     """
+    own = getattr(type(detector), "compile", None)
+    return own not in (None, keras.Model.compile)
+
+
+def not_compiled(config):
+    """Return a configuration of models without what they are compiled with."""
     if isinstance(config, dict):
         return {
             name: not_compiled(value)
