@@ -55,7 +55,8 @@ def load_model(path: str | os.PathLike) -> keras.Model:
     """Load a task model for prediction.
 
     Args:
-        path: File that `model.save` wrote, with the suffix `.keras`.
+        path: File that `model.save` wrote, with the suffix `.keras`, or folder
+            that it wrote with `zipped=False`.
 
     Returns:
         The model, not compiled.

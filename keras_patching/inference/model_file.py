@@ -10,7 +10,9 @@ def load_model_file(path):
     """Load a Keras model for prediction.
 
     Args:
-        path: File that `model.save` wrote, with the suffix `.keras`.
+        path: File that `model.save` wrote, with the suffix `.keras`, or folder
+            that it wrote with `zipped=False`, such as Keras uploads to the
+            Hugging Face Hub.
 
     Returns:
         The model, not compiled.
@@ -20,12 +22,19 @@ def load_model_file(path):
         ValueError: If it is something else, or cannot be loaded; names a
             layer that Keras does not know.
     """
+    if str(path).startswith("hf://"):
+        # Keras loads it, but only where tensorflow is installed.
+        raise ValueError(
+            f"{path}: fetch it first, "
+            f'`huggingface_hub.snapshot_download("{str(path)[5:]}")`, and load '
+            "the folder that this returns."
+        )
     if not os.path.exists(path):
         raise FileNotFoundError(
             f"{path}: no such file. Expected a model that was saved with "
             "`model.save('NAME.keras')`."
         )
-    if os.path.isdir(path):
+    if os.path.isdir(path) and "config.json" not in os.listdir(path):
         raise ValueError(
             f"{path}: is a folder, such as `model.export` makes, and cannot be "
             "loaded again. Expected a file that was "

@@ -1,6 +1,7 @@
 """A file that is no model of ours is told in a sentence that helps."""
 
 import keras
+import numpy as np
 import pytest
 
 from keras_patching import SemanticSegmentationModel
@@ -60,3 +61,17 @@ def test_half_a_file_is_not_called_missing(tmp_path):
 def test_a_folder_is_told_from_a_file(tmp_path):
     with pytest.raises(ValueError, match="is a folder, such as"):
         load_model(tmp_path)
+
+
+def test_what_the_hugging_face_hub_holds_is_a_folder_that_is_loaded(tmp_path):
+    with pytest.raises(ValueError, match=r'snapshot_download\("me/field"\)'):
+        load_model("hf://me/field")
+    model = SemanticSegmentationModel(2, patch_model=make_net(), patch_size=8)
+    folder = tmp_path / "field"
+    model.save(folder, zipped=False)  # As Keras writes before it uploads.
+    images = np.random.default_rng(0).uniform(0, 255, (1, 20, 11, 3))
+    np.testing.assert_allclose(
+        load_model(folder).predict(images, verbose=0),
+        model.predict(images, verbose=0),
+        atol=1e-6,
+    )
