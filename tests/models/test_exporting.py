@@ -169,7 +169,10 @@ def test_a_format_that_does_not_work_is_refused_before_it_is_written(
     model, path = patched_model(), tmp_path / f"exported{SUFFIXES[name]}"
     way = "batches of one size" if name == "torch" else "KERAS_BACKEND=tensorf"
     batches = [keras.InputSpec(dtype="float32", shape=(None, 32, 32, 2))]
-    for signature in (None, batches):
+    signatures = [None, batches]
+    if (BACKEND, name) != ("torch", "torch"):
+        signatures.append(of_one_size(model, 1, 32, 32))
+    for signature in signatures:
         with pytest.raises(ValueError, match=way):
             model.export(path, format=name, input_signature=signature)
     assert not list(tmp_path.iterdir())
