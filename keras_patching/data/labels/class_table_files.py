@@ -22,7 +22,16 @@ NAMES = (
 )
 _COLUMNS = {
     "name": ("name", "class", "class_name", "label"),
-    "id": ("id", "value", "class_id", "pixel value"),
+    "id": (
+        "id",
+        "value",
+        "class_id",
+        "pixel value",
+        "label_id",
+        "index",
+        "idx",
+        "class_index",
+    ),
     "r": ("r", "red"),
     "g": ("g", "green"),
     "b": ("b", "blue"),

@@ -13,6 +13,21 @@ from keras_patching._checks import (
 from keras_patching.data.labels.class_table_files import read_class_table
 from keras_patching.data.labels.class_tables import ARGUMENTS, ClassTable
 
+# What tools call what is of no class, in small letters.
+_BACKGROUNDS = ("background", "_background_")
+
+
+def is_background(name):
+    """Tell whether a name is that of what is of no class."""
+    return name.lower() in _BACKGROUNDS
+
+
+def find_background(names):
+    """Give the place of the background among names, or `None`."""
+    return next(
+        (i for i, name in enumerate(names) if is_background(name)), None
+    )
+
 
 @dataclasses.dataclass(frozen=True)
 class MaskClasses:

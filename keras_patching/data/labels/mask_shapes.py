@@ -13,7 +13,10 @@ from keras_patching.data.labels.class_table_files import find_class_table
 from keras_patching.data.labels.class_tables import ClassTable
 from keras_patching.data.labels.drawing import DrawnShape
 from keras_patching.data.labels.files import find_label_file
-from keras_patching.data.labels.mask_classes import given_classes
+from keras_patching.data.labels.mask_classes import (
+    given_classes,
+    is_background,
+)
 from keras_patching.data.labels.places import (
     describe_declared_size,
     describe_fractions,
@@ -25,7 +28,6 @@ from keras_patching.data.labels.shapes import AnnotatedImage, extent
 _KINDS = ("polygon", "mask")
 _WITH_AREA = (*_KINDS, "box", "ellipse")
 # What LabelMe calls pixels that are of nothing, and those without a label.
-_BACKGROUNDS = ("background", "_background_")
 _IGNORED = "__ignore__"
 _EXPECTED = (
     "Expected a folder of masks, a folder of JSON files of LabelMe, or one "
@@ -134,8 +136,8 @@ def _name_classes(path, found):
         ValueError: If there are several, and nothing tells their order.
     """
     labels = [name for name in found.class_names if name != _IGNORED]
-    grounds = [name for name in labels if _is_background(name)]
-    others = [name for name in labels if not _is_background(name)]
+    grounds = [name for name in labels if is_background(name)]
+    others = [name for name in labels if not is_background(name)]
     names = [*(grounds or ["background"])[:1], *others]
     if len(others) > 1 and not found.is_listed:
         raise ValueError(
@@ -146,10 +148,6 @@ def _name_classes(path, found):
     return names if others else None
 
 
-def _is_background(name):
-    return name.lower() in _BACKGROUNDS
-
-
 def _check_class_0(path, found, classes):
     """Tell where class 0, which is where no shape is, may be an object.
 
@@ -157,9 +155,9 @@ def _check_class_0(path, found, classes):
         ValueError: If another class is called background.
     """
     names = classes.names
-    if names is None or _is_background(names[0]):
+    if names is None or is_background(names[0]):
         return
-    grounds = [name for name in names if _is_background(name)]
+    grounds = [name for name in names if is_background(name)]
     others = [name for name in names if name not in grounds]
     right = tuple([*(grounds or ["background"])[:1], *others])
     if grounds:

@@ -9,6 +9,7 @@ import numpy as np
 from keras_patching.data.cache.shard_builder import ShardPlan
 from keras_patching.data.labels.doubts import doubt_classes
 from keras_patching.data.labels.drawing import draw_shapes
+from keras_patching.data.labels.mask_classes import find_background
 from keras_patching.data.labels.mask_colors import colors_of_palettes
 from keras_patching.data.labels.mask_shapes import shape_faults
 from keras_patching.data.labels.masks import count_pixels, decode_classes
@@ -74,7 +75,24 @@ class MaskLabels:
 
     def doubts(self, records, headers):
         pixels, _ = self._count_classes(records, headers)
-        return doubt_classes(pixels, self.ignore_value)
+        return [
+            *doubt_classes(pixels, self.ignore_value),
+            *self._doubt_padding(records, headers),
+        ]
+
+    def _doubt_padding(self, records, headers):
+        """Say so if padding is of a class that is not the background."""
+        names = self.classes.names or [""]
+        place = find_background(names)
+        if not place or self.ignore_value is not None:
+            return []
+        if _num_cut(records) == _num_inside(headers):
+            return []
+        return [
+            f"Beyond their images patches are of class 0, {names[0]!r}, and "
+            f"{names[place]!r} is class {place}. List it first, or pass "
+            "ignore_value=255, so that nothing is learned there."
+        ]
 
     def _count_classes(self, records, headers):
         """Count the pixels of each class, and those without, padding apart."""
@@ -82,10 +100,9 @@ class MaskLabels:
             np.sum(record.shards["masks"].facts["pixels"], axis=0)
             for record in records
         )
-        inside = sum(math.prod(header.size) for header in headers.values())
+        inside = _num_inside(headers)
         if (self.ignore_value or 0) < self.num_classes:
-            cut = sum(math.prod(r.shards["masks"].shape) for r in records)
-            pixels[self.ignore_value or 0] -= cut - inside
+            pixels[self.ignore_value or 0] -= _num_cut(records) - inside
         if self.ignore_value is not None and self.ignore_value < len(pixels):
             pixels[self.ignore_value] = 0
         return pixels.tolist(), inside - int(pixels.sum())
@@ -145,6 +162,14 @@ class DrawnMasks(MaskLabels):
 
     def _how_made(self, shapes):
         return functools.partial(_cut_drawn, shapes=shapes), None
+
+
+def _num_cut(records):
+    return sum(math.prod(each.shards["masks"].shape) for each in records)
+
+
+def _num_inside(headers):
+    return sum(math.prod(header.size) for header in headers.values())
 
 
 def _cut_drawn(shapes, grid, classes, dtype):

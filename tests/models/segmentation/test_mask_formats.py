@@ -376,3 +376,23 @@ def test_images_without_a_mask_are_left_out_when_asked(folders):
     sequence = load_quietly(folders, num_classes=3, unlabelled="empty")
     assert sequence.image_names == ["0.png", "1.png"]
     assert not mask_of(sequence).any()
+
+
+def test_padding_of_a_class_that_is_not_the_background_is_told(folders):
+    write_masks(folders, IDS)
+    names = ("crop", "weed", "background")
+    with pytest.warns(UserWarning, match="patches are of class 0, 'crop', and"):
+        load_quietly(folders, class_names=names)
+    # Nothing is told where nothing is learned, or nothing is padded.
+    load_quietly(folders, class_names=names, ignore_value=255)
+    load(*folders, (5, 7), class_names=names, verbose=False)
+
+
+@pytest.mark.parametrize("column", ["id", "Index", "class_id", "idx"])
+def test_a_column_of_ids_decides_which_class_is_which(folders, column):
+    write_masks(folders, IDS)
+    table = f"name,{column}\nweed,2\nsoil,0\ncrop,1\n"
+    (folders[1] / "classes.csv").write_text(table)
+    sequence = load_quietly(folders)
+    weeds = mask_of(sequence) == sequence.class_names.index("weed")
+    np.testing.assert_array_equal(weeds, IDS == 2)
