@@ -2,6 +2,30 @@
 
 A new task is a folder with a `TaskModel` and its loaders, and a module in
 `inference.reports`; what tasks share is in `task_model` and `patched_model`.
+
+A patch model is any Keras model: here an encoder of `keras.applications` with a
+small decoder. What it ends in (softmax, a sigmoid channel, logits) is read off
+its last layer.
+
+Example:
+
+>>> encoder = keras.applications.MobileNetV2(
+...     input_shape=(None, None, 3), alpha=0.35, include_top=False, weights=None
+... )
+>>> names = [f"block_{index}_expand_relu" for index in (1, 3, 6, 13)]
+>>> skips = [encoder.get_layer(name).output for name in names]
+>>> inputs = keras.Input((None, None, 3))
+>>> x = keras.layers.Rescaling(1 / 127.5, offset=-1)(inputs)
+>>> *skips, x = keras.Model(encoder.inputs, skips)(x)
+>>> for skip in reversed(skips):
+...     x = keras.layers.UpSampling2D()(x)
+...     x = keras.layers.Concatenate()([x, skip])
+...     x = keras.layers.Conv2D(48, 3, padding="same", activation="relu")(x)
+>>> x = keras.layers.UpSampling2D()(x)
+>>> x = keras.layers.Conv2D(3, 3, padding="same", activation="softmax")(x)
+>>> model = keras_patching.SemanticSegmentationModel(
+...     num_classes=3, patch_model=keras.Model(inputs, x)
+... )
 """
 
 from keras_patching.models.counting.heatmap_object_counting_model import (
