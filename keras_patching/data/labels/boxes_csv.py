@@ -58,7 +58,7 @@ def read_boxes_csv(path, names, faults):
     rows, delimiter = read_table(path, EXPECTED_CSV, _has_header)
     columns = _find_columns(path, rows)
     rows = [(line, _pick(cells, columns)) for line, cells in rows[1:]]
-    keys = _CORNER if "x2" in columns else _CORNER_AND_SIZE
+    keys = _keys_of_box(columns)
     cells = [(line, row[key]) for line, row in rows for key in keys]
     mark = find_decimal_mark(path, cells, delimiter)
     entries = {}
@@ -110,10 +110,7 @@ def _find_columns(path, rows):
     """Give a dict from what columns hold to their indices."""
     header = rows[0][1] if rows else []
     found = _match(header)
-    has_box = any(
-        set(keys) <= found.keys() for keys in (_CORNER, _CORNER_AND_SIZE)
-    )
-    if not has_box or "image" not in found:
+    if not {"image", *_keys_of_box(found)} <= found.keys():
         hint = ""
         if "region_shape_attributes" in header:
             hint = " It is of the VGG Image Annotator: export JSON there."
@@ -134,6 +131,11 @@ def _find_columns(path, rows):
                 "these. Rename or remove the others."
             )
     return {key: index for key, (index,) in found.items()}
+
+
+def _keys_of_box(columns):
+    """Give the keys of a box: beside a second corner sizes are the image's."""
+    return _CORNER if {"x2", "y2"} & columns.keys() else _CORNER_AND_SIZE
 
 
 def _pick(cells, columns):

@@ -7,10 +7,10 @@ import numpy as np
 from keras_patching._faults import raise_faults
 from keras_patching.data.images.image_io import read_headers
 from keras_patching.data.labels.drawing import draw_shapes
+from keras_patching.data.labels.mask_shape_places import shape_faults
 from keras_patching.data.labels.mask_shapes import (
     are_shapes,
     read_mask_shapes,
-    shape_faults,
 )
 
 

@@ -11,7 +11,7 @@ from keras_patching.data.labels.doubts import doubt_classes
 from keras_patching.data.labels.drawing import draw_shapes
 from keras_patching.data.labels.mask_classes import find_background
 from keras_patching.data.labels.mask_colors import colors_of_palettes
-from keras_patching.data.labels.mask_shapes import shape_faults
+from keras_patching.data.labels.mask_shape_places import shape_faults
 from keras_patching.data.labels.masks import count_pixels, decode_classes
 from keras_patching.data.labels.pairing import pair_faults
 from keras_patching.data.labels.summaries import summarize_pixels

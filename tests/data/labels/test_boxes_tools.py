@@ -475,6 +475,7 @@ HEADER = "image,xmin,ymin,xmax,ymax,label\n"
         (f"{HEADER}a,5,2,3,4,leaf", "line 2: found x=5 to 3, y=2 to 4"),
         ("a.png,1,2,3,4,leaf\n", "line 1: found the columns 'a.png', '1'"),
         ("filename,file_size,region_shape_attributes\n", "export JSON there"),
+        ("image,xmin,ymin,xmax,width,height\n", "line 1: found the columns"),
         ("image,x,y,width,height\n", "whether x and y are a corner: if they"),
         (
             "image,x1,y1,x2,y2,xmin\n",
