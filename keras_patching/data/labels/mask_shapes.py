@@ -19,7 +19,7 @@ from keras_patching.data.labels.shapes import AnnotatedImage
 
 _KINDS = ("polygon", "mask")
 _WITH_AREA = (*_KINDS, "box", "ellipse")
-# What LabelMe calls pixels that are of nothing, and those without a label.
+# What LabelMe calls pixels that are not labelled.
 _IGNORED = "__ignore__"
 _EXPECTED = (
     "Expected a folder of masks, a folder of JSON files of LabelMe, or one "
