@@ -13,6 +13,7 @@ import warnings
 
 from keras_patching._checks import check_class_names
 from keras_patching._faults import few
+from keras_patching.data.labels.spellings import twice
 
 DEFAULT_NAMES = ("plant",)
 _MAX_PLACES = 3
@@ -161,6 +162,13 @@ def _find_labels(found, class_names, is_given):
         for label, (first, *rest) in places.items()
         if label not in known
     ]
+    if not is_given and (spellings := twice(places.keys() - {None})):
+        faults.append(
+            f"{places[spellings[1]][0]}: found the label {spellings[1]!r}, "
+            f"and elsewhere {spellings[0]!r}, which differs in upper and lower "
+            "case or spaces alone. Write all alike, or, if these are classes "
+            f"of their own, pass class_names={names}."
+        )
     if not (is_given and is_one):
         faults += [f"{where}: {doubt}" for doubt, where in doubts.items()]
     return faults

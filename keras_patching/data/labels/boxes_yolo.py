@@ -232,6 +232,7 @@ class _Rows:
                 [y - height / 2, y + height / 2],
             )
         if len(numbers) >= 6 and len(numbers) % 2 == 0:
+            _refuse_pose(numbers)
             return numbers[::2], numbers[1::2]
         hint = (
             " The sixth may be the confidence of a prediction: remove it."
@@ -241,6 +242,29 @@ class _Rows:
         raise ValueError(
             f"found {len(numbers) + 1} values, expected class, x, y, width and "
             f"height, or class and x and y of 3 points or more.{hint}"
+        )
+
+
+def _refuse_pose(numbers):
+    """Refuse a row that may be a box and keypoints as well as a polygon.
+
+    So it is where each third number is a visibility, and what is visible lies
+    in the box.
+    """
+    x, y, width, height, *points = numbers
+    triples = list(zip(*[iter(points)] * 3, strict=False))
+    if len(points) % 3 or not all(v in (0, 1, 2) for *_, v in triples):
+        return
+    seen = [(px, py) for px, py, v in triples if v]
+    if all(
+        abs(px - x) <= width / 2 and abs(py - y) <= height / 2
+        for px, py in seen
+    ):
+        raise ValueError(
+            f"found {len(numbers) + 1} values, which may be a box and "
+            f"{len(triples)} keypoints, or a polygon. Of keypoints write "
+            f"`kpt_shape: [{len(triples)}, 3]` into data.yaml; of a polygon "
+            "write its last point twice."
         )
 
 

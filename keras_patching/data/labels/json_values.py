@@ -93,7 +93,7 @@ def read_text_value(fields, key, place, faults):
         The text, or `None`.
     """
     value = fields.get(key)
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value.strip():
         faults.append(
             f"{place}[{quote(key)}]: found {show(value)}, expected a name in "
             "quotation marks. Correct it."

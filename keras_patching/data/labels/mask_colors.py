@@ -91,7 +91,11 @@ def colors_of_palettes(paths, classes):
     Returns:
         List of RGB tuples, that of class 0 first. `None` where masks have no
         palette, or one that does not tell classes apart: it is of greys.
+
+    Raises:
+        ValueError: If palettes that hold some classes show one in two colours.
     """
+    shown = {}
     for path in paths[:_MOST_LOOKED_AT]:
         try:
             palette = png_palette(path.read_bytes())
@@ -106,7 +110,27 @@ def colors_of_palettes(paths, classes):
             is_grey = all(len(set(color)) == 1 for color in colors)
             is_told = len(set(colors)) == len(colors)
             return colors if is_told and not is_grey else None
+        _check_same_colors(palette, path, shown)
     return None
+
+
+def _check_same_colors(palette, path, shown):
+    """Refuse a palette that shows an id in another color than one before.
+
+    Args:
+        palette: uint8 `(n, 3)` of RGB.
+        path: Path of its mask.
+        shown: Dict from id to color and path, which is added to.
+    """
+    for value, color in enumerate(map(tuple, palette.tolist())):
+        before, other = shown.setdefault(value, (color, path))
+        if before != color:
+            raise ImageFileError(
+                f"{path}: its palette shows the id {value} in the color "
+                f"{color}, and that of {other.name} in {before}, so its ids "
+                "may be of other classes. If its colors are right, save all "
+                "masks as RGB; if its ids are right, with one palette."
+            )
 
 
 def check_palette(palette, mask, path, classes):

@@ -21,6 +21,7 @@ _AXES = (
     "{} position",
     "{} coordinate",
 )
+_SIZES = (("width", "height"), ("w", "h"))
 _PIXELS = ("px", "pixel", "pixels")
 _LENGTHS = (
     "µm",
@@ -79,6 +80,7 @@ def find_columns(header):
     if axes is None:
         return None
     x, y = axes
+    _refuse_boxes(names)
     image = _find_one(header, names, _IMAGE)
     classes = [names.index(name) for name in _CLASS if name in names]
     is_image_label = image is None and "label" in names
@@ -101,6 +103,18 @@ def find_columns(header):
         is_imagej=is_image_label or bool(_IMAGEJ.intersection(names)),
         is_image_label=is_image_label,
     )
+
+
+def _refuse_boxes(names):
+    """Refuse x and y that may be a corner; ImageJ's are bx and by."""
+    sizes = [each for each in _SIZES if set(each) <= set(names)]
+    if sizes and "bx" not in names:
+        raise ValueError(
+            f"found the columns {' and '.join(sizes[0])} beside x and y, which "
+            "may be the corner of a box then. If x and y are the points, "
+            "remove these columns; if not, write the centers of the boxes, or "
+            "load them by `load_yolo_dataset_from_directory`."
+        )
 
 
 def _find_axes(names):

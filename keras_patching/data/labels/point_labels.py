@@ -22,6 +22,7 @@ from keras_patching.data.labels.places import (
     describe_turned,
     misplaced_points,
 )
+from keras_patching.data.labels.spellings import alike
 
 
 class FoundPoint(NamedTuple):
@@ -113,6 +114,13 @@ def choose_classes(labels, classes):
         raise ValueError(
             f"The labels have no points of the class {few(unknown)}. Their "
             f"classes and numbers of points are: {listed or 'none'}. "
+            f"Received: classes={classes!r}"
+        )
+    if others := alike(counts, classes):
+        raise ValueError(
+            f"The labels have points of the class {few(others)} too, which "
+            "differs from one of those asked for in upper and lower case or "
+            "spaces alone. Correct the labels, or ask for both. "
             f"Received: classes={classes!r}"
         )
     return {image: _choose(each, classes) for image, each in labels.items()}

@@ -8,9 +8,10 @@ where `"size"` counts bytes. In version 1 regions are an object,
 `{"0": {...}}`. Coordinates are where the mouse was, taken as continuous.
 
 Attributes have the names that people gave them. The label is that of the only
-one; of several it is that of the only one whose name says so.
+one in the file; of several it is "label", or the only one whose name says so.
 """
 
+import dataclasses
 import functools
 import math
 
@@ -68,7 +69,33 @@ def read_via(path, content, faults):
         _read_image(path, value, f"{start}[{quote(key)}]", faults)
         for key, value in entries.items()
     )
-    return [image for image in found if image is not None]
+    images = [image for image in found if image is not None]
+    _label_shapes(images)
+    return images
+
+
+def _label_shapes(images):
+    """Give all shapes of a file the label that one attribute tells.
+
+    A region without it has none, whatever else is said of it.
+    """
+    shapes = [shape for image in images for shape in image.shapes]
+    name = _label_attribute(
+        {name for each in shapes for name in each.attributes}
+    )
+    for image in images:
+        image.shapes[:] = [
+            dataclasses.replace(shape, label=shape.attributes.get(name))
+            for shape in image.shapes
+        ]
+
+
+def _label_attribute(names):
+    """Give the attribute that is the label, or `None` if several may be it."""
+    named = {name for name in names if name.lower() in _LABELS}
+    exact = {name for name in named if name.lower() == "label"}
+    likely = exact or named or names
+    return next(iter(likely)) if len(likely) == 1 else None
 
 
 def _read_image(path, value, place, faults):
@@ -120,7 +147,7 @@ def _read_region(value, place, faults):
     return Shape(
         kind=kind,
         points=points,
-        label=_find_label(attributes),
+        label=None,
         place=place,
         instance=place,
         attributes=attributes,
@@ -143,13 +170,6 @@ def _as_text(value):
     if len(ticked) == 1:
         return ticked[0]
     return value.strip() if isinstance(value, str) else None
-
-
-def _find_label(attributes):
-    """Give the label among attributes, or `None` if several may be it."""
-    named = [name for name in attributes if name.lower() in _LABELS]
-    names = named if len(attributes) > 1 else list(attributes)
-    return attributes[names[0]] if len(names) == 1 else None
 
 
 def _read_box(fields, place, faults):

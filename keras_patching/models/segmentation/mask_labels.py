@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from keras_patching._faults import fault_of
 from keras_patching.data.cache.shard_builder import ShardPlan
 from keras_patching.data.labels.doubts import doubt_classes
 from keras_patching.data.labels.drawing import draw_shapes
@@ -52,7 +53,10 @@ class MaskLabels:
         pairs = [pair for pair in self._masks.items() if pair[1]]
         faults = pair_faults(pairs, headers, cache, "mask")
         if self.classes.colors is None and not faults:
-            colors = self._colors_of_palettes(cache)
+            try:
+                colors = self._colors_of_palettes(cache)
+            except ValueError as error:
+                return [fault_of(error)]
             self.classes = dataclasses.replace(self.classes, colors=colors)
         return faults
 

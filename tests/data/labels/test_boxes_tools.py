@@ -131,6 +131,48 @@ def test_attributes_of_via_that_may_not_be_the_class_are_told(folder):
     assert boxes_of(found) == [("plant", [3, 2, 13, 7])]
 
 
+def test_one_attribute_of_via_is_the_class_in_the_whole_file(folder):
+    path = folder / "via.json"
+    labelled = region({"label": "weed", "type": "old"}, **RECT)
+    bare = region({"type": "young"}, **RECT)
+    path.write_text(json.dumps({"a.png99": via(labelled)}))
+    assert boxes_of(read(path, unlabelled="skip"))[0][0] == "weed"
+    path.write_text(json.dumps({"a.png99": via(labelled, bare)}))
+    message = message_of(path, unlabelled="skip")
+    assert '["regions"][1]: found no label, expected one of' in message
+
+
+@pytest.mark.parametrize("other", ["Leaf", "leaf ", "LEAF"])
+def test_labels_that_differ_in_case_or_spaces_are_told(folder, other):
+    path = folder / "labels" / "a.json"
+    path.parent.mkdir()
+    shapes = [
+        {"label": label, "points": [[1, 2], [5, 8]], "shape_type": "rectangle"}
+        for label in ("leaf", "leaf", other)
+    ]
+    content = {"shapes": shapes, "imagePath": "a.png", "imageData": None}
+    path.write_text(json.dumps(content))
+    message = message_of(path.parent, unlabelled="skip")
+    assert "differs in upper and lower case or spaces alone" in message
+    names = sorted(["leaf", other])
+    assert f"pass class_names={names}" in message
+    found = read(path.parent, names, unlabelled="skip")
+    assert found.class_names == tuple(names)
+
+
+def test_a_file_of_labelme_may_end_in_capitals(folder):
+    path = folder / "labels" / "a.JSON"
+    path.parent.mkdir()
+    shape = {"label": "", "points": [[1, 2], [5, 8]], "shape_type": "rectangle"}
+    content = {"shapes": [shape], "imagePath": "a.png", "imageData": None}
+    path.write_text(json.dumps(content))
+    message = message_of(path.parent, unlabelled="empty")
+    assert "[\"label\"]: found '', expected a name" in message
+    path.write_text(json.dumps(content).replace('""', '"leaf"'))
+    found = read(path.parent, unlabelled="empty")
+    assert boxes_of(found) == [("leaf", [1, 2, 5, 8])]
+
+
 def test_a_point_is_no_box(folder):
     path = folder / "via.json"
     point = region({}, name="point", cx=3, cy=4)
@@ -390,6 +432,14 @@ def test_rows_of_yolo_may_be_polygons_or_end_in_keypoints(folder):
     keys = "names: [leaf]\nkpt_shape: [2, 3]\n"
     write_yolo(folder, pose, data_yaml=keys)
     assert boxes_of(read(folder / "data.yaml")) == [("leaf", [15, 10, 45, 30])]
+
+
+def test_rows_of_yolo_that_may_be_polygons_or_keypoints_are_told(folder):
+    pose = "0 0.5 0.5 0.5 0.5 0.4 0.4 2 0 0 0"
+    write_yolo(folder, pose, data_yaml="names: [leaf]")
+    message = message_of(folder / "data.yaml")
+    assert "a.txt, line 1: found 11 values, which may be a box" in message
+    assert "`kpt_shape: [2, 3]`" in message
 
 
 def test_edges_of_yolo_are_rounded_to_those_of_the_image(folder):

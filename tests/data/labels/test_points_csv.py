@@ -5,7 +5,10 @@ import pytest
 
 from keras_patching.data.images.headers import ImageHeader
 from keras_patching.data.images.listing import list_images
-from keras_patching.data.labels.point_labels import check_points_inside
+from keras_patching.data.labels.point_labels import (
+    check_points_inside,
+    choose_classes,
+)
 from keras_patching.data.labels.points_csv import read_points_table
 
 # "Analyze > Measure" of a multi-point selection, with "Display label"; saved
@@ -117,3 +120,12 @@ def test_csv_of_via_is_told_to_be_exported_as_json(folder):
     header = "filename,file_size,region_count,region_shape_attributes"
     with pytest.raises(ValueError, match="Image Annotator: export it as JSON"):
         read(folder, f'{header}\na.png,1,1,"{{""cx"":1}}"\n')
+
+
+def test_points_of_a_class_in_another_spelling_are_not_left_out(folder):
+    rows = "a.png,1,2,leaf\nb.png,1,2,Leaf\n"
+    labels, _ = read(folder, f"image,x,y,class\n{rows}")
+    with pytest.raises(ValueError, match=r"class 'Leaf' too, .* ask for both"):
+        choose_classes(labels, ["leaf"])
+    both = choose_classes(labels, ["leaf", "Leaf"])
+    assert points_of(both) == points_of(labels)

@@ -87,6 +87,16 @@ def test_palettes_that_number_the_same_colors_otherwise_are_an_error(folders):
     assert "save it as RGB" in message
 
 
+def test_palettes_of_some_classes_that_differ_are_an_error(folders):
+    for index, color in enumerate(COLORS[1:]):
+        ids, palette = IDS // 2, [COLORS[0], color]
+        path = folders[1] / f"{index}.png"
+        write_image(path, ids, palette=palette)
+    message = fails(folders, num_classes=3)
+    assert "1.png: its palette shows the id 1 in the color (255, 0" in message
+    assert "that of 0.png in (0, 255, 0)" in message
+
+
 def test_unlabelled_borders_of_pascal_voc_are_told(folders):
     mask = np.where(IDS == 2, 255, IDS).astype("uint8")
     write_masks(folders, mask, palette=VOC)
