@@ -6,7 +6,6 @@ from keras_patching.commands.arguments import (
     finite,
     integer_from,
 )
-from keras_patching.geometry import PAD_MODES
 
 
 def add(commands):
@@ -103,7 +102,7 @@ def add(commands):
     )
     parser.add_argument(
         "--pad-mode",
-        choices=PAD_MODES,
+        choices=("constant", "reflect", "edge"),
         default="constant",
         help="what fills patches at the edge: black, or the image mirrored, or "
         "its last pixels repeated; these two need an ignore value (default: "

@@ -239,8 +239,8 @@ def test_classes_without_a_name_are_a_fault_of_the_file(trays, tmp_path):
     done = predict(detector(class_names=("leaf",)), [trays], tmp_path / "out")
     assert len(done.rows) == 1
     assert len(done.faults) == 2
-    assert "weak.png: found objects of the classes [1]" in done.faults[1]
-    assert "`class_names=`" in done.faults[1]
+    assert "weak.png: A box has the label 1" in done.faults[1]
+    assert "class_names=('leaf',)" in done.faults[1]
 
 
 def test_files_that_fail_are_named_and_the_others_done(model, folder, tmp_path):

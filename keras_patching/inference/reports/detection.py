@@ -47,7 +47,6 @@ class _Found:
 
     def finish(self, picture):
         found, names = self._merge(), self._model.class_names
-        _check_classes(found["labels"], names)
         shown = {**found, "boxes": found["boxes"] / picture.step}
         overlay = overlay_detections(picture.pixels, shown, names)
         strip = legend(box_legend(names), overlay.shape[1])
@@ -76,17 +75,6 @@ def _rows(found, class_names):
             strict=True,
         )
     ]
-
-
-def _check_classes(found, class_names):
-    unknown = sorted(set(found.tolist()) - set(range(len(class_names))))
-    if unknown:
-        raise ValueError(
-            f"found objects of the classes {unknown}, and the model has names "
-            f"of 0 to {len(class_names) - 1}: {', '.join(class_names)}. Make "
-            "the model with `class_names=` of all classes that its decoder "
-            "gives."
-        )
 
 
 def to_coco(model, images, tables):
