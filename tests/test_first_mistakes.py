@@ -152,6 +152,10 @@ def an_argument_that_is_misspelt():
     load(batchsize=8)
 
 
+def an_argument_of_the_model_given_to_its_loader():
+    load(class_names=["soil", "crop"])
+
+
 def fit_before_compile():
     model = segmenter()
     model.fit(load(model))
@@ -199,6 +203,9 @@ MENDS = {
     points_of_an_image_that_is_not_there: r"line 4.*c\.png.*remove the row",
     a_split_without_saying_which_part: "subset=",
     an_argument_that_is_misspelt: "Did you mean `batch_size`",
+    an_argument_of_the_model_given_to_its_loader: (
+        "to the model.*class_names="
+    ),
     fit_before_compile: "compile",
     labels_of_a_class_that_the_detector_does_not_know: "weed.*class_names",
     results_over_those_of_another_run: "overwrite=True",

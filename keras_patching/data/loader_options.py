@@ -134,7 +134,7 @@ def _explain(name, signature, kwargs, error):
     elif near:
         advice = f"Did you mean `{near[0]}`?"
     elif wrong in _OF_THE_MODEL and "self" in signature.parameters:
-        advice = "The model gives its own."
+        advice = f"Give it to the model, when it is made: {wrong}=..."
     else:
         advice = f"It takes: {', '.join(known)}."
     return (

@@ -29,6 +29,7 @@ def list_images(
 
     Raises:
         FileNotFoundError: There is no such folder, or a link leads nowhere.
+        NotADirectoryError: It is a file.
         ValueError: No image in it, it may not be read, or one stem twice
             (`a.png`, `a.jpg`, or one name in two spellings of Unicode).
 
@@ -38,6 +39,11 @@ def list_images(
     PosixPath('field/images/field_0.jpg')
     """
     directory = pathlib.Path(directory)
+    if directory.is_file():
+        raise NotADirectoryError(
+            f"{directory}: is a file. Expected a folder of images. (The "
+            "loader of boxes takes the labels first, others the images.)"
+        )
     if not directory.is_dir():
         raise FileNotFoundError(
             f"{directory}: no such folder. Expected a folder of images."

@@ -133,11 +133,17 @@ class YoloLabels:
         if not len(sizes):
             return "There are no boxes."
         width, height = np.quantile(sizes, _HELD_WHOLE, axis=0)
-        return (
-            f"An overlap of ({math.ceil(height)}, {math.ceil(width)}) would "
-            f"hold {_HELD_WHOLE:.0%} of the boxes whole in some patch of a "
-            "predicted image."
+        overlap = math.ceil(height), math.ceil(width)
+        text = (
+            f"An overlap of {overlap} would hold {_HELD_WHOLE:.0%} of the "
+            "boxes whole in some patch of a predicted image."
         )
+        if np.greater_equal(overlap, self._patch_size).any():
+            text += (
+                " It must be smaller than a patch: make patches larger, by "
+                "`patch_size`."
+            )
+        return text
 
 
 def _doubt_grid(grid_size, patch_size):

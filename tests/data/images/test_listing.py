@@ -22,6 +22,12 @@ def test_a_missing_folder_is_named(tmp_path):
         list_images(tmp_path / "nowhere")
 
 
+def test_a_file_in_place_of_a_folder_is_called_one(tmp_path):
+    (tmp_path / "boxes.csv").touch()
+    with pytest.raises(NotADirectoryError, match=r"is a file.*labels first"):
+        list_images(tmp_path / "boxes.csv")
+
+
 def test_a_folder_without_images_is_an_error(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(ValueError, match=r"no images found.*\.png \.jpg"):

@@ -91,6 +91,22 @@ def test_a_second_call_finds_the_patches_and_says_what_they_cover(
     assert "95% of the boxes" in printed
 
 
+def test_an_overlap_that_no_patch_has_is_said_to_need_larger_ones(
+    tmp_path, capsys
+):
+    box = {"all_points_x": [1, 39], "all_points_y": [1, 29]}
+    (tmp_path / "images").mkdir()
+    write_image(tmp_path / "images/a.png", np.zeros((40, 40, 3), "uint8"))
+    labels = {"a.png": {"objects": [box]}}
+    (tmp_path / "labels.json").write_text(json.dumps(labels))
+    kp.load_yolo_dataset_from_directory(
+        tmp_path / "labels.json", tmp_path / "images", 32, grid_size=2
+    )
+    printed = capsys.readouterr().out
+    assert "(28, 38) would hold" in printed
+    assert "make patches larger" in printed
+
+
 def test_objects_of_two_keys_are_two_caches(folder):
     path = folder / "labels.json"
     entries = json.loads(path.read_text())
