@@ -89,5 +89,7 @@ def test_names_of_other_loaders_are_answered_with_the_way_here(load):
 
 @pytest.mark.parametrize("load", METHODS, ids=lambda load: load.__qualname__)
 def test_what_the_model_gives_is_told_apart(load):
-    with pytest.raises(TypeError, match=r"`value_range`\. The model gives its"):
+    with pytest.raises(
+        TypeError, match=r"`value_range`\. Give it to the model"
+    ):
         load(NET, "missing", "missing", value_range=(0, 1))
