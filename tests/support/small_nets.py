@@ -25,9 +25,9 @@ def with_small_nets(code, grid_size, num_anchors):
         ),
     }
     for name in nets:
-        start = f"kp.{name}(\n"
+        start = f"kp.{name}("
         code = code.replace(
-            start, f"{start}patch_model=small_nets[{name!r}](),"
+            start, f"{start}patch_model=small_nets[{name!r}](), "
         )
     assert "small_nets" in code
     return code, {"small_nets": nets}
