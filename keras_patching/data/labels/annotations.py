@@ -15,7 +15,7 @@ from keras_patching._faults import few, raise_faults
 from keras_patching.data.labels.coco import read_coco
 from keras_patching.data.labels.files import (
     check_unlabelled,
-    describe_unlabelled,
+    unlabelled_faults,
 )
 from keras_patching.data.labels.forms import is_coco, is_labelme, is_via
 from keras_patching.data.labels.image_names import ImageNames
@@ -226,7 +226,4 @@ def describe_unannotated(path, missing, images):
         if is_labelme_folder
         else "add an entry without shapes for each"
     )
-    return [
-        f"{path}: {fault}"
-        for fault in describe_unlabelled(missing, images, noun, remedy)
-    ]
+    return unlabelled_faults(path, missing, images, noun, remedy)

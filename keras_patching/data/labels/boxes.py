@@ -31,8 +31,8 @@ from keras_patching.data.labels.box_labels import (
 from keras_patching.data.labels.boxes_json import OBJECTS_KEY
 from keras_patching.data.labels.files import (
     check_unlabelled,
-    describe_unlabelled,
     find_label_file,
+    unlabelled_faults,
 )
 from keras_patching.data.labels.image_names import ImageNames
 
@@ -41,7 +41,7 @@ from keras_patching.data.labels.image_names import ImageNames
 class BoxData:
     """The boxes of a folder of images.
 
-    Args:
+    Attributes:
         labels: Dict from the path of each image to `BoxLabels`.
         path: `pathlib.Path` of the file or folder they were read from.
         class_names: Tuple of the names of the classes.
@@ -163,12 +163,9 @@ def read_box_file(
     by_image = {entry.image: entry for entry in found.entries}
     missing = [image for image in images.values() if image not in by_image]
     if unlabelled == "error" and (found.entries or not faults):
-        faults += [
-            f"{path}: {fault}"
-            for fault in describe_unlabelled(
-                missing, images, found.noun, found.remedy
-            )
-        ]
+        faults += unlabelled_faults(
+            path, missing, images, found.noun, found.remedy
+        )
     raise_faults(faults, "Boxes that cannot be used", expected)
     if not found.entries:
         raise ValueError(f"{path}: has no entries. {expected}")

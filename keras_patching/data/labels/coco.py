@@ -46,9 +46,7 @@ def read_coco(path, content, faults, kinds=tuple(_FIELDS)):
     """Read the shapes of all images of a file.
 
     Args:
-        path: `pathlib.Path` of the file.
-        content: What `strict_json.load_any_json` reads.
-        faults: List that what is wrong is added to, without the file.
+        path, content, faults: As for `read_labelme`.
         kinds: Kinds of shapes that are wanted. An annotation with none of
             them is a fault; of others nothing is read.
 

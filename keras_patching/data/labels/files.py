@@ -65,22 +65,23 @@ def check_unlabelled(unlabelled):
         )
 
 
-def describe_unlabelled(missing, images, noun, remedy):
+def unlabelled_faults(path, missing, images, noun, remedy):
     """Say that images have no labels, and all ways out.
 
     Args:
+        path: File or folder of the labels.
         missing: List of paths of images without labels.
         images: Dict from stem to path of all images.
         noun: What they lack: "row".
         remedy: What to write in the labels for an image without objects.
 
     Returns:
-        List of one fault without its file, or an empty one.
+        List of one fault, or an empty one.
     """
     if not missing:
         return []
     return [
-        f"has no {noun} for {len(missing)} of {len(images)} images: "
+        f"{path}: has no {noun} for {len(missing)} of {len(images)} images: "
         f"{few([image.name for image in missing])}. If they are not labelled, "
         'pass unlabelled="skip", which leaves them out. If they hold no '
         f'objects, {remedy}, or pass unlabelled="empty".'

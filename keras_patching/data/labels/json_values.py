@@ -61,10 +61,8 @@ def read_numbers(fields, keys, place, faults):
     """Give the finite numbers that an object has at some keys.
 
     Args:
-        fields: Dict of the object.
+        fields, place, faults: As for `read_list`.
         keys: The keys.
-        place: Place of the object.
-        faults: List that what is wrong is added to.
 
     Returns:
         List of floats, or `None`.
@@ -84,10 +82,7 @@ def read_text_value(fields, key, place, faults):
     """Give the text that an object has at a key, or add a fault.
 
     Args:
-        fields: Dict of the object.
-        key: The key.
-        place: Place of the object.
-        faults: List that what is wrong is added to.
+        fields, key, place, faults: As for `read_list`.
 
     Returns:
         The text, or `None`.

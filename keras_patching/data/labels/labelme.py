@@ -110,7 +110,8 @@ def _read_shape(value, place, faults):
         return _read_mask(fields, points, make, place, faults)
     if kind == "point":
         return [make(kind=kind, points=each[None]) for each in points]
-    return [make(kind=_kind(kind, points), points=_as_kind(kind, points))]
+    kind, points = _as_shape(kind, points)
+    return [make(kind=kind, points=points)]
 
 
 def _read_points(fields, shape_type, place, faults):
@@ -142,19 +143,18 @@ def _read_points(fields, shape_type, place, faults):
     return as_shape_points(*zip(*values, strict=True))
 
 
-def _kind(kind, points):
-    """Name the kind: a rectangle of four corners may be turned."""
-    return "polygon" if kind == "box" and len(points) == 4 else kind
-
-
-def _as_kind(kind, points):
-    """Give the points of LabelMe as those that a `Shape` has."""
-    if kind == "box" and len(points) == 2:
-        return np.sort(points, axis=0)
-    if kind == "ellipse":
+def _as_shape(kind, points):
+    """Give the kind and the points that a `Shape` has."""
+    if kind == "box" and len(points) == 4:
+        kind = "polygon"  # Of four corners it may be turned.
+    if kind == "box":
+        points = np.sort(points, axis=0)
+    elif kind == "ellipse":
         radius = math.dist(*points)
-        return points[0] + [[0, 0], [0, radius], [radius, 0]]
-    return open_ring(points) if kind == "polygon" else points
+        points = points[0] + [[0, 0], [0, radius], [radius, 0]]
+    elif kind == "polygon":
+        points = open_ring(points)
+    return kind, points
 
 
 def _read_mask(fields, corners, make, place, faults):

@@ -10,7 +10,7 @@ import re
 from keras_patching._faults import raise_faults
 from keras_patching.data.labels.files import (
     check_unlabelled,
-    describe_unlabelled,
+    unlabelled_faults,
 )
 from keras_patching.data.labels.forms import describe_text_form
 from keras_patching.data.labels.image_names import ImageNames
@@ -98,10 +98,7 @@ def read_points_table(label_file, images, unlabelled):
             if table.columns is None
             else "add a row with the name and x and y left empty"
         )
-        faults += [
-            f"{path}: {fault}"
-            for fault in describe_unlabelled(missing, images, "row", remedy)
-        ]
+        faults += unlabelled_faults(path, missing, images, "row", remedy)
     raise_faults(faults, "Points that cannot be used", EXPECTED_CSV)
     used = [
         image

@@ -10,7 +10,7 @@ from keras_patching._faults import few, raise_faults
 from keras_patching.data.images.listing import SUFFIXES
 from keras_patching.data.labels.files import (
     check_unlabelled,
-    describe_unlabelled,
+    unlabelled_faults,
 )
 from keras_patching.data.labels.forms import (
     describe_folder_form,
@@ -101,10 +101,7 @@ def read_points_files(images, unlabelled="error", folder=None, classes=None):
             if has_tables
             else 'add files that hold {"x": {}, "y": {}}'
         )
-        faults += [
-            f"{folder}: {fault}"
-            for fault in describe_unlabelled(missing, images, "file", remedy)
-        ]
+        faults += unlabelled_faults(folder, missing, images, "file", remedy)
     found = {
         image: read_image_points(path, image, names, faults, notes, classes)
         for image, path in files.items()

@@ -4,7 +4,7 @@ from keras_patching._faults import raise_faults
 from keras_patching.data.labels.annotations import read_annotations
 from keras_patching.data.labels.files import (
     check_unlabelled,
-    describe_unlabelled,
+    unlabelled_faults,
 )
 from keras_patching.data.labels.image_names import ImageNames
 from keras_patching.data.labels.point_labels import to_point_labels
@@ -59,10 +59,7 @@ def _read_one_image(path, images, unlabelled, classes):
     missing = [each for each in images.values() if each != image]
     if unlabelled == "error" and not faults:
         remedy = "pass the folder of a file for each"
-        faults += [
-            f"{path}: {fault}"
-            for fault in describe_unlabelled(missing, images, "file", remedy)
-        ]
+        faults += unlabelled_faults(path, missing, images, "file", remedy)
     label = image and read_image_points(path, image, names, faults, [], classes)
     raise_faults(faults, "Points that cannot be used", "Correct them.")
     used = images.values() if unlabelled == "empty" else [image]

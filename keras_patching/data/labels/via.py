@@ -53,9 +53,7 @@ def read_via(path, content, faults):
     """Read the shapes of all images of a file.
 
     Args:
-        path: `pathlib.Path` of the file.
-        content: What `strict_json.load_any_json` reads.
-        faults: List that what is wrong is added to, without the file.
+        path, content, faults: As for `read_labelme`.
 
     Returns:
         List of `AnnotatedImage`.

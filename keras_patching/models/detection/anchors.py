@@ -106,3 +106,15 @@ def _iou_of_shapes(sizes, anchors):
         np.hstack([np.zeros_like(each), each]) for each in (sizes, anchors)
     )
     return pairwise_iou(boxes, others)
+
+
+def check_anchors(anchors):
+    """Return anchors as pairs of floats, or refuse them."""
+    sizes = np.asarray(anchors, "float64")
+    if sizes.ndim != 2 or sizes.shape[1] != 2 or not (sizes > 0).all():
+        raise ValueError(
+            "`anchors` must be pairs (height, width) of positive numbers, in "
+            "pixels; Deep Plant Phenomics and darknet write (width, height). "
+            f"Received: anchors={anchors}"
+        )
+    return tuple((height, width) for height, width in sizes.tolist())

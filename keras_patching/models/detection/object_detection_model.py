@@ -3,28 +3,23 @@
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self, Unpack
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_patching._checks import (
     check_class_names,
-    check_distance,
     check_share,
 )
 from keras_patching._keras_internals import is_functional
 from keras_patching._signatures import (
-    IMAGES_DEFAULTS,
     TILING_DEFAULTS,
     spelled_out,
 )
 from keras_patching._types import (
     ArrayLike,
-    ImagesOptions,
-    NDArray,
     PatchedModelOptions,
     Tensor,
     Tiling,
@@ -36,16 +31,18 @@ from keras_patching.data.loader_options import ModelLoaderOptions, loader
 from keras_patching.geometry import as_pair
 from keras_patching.losses.yolo_loss import YoloLoss
 from keras_patching.metrics import (
-    COCO_IOU_THRESHOLDS,
     BoxIoU,
-    average_precision,
 )
 from keras_patching.models.detection import (
     loaders,
     ready_decoding,
     ready_detector,
 )
-from keras_patching.models.detection.anchors import doubt_anchors
+from keras_patching.models.detection.anchors import (
+    check_anchors,
+    doubt_anchors,
+)
+from keras_patching.models.detection.box_merging_model import BoxMergingModel
 from keras_patching.models.detection.decoding import (
     PARTS,
     as_parts,
@@ -54,18 +51,12 @@ from keras_patching.models.detection.decoding import (
     decode_in_chunks,
     decode_yolo,
 )
-from keras_patching.models.detection.merged_patches import MergedPatches
-from keras_patching.models.detection.merging import merge
-from keras_patching.models.detection.non_max_suppression import check_iou_rule
 from keras_patching.models.detection.raw_predictions import (
-    check_raw,
     fold,
-    grid_of,
 )
-from keras_patching.models.detection.yolo_net import yolo_net
-from keras_patching.models.image_transforms import ImageTransform
+from keras_patching.models.detection.yolo_net import check_head, yolo_net
 from keras_patching.models.patched_model import PATCHED_MODEL_DEFAULTS
-from keras_patching.models.task_model import TaskModel, check_images
+from keras_patching.models.task_model import check_images
 from keras_patching.ops.boxes import non_max_suppression_padded
 from keras_patching.ops.yolo import (
     assign_each,
@@ -79,7 +70,7 @@ _MAX_BOXES_PER_PATCH = 100
 
 
 @keras.saving.register_keras_serializable(package="keras_patching")
-class ObjectDetectionModel(TaskModel):
+class ObjectDetectionModel(BoxMergingModel):
     """Finds objects, as boxes, in images of any size.
 
     `predict` gives the predictions of each patch. `decode_predictions` makes
@@ -169,7 +160,7 @@ class ObjectDetectionModel(TaskModel):
         _check_tiling(**kwargs)
         channels, value_range = check_images(patch_model, channels, value_range)
         grid_size = as_pair(grid_size, "grid_size")
-        anchors = _check_anchors(anchors)
+        anchors = check_anchors(anchors)
         class_names = check_class_names(class_names)
         if patch_model is None:
             patch_model = yolo_net(
@@ -185,7 +176,7 @@ class ObjectDetectionModel(TaskModel):
                 detector, prediction_decoder, len(class_names)
             )
         elif prediction_decoder is None:
-            _check_head(patch_model, grid_size, len(anchors), len(class_names))
+            check_head(patch_model, grid_size, len(anchors), len(class_names))
         kwargs["stitch"] = False
         super().__init__(
             patch_model, channels=channels, value_range=value_range, **kwargs
@@ -405,172 +396,6 @@ class ObjectDetectionModel(TaskModel):
             patches.append({**patch, "origin": tuple(origins[index % size])})
         return [patches[i : i + size] for i in range(0, len(patches), size)]
 
-    def merge_predictions(
-        self,
-        raw: ArrayLike,
-        image_size: Sequence[int],
-        score_threshold: float = 0.3,
-        iou_threshold: float = 0.5,
-        match_metric: str = "iou",
-        margin: float | None = None,
-    ) -> list[dict[str, NDArray]]:
-        """Make one list of boxes per image of the predictions of its patches.
-
-        With overlap, a box belongs to the patch whose core holds its center,
-        so that a box which a seam cuts is not counted twice. Patches place an
-        object a little differently; their boxes of one object are found first,
-        so that it is counted once, whichever side of a border each puts it to.
-        Without overlap, a detector sees objects on a seam in parts, which
-        nothing mends: the first time, a warning says so.
-
-        Args:
-            raw: What `predict` gave, `(batch, rows, cols, *patch output)`.
-            image_size: `(height, width)` of the images in pixels.
-            score_threshold: Lowest score of a box, from 0 to 1.
-            iou_threshold: Of two boxes of a class whose `match_metric` is
-                larger, the better one is kept; from 0 to 1.
-            match_metric: "iou", intersection over union, or "ios",
-                intersection over the smaller one.
-            margin: How many pixels apart two patches may place the sides of
-                one object, which may also lie so far from the patch that keeps
-                it. `None` is an eighth of the overlap, and at least 12.
-
-        Returns:
-            List per image of dicts: `boxes` float32 `(n, 4)`, xyxy in pixels
-            of the image and inside of it, `scores` float32 `(n,)`, `labels`
-            int32 `(n,)`, best first.
-
-        Raises:
-            ValueError: If `raw` is not what this model predicts for images of
-                that size, or holds NaN; or another argument is not as above.
-        """
-        self._check_merging(
-            score_threshold, iou_threshold, match_metric, margin
-        )
-        if image_size is None:
-            raise ValueError(
-                "Boxes are placed in an image of a size: pass that of the "
-                "images that were predicted, as `image_size=image.shape[:2]`. "
-                "Received: image_size=None"
-            )
-        how = score_threshold, iou_threshold, match_metric, margin
-        return self._merge(raw, image_size, *how)
-
-    def _merge(
-        self,
-        raw,
-        image_size,
-        score_threshold,
-        iou_threshold,
-        match_metric,
-        margin,
-        is_run=None,
-    ):
-        """Merge predictions; of patches that were not run nothing is found."""
-        raw, grid = self._check_raw(raw, image_size)
-        self._warn_of_seams(grid)
-        found = decode_in_chunks(self._decode, fold(raw))
-        check_labels(found, self.class_names)
-        is_good = found["scores"] >= score_threshold
-        if is_run is not None:
-            is_good &= is_run.reshape(-1, 1)
-        found["scores"] = np.where(is_good, found["scores"], -1)
-        by_image = {
-            name: values.reshape(-1, grid.rows, grid.cols, *values.shape[1:])
-            for name, values in found.items()
-        }
-        return [
-            merge(
-                {name: values[index] for name, values in by_image.items()},
-                grid,
-                iou_threshold,
-                match_metric,
-                margin,
-            )
-            for index in range(len(by_image["scores"]))
-        ]
-
-    @spelled_out(IMAGES_DEFAULTS)
-    def predict_images(
-        self,
-        sources: Iterable[Any],
-        *,
-        transform: Callable | str | None = None,
-        score_threshold: float = 0.3,
-        iou_threshold: float = 0.5,
-        match_metric: str = "iou",
-        margin: float | None = None,
-        **options: Unpack[ImagesOptions],
-    ) -> Iterator[Any] | list[Any]:
-        """Find objects in images of any sizes.
-
-        As `PatchedModel.predict_images`.
-
-        Args:
-            sources, **options: As there.
-            transform: `"patches"` gives what `predict` does, and so may be
-                written to `out`; a function as there gets the same.
-            score_threshold, iou_threshold, match_metric, margin: As for
-                `merge_predictions`.
-
-        Returns:
-            As there; without a `transform`, a dict per image of its objects,
-            as of `merge_predictions`.
-
-        Example:
-
-        >>> model = keras_patching.ObjectDetectionModel(patch_size=64)
-        >>> images = [np.zeros((50, 60, 3)), np.zeros((64, 60, 3))]
-        >>> for found in model.predict_images(images, verbose=False):
-        ...     print(found["boxes"].shape)
-        (0, 4)
-        (0, 4)
-        """
-        how = score_threshold, iou_threshold, match_metric, margin
-        if transform is None:
-            self._check_merging(*how)
-            chosen = ImageTransform(
-                self._finish_outputs,
-                lambda size: self._merged_patches(size, *how),
-            )
-        else:
-            chosen = self._image_transform(transform)
-        return self._predict_images(sources, chosen, **options)
-
-    @property
-    def _image_transforms(self):
-        return {"patches": ImageTransform(self._finish_outputs, name="patches")}
-
-    def _merged_patches(
-        self,
-        size,
-        score_threshold=0.3,
-        iou_threshold=0.5,
-        match_metric="iou",
-        margin=None,
-    ):
-        """Make what merges the patches of an image as they come."""
-        how = score_threshold, iou_threshold, match_metric, margin
-        return MergedPatches(
-            lambda raw, is_run: self._merge(raw, size, *how, is_run),
-            self.predictor._outputs.spec,
-        )
-
-    def _check_merging(
-        self, score_threshold, iou_threshold, match_metric, margin
-    ):
-        """Refuse arguments of `merge_predictions`."""
-        check_share(score_threshold, "score_threshold")
-        check_iou_rule(iou_threshold, match_metric)
-        if margin is not None:
-            check_distance(margin, "margin")
-
-    def _check_raw(self, raw, image_size):
-        """Return what `predict` gave as numpy, and the grid of its patches."""
-        self._require_patch_size()
-        raw = check_raw(raw, self._patch_output_shape())
-        return raw, grid_of(raw, image_size, self.predictor)
-
     def _patch_output_shape(self):
         """Give the shape of the output for a patch, if it is known."""
         shape = getattr(self.patch_model, "output_shape", None)
@@ -581,21 +406,6 @@ class ObjectDetectionModel(TaskModel):
             values = len(self.anchors) * (5 + len(self.class_names))
             return *self.grid_size, values
         return shape[1:] if known else None
-
-    def _warn_of_seams(self, grid):
-        """Warn once where seams cut objects, which merging cannot mend."""
-        is_cut = grid.num_patches > 1 and not any(grid.overlap)
-        if self._knows_of_seams or not is_cut:
-            return
-        self._knows_of_seams = True
-        warnings.warn(
-            f"The patches of '{self.name}' do not overlap, so objects on a "
-            "seam are found in parts, and merging cannot mend these. Give it "
-            "an `overlap` in pixels that is at least as large as the objects, "
-            "such as `model.set_tiling(overlap=64)`, and predict again. The "
-            "loader prints an overlap that suits the boxes.",
-            stacklevel=4,
-        )
 
     def _decode(self, outputs):
         """Give boxes in pixels, scores and labels of patches, as tensors."""
@@ -613,45 +423,6 @@ class ObjectDetectionModel(TaskModel):
             self.grid_size,
             self.patch_size,
         )
-
-    def evaluate_full_images(
-        self,
-        images: str | os.PathLike | Sequence[Any] | NDArray,
-        targets: Any,
-        iou_threshold: float = 0.5,
-        match_metric: str = "iou",
-    ) -> dict[str, float]:
-        """Predict whole images one by one and compare them with their boxes.
-
-        Args:
-            images: Images of shape `(height, width, channels)`, of any sizes:
-                a folder, a list of paths, a list of arrays, or an array.
-            targets: Per image a dict of `boxes` `(n, 4)`, xyxy in pixels, and
-                `labels` `(n,)`, in the order of the images; or a dict of these
-                from their names, as `read_boxes` gives it.
-            iou_threshold, match_metric: As for `merge_predictions`.
-
-        Returns:
-            Dict of floats: `ap50` and `ap50_95`, as of
-            `metrics.average_precision`.
-
-        Raises:
-            ValueError: If images and boxes do not pair, boxes lie outside of
-                their image, or labels are not those of the model.
-        """
-        check_iou_rule(iou_threshold, match_metric)
-        pairs = self._pair_full_images(images, targets)
-        targets = [truth for _, truth in pairs]
-        merged = []
-        for image, _ in pairs:
-            image = self.read_image(image)
-            raw = self.predict(image[None], verbose=0)
-            # Average precision needs boxes of low scores too.
-            merged += self.merge_predictions(
-                raw, image.shape[:2], 0.01, iou_threshold, match_metric
-            )
-        scores = average_precision(merged, targets, COCO_IOU_THRESHOLDS)
-        return {name: scores[name] for name in ("ap50", "ap50_95")}
 
     def _check_full_target(self, target, name, image_size):
         return as_true_boxes(target, name, image_size, len(self.class_names))
@@ -714,37 +485,3 @@ def _suppress(found, iou_threshold):
         iou_threshold,
         _MAX_BOXES_PER_PATCH,
     )
-
-
-def _check_anchors(anchors):
-    sizes = np.asarray(anchors, "float64")
-    if sizes.ndim != 2 or sizes.shape[1] != 2 or not (sizes > 0).all():
-        raise ValueError(
-            "`anchors` must be pairs (height, width) of positive numbers, in "
-            "pixels; Deep Plant Phenomics and darknet write (width, height). "
-            f"Received: anchors={anchors}"
-        )
-    return tuple((height, width) for height, width in sizes.tolist())
-
-
-def _check_head(patch_model, grid_size, num_anchors, num_classes):
-    shape = getattr(patch_model, "output_shape", None)
-    if not isinstance(shape, tuple):
-        return  # Not built, or of several outputs: building it will tell.
-    values = num_anchors * (5 + num_classes)
-    known = None not in shape[1:]
-    if known and (shape[1:3] != grid_size or math.prod(shape[3:]) != values):
-        swapped = (
-            " Its rows and cols are those of `grid_size` swapped: give the "
-            "rows first."
-            if shape[1:3] == grid_size[::-1] != grid_size
-            else ""
-        )
-        raise ValueError(
-            f"The patch model '{patch_model.name}' must end in (batch, "
-            f"{grid_size[0]}, {grid_size[1]}, {values}): the grid, and for "
-            f"each of {num_anchors} anchors 5 values and {num_classes} "
-            "classes. Or pass a `prediction_decoder` that decodes what it "
-            f"gives.{swapped} "
-            f"Received: output shape {shape}"
-        )

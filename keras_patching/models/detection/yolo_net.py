@@ -1,5 +1,7 @@
 """The default patch model of object detection."""
 
+import math
+
 import keras
 
 # Logit of an objectness of 2%.
@@ -98,3 +100,27 @@ def _normalized_convolution(x, filters, kernel_size=3, strides=1):
         kernel_initializer="he_normal",
     )(x)
     return keras.layers.BatchNormalization(momentum=0.9)(x)
+
+
+def check_head(patch_model, grid_size, num_anchors, num_classes):
+    """Refuse a patch model whose output is not that of a YOLO."""
+    shape = getattr(patch_model, "output_shape", None)
+    if not isinstance(shape, tuple):
+        return  # Not built, or of several outputs: building it will tell.
+    values = num_anchors * (5 + num_classes)
+    known = None not in shape[1:]
+    if known and (shape[1:3] != grid_size or math.prod(shape[3:]) != values):
+        swapped = (
+            " Its rows and cols are those of `grid_size` swapped: give the "
+            "rows first."
+            if shape[1:3] == grid_size[::-1] != grid_size
+            else ""
+        )
+        raise ValueError(
+            f"The patch model '{patch_model.name}' must end in (batch, "
+            f"{grid_size[0]}, {grid_size[1]}, {values}): the grid, and for "
+            f"each of {num_anchors} anchors 5 values and {num_classes} "
+            "classes. Or pass a `prediction_decoder` that decodes what it "
+            f"gives.{swapped} "
+            f"Received: output shape {shape}"
+        )
