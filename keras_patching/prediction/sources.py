@@ -33,7 +33,7 @@ class ImageSource:
 
     Args:
         windows: What reads them, with `shape`, `dtype`, `alpha`, `nodata`,
-            `identity`, `read`, `close`.
+            `identity`, `read`, `close`, and `pixel_size` where it is known.
         name, stem: As the attributes.
         channels, value_range: As for `open_source`.
         is_array: Whether its channels and values are the caller's own, and so
@@ -47,6 +47,7 @@ class ImageSource:
         dtype: NumPy dtype of what is read.
         identity: JSON-able dict that tells it from other images; `None` of
             arrays in memory.
+        pixel_size: `PixelSize` of what is read, `None` where it is unknown.
 
     Raises:
         ValueError: The channels cannot be converted.
@@ -56,6 +57,7 @@ class ImageSource:
         self._windows, self._is_array = windows, is_array
         self.name, self.stem = name, stem
         self.identity, self.dtype = windows.identity, windows.dtype
+        self.pixel_size = getattr(windows, "pixel_size", None)
         height, width, found = windows.shape
         expected = number_of(channels)
         if is_array and expected not in (None, found):
