@@ -36,7 +36,8 @@ class PathTarget:
 
     Args:
         path: `pathlib.Path` of the result; its folder is made if need be.
-        storage: `RowFile` or `ZarrFolder` at `part_path(path)`.
+        storage: What takes the rows at `part_path(path)`: `RowFile`,
+            `ZarrFolder`, or `FormedRows`, which are made into another form.
         shape: Shape of the result, rows first.
         dtype: Its dtype.
         key: String that tells the result from all others.
@@ -68,6 +69,8 @@ class PathTarget:
         self._recorded = time.monotonic()
         self._is_open = False
         if resume and self._is_whole():
+            with contextlib.suppress(OSError):
+                storage.remove()  # of a run that was killed just then
             self.is_done = True
             return
         self._refuse_existing()
@@ -178,9 +181,7 @@ class PathTarget:
             )
         self._refuse_existing()
         with writing_errors(self.path):
-            self._storage.close()  # Windows renames no file that is open.
-            self._storage.flush()
-            whole = stamp(self._storage.path)
+            whole = stamp(self._storage.finish())
             self._record.write(self._height, self._facts, whole)
             self._storage.move(self.path)
         self.is_done = True

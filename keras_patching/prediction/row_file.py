@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_patching._whole_files import OutputError, flush
 from keras_patching.data.images.npy_format import encode_npy_header
+from keras_patching.data.images.open_file import read_at
 from keras_patching.data.images.tiff_writing import write_empty_tiff
 
 
@@ -32,7 +33,7 @@ class RowFile:
         dtype: Its dtype.
 
     Attributes:
-        path: As given.
+        path, shape, dtype: As given.
         rows: Number of rows that are written, from the top.
     """
 
@@ -40,8 +41,8 @@ class RowFile:
         self.path = path
         self.rows = 0
         self._write_header = FORMATS[suffix]
-        self._shape = shape
-        self._dtype = dtype
+        self.shape = shape
+        self.dtype = dtype
         self._row_bytes = math.prod(shape[1:]) * dtype.itemsize
         self._stream = None
         self._offset = 0
@@ -55,12 +56,12 @@ class RowFile:
         status = self.path.stat()
         blocks = getattr(status, "st_blocks", None)  # Windows has none.
         taken = status.st_size if blocks is None else blocks * 512
-        return max(0, self._shape[0] * self._row_bytes - taken)
+        return max(0, self.shape[0] * self._row_bytes - taken)
 
     def begin(self):
         """Write a file without rows; gives the facts for `reopen`."""
         with open(self.path, "w+b") as stream:
-            offset = self._write_header(stream, self._shape, self._dtype)
+            offset = self._write_header(stream, self.shape, self.dtype)
             stream.truncate(self._size(offset))
         self._open(offset, 0)
         return {"offset": offset}
@@ -81,6 +82,35 @@ class RowFile:
         while left:  # The system writes at most 2 GB at once.
             left = left[self._stream.write(left) :]
         self.rows += len(band)
+
+    def read(self, y, height, x=0, width=None):
+        """Read a window of rows that are written, while it is open.
+
+        Args:
+            y, x: Its first row and column.
+            height, width: Its size; without a width it reaches to the end.
+
+        Returns:
+            Array `(height, width, ...)`.
+        """
+        whole = self.shape[1]
+        width = whole - x if width is None else width
+        window = np.empty((height, width, *self.shape[2:]), self.dtype)
+        pixel = self._row_bytes // whole
+        pieces = [window] if width == whole else window
+        for row, piece in enumerate(pieces, y):
+            offset = self._offset + row * self._row_bytes + x * pixel
+            if not read_at(self._stream.fileno(), offset, piece):
+                raise OutputError(
+                    f"{self.path}: has lost rows that were written. Run again."
+                )
+        return window
+
+    def finish(self):
+        """Close it, when all rows are written; gives its path."""
+        self.close()  # Windows renames no file that is open.
+        self.flush()
+        return self.path
 
     def flush(self):
         """Wait until all rows are on the disk."""
@@ -105,7 +135,7 @@ class RowFile:
         self.path.unlink(missing_ok=True)
 
     def _size(self, offset):
-        return offset + self._shape[0] * self._row_bytes
+        return offset + self.shape[0] * self._row_bytes
 
     def _open(self, offset, rows):
         self._stream = open(self.path, "r+b", buffering=0)  # noqa: SIM115

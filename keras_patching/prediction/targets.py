@@ -9,6 +9,7 @@ from keras_patching._faults import few, raise_faults
 from keras_patching._printing import printable
 from keras_patching._whole_files import OutputError
 from keras_patching.prediction.array_target import ArrayTarget
+from keras_patching.prediction.formed_rows import FormedRows
 from keras_patching.prediction.path_target import (
     PathTarget,
     part_path,
@@ -112,7 +113,7 @@ def check_outs(outs, sources, *, resume, overwrite):
         )
 
 
-def open_target(out, shape, dtype, name, *, key, resume, overwrite):
+def open_target(out, shape, dtype, name, *, key, resume, overwrite, form=None):
     """Open what one result is written into.
 
     Its methods `write`, `finish`, `abandon` are those of `PathTarget`.
@@ -127,6 +128,9 @@ def open_target(out, shape, dtype, name, *, key, resume, overwrite):
         key: String, a hash of all that decides the bytes of the result.
         resume: Whether to go on from what a killed run has left.
         overwrite: Whether to write over what is there.
+        form: Function that makes the file of its rows when they are whole, as
+            of `FormedRows`; `None` leaves them as they are. `key` must tell
+            it. Not of `.zarr`.
 
     Returns:
         `PathTarget` or `ArrayTarget`.
@@ -147,6 +151,8 @@ def open_target(out, shape, dtype, name, *, key, resume, overwrite):
         storage = ZarrFolder(part, shape, dtype)
     else:
         storage = RowFile(part, suffix, shape, dtype)
+        if form is not None:
+            storage = FormedRows(storage, form)
     return PathTarget(path, storage, shape, dtype, key, resume, overwrite)
 
 

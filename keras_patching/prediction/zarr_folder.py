@@ -112,6 +112,12 @@ class ZarrFolder:
                     flush(path)
         self._flushed_ns = newest
 
+    def finish(self):
+        """Close it, when all rows are written; gives its path."""
+        self.close()
+        self.flush()
+        return self.path
+
     def close(self):
         """Let go of the array."""
         self._array = self._chunk = None
