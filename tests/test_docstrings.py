@@ -15,6 +15,7 @@ import types
 
 import numpy as np
 import pytest
+from maps import write_map
 
 import keras_patching
 from keras_patching.demos.drawing.fields import plant_field, seedling_field
@@ -94,6 +95,7 @@ def write_data(folder):
         rows.append([f"slide_{index}", *points[:, ::-1].ravel()])
     text = "\n".join(",".join(map(str, row)) for row in rows)
     (folder / "cells" / "points.csv").write_text(text)
+    write_map(folder / "ortho.tif", image)
     (folder / "trays" / "labels.json").write_text(json.dumps(boxes_of))
     keras_patching.load_dataset_from_directory_with_segmentation_masks(
         folder / "field/images", folder / "field/masks", 128, verbose=False

@@ -63,6 +63,7 @@ PUBLIC = {
         "read_image",
         "read_mask",
         "read_points",
+        "to_geojson",
         "write_image",
     ],
     "keras_patching.demos": [

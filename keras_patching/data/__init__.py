@@ -11,6 +11,7 @@ from keras_patching.data.images.label_images import read_mask
 from keras_patching.data.images.listing import list_images
 from keras_patching.data.inspection.export import export_copy, export_patches
 from keras_patching.data.labels.boxes import read_boxes
+from keras_patching.data.labels.map_features import to_geojson
 from keras_patching.data.labels.points import read_points
 from keras_patching.data.patches.yolo_patch_sampler import YoloPatchSampler
 
@@ -25,5 +26,6 @@ __all__ = [
     "read_image",
     "read_mask",
     "read_points",
+    "to_geojson",
     "write_image",
 ]

@@ -7,6 +7,7 @@ import os
 import keras
 import numpy as np
 
+from keras_patching.data.images.georeference import pixel_size_of
 from keras_patching.data.images.open_file import check_unchanged, identity_of
 
 
@@ -89,6 +90,7 @@ class RasterWindows:
         alpha: Whether the last band is alpha.
         nodata: Text of the value that is no data, or `None`.
         identity: Dict of name, shape, dtype, and, of a file, size and times.
+        pixel_size: `PixelSize` of a map in metres, else `None`.
 
     Raises:
         ValueError: Its bands are of several dtypes. At a read, that its file
@@ -124,6 +126,9 @@ class RasterWindows:
             "shape": list(self.shape),
             "dtype": self.dtype.name,
         }
+        self.pixel_size = None
+        if hasattr(data_set, "gcps"):
+            self.pixel_size = pixel_size_of(data_set)
         self._name, self._stat = name, None
         with contextlib.suppress(OSError, ValueError):  # it is no file
             self._stat = os.stat(name)

@@ -48,6 +48,8 @@ class ImageSource:
         identity: JSON-able dict that tells it from other images; `None` of
             arrays in memory.
         pixel_size: `PixelSize` of what is read, `None` where it is unknown.
+        original: What `open_source` was given, where it is a path or a
+            rasterio data set: `read_georeference` takes it; else `None`.
 
     Raises:
         ValueError: The channels cannot be converted.
@@ -58,6 +60,7 @@ class ImageSource:
         self.name, self.stem = name, stem
         self.identity, self.dtype = windows.identity, windows.dtype
         self.pixel_size = getattr(windows, "pixel_size", None)
+        self.original = None
         height, width, found = windows.shape
         expected = number_of(channels)
         if is_array and expected not in (None, found):
@@ -171,7 +174,11 @@ def open_source(source, number, *, channels=None, value_range=None):
         _check_array(source, name)
         windows, is_array = ArrayWindows(source, name), True
     try:
-        return ImageSource(windows, name, stem, channels, value_range, is_array)
+        opened = ImageSource(
+            windows, name, stem, channels, value_range, is_array
+        )
+        opened.original = None if is_array else source
+        return opened
     except BaseException:
         windows.close()
         raise

@@ -13,11 +13,13 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from image_files import noise
+from maps import write_map
 from PIL import Image
 
 import keras_patching as kp
 from keras_patching.data.images import tiff_compressions
 from keras_patching.data.images.npy_format import encode_npy_header
+from keras_patching.data.images.pixel_size import PixelSize
 from keras_patching.prediction import sources
 
 _opened = []
@@ -630,3 +632,12 @@ def test_a_damaged_tile_is_named_where_it_is_read(files, tmp_path):
     with pytest.raises(ValueError, match=r"a\.tif: truncated or damaged"):
         source.read(14, 7)
     source.read(21, 7)
+
+
+@pytest.mark.parametrize("through", ["path", "data set"])
+def test_the_size_of_a_pixel_of_a_map_is_known(tmp_path, through):
+    path = write_map(tmp_path / "a.tif", noise(20, 30, 3))
+    with rasterio.open(path) as data_set:
+        source = open_source(path if through == "path" else data_set, 0)
+        assert source.pixel_size == PixelSize(0.5, 0.5, "m")
+        source.close()

@@ -104,6 +104,12 @@ def nodata_of(tiff):
     return None if tag is None else str(tag.value).strip(" \0")
 
 
+def first_tags(stream, path):
+    """Give the `tifffile.TiffTags` of the first image, without its pixels."""
+    with naming(path):
+        return tifffile.TiffFile(stream, _multifile=False).pages.first.tags
+
+
 def find_image(stream, path):
     """The one image of the file; thumbnails and masks do not count."""
     directories = read_directories(stream)

@@ -4,6 +4,7 @@ TIFFs and npy files are read by windows. What cannot be, as PNG and JPEG, is
 decoded once, whole, and held.
 """
 
+from keras_patching.data.images.georeference import pixel_size_of
 from keras_patching.data.images.headers import format_of
 from keras_patching.data.images.image_io import decode_seen, read_header
 from keras_patching.data.images.npy_format import NpyWindows, is_in_rows
@@ -24,6 +25,7 @@ class FileWindows:
             known.
         nodata: Text of the value that a TIFF declares to be no data.
         identity: Dict of path, size and times.
+        pixel_size: `PixelSize` of a map in metres, else `None`.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -41,6 +43,7 @@ class FileWindows:
         self.shape, self.dtype = self._pixels.shape, self._pixels.dtype
         self.nodata = self._pixels.nodata
         self.identity = identity_of(path, self._file.stat)
+        self.pixel_size = pixel_size_of(path)
 
     @property
     def alpha(self):
