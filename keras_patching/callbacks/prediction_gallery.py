@@ -11,8 +11,13 @@ import numpy as np
 
 from keras_patching._checks import check_integer
 from keras_patching._types import NDArray
-from keras_patching.data.images.image_io import read_image, write_whole_image
+from keras_patching.data.images.image_io import (
+    read_header,
+    read_image,
+    write_whole_image,
+)
 from keras_patching.data.images.label_images import read_mask
+from keras_patching.data.images.resizing import ReadScale
 from keras_patching.data.labels.mask_shapes import are_shapes
 from keras_patching.data.labels.whole_images import (
     list_whole_images,
@@ -114,12 +119,30 @@ def _pairs(images, targets):
 
 
 def _draw(model, image, target):
-    image = _read(image, getattr(model, "read_image", read_image))
+    file, image = image, _read(image, getattr(model, "read_image", read_image))
+    target = _as_read(file, image, target, model)
     height = min(len(image), _MAX_HEIGHT)
     output = model.predict(image[None], verbose=0)
     panels, explain = _drawer(model)(model, image, output, target, height)
     figure = side_by_side({"Input": to_uint8(image), **panels}, height)
     return stacked(explain(figure.shape[1]), figure)
+
+
+def _as_read(file, image, target, model):
+    """Give what is true in pixels of the image as the model has read it."""
+    is_file = isinstance(file, (str, os.PathLike))
+    if not is_file or target is None or getattr(model, "resize", None) is None:
+        return target
+    scale = ReadScale(tuple(read_header(file).size), image.shape[:2])
+    if isinstance(target, dict):
+        return {**target, "boxes": scale.boxes(target["boxes"])}
+    if hasattr(model, "locate"):
+        return scale.points(target)
+    return scale.pixels(_read_mask(target, model), "nearest")
+
+
+def _read_mask(mask, model):
+    return _read(mask, getattr(model, "read_target", read_mask))
 
 
 def _read(array, read):
@@ -163,8 +186,7 @@ def _draw_pixels(model, image, output, mask, height):
     all_colors = getattr(model, "class_colors", None)
     colors = None if all_colors is None else all_colors[1:]
     if mask is not None:
-        mask = _read(mask, getattr(model, "read_target", read_mask))
-        mask = _labelled(mask, model)
+        mask = _labelled(_read_mask(mask, model), model)
         panels["Truth"] = overlay_mask(image, mask, colors=colors)
         classes.append(np.unique(mask))
     decoded = _decoded(model, image, output)

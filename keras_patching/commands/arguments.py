@@ -111,6 +111,25 @@ class OneOrTwo(argparse.Action):
         setattr(namespace, self.dest, (values[0], values[-1]))
 
 
+@_named("number")
+def number(text):
+    """Parse a number, which is an integer where it is written as one."""
+    return int(text) if text.isdecimal() else finite(text)
+
+
+class FactorOrSize(argparse.Action):
+    """Stores one number as it is, and a height and a width as a pair."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        if len(values) > 2:
+            parser.error(
+                f"argument {option_string}: expected a factor, or a height "
+                f"and a width, received {len(values)} numbers"
+            )
+        value = values[0] if len(values) == 1 else tuple(values)
+        setattr(namespace, self.dest, value)
+
+
 def add_cache(parser, description):
     """Add the argument of a cache to the parser of a command."""
     parser.add_argument(

@@ -1,10 +1,12 @@
 """`keras-patching patch`."""
 
 from keras_patching.commands.arguments import (
+    FactorOrSize,
     OneOrTwo,
     channels_wanted,
     finite,
     integer_from,
+    number,
 )
 
 
@@ -101,6 +103,16 @@ def add(commands):
         "filled with black, nothing is scaled (default: 0 255)",
     )
     parser.add_argument(
+        "--resize",
+        type=number,
+        nargs="+",
+        action=FactorOrSize,
+        metavar="N",
+        help="resize images and masks before they are cut: by a factor (`0.5` "
+        "halves height and width), or to a height and a width in pixels (`512 "
+        "768`) (default: they are left as they are)",
+    )
+    parser.add_argument(
         "--pad-mode",
         choices=("constant", "reflect", "edge"),
         default="constant",
@@ -139,6 +151,7 @@ def _run(options):
         unlabelled=options.unlabelled,
         channels=options.channels,
         value_range=options.value_range,
+        resize=options.resize,
         pad_mode=options.pad_mode,
         cache_dir=options.cache_dir,
         overwrite=options.overwrite,

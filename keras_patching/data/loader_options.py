@@ -45,6 +45,7 @@ class LoaderOptions(ModelLoaderOptions, total=False):
 
     channels: int | Literal["grayscale"] | None
     value_range: Sequence[float]
+    resize: float | Sequence[int] | None
 
 
 DEFAULTS = {
@@ -55,6 +56,7 @@ DEFAULTS = {
     "verbose": True,
     "channels": 3,
     "value_range": (0, 255),
+    "resize": None,
 }
 
 # What loaders that are methods take from their model.
@@ -62,6 +64,7 @@ _OF_THE_MODEL = {
     "patch_size",
     "channels",
     "value_range",
+    "resize",
     "pad_mode",
     "num_classes",
     "ignore_value",
@@ -72,17 +75,14 @@ _OF_THE_MODEL = {
     "density_map_sigma",
 }
 
-_NOT_RESIZED = (
-    "Images are not resized, so that labels and results are in pixels of the "
-    "files. To work at half the scale, let the patch model begin with "
-    "`keras.layers.AveragePooling2D(2)` and end with "
-    '`keras.layers.UpSampling2D(2, interpolation="bilinear")`; a detector '
-    "needs the first only."
+_RESIZED = (
+    "It is called `resize`, of the model where there is one: a factor, or the "
+    "(height, width) of every image, before patches are cut."
 )
 
 # What loaders of Keras and of others call it, and what it is here.
 _ELSEWHERE = {
-    **dict.fromkeys(("resize", "image_size", "target_size"), _NOT_RESIZED),
+    **dict.fromkeys(("image_size", "target_size"), _RESIZED),
     "color_mode": (
         'One channel is `channels="grayscale"`, three are `channels=3`, of '
         "the model where there is one."

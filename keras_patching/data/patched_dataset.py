@@ -12,8 +12,18 @@ from keras_patching.data.cache.patch_cache import PatchCache
 from keras_patching.data.cache.shard_builder import plan_source
 from keras_patching.data.images.channels import as_channels
 from keras_patching.data.images.image_io import read_headers
+from keras_patching.data.images.resizing import (
+    ReadScale,
+    as_resize,
+    describe_distortion,
+    resize_image,
+    resized_size,
+)
 from keras_patching.data.images.same_kind import check_same_kind
-from keras_patching.data.images.value_range import check_brightness
+from keras_patching.data.images.value_range import (
+    check_brightness,
+    decode_in_range,
+)
 from keras_patching.data.labels.summaries import (
     describe_left_out,
     describe_turned_images,
@@ -44,6 +54,16 @@ class Labels(Protocol):
 
         Returns:
             List of faults, a line each.
+        """
+
+    def resize(self, scales):
+        """Move the labels to where they are in images that are resized.
+
+        Called once, after the labels were checked; from then on the headers
+        that these methods are given are of the resized images.
+
+        Args:
+            scales: Dict from image path to `ReadScale`.
         """
 
     def source(self, image, header, pixels):
@@ -84,12 +104,54 @@ class PixelOptions:
             the files.
         value_range: `[black, white]`; padding is black.
         pad_mode: Or what it is else, one of `PAD_MODES`.
+        resize: How images are resized before, as of `as_resize`.
     """
 
     patch_size: tuple[int, int]
     channels: int | Literal["grayscale"] | None
     value_range: list[float]
     pad_mode: str = "constant"
+    resize: float | tuple[int, int] | None = None
+
+    @property
+    def parameters(self):
+        """What of these, but for the patch size, is in the key of a cache."""
+        parameters = {
+            "channels": self.channels,
+            "value_range": self.value_range,
+        }
+        if self.pad_mode != "constant":
+            parameters["pad_mode"] = self.pad_mode
+        if self.resize is not None:
+            parameters["resize"] = self.resize
+        return parameters
+
+    def content(self, size):
+        """Give what decides the pixels of an image, JSON-able, as a list.
+
+        Args:
+            size: `(height, width)` of the image as it is read.
+        """
+        content = [self.channels, self.value_range]
+        if self.resize is not None:
+            content.append({"resize": list(size)})
+        return content
+
+    def decode(self, data, path):
+        """Decode an image as models see it.
+
+        Args:
+            data: Bytes of the file.
+            path: File that messages name.
+
+        Returns:
+            Array `(height, width, channels)`.
+
+        Raises:
+            ValueError: As for `decode_in_range`.
+        """
+        image = decode_in_range(data, path, self.channels, self.value_range)
+        return resize_image(image, self.resize)
 
 
 def tile_source(image, header, pixels, label_shards):
@@ -103,14 +165,7 @@ def tile_source(image, header, pixels, label_shards):
         A `Source`.
     """
     grid = PatchGrid(header.size, pixels.patch_size)
-    plan = plan_image_shard(
-        image,
-        header,
-        grid,
-        pixels.channels,
-        pixels.value_range,
-        pixels.pad_mode,
-    )
+    plan = plan_image_shard(image, header, grid, pixels)
     return plan_source(
         name=image.name,
         plans=[plan, *label_shards(grid)],
@@ -131,6 +186,7 @@ def load_patched_dataset(
     channels,
     value_range,
     pad_mode="constant",
+    resize=None,
     cache_dir,
     overwrite,
     executor,
@@ -148,8 +204,8 @@ def load_patched_dataset(
         left_out: Names of the images in the folder that have no labels.
         classes: Function that gives what is known of the classes, as in
             `Manifest`, when the labels are checked.
-        channels, value_range, pad_mode, cache_dir, overwrite, executor,
-            verbose: As in the loaders.
+        channels, value_range, pad_mode, resize, cache_dir, overwrite,
+            executor, verbose: As in the loaders.
         **options: Those of `SequenceOptions`.
 
     Returns:
@@ -165,22 +221,20 @@ def load_patched_dataset(
         as_channels(channels),
         as_value_range(value_range),
         check_pad_mode(pad_mode),
+        as_resize(resize),
     )
     parts = options.split([image.name for image in images])
     cache = PatchCache(
         dirname,
         task,
         pixels.patch_size,
-        {
-            "channels": pixels.channels,
-            "value_range": pixels.value_range,
-            **({"pad_mode": pad_mode} if pad_mode != "constant" else {}),
-            **labels.parameters,
-        },
+        {**pixels.parameters, **labels.parameters},
         label_path=labels.path,
         cache_dir=cache_dir,
     )
     headers = _check(images, labels, pixels.channels, cache)
+    if pixels.resize is not None:
+        headers = _resize(labels, headers, pixels.resize, verbose)
     sources = [
         labels.source(image, header, pixels)
         for image, header in headers.items()
@@ -200,6 +254,21 @@ def load_patched_dataset(
     for doubt in labels.doubts(records, headers):
         warnings.warn(f"{dirname}: {doubt}", stacklevel=3)
     return loaded
+
+
+def _resize(labels, headers, resize, verbose):
+    """Move labels to where they are in resized images; give their headers."""
+    scales = {
+        image: ReadScale(header.size, resized_size(header.size, resize))
+        for image, header in headers.items()
+    }
+    if verbose and (text := describe_distortion(scales)):
+        say(text)
+    labels.resize(scales)
+    return {
+        image: dataclasses.replace(header, size=scales[image].size)
+        for image, header in headers.items()
+    }
 
 
 def _check(images, labels, channels, cache):

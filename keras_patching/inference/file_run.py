@@ -8,6 +8,7 @@ import time
 from keras_patching._faults import fault_of
 from keras_patching._printing import printable
 from keras_patching._whole_files import OutputError
+from keras_patching.data.images.resizing import ReadScale
 from keras_patching.inference.model_file import describe_error
 from keras_patching.inference.pictures import PicturedSource
 from keras_patching.inference.prediction_journal import Entry, SourceState
@@ -124,17 +125,22 @@ class _FilePrediction(ImagePrediction):
     def _begin(self, number, source):
         started = time.perf_counter()
         state = SourceState.of(source, time.time_ns())
-        opened = PicturedSource(self._open_source(source, number))
+        file = PicturedSource(self._open_file(source, number))
+        opened = self._resized(file, source)
         try:
             if not state.has_times_of(os.stat(source)):
                 raise ValueError(
                     f"{source}: has changed while it was read. Run again."
                 )
+            self._tell_distortion(opened.name, ReadScale.of(opened))
+            scale = ReadScale(
+                self._result_size(file.shape[:2]),
+                self._result_size(opened.shape[:2]),
+            )
             stem = self._stems[number]
-            size = self._result_size(opened.shape[:2])
-            files = ImageFiles(self._parts[0], stem, size)
+            files = ImageFiles(self._parts[0], stem, scale.file_size)
             result = _FileResult(
-                files, source, state, opened, self._parts, started
+                files, source, state, file, scale, self._parts, started
             )
         except BaseException:
             opened.close()
@@ -152,12 +158,12 @@ class _FilePrediction(ImagePrediction):
 class _FileResult:
     """Takes the bands of one image, and ends with its entry in the journal."""
 
-    def __init__(self, files, path, state, source, parts, started):
+    def __init__(self, files, path, state, source, scale, parts, started):
         self._files, self._path, self._state = files, path, state
         self._picture, self._size = source.picture, source.shape[:2]
         folder, self._journal, self._tables = parts
         self._started = started
-        self._report = folder.report.begin(files.size, files.open)
+        self._report = folder.report.begin(scale, files.open)
 
     def add(self, index, band):
         """Take the next rows of a result."""

@@ -45,7 +45,8 @@ def verify_file(
         raise FileNotFoundError(f"{image_path}: no such image file.")
     model = load_model_file(model_path)
     image = _read(image_path, model)
-    say(f"{image_path}: {image.shape[0]} x {image.shape[1]} pixels")
+    height, width, _ = image.shape
+    say(f"{image_path}: {height} x {width} pixels{_resized(model)}")
     say(f"Precision: {describe_precision(model)}")
     _print_row(_HEADINGS)
     compared = compare_overlaps(model, image, overlaps, patch_size)
@@ -74,6 +75,12 @@ def verify_file(
         _print_search(
             find_smallest_overlap(model, image, tolerance, patch_size)
         )
+
+
+def _resized(model):
+    """Say of which pixels places are, where the model resizes images."""
+    resize = getattr(model, "resize", None)
+    return "" if resize is None else f" (resize={resize}: places are in these)"
 
 
 def _all_possible(compared):

@@ -21,12 +21,15 @@ class ImageTransform:
         check: Function of each band that is written, which refuses what is no
             result.
         name: What it is called; `None` for a function of the user's.
+        method: How pixels of an image that was resized come back to those of
+            its file, see `resampling.METHODS`.
     """
 
     in_graph: Callable
     collect: Callable | None = None
     check: Callable | None = None
     name: str | None = None
+    method: str = "nearest"
 
 
 @dataclasses.dataclass(frozen=True)

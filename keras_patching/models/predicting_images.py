@@ -9,6 +9,12 @@ import numpy as np
 from keras_patching._checks import check_integer
 from keras_patching._faults import fault_of, raise_faults
 from keras_patching._printing import Progress, say
+from keras_patching.data.images.resizing import (
+    ReadScale,
+    ResizedWindows,
+    describe_distortion,
+    resized_size,
+)
 from keras_patching.models.image_list import as_sources, held, share
 from keras_patching.models.image_outputs import ImageOutputs
 from keras_patching.models.image_transforms import spec_of
@@ -23,9 +29,13 @@ from keras_patching.prediction.keep import (
     open_keep,
 )
 from keras_patching.prediction.pipeline import run_jobs
+from keras_patching.prediction.resized_results import (
+    MovedObjects,
+    ResampledTarget,
+)
 from keras_patching.prediction.results import WrittenResult
 from keras_patching.prediction.sharing import find_sharing
-from keras_patching.prediction.sources import open_source
+from keras_patching.prediction.sources import is_in_memory, open_source
 
 # Images that are begun, at the most, after the one whose result is told next.
 _MOST_AHEAD = 256
@@ -90,6 +100,7 @@ class ImagePrediction:
         # What became of images that need not, or cannot, be predicted.
         self._outcomes = {}
         self._open = {}
+        self._knows_distortion = False
         self._position = 0  # Of the next whose outcome is told.
         self._planned = 0  # Pixels that are to be predicted.
         self._predicted = 0  # Those of images that have ended.
@@ -263,6 +274,10 @@ class ImagePrediction:
             raise
 
     def _open_source(self, source, number):
+        """Open an image as it is read by the model."""
+        return self._resized(self._open_file(source, number), source)
+
+    def _open_file(self, source, number):
         return open_source(
             source,
             number,
@@ -270,21 +285,59 @@ class ImagePrediction:
             value_range=getattr(self._model, "value_range", None),
         )
 
+    def _resized(self, opened, source):
+        """Resize what is opened as the model says, unless it is there whole."""
+        resize = getattr(self._model, "resize", None)
+        if resize is None or is_in_memory(source):
+            return opened
+        size = resized_size(opened.shape[:2], resize)
+        return ResizedWindows(opened, size)
+
     def _result(self, number, source):
         """Make what takes the bands of an image."""
-        size = tuple(source.shape[:2])
+        size, scale = tuple(source.shape[:2]), ReadScale.of(source)
+        self._tell_distortion(source.name, scale)
         if self._transform.collect is not None:
-            return self._transform.collect(size)
+            result = self._transform.collect(size)
+            return result if scale.is_same else MovedObjects(result, scale)
         scales = self._model.predictor._outputs.scales
         specs = keras.tree.flatten(self._spec)
         targets = [
-            self._target(number, source, self._shape(size, scale, each), each)
+            self._target(number, source, scale, each)
             for scale, each in zip(scales, specs, strict=True)
         ]
         check = self._transform.check
         return WrittenResult(targets, scales, self._spec, check)
 
-    def _target(self, number, source, shape, spec):
+    def _tell_distortion(self, name, scale):
+        """Say once that objects have other forms than in the files."""
+        text = describe_distortion({name: scale})
+        if text and self._verbose and not self._knows_distortion:
+            self._knows_distortion = True
+            say(text)
+
+    def _target(self, number, source, scale, spec):
+        """Open what an output of an image is written into."""
+        shape = self._shape(tuple(source.shape[:2]), scale, spec)
+        read = ReadScale.of(source)
+        if scale is None or read.is_same:
+            return self._open_target(number, source, shape, spec)
+        whole = self._shape(read.file_size, scale, spec)
+        self._check_resized_fill()
+        target = self._open_target(number, source, whole, spec)
+        back = ReadScale(whole[:2], shape[:2])
+        return ResampledTarget(target, back, self._transform.method)
+
+    def _check_resized_fill(self):
+        """Refuse what would be other numbers in pixels of another size."""
+        if self._transform.method == "sum" and self._fill != 0:
+            raise ValueError(
+                "Heatmaps of images that are resized keep their sum, so that "
+                "what is left out can be 0 only. Received: "
+                f"fill={self._fill}"
+            )
+
+    def _open_target(self, number, source, shape, spec):
         dtype = np.dtype(keras.backend.standardize_dtype(spec.dtype))
         check_fill(self._fill, dtype)
         if self._outputs is None:

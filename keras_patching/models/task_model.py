@@ -15,6 +15,11 @@ from keras_patching.data.images.channels import (
     as_channels,
     number_of,
 )
+from keras_patching.data.images.resizing import (
+    ReadScale,
+    as_resize,
+    resize_image,
+)
 from keras_patching.data.images.value_range import check_array, read_in_range
 from keras_patching.data.labels.whole_images import (
     describe_target,
@@ -33,6 +38,7 @@ class TaskModel(PatchedModel):
         channels: Channels of the images; "grayscale" reads files, also of
             colour, as one channel. `None` keeps those of the files.
         value_range: Lowest (black, the padding) and highest value of images.
+        resize: How files are resized as they are read, as in loaders.
         **kwargs: Arguments of `PatchedModel`.
 
     Raises:
@@ -54,6 +60,7 @@ class TaskModel(PatchedModel):
         *,
         channels: int | Literal["grayscale"] | None = 3,
         value_range: Sequence[float] = (0, 255),
+        resize: float | Sequence[int] | None = None,
         **kwargs: Any,
     ) -> None:
         channels, value_range = check_images(patch_model, channels, value_range)
@@ -83,6 +90,7 @@ class TaskModel(PatchedModel):
             )
         self.channels = channels
         self.value_range = value_range
+        self.resize = as_resize(resize)
         if patch_size is not None:
             self.set_patch_size(*as_pair(patch_size, "patch_size"))
 
@@ -103,7 +111,7 @@ class TaskModel(PatchedModel):
                 f"made for {data_set.task}. Load it with a loader of the "
                 f"model. Received: {data_set.manifest_path}"
             )
-        found = {"pad_mode": "constant", **data_set.parameters}
+        found = {"pad_mode": "constant", "resize": None, **data_set.parameters}
         for name, expected in self._patch_parameters().items():
             if name in found and _plain(found[name]) != _plain(expected):
                 raise ValueError(
@@ -118,6 +126,7 @@ class TaskModel(PatchedModel):
         parameters = {
             "value_range": self.value_range,
             "pad_mode": self.predictor.pad_mode,
+            "resize": self.resize,
         }
         if self.channels is not None:
             parameters["channels"] = self.channels
@@ -198,10 +207,22 @@ class TaskModel(PatchedModel):
             )
 
     def read_image(self, image: str | os.PathLike | ArrayLike) -> NDArray:
-        """Return an image as an array, read where it is the path of a file."""
-        if isinstance(image, (str, os.PathLike)):
-            return read_in_range(image, self.channels, self.value_range)
-        return np.asarray(image)
+        """Return an image as an array that the model takes.
+
+        Args:
+            image: Path of a file, which is read, and resized as the model says;
+                or an array, which is taken as it is.
+        """
+        return self._read_scaled(image)[0]
+
+    def _read_scaled(self, image):
+        """Read an image, and tell where its pixels are: a `ReadScale`."""
+        if not isinstance(image, (str, os.PathLike)):
+            image = np.asarray(image)
+            return image, ReadScale(image.shape[:2], image.shape[:2])
+        found = read_in_range(image, self.channels, self.value_range)
+        read = resize_image(found, self.resize)
+        return read, ReadScale(found.shape[:2], read.shape[:2])
 
     def _pair_full_images(self, images, targets):
         """Pair whole images with what is true of each, and check it.
@@ -256,6 +277,7 @@ class TaskModel(PatchedModel):
             "patch_size": self._require_patch_size(),
             "channels": self.channels,
             "value_range": self.value_range,
+            "resize": self.resize,
         }
 
     def get_config(self) -> dict[str, Any]:
@@ -263,6 +285,7 @@ class TaskModel(PatchedModel):
             **super().get_config(),
             "channels": self.channels,
             "value_range": self.value_range,
+            "resize": self.resize,
         }
 
 

@@ -9,6 +9,7 @@ import math
 import os
 import pathlib
 
+import keras
 import numpy as np
 
 from keras_patching.data.images.channels import number_of, with_channels
@@ -182,6 +183,16 @@ def open_source(source, number, *, channels=None, value_range=None):
     except BaseException:
         windows.close()
         raise
+
+
+def is_in_memory(source):
+    """Tell whether an image is an array or a tensor, of the caller's making.
+
+    All else is read from somewhere, and made for the model as it is read.
+    """
+    is_mapped = isinstance(source, np.memmap)
+    is_array = isinstance(source, np.ndarray) and not is_mapped
+    return is_array or keras.ops.is_tensor(source)
 
 
 def _open_file(path):

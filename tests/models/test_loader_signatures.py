@@ -81,8 +81,8 @@ def test_a_mistyped_option_is_named_before_a_file_is_read(load):
 
 @LOADERS
 def test_names_of_other_loaders_are_answered_with_the_way_here(load):
-    with pytest.raises(TypeError, match=r"AveragePooling2D\(2\).*resize=0\.5"):
-        load(NET, "missing", "missing", resize=0.5)
+    with pytest.raises(TypeError, match=r"called `resize`.*image_size=8"):
+        load(NET, "missing", "missing", image_size=8)
     with pytest.raises(TypeError, match='channels="grayscale"'):
         load(NET, "missing", "missing", color_mode="grayscale")
 

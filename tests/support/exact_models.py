@@ -27,7 +27,7 @@ def red_model(channels=3, **kwargs):
     )
 
 
-def red_counter():
+def red_counter(**kwargs):
     """A model whose objects per pixel are the red channel over 1000."""
     patch_model = keras.Sequential(
         [keras.Input((None, None, 3)), keras.layers.Conv2D(1, 1)]
@@ -36,7 +36,11 @@ def red_counter():
     kernel[0, 0, 0, 0] = 1
     patch_model.layers[0].set_weights([kernel, np.zeros(1)])
     return HeatmapObjectCountingModel(
-        patch_model, density_map_sigma=2.0, density_scale=1000, patch_size=8
+        patch_model,
+        density_map_sigma=2.0,
+        density_scale=1000,
+        patch_size=8,
+        **kwargs,
     )
 
 
@@ -55,7 +59,7 @@ def blocks(outputs):
     }
 
 
-def detector(class_names=("leaf", "fruit")):
+def detector(class_names=("leaf", "fruit"), **kwargs):
     net = keras.Sequential(
         [keras.Input((None, None, 3)), keras.layers.Identity()]
     )
@@ -65,4 +69,5 @@ def detector(class_names=("leaf", "fruit")):
         prediction_decoder=blocks,
         patch_size=8,
         overlap=4,
+        **kwargs,
     )

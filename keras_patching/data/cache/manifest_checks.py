@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_patching.data.cache.shard_kinds import shard_kind
 from keras_patching.data.cache.strips import strips_shape
+from keras_patching.data.images.resizing import as_resize
 
 
 def check_manifest(manifest):
@@ -33,6 +34,7 @@ def check_manifest(manifest):
     _expect(isinstance(manifest.label_path, str), "`label_path` is not text")
     _expect(isinstance(manifest.parameters, dict), "`parameters` is no dict")
     _check_value_range(manifest.parameters.get("value_range", (0, 255)))
+    _check_resize(manifest.parameters.get("resize"))
     _check_classes(manifest)
     for path, file in manifest.files.items():
         _check_file(path, file)
@@ -58,7 +60,7 @@ def check_manifest(manifest):
             source.name in manifest.files,
             f"{source.name} is not among the files",
         )
-        size = manifest.files[source.name].header[:2]
+        size = manifest.image_size(source)
         _check_source(source, size, patch_size, manifest.parameters)
 
 
@@ -216,6 +218,16 @@ def _check_value_range(pair):
         and all(map(math.isfinite, pair)),
         f"the value range {pair!r} is not a pair of numbers",
     )
+
+
+def _check_resize(resize):
+    is_pair = isinstance(resize, list | tuple)
+    numbers = resize if is_pair else [resize]
+    _expect(
+        resize is None or all(type(each) in (int, float) for each in numbers),
+        f"the resize {resize!r} is no number and no pair of them",
+    )
+    as_resize(resize)
 
 
 def _is_word(text):

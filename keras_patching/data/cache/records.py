@@ -10,6 +10,7 @@ from keras_patching.data.cache.shard_kinds import shard_kind
 from keras_patching.data.cache.shards import ShardRecord, digest
 from keras_patching.data.images.file_state import FileState
 from keras_patching.data.images.headers import ImageHeader
+from keras_patching.data.images.resizing import as_resize, resized_size
 
 # What there is of a shard: the plan of it, or the record.
 Shard = TypeVar("Shard")
@@ -65,7 +66,8 @@ class Source(Generic[Shard]):
         name: Path of the image, relative to the image folder.
         shards: Dict from kind to `ShardRecord`, images first; of a source that
             is to be built, to `shard_builder.ShardPlan`.
-        origins: Pair `(y, x)` per patch, in pixels of the image.
+        origins: Pair `(y, x)` per patch, in pixels of the image as it is read,
+            which may be resized.
         stages: Per patch, the sampling stage it comes from.
         augmentations: Per patch, what is done to it; empty where nothing is
             done to any.
@@ -134,9 +136,12 @@ class Manifest:
         return [kind for kind in self.kinds if shard_kind(kind).fed]
 
     def image_size(self, source):
-        """Give the `(height, width)` in pixels of the image of a source."""
-        height, width, *_ = self.files[source.name].header
-        return height, width
+        """Give the `(height, width)` of the image of a source, as it is read.
+
+        Origins and labels are in these pixels.
+        """
+        size = self.files[source.name].header[:2]
+        return resized_size(size, as_resize(self.parameters.get("resize")))
 
     @property
     def num_patches(self):

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from keras_patching.data.images.resampling import Resampling
 from keras_patching.data.labels.shapes import outline
 
 # So many corners of an ellipse are as good as all.
@@ -40,6 +41,28 @@ class DrawnShape:
             return cls(value, outline(shape, _ROUND))
         pixels = shape.pixels()
         return cls(value, shape.points[:1], np.packbits(pixels), pixels.shape)
+
+    def moved(self, scale):
+        """Give the shape where it is in an image that is resized.
+
+        Args:
+            scale: `ReadScale` of the image.
+        """
+        if self.bits is None:
+            corners = self.corners * scale.size / scale.file_size
+            return dataclasses.replace(self, corners=corners)
+        pixels = np.unpackbits(self.bits, count=math.prod(self.size))
+        pixels, places = pixels.reshape(self.size), []
+        for axis, first in enumerate(self.corners[0].tolist()):
+            lengths = scale.file_size[axis], scale.size[axis]
+            nearest, _ = Resampling(*lengths, "nearest").spans(0, lengths[1])
+            nearest = nearest - round(first)
+            inside = (nearest >= 0) & (nearest < pixels.shape[axis])
+            places.append(int(np.argmax(inside)))
+            pixels = pixels.take(nearest[inside], axis)
+        corners = np.array([places], "float64")
+        bits = np.packbits(pixels.astype(bool))
+        return DrawnShape(self.value, corners, bits, pixels.shape)
 
     @property
     def content(self):

@@ -6,7 +6,6 @@ import numpy as np
 
 from keras_patching.data.cache.shard_builder import ShardPlan
 from keras_patching.data.images.channels import number_of
-from keras_patching.data.images.value_range import decode_in_range
 from keras_patching.geometry import pixel_for
 
 
@@ -48,18 +47,14 @@ def _padded(image, origins, patch_size, pad_mode):
     return image
 
 
-def plan_image_shard(
-    path, header, grid, channels, value_range, pad_mode="constant"
-):
+def plan_image_shard(path, header, grid, pixels):
     """Plan the shard of an image's tiles.
 
     Args:
         path: `pathlib.Path` of the image.
-        header: Its `ImageHeader`.
+        header: Its `ImageHeader`, of the image as it is read.
         grid: Its `PatchGrid`, without overlap.
-        channels: Channels to convert to; `None` keeps those of the file.
-        value_range: `(black, white)`.
-        pad_mode: How the image is padded; "constant" is with black.
+        pixels: `PixelOptions`.
 
     Returns:
         A `ShardPlan` of kind "images".
@@ -69,27 +64,24 @@ def plan_image_shard(
         shape=(
             grid.num_patches,
             *grid.patch_size,
-            number_of(channels, header.channels),
+            number_of(pixels.channels, header.channels),
         ),
         dtype=header.dtype,
         parameters=[
-            *(grid.patch_size, channels, value_range),
-            *([pad_mode] if pad_mode != "constant" else []),
+            grid.patch_size,
+            *pixels.content(grid.image_size),
+            *([pixels.pad_mode] if pixels.pad_mode != "constant" else []),
         ],
         path=path,
-        make=functools.partial(
-            _cut_image,
-            path=path,
-            grid=grid,
-            channels=channels,
-            value_range=value_range,
-            pad_mode=pad_mode,
-        ),
+        make=functools.partial(_cut_image, path=path, grid=grid, pixels=pixels),
     )
 
 
-def _cut_image(data, path, grid, channels, value_range, pad_mode):
-    image = decode_in_range(data, path, channels, value_range)
+def _cut_image(data, path, grid, pixels):
     return cut_patches(
-        image, grid.origins, grid.patch_size, value_range[0], pad_mode
+        pixels.decode(data, path),
+        grid.origins,
+        grid.patch_size,
+        pixels.value_range[0],
+        pixels.pad_mode,
     )

@@ -11,8 +11,9 @@ A new task has a class `Report` here, made of a model and options. It has
   content, from model, rows of `results.csv` and dict from table to rows,
 - `page_contents`: what `report.html` tells, see `inference.pages`,
 - `transform`: the `ImageTransform` whose results it takes,
-- `begin(size, open_file)`: gives what takes the bands of one image, whose
-  results are of `size`; `open_file` is `ImageFiles.open`.
+- `begin(scale, open_file)`: gives what takes the bands of one image; `scale`
+  is a `ReadScale`: bands are of the size of what was read, and what is written
+  is of the size of the file. `open_file` is `ImageFiles.open`.
 
 What `begin` gives has
 

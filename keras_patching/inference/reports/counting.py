@@ -1,9 +1,15 @@
 """What is written of the prediction of a counting model."""
 
+import math
+
 import numpy as np
 
 from keras_patching.inference.pages.counting import CountingContents
 from keras_patching.inference.reports.options import check_choice, suffixes_of
+from keras_patching.prediction.resized_results import (
+    ResampledTarget,
+    moved_objects,
+)
 from keras_patching.visualization import (
     COLORS,
     legend,
@@ -44,12 +50,14 @@ class Report:
             self.tables["points.csv"] = "image", "x", "y", "score"
         self.page_contents = CountingContents(model, self._is_located)
 
-    def begin(self, size, open_file):
+    def begin(self, scale, open_file):
         """Begin an image; see `reports`."""
-        file = open_file("heatmaps", size, np.dtype("float32"))
+        file = open_file("heatmaps", scale.file_size, np.dtype("float32"))
+        if not scale.is_same:
+            file = ResampledTarget(file, scale, self.transform.method)
         if self._is_located:
             found = self._model._count_bands(_MIN_SCORE, None)
-            return _Located(self._model, file, found)
+            return _Located(self._model, file, found, scale)
         return _Counted(self._model, file)
 
 
@@ -83,16 +91,16 @@ class _Counted(_Heatmap):
 class _Located(_Heatmap):
     """And where they are."""
 
-    def __init__(self, model, file, found):
+    def __init__(self, model, file, found, scale):
         super().__init__(model, file)
-        self._found = found
+        self._found, self._scale = found, scale
 
     def add(self, index, band):
         self._found.add(index, band)
         super().add(index, band)
 
     def finish(self, picture):
-        found = self._found.finish()
+        found = moved_objects(self._found.finish(), self._scale)
         count, points, scores = (
             found[key] for key in ("count", "points", "scores")
         )
@@ -106,7 +114,9 @@ class _Located(_Heatmap):
 
     def _draw(self, picture, points, count):
         """Draw a ring around each object, and below how many there are."""
-        radius = round(2 * self._model.density_map_sigma / picture.step)
+        height, width = np.divide(self._scale.file_size, self._scale.size)
+        sigma = self._model.density_map_sigma * math.sqrt(height * width)
+        radius = round(2 * sigma / picture.step)
         overlay = overlay_points(
             picture.pixels, points / picture.step, COLORS[1], max(3, radius)
         )

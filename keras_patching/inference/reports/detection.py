@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_patching.inference.pages.detection import DetectionContents
+from keras_patching.prediction.resized_results import MovedObjects
 from keras_patching.visualization import (
     box_legend,
     legend,
@@ -31,10 +32,10 @@ class Report:
         self.documents = {"coco.json": to_coco}
         self.page_contents = DetectionContents(model)
 
-    def begin(self, size, open_file):
+    def begin(self, scale, open_file):
         """Begin an image; see `reports`."""
-        patches = self._model._merged_patches(size, self._score_threshold)
-        return _Found(self._model, patches)
+        patches = self._model._merged_patches(scale.size, self._score_threshold)
+        return _Found(self._model, MovedObjects(patches, scale))
 
 
 class _Found:

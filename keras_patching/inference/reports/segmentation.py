@@ -5,6 +5,7 @@ import numpy as np
 from keras_patching.inference.pages.segmentation import SegmentationContents
 from keras_patching.inference.pictures import Picture, step_of
 from keras_patching.inference.reports.options import check_choice, suffixes_of
+from keras_patching.prediction.resized_results import ResampledResult
 from keras_patching.visualization import (
     class_legend,
     legend,
@@ -54,11 +55,13 @@ class Report:
         self.documents = {}
         self.page_contents = SegmentationContents(model)
 
-    def begin(self, size, open_file):
+    def begin(self, scale, open_file):
         """Begin an image; see `reports`."""
-        if self._has_masks:
-            return _Masks(self._model, size, open_file)
-        return _Probabilities(self._model, size, open_file)
+        make = _Masks if self._has_masks else _Probabilities
+        result = make(self._model, scale.file_size, open_file)
+        if scale.is_same:
+            return result
+        return ResampledResult(result, scale, self.transform.method)
 
 
 class _Masks:

@@ -1,5 +1,6 @@
 """The labels of object counting, as `data.patched_dataset.Labels`."""
 
+import dataclasses
 import functools
 import math
 
@@ -8,6 +9,7 @@ import numpy as np
 from keras_patching._checks import check_positive
 from keras_patching.data.cache.shard_builder import ShardPlan
 from keras_patching.data.images.label_images import decode_label
+from keras_patching.data.images.resampling import resampled
 from keras_patching.data.labels.density_maps import MAP_VERSION, density_map
 from keras_patching.data.labels.doubts import (
     doubt_corner,
@@ -43,6 +45,14 @@ class DrawnHeatmaps:
 
     def faults(self, headers, cache):
         return check_points_inside(self._labels, headers)
+
+    def resize(self, scales):
+        self._labels = {
+            image: dataclasses.replace(
+                each, points=scales[image].points(each.points)
+            )
+            for image, each in self._labels.items()
+        }
 
     def source(self, image, header, pixels):
         shards = functools.partial(self._shards, self._labels[image].points)
@@ -105,6 +115,7 @@ class ReadyHeatmaps:
             1.0 if unit is None else unit, "heatmap_unit"
         )
         self._paths = dict(pairs)
+        self._is_resized = False
 
     @property
     def parameters(self):
@@ -129,6 +140,9 @@ class ReadyHeatmaps:
         pixels = sum(math.prod(header.size) for header in headers.values())
         return doubt_counts([total]) + doubt_density(total, pixels, self.unit)
 
+    def resize(self, scales):
+        self._is_resized = True
+
     def source(self, image, header, pixels):
         shards = functools.partial(self._shards, self._paths[image])
         return tile_source(image, header, pixels, shards)
@@ -138,7 +152,11 @@ class ReadyHeatmaps:
             kind="heatmaps",
             shape=(grid.num_patches, *grid.patch_size),
             dtype=np.dtype("float32"),
-            parameters=[grid.patch_size, self.unit],
+            parameters=[
+                grid.patch_size,
+                self.unit,
+                *([grid.image_size] if self._is_resized else []),
+            ],
             path=path,
             make=functools.partial(_cut, path=path, grid=grid, unit=self.unit),
             facts=_sum_heatmaps,
@@ -177,9 +195,9 @@ def _draw(points, sigma, grid):
 
 def _cut(data, path, grid, unit):
     heatmap = _as_heatmap(decode_label(data, path, "heatmap"), path)
-    return cut_patches(
-        heatmap * np.float32(unit), grid.origins, grid.patch_size, pad_value=0
-    )
+    # As many objects, also where the image is read at another size.
+    heatmap = resampled(heatmap * np.float32(unit), grid.image_size, "sum")
+    return cut_patches(heatmap, grid.origins, grid.patch_size, pad_value=0)
 
 
 def _as_heatmap(heatmap, path):

@@ -74,6 +74,10 @@ class HeatmapObjectCountingModel(TaskModel):
             colour, as one channel. `None` keeps those of the files, which
             needs a `patch_model`.
         value_range: Lowest (black, the padding) and highest value of images.
+        resize: Factor that files are resized by as they are read (0.5 halves
+            height and width), or the `(height, width)` of every image; `None`
+            leaves them. Patches, `density_map_sigma` and `min_distance` are
+            in resized pixels, results of files in pixels of the files.
         **kwargs: Arguments of `PatchedModel`, such as `overlap`.
 
     Input shape:
@@ -116,6 +120,7 @@ class HeatmapObjectCountingModel(TaskModel):
         density_scale: float | None = None,
         channels: int | Literal["grayscale"] | None = 3,
         value_range: Sequence[float] = (0, 255),
+        resize: float | Sequence[int] | None = None,
         **kwargs: Unpack[PatchedModelOptions],
     ) -> None:
         channels, value_range = check_images(patch_model, channels, value_range)
@@ -130,7 +135,11 @@ class HeatmapObjectCountingModel(TaskModel):
             )
         _check_head(patch_model)
         super().__init__(
-            patch_model, channels=channels, value_range=value_range, **kwargs
+            patch_model,
+            channels=channels,
+            value_range=value_range,
+            resize=resize,
+            **kwargs,
         )
         self._given_scale = density_scale is not None
         if self._given_scale:
@@ -178,8 +187,8 @@ class HeatmapObjectCountingModel(TaskModel):
     ) -> PatchingSequence | tuple[PatchingSequence, ...]:
         """Load patches of images and of the heatmaps of a CSV file's points.
 
-        Takes `patch_size`, `density_map_sigma`, `channels` and `value_range`
-        from the model, and the other arguments of the function
+        Takes `patch_size`, `density_map_sigma`, `channels`, `value_range` and
+        `resize` from the model, and the other arguments of the function
         `keras_patching.load_heatmap_dataset_with_csv_from_directory`.
         """
         return loaders.load_heatmap_dataset_with_csv_from_directory(
@@ -205,9 +214,9 @@ class HeatmapObjectCountingModel(TaskModel):
     ) -> PatchingSequence | tuple[PatchingSequence, ...]:
         """Load patches of images and of the heatmaps of JSON files' points.
 
-        Takes `patch_size`, `density_map_sigma`, `channels` and `value_range`
-        from the model, and the other arguments of the function `keras_patching.
-        load_heatmap_dataset_with_json_files_from_directory`.
+        Takes `patch_size`, `density_map_sigma`, `channels`, `value_range` and
+        `resize` from the model, and the other arguments of the function
+        `keras_patching.load_heatmap_dataset_with_json_files_from_directory`.
         """
         return loaders.load_heatmap_dataset_with_json_files_from_directory(
             dirname,
@@ -232,9 +241,9 @@ class HeatmapObjectCountingModel(TaskModel):
     ) -> PatchingSequence | tuple[PatchingSequence, ...]:
         """Load patches of images and of ready heatmaps, or of dot images.
 
-        Takes `patch_size`, `density_map_sigma`, `channels` and `value_range`
-        from the model, and the other arguments, such as `heatmap_unit` and
-        `dots`, of the function
+        Takes `patch_size`, `density_map_sigma`, `channels`, `value_range` and
+        `resize` from the model, and the other arguments, such as
+        `heatmap_unit` and `dots`, of the function
         `keras_patching.load_heatmap_dataset_with_heatmap_files_from_directory`.
         """
         return loaders.load_heatmap_dataset_with_heatmap_files_from_directory(
@@ -304,7 +313,11 @@ class HeatmapObjectCountingModel(TaskModel):
 
     @property
     def _image_transforms(self):
-        return {"heatmap": ImageTransform(self._finish_outputs, name="heatmap")}
+        return {
+            "heatmap": ImageTransform(
+                self._finish_outputs, name="heatmap", method="sum"
+            )
+        }
 
     def _count_bands(self, min_score, min_distance):
         """Make what counts and locates objects in bands of a heatmap."""
@@ -424,10 +437,11 @@ class HeatmapObjectCountingModel(TaskModel):
         targets = [points for _, points in pairs]
         counts, places = [], []
         for image, _ in pairs:
-            image = self.read_image(image)
+            image, scale = self._read_scaled(image)
             heatmaps = self.predict(image[None], verbose=0)
             counts.append(self.decode_predictions(heatmaps)[0])
-            places.append(self.locate(heatmaps)[0][0])
+            points, _ = self.locate(heatmaps)[0]
+            places.append(scale.to_file.points(points))
         true_counts = [len(points) for points in targets]
         return {
             **count_errors(counts, true_counts),

@@ -25,6 +25,7 @@ from keras_patching.models.detection.raw_predictions import (
 )
 from keras_patching.models.image_transforms import ImageTransform
 from keras_patching.models.task_model import TaskModel
+from keras_patching.prediction.resized_results import moved_objects
 
 
 class BoxMergingModel(TaskModel):
@@ -239,12 +240,13 @@ class BoxMergingModel(TaskModel):
         targets = [truth for _, truth in pairs]
         merged = []
         for image, _ in pairs:
-            image = self.read_image(image)
+            image, scale = self._read_scaled(image)
             raw = self.predict(image[None], verbose=0)
             # Average precision needs boxes of low scores too.
-            merged += self.merge_predictions(
+            (found,) = self.merge_predictions(
                 raw, image.shape[:2], 0.01, iou_threshold, match_metric
             )
+            merged.append(moved_objects(found, scale))
         scores = average_precision(merged, targets, COCO_IOU_THRESHOLDS)
         return {name: scores[name] for name in ("ap50", "ap50_95")}
 

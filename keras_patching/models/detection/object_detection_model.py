@@ -79,7 +79,7 @@ class ObjectDetectionModel(BoxMergingModel):
     otherwise; with a `prediction_decoder` both must be given.
 
     A detector of KerasHub is decoded as it decodes itself, sees images scaled
-    as its preprocessor does, and never resized, and trains with its own
+    as its preprocessor does, resized by `resize` alone, and trains with its own
     losses; `compile(loss={...})` gives it others. Any patch model trains with
     its own `compute_loss(x, y, y_pred, ...)`, if it has one: `y` is a dict of
     `boxes`, xyxy in pixels or in its `bounding_box_format`, and `labels`,
@@ -111,6 +111,10 @@ class ObjectDetectionModel(BoxMergingModel):
             colour, as one channel. `None` keeps those of the files, which
             needs a `patch_model`.
         value_range: Lowest (black, the padding) and highest value of images.
+        resize: Factor that files are resized by as they are read (0.5 halves
+            height and width), or the `(height, width)` of every image; `None`
+            leaves them. Patches, `overlap` and `anchors` are in resized
+            pixels, results of files in pixels of the files.
         **kwargs: Arguments of `PatchedModel`, such as `overlap`.
 
     Input shape:
@@ -155,6 +159,7 @@ class ObjectDetectionModel(BoxMergingModel):
         *,
         channels: int | Literal["grayscale"] | None = 3,
         value_range: Sequence[float] = (0, 255),
+        resize: float | Sequence[int] | None = None,
         **kwargs: Unpack[PatchedModelOptions],
     ) -> None:
         _check_tiling(**kwargs)
@@ -179,7 +184,11 @@ class ObjectDetectionModel(BoxMergingModel):
             check_head(patch_model, grid_size, len(anchors), len(class_names))
         kwargs["stitch"] = False
         super().__init__(
-            patch_model, channels=channels, value_range=value_range, **kwargs
+            patch_model,
+            channels=channels,
+            value_range=value_range,
+            resize=resize,
+            **kwargs,
         )
         self.grid_size = grid_size
         self.anchors = anchors
@@ -205,9 +214,9 @@ class ObjectDetectionModel(BoxMergingModel):
     ) -> PatchingSequence | tuple[PatchingSequence, ...]:
         """Load patches of images and boxes, cutting them where not cached.
 
-        Takes `patch_size`, `grid_size`, `class_names`, `channels` and
-        `value_range` from the model, and the other arguments of the function
-        `keras_patching.load_yolo_dataset_from_directory`.
+        Takes `patch_size`, `grid_size`, `class_names`, `channels`,
+        `value_range` and `resize` from the model, and the other arguments of
+        the function `keras_patching.load_yolo_dataset_from_directory`.
         """
         loaded = loaders.load_yolo_dataset_from_directory(
             label_file,

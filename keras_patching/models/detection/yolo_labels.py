@@ -1,5 +1,6 @@
 """The labels of object detection, as `data.patched_dataset.Labels`."""
 
+import dataclasses
 import functools
 import math
 
@@ -9,7 +10,6 @@ from keras_patching.data.cache.shard_builder import ShardPlan, plan_source
 from keras_patching.data.cache.shards import npy_bytes
 from keras_patching.data.cache.strips import as_strips, strips_shape
 from keras_patching.data.images.channels import number_of
-from keras_patching.data.images.value_range import decode_in_range
 from keras_patching.data.labels.box_clipping import clip_boxes
 from keras_patching.data.labels.box_labels import (
     check_boxes_inside,
@@ -57,6 +57,14 @@ class YoloLabels:
             self._labels, headers, self.parameters["clip"]
         )
         return check_boxes_inside(self._labels, headers)
+
+    def resize(self, scales):
+        self._labels = {
+            image: dataclasses.replace(
+                each, boxes=scales[image].boxes(each.boxes)
+            )
+            for image, each in self._labels.items()
+        }
 
     def source(self, image, header, pixels):
         boxes, labels = self._labels[image].boxes, self._labels[image].labels
@@ -174,8 +182,7 @@ def _patches_plan(image, header, pixels, plan):
         dtype=header.dtype,
         parameters=[
             pixels.patch_size,
-            pixels.channels,
-            pixels.value_range,
+            *pixels.content(header.size),
             origins,
             augmentations,
         ],
@@ -197,7 +204,7 @@ def _whole_image_plan(image, header, pixels):
         kind="whole_images",
         shape=(1, *shape),
         dtype=header.dtype,
-        parameters=[pixels.channels, pixels.value_range, shape],
+        parameters=[*pixels.content(header.size), shape],
         path=image,
         make=functools.partial(_decode_one, path=image, pixels=pixels),
     )
@@ -241,17 +248,13 @@ def _objects_plan(boxes, labels):
     )
 
 
-def _decode(data, path, pixels):
-    return decode_in_range(data, path, pixels.channels, pixels.value_range)
-
-
 def _decode_one(data, path, pixels):
-    return as_strips(_decode(data, path, pixels))[None]
+    return as_strips(pixels.decode(data, path))[None]
 
 
 def _cut(data, path, pixels, origins, augmentations):
     return cut_planned(
-        _decode(data, path, pixels),
+        pixels.decode(data, path),
         origins,
         augmentations,
         pixels.patch_size,

@@ -46,6 +46,7 @@ def load_dataset_from_directory_with_segmentation_masks(
     unlabelled: str = "error",
     channels: int | Literal["grayscale"] | None = 3,
     value_range: Sequence[float] = (0, 255),
+    resize: float | Sequence[int] | None = None,
     pad_mode: str = "constant",
     batch_size: int = 32,
     shuffle: bool = True,
@@ -112,6 +113,12 @@ def load_dataset_from_directory_with_segmentation_masks(
             keeps those of the files.
         value_range: Values `(black, white)` of the images. They are not
             scaled.
+        resize: Factor that images are resized by before they are cut (0.5
+            halves height and width), or `(height, width)` of every image;
+            `None` leaves them. They are averaged where that makes them
+            smaller, integers are rounded. Masks follow by the nearest pixel,
+            points, boxes and shapes are moved, heatmaps keep their sum.
+            Patches, batches and `patch_size` are in resized pixels.
         pad_mode: What patches hold beyond the image: `"constant"` is black,
             `"reflect"` mirrors the image at its last pixel, `"edge"` repeats
             that. As no mask tells what these show, they need an
@@ -189,6 +196,7 @@ def load_dataset_from_directory_with_segmentation_masks(
         classes=lambda: labels.classes.to_json(),
         channels=channels,
         value_range=value_range,
+        resize=resize,
         pad_mode=pad_mode,
         batch_size=batch_size,
         shuffle=shuffle,

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_patching._faults import fault_of
 from keras_patching.data.cache.shard_builder import ShardPlan
+from keras_patching.data.images.resampling import resampled
 from keras_patching.data.labels.doubts import doubt_classes
 from keras_patching.data.labels.drawing import draw_shapes
 from keras_patching.data.labels.mask_classes import find_background
@@ -38,6 +39,7 @@ class MaskLabels:
         self.ignore_value = classes.ignore_value
         self._unlabelled = unlabelled
         self._masks = masks
+        self._is_resized = False
 
     @property
     def parameters(self):
@@ -65,6 +67,9 @@ class MaskLabels:
         if not masks or cache.header(masks[0]).channels < 3:
             return None  # It is of greys, as is known without opening it.
         return colors_of_palettes(masks, self.classes)
+
+    def resize(self, scales):
+        self._is_resized = True
 
     def source(self, image, header, pixels):
         shards = functools.partial(self._shards, self._masks[image])
@@ -141,6 +146,8 @@ class MaskLabels:
             return [*content, [int(length) for length in grid.image_size]]
         read_by = self.classes.to_json()
         read_by.pop("names", None)
+        if self._is_resized:
+            content.append([int(length) for length in grid.image_size])
         return [*content, read_by] if read_by else content
 
 
@@ -158,6 +165,13 @@ class DrawnMasks(MaskLabels):
 
     def faults(self, headers, cache):
         return shape_faults(self._items, headers)
+
+    def resize(self, scales):
+        super().resize(scales)
+        self._masks = {
+            image: [shape.moved(scales[image]) for shape in shapes]
+            for image, shapes in self._masks.items()
+        }
 
     def _content(self, grid, shapes):
         size = [int(length) for length in grid.image_size]
@@ -183,6 +197,7 @@ def _cut_drawn(shapes, grid, classes, dtype):
 
 def _cut_mask(data, path, grid, classes, dtype):
     mask = decode_classes(data, path, classes)
+    mask = resampled(mask, grid.image_size, "nearest")
     return _cut(mask.astype(dtype, copy=False), grid, classes)
 
 

@@ -65,7 +65,7 @@ class SemanticSegmentationModel(TaskModel):
     metrics of Keras that would count pixels of `ignore_value` are refused.
 
     A segmenter of KerasHub sees images scaled as its preprocessor does, and
-    never resized.
+    resized by `resize` alone.
 
     Args:
         num_classes: Number of classes, background included.
@@ -91,6 +91,10 @@ class SemanticSegmentationModel(TaskModel):
             colour, as one channel. `None` keeps those of the files, which
             needs a `patch_model`.
         value_range: Lowest (black, the padding) and highest value of images.
+        resize: Factor that files are resized by as they are read (0.5 halves
+            height and width), or the `(height, width)` of every image; `None`
+            leaves them. `patch_size` and `overlap` are in resized pixels,
+            results of files in pixels of the files.
         **kwargs: Arguments of `PatchedModel`, such as `overlap`.
 
     Input shape:
@@ -142,6 +146,7 @@ class SemanticSegmentationModel(TaskModel):
         class_ids: Sequence[int] | Mapping[int, int] | None = None,
         channels: int | Literal["grayscale"] | None = 3,
         value_range: Sequence[float] = (0, 255),
+        resize: float | Sequence[int] | None = None,
         **kwargs: Unpack[PatchedModelOptions],
     ) -> None:
         num_classes = check_integer(num_classes, "num_classes", 2)
@@ -156,7 +161,11 @@ class SemanticSegmentationModel(TaskModel):
                 value_range=value_range,
             )
         super().__init__(
-            patch_model, channels=channels, value_range=value_range, **kwargs
+            patch_model,
+            channels=channels,
+            value_range=value_range,
+            resize=resize,
+            **kwargs,
         )
         self.num_classes = num_classes
         self.activation = activation or last_activation(patch_model)
@@ -184,8 +193,8 @@ class SemanticSegmentationModel(TaskModel):
         """Load patches of images and masks, cutting them where not cached.
 
         Takes `patch_size`, `num_classes`, `ignore_value`, `class_names`,
-        `class_colors`, `class_ids`, `channels` and `value_range` from the
-        model, and the other arguments of the function
+        `class_colors`, `class_ids`, `channels`, `value_range` and `resize`
+        from the model, and the other arguments of the function
         `keras_patching.load_dataset_from_directory_with_segmentation_masks`.
         What the masks tell of their classes becomes that of the model in
         `fit`.
@@ -419,10 +428,12 @@ class SemanticSegmentationModel(TaskModel):
         """
         confusion = np.zeros((self.num_classes, self.num_classes), "int64")
         for image, target in self._pair_full_images(images, targets):
-            image, target = self.read_image(image), self.read_target(target)
+            image, scale = self._read_scaled(image)
+            target = self.read_target(target)
             mask = self.decode_predictions(self.predict(image[None], verbose=0))
+            mask = scale.to_file.pixels(mask[0], "nearest")
             confusion += confusion_matrix(
-                target, mask[0], self.num_classes, self.ignore_value
+                target, mask, self.num_classes, self.ignore_value
             )
         iou = iou_per_class(confusion)
         return {"mean_iou": float(np.mean(list(iou.values()))), **iou}

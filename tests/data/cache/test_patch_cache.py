@@ -25,6 +25,7 @@ from keras_patching.data.cache.shard_builder import ShardPlan
 from keras_patching.data.cache.shard_kinds import SHARD_KINDS, ShardKind
 from keras_patching.data.images.image_io import read_image, write_image
 from keras_patching.data.images.listing import list_images
+from keras_patching.data.patched_dataset import PixelOptions
 from keras_patching.data.patches.tiling import plan_image_shard
 from keras_patching.geometry import PatchGrid
 
@@ -52,7 +53,9 @@ def plan(dirname, patch=PATCH, sigma=1.0, slow=0.0, cache_dir=None):
 def plan_source(path, cache, patch, sigma, slow):
     header = cache.header(path)
     grid = PatchGrid(header.size, patch)
-    images = plan_image_shard(path, header, grid, 3, (0, 255))
+    images = plan_image_shard(
+        path, header, grid, PixelOptions(patch, 3, [0, 255])
+    )
     if slow:
         make = functools.partial(make_slowly, make=images.make, seconds=slow)
         images = ShardPlan(**{**vars(images), "make": make})

@@ -18,6 +18,7 @@ from keras_patching.data.feeding import shard_pool
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.images.image_io import write_image
 from keras_patching.data.images.listing import list_images
+from keras_patching.data.patched_dataset import PixelOptions
 from keras_patching.data.patches.tiling import cut_patches, plan_image_shard
 from keras_patching.geometry import PatchGrid
 
@@ -62,7 +63,9 @@ def make_cache(dirname, count=7, key=0):
             parameters=[index],
             make=CutLabels(image, grid),
         )
-        images = plan_image_shard(path, header, grid, 3, (0, 255))
+        images = plan_image_shard(
+            path, header, grid, PixelOptions(PATCH, 3, [0, 255])
+        )
         sources.append(
             plan_source(
                 path.name,
