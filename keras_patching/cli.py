@@ -76,13 +76,13 @@ def _run(options):
         ):
             choose_backend(verbose=False)
             options.run(options)
-    except _Terminated:
-        _complain(f"ended by SIGTERM. {options.go_on}")
+    except _Terminated as error:
+        _complain(f"ended by SIGTERM. {_how_to_go_on(error, options)}")
         return _TERMINATED
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         if sys.stderr.isatty():
             print(file=sys.stderr)  # After "^C", and after a bar.
-        _complain(f"interrupted. {options.go_on}")
+        _complain(f"interrupted. {_how_to_go_on(error, options)}")
         return _INTERRUPTED
     except BrokenPipeError:
         raise
@@ -146,6 +146,11 @@ def _printed(is_shown):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     yield
+
+
+def _how_to_go_on(error, options):
+    """Tell what is known of how far an interrupted command has come."""
+    return " ".join(getattr(error, "__notes__", [options.go_on]))
 
 
 def _complain(text):

@@ -167,6 +167,20 @@ def test_every_error_is_a_sentence(error, told, capsys, monkeypatch):
         cli._run(options)
 
 
+def test_how_far_an_interrupted_command_has_come_is_told(capsys):
+    def stop(_):
+        error = KeyboardInterrupt()
+        error.add_note("Run the same command again: 3 of 6 images are done.")
+        raise error
+
+    options = argparse.Namespace(run=stop, quiet=False, go_on="Again.")
+    assert cli._run(options) == 130
+    told = capsys.readouterr().err
+    assert told.endswith(
+        "interrupted. Run the same command again: 3 of 6 images are done.\n"
+    )
+
+
 def test_a_warning_is_a_sentence():
     with cli._short_warnings():
         text = warnings.formatwarning("Mind the gap.", UserWarning, "a.py", 1)

@@ -31,7 +31,7 @@ def declared(*extras):
         entries += EXTRAS[extra]
     names = {re.match(r"[\w-]+", entry)[0] for entry in entries}
     if "keras-patching" in names:  # An extra that takes in others.
-        names |= declared("coco", "geo", "plot", "tiff", "zarr")
+        names |= declared("coco", "distributed", "geo", "plot", "tiff", "zarr")
     return names
 
 
@@ -71,7 +71,7 @@ def test_what_the_package_imports_at_once_comes_with_it():
 def test_what_the_package_imports_when_it_is_needed_is_in_an_extra():
     found = imported(sources("keras_patching"))
     extras = "coco", "export", "geo", "plot", "tensorflow", "torch", "tiff"
-    assert found <= declared(*extras, "zarr")
+    assert found <= declared(*extras, "distributed", "zarr")
 
 
 def test_what_comes_with_the_package_is_imported():

@@ -8,6 +8,7 @@ from keras_patching.commands.arguments import (
     integer_from,
     number,
 )
+from keras_patching.commands.dask_workers import add_dask, dask_executor
 
 
 def add(commands):
@@ -130,6 +131,7 @@ def add(commands):
         action="store_true",
         help="cut everything again, also what has not changed",
     )
+    add_dask(parser)
     parser.set_defaults(
         run=_run,
         go_on="Run the same command again to go on: images that are cut "
@@ -138,6 +140,11 @@ def add(commands):
 
 
 def _run(options):
+    with dask_executor(options.dask) as executor:
+        _patch(options, executor)
+
+
+def _patch(options, executor):
     from keras_patching.models.segmentation import loaders
 
     sequence = loaders.load_dataset_from_directory_with_segmentation_masks(
@@ -155,6 +162,7 @@ def _run(options):
         pad_mode=options.pad_mode,
         cache_dir=options.cache_dir,
         overwrite=options.overwrite,
+        executor=executor,
     )
     print(
         f"To train on them: PatchingSequence({str(sequence.manifest_path)!r})"

@@ -12,6 +12,7 @@ last: it can be killed at any moment, and run in two processes at once. It never
 deletes a shard, since readers may have it open; `clean` does.
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -35,6 +36,7 @@ from keras_patching.data.cache.opening import (
 from keras_patching.data.cache.records import Manifest
 from keras_patching.data.cache.shard_builder import Job, build_shards
 from keras_patching.data.cache.shards import ShardError, digest, open_shard
+from keras_patching.data.cache.shared_folder import shared_folder
 from keras_patching.data.cache.workers import WorkersEndedError, run_jobs
 
 # How often a build makes again what another program takes away from it.
@@ -186,9 +188,15 @@ class PatchCache:
     def _make(self, jobs, records, executor, show_progress=False):
         """Make shards, note their records, and give the sources written."""
         try:
-            outcomes = run_jobs(
-                build_shards, jobs, "image", show_progress, executor
-            )
+            with self._shared(jobs, executor) as shared:
+                outcomes = run_jobs(
+                    build_shards,
+                    [dataclasses.replace(job, shared=shared) for job in jobs],
+                    "image",
+                    show_progress,
+                    executor,
+                    before=sum(map(bool, records.values())),
+                )
         except WorkersEndedError as error:
             problem = _describe_ended(self.directory, jobs, error)
             raise ValueError(problem) from error
@@ -208,6 +216,14 @@ class PatchCache:
             for job, outcome in zip(jobs, outcomes, strict=True)
             if outcome.written
         ]
+
+    def _shared(self, jobs, executor):
+        """Mark the cache for workers that may be on other machines."""
+        if executor is None or not jobs:
+            return contextlib.nullcontext()
+        plans = [plan for job in jobs for plan in job.source.shards.values()]
+        folders = {plan.path.parent for plan in plans if plan.path}
+        return shared_folder(self.directory, sorted(folders))
 
     def _keep(self, manifest, sources, records, executor):
         """Make again what was removed while the manifest did not name it.

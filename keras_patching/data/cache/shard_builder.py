@@ -26,6 +26,7 @@ from keras_patching.data.cache.shards import (
     verify_shard,
     write_shard,
 )
+from keras_patching.data.cache.shared_folder import SharedFolder
 from keras_patching.data.images.headers import ImageHeader
 from keras_patching.data.images.image_io import READER_VERSION, decode_header
 
@@ -97,6 +98,8 @@ class Job:
         trusted: Dict from path to the sha256 of files that need no reading.
         known: Dict from file name to `ShardRecord` of what may be in place.
         overwrite: Whether to write what is in place again.
+        shared: `SharedFolder` that the worker is to see, if it may be on
+            another machine.
     """
 
     directory: pathlib.Path
@@ -105,6 +108,7 @@ class Job:
     trusted: dict[pathlib.Path, str]
     known: dict[str, ShardRecord]
     overwrite: bool = False
+    shared: SharedFolder | None = None
 
 
 @dataclasses.dataclass
@@ -138,7 +142,10 @@ def build_shards(job):
 
     Raises:
         CacheWriteError: If the folder cannot be written.
+        WorkerError: If this worker does not see what its caller does.
     """
+    if job.shared is not None:
+        job.shared.check()
     outcome = Outcome()
     for plan in job.source.shards.values():
         try:
@@ -183,7 +190,8 @@ def _path(job, plan, sha256):
 
 def _read(path, job, outcome):
     """Read a file, whose image must still be the one that was planned with."""
-    with readable(path), open(path, "rb") as stream:
+    place = path if job.shared is None else job.shared.locate(path)
+    with readable(path), open(place, "rb") as stream:
         status = os.fstat(stream.fileno())
         data = stream.read()
         after = os.fstat(stream.fileno())

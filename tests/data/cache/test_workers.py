@@ -1,12 +1,19 @@
 """Jobs are done in workers, and results are in the order of the jobs."""
 
 import concurrent.futures
+import dataclasses
+import pathlib
 import threading
 import time
 
 import pytest
 
-from keras_patching.data.cache.workers import WorkersEndedError, run_jobs
+from keras_patching.data.cache.shared_folder import shared_folder
+from keras_patching.data.cache.workers import (
+    WorkerError,
+    WorkersEndedError,
+    run_jobs,
+)
 
 
 def test_results_are_in_the_order_of_the_jobs():
@@ -48,3 +55,28 @@ def test_jobs_that_lack_memory_are_told_apart_from_those_that_are_done():
     ):
         run_jobs(work, range(3), "image", False, executor)
     assert error.value.left == [2]
+
+
+def test_a_module_that_only_the_workers_lack_is_told_so():
+    def work(name):
+        raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+    with pytest.raises(WorkerError, match="The workers have no module 'numpy'"):
+        run_jobs(work, ["numpy"], "image", False)
+    with pytest.raises(ModuleNotFoundError):
+        run_jobs(work, ["neither_here_nor_there"], "image", False)
+
+
+def test_a_worker_that_does_not_see_what_its_caller_sees_says_so(tmp_path):
+    (tmp_path / "images").mkdir()
+    with shared_folder(tmp_path / "out", [tmp_path / "images"]) as shared:
+        shared.check()
+        for change, told in (
+            ({"mark": tmp_path / "out" / "mark"}, "is another folder"),
+            ({"mark": tmp_path / "none" / "mark"}, "none: is not there"),
+            ({"needed": (pathlib.Path("/masks"),)}, "/masks: is not there"),
+            ({"version": "0.0"}, "its caller 0.0"),
+        ):
+            with pytest.raises(WorkerError, match=told):
+                dataclasses.replace(shared, **change).check()
+    assert not list((tmp_path / "out").iterdir())

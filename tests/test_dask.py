@@ -1,0 +1,235 @@
+"""Images are cut and predicted by workers of a cluster, as without one."""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import functools
+import logging
+import os
+import re
+import shutil
+import signal
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from cluster_jobs import kill_always, kill_once, make_slowly
+
+from keras_patching import cli
+from keras_patching.data.cache.patch_cache import PatchCache
+from keras_patching.data.cache.shard_builder import plan_source
+from keras_patching.data.images.image_io import write_image
+from keras_patching.data.images.listing import list_images
+from keras_patching.data.patches.tiling import plan_image_shard
+from keras_patching.geometry import PatchGrid
+from keras_patching.models.segmentation.loaders import (
+    load_dataset_from_directory_with_segmentation_masks as load,
+)
+
+distributed = pytest.importorskip("distributed")
+NUM_IMAGES = 12
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two workers, each a process of its own."""
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    with distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        dashboard_address=None,
+        worker_dashboard_address=None,
+        host="127.0.0.1",
+        silence_logs=logging.CRITICAL,
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def client(cluster):
+    with distributed.Client(cluster, set_as_default=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def field(tmp_path_factory):
+    """A folder of images, and one of their masks."""
+    folder = tmp_path_factory.mktemp("field")
+    rng = np.random.default_rng(0)
+    for name, shape, most in (
+        ("images", (12, 20, 3), 256),
+        ("masks", (12, 20), 2),
+    ):
+        (folder / name).mkdir()
+        for index in range(NUM_IMAGES):
+            array = rng.integers(0, most, shape, dtype=np.uint8)
+            write_image(folder / name / f"{index:02}.png", array)
+    return folder
+
+
+def run(*arguments):
+    return cli.main([str(argument) for argument in arguments])
+
+
+def contents(folder):
+    """The bytes of all files, but not the times in JSON."""
+    found = {}
+    for path in folder.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            if path.suffix == ".json":
+                data = re.sub(rb'"\w+_ns":\d+', b"", data)
+                # Of all before, times included.
+                data = re.sub(rb',"sha256":"\w+"}$', b"", data)
+            found[path.relative_to(folder).as_posix()] = data
+    return found
+
+
+def cut(field, cache_dir, executor=None):
+    load(
+        field / "images",
+        field / "masks",
+        8,
+        cache_dir=cache_dir,
+        executor=executor,
+        verbose=False,
+    )
+    return contents(cache_dir)
+
+
+def test_every_executor_cuts_the_same(field, client, tmp_path):
+    expected = cut(field, tmp_path / "none")
+    assert len(expected) == 2 * NUM_IMAGES + 1
+    for number in 1, 3:
+        with concurrent.futures.ThreadPoolExecutor(number) as executor:
+            assert cut(field, tmp_path / f"{number}", executor) == expected
+    assert cut(field, tmp_path / "dask", client.get_executor()) == expected
+    # Not what was done before, if it is gone.
+    shutil.rmtree(tmp_path / "dask")
+    assert cut(field, tmp_path / "dask", client.get_executor()) == expected
+
+
+def test_the_patch_command_takes_a_scheduler(
+    field, cluster, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(field)  # Workers are somewhere else.
+    command = "patch", "images", "masks", "--patch-size", "8"
+    address = cluster.scheduler_address
+    for folder, more in ("a", []), ("b", ["--dask", address]):
+        assert run(*command, "--cache-dir", tmp_path / folder, *more) == 0
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    assert f"patches of {NUM_IMAGES} images" in capsys.readouterr().out
+
+
+def plan(field, make, cache_dir, count=1):
+    """Plan a cache whose first images are made by another function."""
+    cache = PatchCache(field / "images", "toy", (8, 8), {}, cache_dir=cache_dir)
+    sources = []
+    for path in list_images(field / "images").values():
+        header = cache.header(path)
+        grid = PatchGrid(header.size, (8, 8))
+        images = plan_image_shard(path, header, grid, 3, (0, 255))
+        if len(sources) < count and make is not None:
+            images = dataclasses.replace(
+                images, make=functools.partial(make, images.make)
+            )
+        origins = [list(origin) for origin in grid.origins]
+        stages = ["tile"] * len(origins)
+        sources.append(plan_source(path.name, [images], origins, stages))
+    return cache, sources
+
+
+@contextlib.contextmanager
+def interrupted_when(condition):
+    """Press Ctrl-C in the block when a condition holds."""
+
+    def press():
+        while not condition():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Thread(target=press, daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+@pytest.mark.parametrize("kind", ["threads", "dask"])
+def test_ctrl_c_leaves_a_cache_that_goes_on(kind, field, client, tmp_path):
+    cache, sources = plan(field, None, tmp_path / "a")
+    cache.build(sources, verbose=False)
+    cache, sources = plan(field, make_slowly, tmp_path / "b", NUM_IMAGES)
+    executor = None if kind == "threads" else client.get_executor(pure=False)
+    with (
+        interrupted_when(lambda: len([*(tmp_path / "b").rglob("*.npy")]) > 4),
+        pytest.raises(KeyboardInterrupt) as caught,
+    ):
+        cache.build(sources, executor=executor, verbose=False)
+    (note,) = caught.value.__notes__
+    done = re.fullmatch(
+        "Run the same command again to go on: (\\d+) of 12 images are done.",
+        note,
+    )
+    assert 1 <= int(done[1]) <= 11
+    # A worker may still be at it.
+    cache, sources = plan(field, None, tmp_path / "b")
+    cache.build(sources, executor=executor, verbose=False)
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_what_is_sent_is_small(field, client, tmp_path):
+    sent = []
+
+    class Executor(concurrent.futures.Executor):
+        def submit(self, function, job):
+            from distributed.protocol.pickle import dumps
+
+            sent.append(len(dumps((function, job))))
+            return client.get_executor().submit(function, job)
+
+    cut(field, tmp_path, Executor())
+    assert len(sent) == NUM_IMAGES
+    assert max(sent) < 5000
+
+
+def test_no_scheduler_and_no_distributed_are_told(capsys, monkeypatch):
+    from keras_patching.commands import dask_workers
+
+    monkeypatch.setattr(dask_workers, "_PATIENCE", 0.2)
+    command = "patch", "images", "masks", "--patch-size", "8", "--dask"
+    assert run(*command, "tcp://127.0.0.1:1") == 1
+    assert "no scheduler of dask answers" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert run(*command, "tcp://127.0.0.1:1") == 1
+    assert "keras-patching[distributed]" in capsys.readouterr().err
+
+
+# Last, since a worker takes seconds to start again.
+
+
+def test_a_worker_that_is_killed_costs_nothing(field, client, tmp_path):
+    cache, sources = plan(field, None, tmp_path / "a")
+    cache.build(sources, verbose=False)
+    flag = tmp_path / "killed"
+    make = functools.partial(kill_once, flag)
+    cache, sources = plan(field, make, tmp_path / "b")
+    cache.build(sources, executor=client.get_executor(), verbose=False)
+    assert flag.exists()
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_workers_that_are_killed_again_and_again_are_told(
+    field, cluster, client, tmp_path
+):
+    cache, sources = plan(field, kill_always, tmp_path)
+    before = cluster.scheduler.allowed_failures
+    cluster.scheduler.allowed_failures = 0
+    with pytest.raises(ValueError, match="lack of memory") as caught:
+        cache.build(sources, executor=client.get_executor(), verbose=False)
+    cluster.scheduler.allowed_failures = before
+    assert "KilledWorker" in str(caught.value)
+    assert "00.png" in str(caught.value)
