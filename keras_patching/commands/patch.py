@@ -101,7 +101,15 @@ def add(commands):
         default=(0, 255),
         metavar=("LOW", "HIGH"),
         help="pixel values of black and white; patches at the edge are "
-        "filled with black, nothing is scaled (default: 0 255)",
+        "filled with black; without --normalize nothing is scaled (default: "
+        "0 255)",
+    )
+    parser.add_argument(
+        "--normalize",
+        choices=("percentile", "zscore"),
+        help="scale each channel of an image by all of its pixels, whatever "
+        "the range of the files: 1st percentile to black and 99.8th to white, "
+        "or mean 0 and deviation 1; patches are float32 (default: values stay)",
     )
     parser.add_argument(
         "--resize",
@@ -158,6 +166,7 @@ def _patch(options, executor):
         unlabelled=options.unlabelled,
         channels=options.channels,
         value_range=options.value_range,
+        normalize=options.normalize,
         resize=options.resize,
         pad_mode=options.pad_mode,
         cache_dir=options.cache_dir,

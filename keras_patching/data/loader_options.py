@@ -45,6 +45,7 @@ class LoaderOptions(ModelLoaderOptions, total=False):
 
     channels: int | Literal["grayscale"] | None
     value_range: Sequence[float]
+    normalize: Literal["percentile", "zscore"] | None
     resize: float | Sequence[int] | None
 
 
@@ -56,6 +57,7 @@ DEFAULTS = {
     "verbose": True,
     "channels": 3,
     "value_range": (0, 255),
+    "normalize": None,
     "resize": None,
 }
 
@@ -64,6 +66,7 @@ _OF_THE_MODEL = {
     "patch_size",
     "channels",
     "value_range",
+    "normalize",
     "resize",
     "pad_mode",
     "num_classes",

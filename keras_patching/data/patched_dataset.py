@@ -5,13 +5,15 @@ import functools
 import warnings
 from typing import Literal, Protocol
 
-from keras_patching._checks import as_value_range
 from keras_patching._faults import raise_faults
 from keras_patching._printing import say
 from keras_patching.data.cache.patch_cache import PatchCache
 from keras_patching.data.cache.shard_builder import plan_source
-from keras_patching.data.images.channels import as_channels
 from keras_patching.data.images.image_io import read_headers
+from keras_patching.data.images.preparation import (
+    Preparation,
+    decode_prepared,
+)
 from keras_patching.data.images.resizing import (
     ReadScale,
     as_resize,
@@ -20,10 +22,7 @@ from keras_patching.data.images.resizing import (
     resized_size,
 )
 from keras_patching.data.images.same_kind import check_same_kind
-from keras_patching.data.images.value_range import (
-    check_brightness,
-    decode_in_range,
-)
+from keras_patching.data.images.value_range import check_brightness
 from keras_patching.data.labels.summaries import (
     describe_left_out,
     describe_turned_images,
@@ -104,6 +103,7 @@ class PixelOptions:
             the files.
         value_range: `[black, white]`; padding is black.
         pad_mode: Or what it is else, one of `PAD_MODES`.
+        normalize: As for `Preparation`.
         resize: How images are resized before, as of `as_resize`.
     """
 
@@ -111,7 +111,30 @@ class PixelOptions:
     channels: int | Literal["grayscale"] | None
     value_range: list[float]
     pad_mode: str = "constant"
+    normalize: str | None = None
     resize: float | tuple[int, int] | None = None
+
+    @classmethod
+    def of(cls, patch_size, channels, value_range, pad_mode, normalize, resize):
+        """Make them of arguments, or refuse these."""
+        preparation = Preparation.of(channels, value_range, normalize)
+        return cls(
+            as_pair(patch_size, "patch_size"),
+            preparation.channels,
+            preparation.value_range,
+            check_pad_mode(pad_mode),
+            normalize,
+            as_resize(resize),
+        )
+
+    @property
+    def preparation(self):
+        """How the pixels of a file are prepared, before it is resized."""
+        return Preparation(self.channels, self.value_range, self.normalize)
+
+    def dtype(self, stored):
+        """Give the dtype of the patches of a file of a dtype."""
+        return self.preparation.dtype(stored)
 
     @property
     def parameters(self):
@@ -120,6 +143,8 @@ class PixelOptions:
             "channels": self.channels,
             "value_range": self.value_range,
         }
+        if self.normalize is not None:
+            parameters["normalize"] = self.normalize
         if self.pad_mode != "constant":
             parameters["pad_mode"] = self.pad_mode
         if self.resize is not None:
@@ -133,6 +158,8 @@ class PixelOptions:
             size: `(height, width)` of the image as it is read.
         """
         content = [self.channels, self.value_range]
+        if self.normalize is not None:
+            content.append(self.normalize)
         if self.resize is not None:
             content.append({"resize": list(size)})
         return content
@@ -148,9 +175,9 @@ class PixelOptions:
             Array `(height, width, channels)`.
 
         Raises:
-            ValueError: As for `decode_in_range`.
+            ValueError: As for `decode_prepared`.
         """
-        image = decode_in_range(data, path, self.channels, self.value_range)
+        image = decode_prepared(data, path, self.preparation)
         return resize_image(image, self.resize)
 
 
@@ -185,6 +212,7 @@ def load_patched_dataset(
     classes=None,
     channels,
     value_range,
+    normalize=None,
     pad_mode="constant",
     resize=None,
     cache_dir,
@@ -204,8 +232,8 @@ def load_patched_dataset(
         left_out: Names of the images in the folder that have no labels.
         classes: Function that gives what is known of the classes, as in
             `Manifest`, when the labels are checked.
-        channels, value_range, pad_mode, resize, cache_dir, overwrite,
-            executor, verbose: As in the loaders.
+        channels, value_range, normalize, pad_mode, resize, cache_dir,
+            overwrite, executor, verbose: As in the loaders.
         **options: Those of `SequenceOptions`.
 
     Returns:
@@ -216,13 +244,10 @@ def load_patched_dataset(
         ValueError: If files or arguments cannot be used; lists the files.
     """
     options = SequenceOptions(**options)
-    pixels = PixelOptions(
-        as_pair(patch_size, "patch_size"),
-        as_channels(channels),
-        as_value_range(value_range),
-        check_pad_mode(pad_mode),
-        as_resize(resize),
+    pixels = PixelOptions.of(
+        patch_size, channels, value_range, pad_mode, normalize, resize
     )
+    pixels.preparation.check_batch_dtype(options.dtype)
     parts = options.split([image.name for image in images])
     cache = PatchCache(
         dirname,
@@ -232,16 +257,14 @@ def load_patched_dataset(
         label_path=labels.path,
         cache_dir=cache_dir,
     )
-    headers = _check(images, labels, pixels.channels, cache)
+    headers = _check(images, labels, pixels, cache)
     if pixels.resize is not None:
         headers = _resize(labels, headers, pixels.resize, verbose)
     sources = [
         labels.source(image, header, pixels)
         for image, header in headers.items()
     ]
-    check = functools.partial(
-        check_brightness, headers, pixels.value_range, pixels.channels
-    )
+    check = functools.partial(_check_brightness, headers, pixels)
     known = None if classes is None else classes()
     cache.build(sources, overwrite, executor, verbose, check, known)
     loaded = options.open(cache.built, parts)
@@ -271,11 +294,17 @@ def _resize(labels, headers, resize, verbose):
     }
 
 
-def _check(images, labels, channels, cache):
+def _check_brightness(headers, pixels):
+    """Refuse images that are black throughout, as they are fed."""
+    if pixels.normalize is None:
+        check_brightness(headers, pixels.value_range, pixels.channels)
+
+
+def _check(images, labels, pixels, cache):
     """Give the headers of all images, if nothing is wrong with the files."""
     headers, faults = read_headers(images, cache.header)
     faults += labels.faults(headers, cache)
-    faults += check_same_kind(headers, channels)
+    faults += check_same_kind(headers, pixels.channels, pixels.dtype)
     raise_faults(
         faults,
         "Images and labels that cannot be used",

@@ -74,12 +74,11 @@ class PicturedSource:
         self.identity = source.identity
         size = source.shape[:2]
         self.picture = Picture(size, step_of(size))
+        source.watch(self.picture.add)  # As it is stored, not as a model sees.
 
     def read(self, y, height, x=0, width=None):
         """Read a window, as the source does."""
-        window = self._source.read(y, height, x, width)
-        self.picture.add(window, y, x)
-        return window
+        return self._source.read(y, height, x, width)
 
     def close(self):
         """Close the source; the picture stays."""

@@ -283,6 +283,7 @@ class ImagePrediction:
             number,
             channels=self._model._channels_to_read(),
             value_range=getattr(self._model, "value_range", None),
+            normalize=getattr(self._model, "normalize", None),
         )
 
     def _resized(self, opened, source):

@@ -7,7 +7,6 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from keras_patching._checks import as_value_range
 from keras_patching._types import ArrayLike, NDArray
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.images.channels import (
@@ -15,12 +14,22 @@ from keras_patching.data.images.channels import (
     as_channels,
     number_of,
 )
+from keras_patching.data.images.normalization import check_normalization
+from keras_patching.data.images.preparation import (
+    Preparation,
+    prepare_array,
+    read_prepared,
+)
+from keras_patching.data.images.prepared_arrays import (
+    PreparedCheck,
+    check_prepared_dtype,
+)
 from keras_patching.data.images.resizing import (
     ReadScale,
     as_resize,
     resize_image,
 )
-from keras_patching.data.images.value_range import check_array, read_in_range
+from keras_patching.data.images.value_range import check_array
 from keras_patching.data.labels.whole_images import (
     describe_target,
     pair_whole_images,
@@ -38,6 +47,8 @@ class TaskModel(PatchedModel):
         channels: Channels of the images; "grayscale" reads files, also of
             colour, as one channel. `None` keeps those of the files.
         value_range: Lowest (black, the padding) and highest value of images.
+        normalize: What brings the values of images there; `"percentile"`,
+            `"zscore"`, or `None`, which takes them as they are.
         resize: How files are resized as they are read, as in loaders.
         **kwargs: Arguments of `PatchedModel`.
 
@@ -60,10 +71,13 @@ class TaskModel(PatchedModel):
         *,
         channels: int | Literal["grayscale"] | None = 3,
         value_range: Sequence[float] = (0, 255),
+        normalize: Literal["percentile", "zscore"] | None = None,
         resize: float | Sequence[int] | None = None,
         **kwargs: Any,
     ) -> None:
-        channels, value_range = check_images(patch_model, channels, value_range)
+        channels, value_range = check_images(
+            patch_model, channels, value_range, normalize
+        )
         patch_model = with_preprocessing(patch_model, value_range)
         kwargs.setdefault("pad_value", value_range[0])
         super().__init__(patch_model, **kwargs)
@@ -90,6 +104,7 @@ class TaskModel(PatchedModel):
             )
         self.channels = channels
         self.value_range = value_range
+        self.normalize = normalize
         self.resize = as_resize(resize)
         if patch_size is not None:
             self.set_patch_size(*as_pair(patch_size, "patch_size"))
@@ -111,7 +126,8 @@ class TaskModel(PatchedModel):
                 f"made for {data_set.task}. Load it with a loader of the "
                 f"model. Received: {data_set.manifest_path}"
             )
-        found = {"pad_mode": "constant", "resize": None, **data_set.parameters}
+        unset = {"pad_mode": "constant", "normalize": None, "resize": None}
+        found = {**unset, **data_set.parameters}
         for name, expected in self._patch_parameters().items():
             if name in found and _plain(found[name]) != _plain(expected):
                 raise ValueError(
@@ -125,6 +141,7 @@ class TaskModel(PatchedModel):
         """Return what the patches of a data set must agree with, by name."""
         parameters = {
             "value_range": self.value_range,
+            "normalize": self.normalize,
             "pad_mode": self.predictor.pad_mode,
             "resize": self.resize,
         }
@@ -207,20 +224,68 @@ class TaskModel(PatchedModel):
             )
 
     def read_image(self, image: str | os.PathLike | ArrayLike) -> NDArray:
-        """Return an image as an array that the model takes.
+        """Return an image as an array that `predict` takes.
 
         Args:
-            image: Path of a file, which is read, and resized as the model says;
-                or an array, which is taken as it is.
+            image: Path of a file, which is read, normalized and resized as the
+                model says; or an array, which is taken as it is.
+
+        Returns:
+            Array `(height, width, channels)`: float32 if the model
+            normalizes, else of the dtype of the file.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it cannot be read, or values lie outside of the
+                `value_range` of a model that does not normalize.
         """
         return self._read_scaled(image)[0]
+
+    def prepare_image(self, image: ArrayLike) -> NDArray:
+        """Make of an array what `read_image` makes of a file of its pixels.
+
+        Channels are converted, values normalized, and it is resized, as the
+        model says.
+
+        Args:
+            image: Whole image, `(height, width, channels)` or `(height,
+                width)`, as another library has read it: of a part of it other
+                values would come.
+
+        Returns:
+            Array `(height, width, channels)`, which `predict` takes as
+            `image[None]`.
+
+        Raises:
+            ValueError: If it is no image, has channels that cannot be
+                converted, or values outside of the `value_range` of a model
+                that does not normalize.
+
+        Example:
+
+        >>> model = keras_patching.SemanticSegmentationModel(
+        ...     normalize="percentile", patch_size=64
+        ... )
+        >>> image = np.arange(64 * 80, dtype="uint16").reshape(64, 80)
+        >>> prepared = model.prepare_image(image)
+        >>> prepared.shape, prepared.dtype
+        ((64, 80, 3), dtype('float32'))
+        >>> probabilities = model.predict(prepared[None])
+        """
+        name = f"'{self.name}'"
+        prepared = prepare_array(image, name, self._preparation)
+        return resize_image(prepared, self.resize)
+
+    @property
+    def _preparation(self):
+        return Preparation(self.channels, self.value_range, self.normalize)
 
     def _read_scaled(self, image):
         """Read an image, and tell where its pixels are: a `ReadScale`."""
         if not isinstance(image, (str, os.PathLike)):
             image = np.asarray(image)
             return image, ReadScale(image.shape[:2], image.shape[:2])
-        found = read_in_range(image, self.channels, self.value_range)
+        found = read_prepared(image, self._preparation)
         read = resize_image(found, self.resize)
         return read, ReadScale(found.shape[:2], read.shape[:2])
 
@@ -259,13 +324,23 @@ class TaskModel(PatchedModel):
 
     def _check_input(self, x):
         super()._check_input(x)
-        if hasattr(x, "shape"):
+        if hasattr(x, "shape") and self.normalize is not None:
+            self._check_prepared(x)
+        elif hasattr(x, "shape"):
             black, white = self.value_range
             if str(x.dtype).endswith("uint8") and black <= 0 and white >= 255:
                 return  # Nothing can be wrong: save the copy to look at it.
             if not isinstance(x, np.ndarray):
                 x = keras.ops.convert_to_numpy(x)
             check_array(x, self.value_range, f"'{self.name}'")
+
+    def _check_prepared(self, x):
+        """Refuse images that are not normalized, where that can be told."""
+        if not isinstance(x, np.ndarray):
+            x = keras.ops.convert_to_numpy(x)
+        name = f"'{self.name}'"
+        check_prepared_dtype(x.dtype, name, self._preparation)
+        PreparedCheck(self.value_range, name).add(x)
 
     def _loader_arguments(self):
         """Return the arguments that loaders take from their model.
@@ -277,6 +352,7 @@ class TaskModel(PatchedModel):
             "patch_size": self._require_patch_size(),
             "channels": self.channels,
             "value_range": self.value_range,
+            "normalize": self.normalize,
             "resize": self.resize,
         }
 
@@ -285,22 +361,23 @@ class TaskModel(PatchedModel):
             **super().get_config(),
             "channels": self.channels,
             "value_range": self.value_range,
+            "normalize": self.normalize,
             "resize": self.resize,
         }
 
 
-def check_images(patch_model, channels, value_range):
+def check_images(patch_model, channels, value_range, normalize=None):
     """Check the arguments on images, before a patch model is made for them.
 
     Returns:
-        `channels` and `value_range`.
+        `channels`, and the `value_range` of what is normalized.
 
     Raises:
         ValueError: If one cannot be used, or a default patch model is to be
             made for any number of channels.
     """
     channels = as_channels(channels)
-    value_range = tuple(as_value_range(value_range))
+    value_range = tuple(check_normalization(normalize, value_range))
     if patch_model is None and channels is None:
         raise ValueError(
             "The default patch model needs a number of `channels`: pass it, "

@@ -12,7 +12,13 @@ import pathlib
 import keras
 import numpy as np
 
-from keras_patching.data.images.channels import number_of, with_channels
+from keras_patching.data.images.channels import number_of
+from keras_patching.data.images.converted_windows import ConvertedWindows
+from keras_patching.data.images.preparation import Preparation
+from keras_patching.data.images.prepared_arrays import (
+    PreparedCheck,
+    check_prepared_dtype,
+)
 from keras_patching.data.images.value_range import (
     check_for_model,
     doubt_black,
@@ -36,9 +42,10 @@ class ImageSource:
         windows: What reads them, with `shape`, `dtype`, `alpha`, `nodata`,
             `identity`, `read`, `close`, and `pixel_size` where it is known.
         name, stem: As the attributes.
-        channels, value_range: As for `open_source`.
+        preparation: `Preparation` that a model asks for.
         is_array: Whether its channels and values are the caller's own, and so
             are not converted.
+        is_prepared: Whether it is to be normalized already.
 
     Attributes:
         name: What messages call it: its path, or "image 3".
@@ -53,33 +60,50 @@ class ImageSource:
             rasterio data set: `read_georeference` takes it; else `None`.
 
     Raises:
-        ValueError: The channels cannot be converted.
+        ValueError: The channels cannot be converted, or it is not prepared.
     """
 
-    def __init__(self, windows, name, stem, channels, value_range, is_array):
-        self._windows, self._is_array = windows, is_array
+    def __init__(
+        self, windows, name, stem, preparation, is_array, is_prepared=False
+    ):
+        self._is_array = is_array
         self.name, self.stem = name, stem
-        self.identity, self.dtype = windows.identity, windows.dtype
-        self.pixel_size = getattr(windows, "pixel_size", None)
         self.original = None
-        height, width, found = windows.shape
-        expected = number_of(channels)
+        found = windows.shape[2]
+        expected = number_of(preparation.channels)
         if is_array and expected not in (None, found):
             raise ValueError(
                 f"{name}: has {found} channels, expected {expected}: (height, "
                 f"width, {expected}). Received: shape={windows.shape}"
             )
-        # What is not known yet may be alpha; the first window tells.
-        might_be_alpha = windows.alpha is not False
-        nothing = np.empty((0, 0, found))
-        with_channels(nothing, might_be_alpha, channels, name)
-        self._channels = channels
-        self.shape = (height, width, number_of(channels, found))
-        checked = value_range is not None
+        stored = ConvertedWindows(windows, preparation.channels, name)
+        self._stored = self._windows = stored
+        self._prepared = None
+        if is_prepared and preparation.normalize is not None:
+            taker = f"{name}: the model"
+            check_prepared_dtype(stored.dtype, taker, preparation)
+            self._prepared = PreparedCheck(preparation.value_range, taker)
+        else:
+            self._windows = preparation.wrap(stored)
+        self.identity, self.dtype = windows.identity, self._windows.dtype
+        self.shape = self._windows.shape
+        self.pixel_size = self._windows.pixel_size
+        value_range = preparation.value_range
+        checked = value_range is not None and preparation.normalize is None
         if checked and holds_any_of(self.dtype, value_range):
             checked = False
         self._value_range = tuple(value_range) if checked else None
         self._lowest, self._highest = math.inf, -math.inf
+
+    def watch(self, seen):
+        """Have a function called with what is read, before it is prepared.
+
+        Args:
+            seen: Takes a window `(height, width, channels)` of the image as it
+                is stored, with converted channels, its first row and its first
+                column. A window may come again.
+        """
+        self._stored.seen = seen
 
     def read(self, y, height, x=0, width=None):
         """Read a window.
@@ -104,10 +128,11 @@ class ImageSource:
         width = self.shape[1] - x if width is None else width
         self._check_window(y, height, x, width)
         pixels = self._windows.read(y, height, x, width)
-        alpha = self._windows.alpha
-        pixels = with_channels(pixels, alpha, self._channels, self.name)
+        is_last = y + height == self.shape[0]
+        if self._prepared is not None:
+            self._prepared.add(pixels, is_last)
         if self._value_range is not None:
-            self._check_values(pixels, is_last=y + height == self.shape[0])
+            self._check_values(pixels, is_last)
         return pixels
 
     def close(self):
@@ -133,7 +158,7 @@ class ImageSource:
                 pixels,
                 self.name,
                 self._value_range,
-                lambda: self._windows.nodata,
+                lambda: self._stored.nodata,
             )
         self._lowest = min(self._lowest, lowest)
         self._highest = max(self._highest, highest)
@@ -142,7 +167,9 @@ class ImageSource:
             doubt_black(*extremes, self.dtype, self._value_range, taker)
 
 
-def open_source(source, number, *, channels=None, value_range=None):
+def open_source(
+    source, number, *, channels=None, value_range=None, normalize=None
+):
     """Open what an image is read from.
 
     Args:
@@ -154,6 +181,7 @@ def open_source(source, number, *, channels=None, value_range=None):
             `read_image` does; arrays must have them. `None` takes any.
         value_range: `(black, white)` that values must lie in; `None` checks
             nothing.
+        normalize: As for `Preparation`. What is in memory must be prepared.
 
     Returns:
         An `ImageSource`, to be closed.
@@ -175,8 +203,10 @@ def open_source(source, number, *, channels=None, value_range=None):
         _check_array(source, name)
         windows, is_array = ArrayWindows(source, name), True
     try:
+        preparation = Preparation(channels, value_range, normalize)
+        is_prepared = is_in_memory(source)
         opened = ImageSource(
-            windows, name, stem, channels, value_range, is_array
+            windows, name, stem, preparation, is_array, is_prepared
         )
         opened.original = None if is_array else source
         return opened

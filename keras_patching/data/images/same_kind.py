@@ -3,12 +3,13 @@
 from keras_patching.data.images.channels import grayscale_hint, is_convertible
 
 
-def check_same_kind(headers, channels):
+def check_same_kind(headers, channels, dtype=lambda stored: stored):
     """Refuse images of different dtypes or numbers of channels.
 
     Args:
         headers: Dict from path to `ImageHeader`.
         channels: Channels to convert to; `None` keeps those of the files.
+        dtype: Function from the dtype of a file to that which it is fed in.
 
     Returns:
         A list of faults, empty if all is well.
@@ -16,7 +17,7 @@ def check_same_kind(headers, channels):
     faults = []
     first_path, first = next(iter(headers.items()), (None, None))
     for path, header in headers.items():
-        if header.dtype != first.dtype:
+        if dtype(header.dtype) != dtype(first.dtype):
             faults.append(
                 f"{path}: is {header.dtype}, and {first_path} is "
                 f"{first.dtype}. Save all images with one dtype."

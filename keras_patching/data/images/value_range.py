@@ -5,17 +5,12 @@ names the `value_range` that fits, or what else to do.
 """
 
 import contextlib
-import pathlib
 import warnings
 
 import numpy as np
 
 from keras_patching._faults import Fault
-from keras_patching.data.images.image_io import (
-    decode_image,
-    nodata_of,
-    read_image,
-)
+from keras_patching.data.images.image_io import read_image
 
 # Values up to a 16th of white are all black to a net, as are 12 bits in 16.
 _FAR = 16
@@ -89,51 +84,6 @@ def _beyond(value_range, dtype):
     return _ROUNDING * (white - black) if "float" in dtype.name else 0
 
 
-def decode_in_range(data, path, channels, value_range):
-    """Decode an image, and refuse values outside `value_range`.
-
-    Args:
-        data: Bytes of the file.
-        path: File that messages name.
-        channels: As for `decode_image`.
-        value_range: `(black, white)`.
-
-    Returns:
-        Array `(height, width, channels)`.
-
-    Raises:
-        ValueError: As for `decode_image`, or says what would fit; its
-            argument is a `Fault`.
-    """
-    image = decode_image(data, path, channels)
-    _check_values(image, path, value_range, lambda: nodata_of(data))
-    return image
-
-
-def read_in_range(path, channels, value_range):
-    """Read the image that a model of `value_range` is to predict.
-
-    Args:
-        path: Path of the file.
-        channels, value_range: As for `decode_in_range`.
-
-    Returns:
-        Array `(height, width, channels)`.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It cannot be read, or values lie outside of the range.
-        Warning: Floats of at most 1, where white is far above.
-    """
-    data = pathlib.Path(path).read_bytes()
-    image = decode_image(data, path, channels)
-    lowest, highest = check_for_model(
-        image, path, value_range, lambda: nodata_of(data)
-    )
-    doubt_black(lowest, highest, image.dtype, value_range, f"{path}: the model")
-    return image
-
-
 def check_for_model(image, path, value_range, nodata):
     """Refuse an image whose values a model does not take.
 
@@ -151,7 +101,7 @@ def check_for_model(image, path, value_range, nodata):
         ValueError: Values lie outside of the range, or are no numbers.
     """
     try:
-        return _check_values(image, path, value_range, nodata)
+        return check_values(image, path, value_range, nodata)
     except ValueError as error:
         (fault,) = error.args
         if not isinstance(fault, RangeFault):
@@ -190,7 +140,18 @@ def _received(lowest, highest, dtype):
     return f"Received: {dtype.name} from {lowest:g} to {highest:g}"
 
 
-def _check_values(image, path, value_range, nodata):
+def check_values(image, path, value_range, nodata):
+    """Refuse an image whose values do not fit a range.
+
+    Args:
+        image, path, value_range, nodata: As for `check_for_model`.
+
+    Returns:
+        The lowest and the highest value.
+
+    Raises:
+        ValueError: Says what would fit; its argument is a `Fault`.
+    """
     black, white = value_range
     lowest, highest = image.min().item(), image.max().item()
     if not _fits(lowest, highest, value_range, image.dtype):

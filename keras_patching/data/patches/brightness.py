@@ -24,7 +24,8 @@ def brighten(pixels, share, value_range):
             percentile, that those of the 99th are moved by: -0.4 to 0.4,
             below 0 for darker. Pixels that are all alike stay as they are.
         value_range: `(black, white)`. The result is rounded for integers and
-            clipped to it.
+            clipped to it; of floats that lie beyond, as those of normalized
+            images may, to the values that there are.
 
     Returns:
         New array of the same shape and dtype.
@@ -67,5 +68,9 @@ def _scaled(values, factor, black, white, dtype):
         limits = np.iinfo(dtype)
         black = max(math.ceil(black), limits.min)
         white = min(math.floor(white), limits.max)
+    else:
+        # Others than `min` and `max` they leave out what is no number.
+        black = np.fmin(black, np.fmin.reduce(values, axis=None))
+        white = np.fmax(white, np.fmax.reduce(values, axis=None))
     np.clip(scaled, black, white, out=scaled)
     return scaled.astype(dtype)

@@ -66,7 +66,7 @@ def plan_image_shard(path, header, grid, pixels):
             *grid.patch_size,
             number_of(pixels.channels, header.channels),
         ),
-        dtype=header.dtype,
+        dtype=pixels.dtype(header.dtype),
         parameters=[
             grid.patch_size,
             *pixels.content(grid.image_size),

@@ -73,7 +73,15 @@ class HeatmapObjectCountingModel(TaskModel):
         channels: Channels of the images; "grayscale" reads files, also of
             colour, as one channel. `None` keeps those of the files, which
             needs a `patch_model`.
-        value_range: Lowest (black, the padding) and highest value of images.
+        value_range: Lowest (black, the padding) and highest value of images,
+            as `predict` takes them.
+        normalize: What scales the values of whole images, whatever range files
+            have, per channel: `"percentile"`, from the 1st (black of
+            `value_range`) to the 99.8th (white); `"zscore"`, to mean 0 and
+            deviation 1, with a `value_range` of (-3, 3). Loaders, read_image,
+            predict_images and all that reads files do it alike; `predict`
+            takes what `read_image` gives, or `prepare_image` of an array. The
+            loader of masks tells more. `None` takes values as they are.
         resize: Factor that files are resized by as they are read (0.5 halves
             height and width), or the `(height, width)` of every image; `None`
             leaves them. Patches, `density_map_sigma` and `min_distance` are
@@ -120,10 +128,13 @@ class HeatmapObjectCountingModel(TaskModel):
         density_scale: float | None = None,
         channels: int | Literal["grayscale"] | None = 3,
         value_range: Sequence[float] = (0, 255),
+        normalize: Literal["percentile", "zscore"] | None = None,
         resize: float | Sequence[int] | None = None,
         **kwargs: Unpack[PatchedModelOptions],
     ) -> None:
-        channels, value_range = check_images(patch_model, channels, value_range)
+        channels, value_range = check_images(
+            patch_model, channels, value_range, normalize
+        )
         if patch_model is None:
             patch_model = unet(
                 1,
@@ -138,6 +149,7 @@ class HeatmapObjectCountingModel(TaskModel):
             patch_model,
             channels=channels,
             value_range=value_range,
+            normalize=normalize,
             resize=resize,
             **kwargs,
         )
@@ -187,8 +199,9 @@ class HeatmapObjectCountingModel(TaskModel):
     ) -> PatchingSequence | tuple[PatchingSequence, ...]:
         """Load patches of images and of the heatmaps of a CSV file's points.
 
-        Takes `patch_size`, `density_map_sigma`, `channels`, `value_range` and
-        `resize` from the model, and the other arguments of the function
+        Takes `patch_size`, `density_map_sigma`, `channels`, `value_range`,
+        `normalize` and `resize` from the model, and the other arguments of the
+        function
         `keras_patching.load_heatmap_dataset_with_csv_from_directory`.
         """
         return loaders.load_heatmap_dataset_with_csv_from_directory(
@@ -214,8 +227,9 @@ class HeatmapObjectCountingModel(TaskModel):
     ) -> PatchingSequence | tuple[PatchingSequence, ...]:
         """Load patches of images and of the heatmaps of JSON files' points.
 
-        Takes `patch_size`, `density_map_sigma`, `channels`, `value_range` and
-        `resize` from the model, and the other arguments of the function
+        Takes `patch_size`, `density_map_sigma`, `channels`, `value_range`,
+        `normalize` and `resize` from the model, and the other arguments of the
+        function
         `keras_patching.load_heatmap_dataset_with_json_files_from_directory`.
         """
         return loaders.load_heatmap_dataset_with_json_files_from_directory(
@@ -241,9 +255,9 @@ class HeatmapObjectCountingModel(TaskModel):
     ) -> PatchingSequence | tuple[PatchingSequence, ...]:
         """Load patches of images and of ready heatmaps, or of dot images.
 
-        Takes `patch_size`, `density_map_sigma`, `channels`, `value_range` and
-        `resize` from the model, and the other arguments, such as
-        `heatmap_unit` and `dots`, of the function
+        Takes `patch_size`, `density_map_sigma`, `channels`, `value_range`,
+        `normalize` and `resize` from the model, and the other arguments, such
+        as `heatmap_unit` and `dots`, of the function
         `keras_patching.load_heatmap_dataset_with_heatmap_files_from_directory`.
         """
         return loaders.load_heatmap_dataset_with_heatmap_files_from_directory(

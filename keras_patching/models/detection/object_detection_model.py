@@ -110,7 +110,15 @@ class ObjectDetectionModel(BoxMergingModel):
         channels: Channels of the images; "grayscale" reads files, also of
             colour, as one channel. `None` keeps those of the files, which
             needs a `patch_model`.
-        value_range: Lowest (black, the padding) and highest value of images.
+        value_range: Lowest (black, the padding) and highest value of images,
+            as `predict` takes them.
+        normalize: What scales the values of whole images, whatever range files
+            have, per channel: `"percentile"`, from the 1st (black of
+            `value_range`) to the 99.8th (white); `"zscore"`, to mean 0 and
+            deviation 1, with a `value_range` of (-3, 3). Loaders, read_image,
+            predict_images and all that reads files do it alike; `predict`
+            takes what `read_image` gives, or `prepare_image` of an array. The
+            loader of masks tells more. `None` takes values as they are.
         resize: Factor that files are resized by as they are read (0.5 halves
             height and width), or the `(height, width)` of every image; `None`
             leaves them. Patches, `overlap` and `anchors` are in resized
@@ -159,11 +167,14 @@ class ObjectDetectionModel(BoxMergingModel):
         *,
         channels: int | Literal["grayscale"] | None = 3,
         value_range: Sequence[float] = (0, 255),
+        normalize: Literal["percentile", "zscore"] | None = None,
         resize: float | Sequence[int] | None = None,
         **kwargs: Unpack[PatchedModelOptions],
     ) -> None:
         _check_tiling(**kwargs)
-        channels, value_range = check_images(patch_model, channels, value_range)
+        channels, value_range = check_images(
+            patch_model, channels, value_range, normalize
+        )
         grid_size = as_pair(grid_size, "grid_size")
         anchors = check_anchors(anchors)
         class_names = check_class_names(class_names)
@@ -187,6 +198,7 @@ class ObjectDetectionModel(BoxMergingModel):
             patch_model,
             channels=channels,
             value_range=value_range,
+            normalize=normalize,
             resize=resize,
             **kwargs,
         )
@@ -215,8 +227,9 @@ class ObjectDetectionModel(BoxMergingModel):
         """Load patches of images and boxes, cutting them where not cached.
 
         Takes `patch_size`, `grid_size`, `class_names`, `channels`,
-        `value_range` and `resize` from the model, and the other arguments of
-        the function `keras_patching.load_yolo_dataset_from_directory`.
+        `value_range`, `normalize` and `resize` from the model, and the other
+        arguments of the function
+        `keras_patching.load_yolo_dataset_from_directory`.
         """
         loaded = loaders.load_yolo_dataset_from_directory(
             label_file,

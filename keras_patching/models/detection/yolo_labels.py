@@ -179,7 +179,7 @@ def _patches_plan(image, header, pixels, plan):
             *pixels.patch_size,
             number_of(pixels.channels, header.channels),
         ),
-        dtype=header.dtype,
+        dtype=pixels.dtype(header.dtype),
         parameters=[
             pixels.patch_size,
             *pixels.content(header.size),
@@ -203,7 +203,7 @@ def _whole_image_plan(image, header, pixels):
     return ShardPlan(
         kind="whole_images",
         shape=(1, *shape),
-        dtype=header.dtype,
+        dtype=pixels.dtype(header.dtype),
         parameters=[*pixels.content(header.size), shape],
         path=image,
         make=functools.partial(_decode_one, path=image, pixels=pixels),

@@ -46,6 +46,7 @@ def load_dataset_from_directory_with_segmentation_masks(
     unlabelled: str = "error",
     channels: int | Literal["grayscale"] | None = 3,
     value_range: Sequence[float] = (0, 255),
+    normalize: Literal["percentile", "zscore"] | None = None,
     resize: float | Sequence[int] | None = None,
     pad_mode: str = "constant",
     batch_size: int = 32,
@@ -112,7 +113,20 @@ def load_dataset_from_directory_with_segmentation_masks(
             dropped). "grayscale" makes one channel, also of colour; `None`
             keeps those of the files.
         value_range: Values `(black, white)` of the images. They are not
-            scaled.
+            scaled but by `normalize`.
+        normalize: What scales the values of each channel of an image, before
+            it is cut, by all of the image: files may be of any dtypes and
+            ranges, and patches are float32, four times the disk of 8 bits.
+            `"percentile"` makes the 1st percentile black and the 99.8th
+            white, of `value_range`; what is beyond is not clipped. `"zscore"`
+            makes the mean 0 and the standard deviation 1; `value_range` is
+            (-3, 3) then, so that padding is -3. Pixels that are none (NaN,
+            the nodata value of a TIFF, transparent ones) do not count, and
+            become black; a channel that is all alike becomes black, or 0.
+            Images of more than 4 million pixels are judged by 256 windows
+            of 128 x 128 pixels, spread evenly, the same ones each time. A
+            model of the same `normalize` does the same as it predicts.
+            `None` takes values as they are.
         resize: Factor that images are resized by before they are cut (0.5
             halves height and width), or `(height, width)` of every image;
             `None` leaves them. They are averaged where that makes them
@@ -196,6 +210,7 @@ def load_dataset_from_directory_with_segmentation_masks(
         classes=lambda: labels.classes.to_json(),
         channels=channels,
         value_range=value_range,
+        normalize=normalize,
         resize=resize,
         pad_mode=pad_mode,
         batch_size=batch_size,

@@ -90,7 +90,15 @@ class SemanticSegmentationModel(TaskModel):
         channels: Channels of the images; "grayscale" reads files, also of
             colour, as one channel. `None` keeps those of the files, which
             needs a `patch_model`.
-        value_range: Lowest (black, the padding) and highest value of images.
+        value_range: Lowest (black, the padding) and highest value of images,
+            as `predict` takes them.
+        normalize: What scales the values of whole images, whatever range files
+            have, per channel: `"percentile"`, from the 1st (black of
+            `value_range`) to the 99.8th (white); `"zscore"`, to mean 0 and
+            deviation 1, with a `value_range` of (-3, 3). Loaders, read_image,
+            predict_images and all that reads files do it alike; `predict`
+            takes what `read_image` gives, or `prepare_image` of an array. The
+            loader of masks tells more. `None` takes values as they are.
         resize: Factor that files are resized by as they are read (0.5 halves
             height and width), or the `(height, width)` of every image; `None`
             leaves them. `patch_size` and `overlap` are in resized pixels,
@@ -146,6 +154,7 @@ class SemanticSegmentationModel(TaskModel):
         class_ids: Sequence[int] | Mapping[int, int] | None = None,
         channels: int | Literal["grayscale"] | None = 3,
         value_range: Sequence[float] = (0, 255),
+        normalize: Literal["percentile", "zscore"] | None = None,
         resize: float | Sequence[int] | None = None,
         **kwargs: Unpack[PatchedModelOptions],
     ) -> None:
@@ -153,7 +162,9 @@ class SemanticSegmentationModel(TaskModel):
         classes = given_classes(
             num_classes, ignore_value, class_names, class_colors, class_ids
         )
-        channels, value_range = check_images(patch_model, channels, value_range)
+        channels, value_range = check_images(
+            patch_model, channels, value_range, normalize
+        )
         if patch_model is None:
             patch_model = unet(
                 num_classes,
@@ -164,6 +175,7 @@ class SemanticSegmentationModel(TaskModel):
             patch_model,
             channels=channels,
             value_range=value_range,
+            normalize=normalize,
             resize=resize,
             **kwargs,
         )
@@ -193,8 +205,8 @@ class SemanticSegmentationModel(TaskModel):
         """Load patches of images and masks, cutting them where not cached.
 
         Takes `patch_size`, `num_classes`, `ignore_value`, `class_names`,
-        `class_colors`, `class_ids`, `channels`, `value_range` and `resize`
-        from the model, and the other arguments of the function
+        `class_colors`, `class_ids`, `channels`, `value_range`, `normalize` and
+        `resize` from the model, and the other arguments of the function
         `keras_patching.load_dataset_from_directory_with_segmentation_masks`.
         What the masks tell of their classes becomes that of the model in
         `fit`.

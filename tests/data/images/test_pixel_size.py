@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_patching.data.images.pixel_size import PixelSize
+from keras_patching.data.images.preparation import Preparation
 from keras_patching.prediction.held_images import ArrayWindows
 from keras_patching.prediction.sources import ImageSource, open_source
 
@@ -30,6 +31,6 @@ def test_a_source_has_the_size_of_pixels_of_its_windows_where_these_know_it():
     array = np.zeros((4, 6, 3), "uint8")
     windows = ArrayWindows(array, "image 0")
     windows.pixel_size = PixelSize(0.5, 0.5, "m")
-    known = ImageSource(windows, "image 0", "image_0", None, None, True)
+    known = ImageSource(windows, "image 0", "image_0", Preparation(), True)
     assert known.pixel_size == PixelSize(0.5, 0.5, "m")
     assert open_source(array, 0).pixel_size is None
