@@ -123,8 +123,9 @@ def _draw(model, image, target):
     target = _as_read(file, image, target, model)
     height = min(len(image), _MAX_HEIGHT)
     output = model.predict(image[None], verbose=0)
-    panels, explain = _drawer(model)(model, image, output, target, height)
-    figure = side_by_side({"Input": to_uint8(image), **panels}, height)
+    picture = _picture(model, image)
+    panels, explain = _drawer(model)(model, picture, output, target, height)
+    figure = side_by_side({"Input": picture, **panels}, height)
     return stacked(explain(figure.shape[1]), figure)
 
 
@@ -143,6 +144,12 @@ def _as_read(file, image, target, model):
 
 def _read_mask(mask, model):
     return _read(mask, getattr(model, "read_target", read_mask))
+
+
+def _picture(model, image):
+    """Show an image as it is, and a normalized one from black to white."""
+    is_normalized = getattr(model, "normalize", None) is not None
+    return to_uint8(image, model.value_range if is_normalized else None)
 
 
 def _read(array, read):

@@ -24,7 +24,8 @@ class ShownPatches:
         indices: Their numbers.
         patches: Their arrays, as `CacheContents.read_patch` gives them.
         pictures: Their images, uint8 `(height, width, 3)`. What is not uint8
-            is scaled from the smallest to the largest value among them.
+            is scaled from the smallest to the largest value among them, and
+            what is normalized from black to white.
         colors: RGB tuples of class 1, 2 and so on of masks.
         highest: Value of heatmaps that is white; `None` without any.
     """
@@ -32,7 +33,8 @@ class ShownPatches:
     def __init__(self, contents, num_patches):
         self.indices = pick_patches(_sorts_of_patches(contents), num_patches)
         self.patches = [contents.read_patch(index) for index in self.indices]
-        self.pictures = _pictures([patch["images"] for patch in self.patches])
+        images = [patch["images"] for patch in self.patches]
+        self.pictures = _pictures(images, contents.manifest.parameters)
         self.colors = mask_colors(contents.manifest)
         self.highest = _highest(self.patches, contents.manifest)
 
@@ -85,7 +87,11 @@ def _highest(patches, manifest):
     return max(highest, default=None)
 
 
-def _pictures(images):
+def _pictures(images, parameters):
+    if parameters.get("normalize") is not None:
+        # One hot pixel would leave all others dark.
+        value_range = parameters["value_range"]
+        return [to_uint8(image, value_range) for image in images]
     if images[0].dtype == np.uint8:
         return [to_uint8(image) for image in images]
     # One range for all, so that they can be compared.

@@ -99,3 +99,16 @@ def test_labels_of_several_kinds_move_with_the_pixels():
     np.testing.assert_array_equal(moved, expected[0])
     np.testing.assert_array_equal(both["second"], expected[1])
     np.testing.assert_array_equal(both["first"], expected[1][..., 0])
+
+
+def test_normalized_patches_keep_what_is_beyond_black_and_white():
+    rng = np.random.default_rng(0)
+    patches = rng.normal(0, 1, (20, 6, 8, 2)).astype("float32")
+    patches[:, 4:] = -3  # Padding is black.
+    patches[:, 0, 0] = 9
+    bright, _ = augment_batch(patches, patches[..., 0], rng, (-3, 3))
+    assert (bright == -3).sum() == (patches == -3).sum()
+    assert bright.max() == 9
+    highest = bright.max(axis=(1, 2, 3))
+    assert (highest > 6).all()
+    assert len(np.unique(highest)) > 5
