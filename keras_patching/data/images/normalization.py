@@ -170,7 +170,7 @@ def sampled_windows(shape):
     [(0, 2048, 0, 2048)]
     >>> windows = sampled_windows((20000, 20000, 3))
     >>> len(windows), windows[0], windows[-1]
-    (256, (512, 128, 512, 128), (19328, 128, 19328, 128))
+    (256, (512, 128, 512, 128), (19456, 128, 19456, 128))
     """
     height, width, channels = shape
     channels = max(channels, _LEAST_CHANNELS)
