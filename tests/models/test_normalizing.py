@@ -374,7 +374,7 @@ def test_the_command_cuts_what_the_loader_of_a_model_finds(folder, capsys):
 
 def test_no_range_stands_in_the_way(folder):
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         model, _ = segmenter(folder, normalize="percentile", overlap="auto")
         for path in files(folder, "originals"):
             model.read_image(path)
