@@ -22,6 +22,7 @@ from keras_patching.data.cache.patch_cache import PatchCache
 from keras_patching.data.cache.shard_builder import plan_source
 from keras_patching.data.images.image_io import write_image
 from keras_patching.data.images.listing import list_images
+from keras_patching.data.patched_dataset import PixelOptions
 from keras_patching.data.patches.tiling import plan_image_shard
 from keras_patching.geometry import PatchGrid
 from keras_patching.models.segmentation.loaders import (
@@ -130,7 +131,8 @@ def plan(field, make, cache_dir, count=1):
     for path in list_images(field / "images").values():
         header = cache.header(path)
         grid = PatchGrid(header.size, (8, 8))
-        images = plan_image_shard(path, header, grid, 3, (0, 255))
+        pixels = PixelOptions((8, 8), 3, [0, 255])
+        images = plan_image_shard(path, header, grid, pixels)
         if len(sources) < count and make is not None:
             images = dataclasses.replace(
                 images, make=functools.partial(make, images.make)
