@@ -120,7 +120,7 @@ def _pairs(images, targets):
 
 def _draw(model, image, target):
     file, image = image, _read(image, getattr(model, "read_image", read_image))
-    target = _as_read(file, image, target, model)
+    target = _as_read(file, target, model)
     height = min(len(image), _MAX_HEIGHT)
     output = model.predict(image[None], verbose=0)
     picture = _picture(model, image)
@@ -129,12 +129,15 @@ def _draw(model, image, target):
     return stacked(explain(figure.shape[1]), figure)
 
 
-def _as_read(file, image, target, model):
+def _as_read(file, target, model):
     """Give what is true in pixels of the image as the model has read it."""
     is_file = isinstance(file, (str, os.PathLike))
-    if not is_file or target is None or getattr(model, "resize", None) is None:
+    if not is_file or target is None:
         return target
-    scale = ReadScale(tuple(read_header(file).size), image.shape[:2])
+    resize = getattr(model, "resize", None)
+    scale = ReadScale.of_file(read_header(file).size, resize)
+    if scale.is_same:
+        return target
     if isinstance(target, dict):
         return {**target, "boxes": scale.boxes(target["boxes"])}
     if hasattr(model, "locate"):

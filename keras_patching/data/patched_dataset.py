@@ -19,7 +19,6 @@ from keras_patching.data.images.resizing import (
     as_resize,
     describe_distortion,
     resize_image,
-    resized_size,
 )
 from keras_patching.data.images.same_kind import check_same_kind
 from keras_patching.data.images.value_range import check_brightness
@@ -282,7 +281,7 @@ def load_patched_dataset(
 def _resize(labels, headers, resize, verbose):
     """Move labels to where they are in resized images; give their headers."""
     scales = {
-        image: ReadScale(header.size, resized_size(header.size, resize))
+        image: ReadScale.of_file(header.size, resize)
         for image, header in headers.items()
     }
     if verbose and (text := describe_distortion(scales)):

@@ -55,7 +55,10 @@ class ImagePredictor:
             sources: Iterable of images `(height, width, channels)`: arrays,
                 paths of files, or whatever has a shape, a dtype and slices
                 (memory maps, zarr arrays, h5py data sets, rasterio data sets);
-                or one folder of image files. Of a list, sizes are looked at
+                or one folder of image files. A model with `resize` resizes all
+                but arrays and tensors, which are as `model.read_image` gives
+                them; what it makes of these pixels is, for each pixel of the
+                file, that of the nearest. Of a list, sizes are looked at
                 before, which saves compilations.
             transform: Function of what the patch model returns for a part of
                 an image, `(batch, height, width, channels)`, that changes

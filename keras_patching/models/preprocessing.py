@@ -7,8 +7,8 @@ def with_preprocessing(patch_model, value_range):
     """Put the scaling that a KerasHub task has in its preprocessor before it.
 
     Its own `fit` and `predict` scale images, and its call does not, which is
-    all that patches go through. They are not resized: objects stay as large as
-    they are in the image.
+    all that patches go through. They are not resized to the size
+    that the task was made for: that is what `resize` of a model is for.
 
     Args:
         patch_model: Layer or model.

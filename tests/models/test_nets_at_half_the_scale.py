@@ -1,4 +1,4 @@
-"""A net that works at half the scale, as the loaders advise."""
+"""A net that works at half the scale of its images, by itself."""
 
 import keras
 import numpy as np

@@ -2,8 +2,10 @@
 
 import hypothesis
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
+from keras_patching.data.images.image_io import read_image
 from keras_patching.data.images.resampling import resampled
 from keras_patching.data.images.resizing import ReadScale
 from keras_patching.prediction.array_target import ArrayTarget
@@ -11,6 +13,7 @@ from keras_patching.prediction.resized_results import (
     ResampledTarget,
     moved_objects,
 )
+from keras_patching.prediction.targets import open_target
 
 LENGTHS = st.integers(1, 30)
 SIZES = st.tuples(LENGTHS, LENGTHS)
@@ -63,6 +66,36 @@ def test_it_goes_on_after_the_rows_that_are_there(file_size, size, data):
     assert target.rows_done <= size[0]
     target.write(target.rows_done, read[target.rows_done :])
     np.testing.assert_allclose(there, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".tif"])
+def test_a_run_that_was_stopped_goes_on(suffix, tmp_path):
+    read = np.random.default_rng(0).random((9, 7), "float32")
+    file_size = (30, 20)
+
+    def open_it():
+        target = open_target(
+            tmp_path / f"found{suffix}",
+            file_size,
+            "float32",
+            "image",
+            key="k",
+            resume=True,
+            overwrite=False,
+        )
+        return ResampledTarget(target, ReadScale(file_size, (9, 7)), "sum")
+
+    stopped = open_it()
+    stopped.write(0, read[:4])
+    stopped.abandon()
+    again = open_it()
+    assert 0 < again.rows_done <= 4
+    again.write(again.rows_done, read[again.rows_done :])
+    found = read_image(again.finish())
+    assert again.is_done
+    np.testing.assert_allclose(
+        found[..., 0], resampled(read, file_size, "sum"), rtol=1e-6
+    )
 
 
 def test_objects_are_moved_to_the_file():

@@ -6,6 +6,7 @@ are moved there, and results are moved back.
 """
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -170,6 +171,17 @@ class ReadScale:
         size = tuple(source.shape[:2])
         return cls(getattr(source, "file_size", size), size)
 
+    @classmethod
+    def of_file(cls, file_size, resize):
+        """Make that of a file of a size.
+
+        Args:
+            file_size: `(height, width)`.
+            resize: As of `as_resize`.
+        """
+        file_size = tuple(map(int, file_size))
+        return cls(file_size, resized_size(file_size, resize))
+
     @property
     def is_same(self):
         """Whether the image is read as it is."""
@@ -194,6 +206,11 @@ class ReadScale:
         corners = np.asarray(boxes)
         flipped = corners.reshape(-1, 2, 2)[..., ::-1]
         return self._moved(flipped)[..., ::-1].reshape(corners.shape)
+
+    def length(self, length):
+        """Give a length in pixels, such as a radius, at the other size."""
+        areas = math.prod(self.size), math.prod(self.file_size)
+        return length * math.sqrt(areas[0] / areas[1])
 
     def _moved(self, places):
         places = np.asarray(places)

@@ -40,7 +40,8 @@ def export_patches(
 
     A patch is `images/leaf_0001_y0128_x0256.png`: of the image `leaf.png` the
     second patch (tiles are in row-major order), its top-left corner in row 128
-    and column 256. Masks (class ids) and heatmaps (objects per pixel) have the
+    and column 256 of the image as it was read, which `resize` may have made
+    smaller. Masks (class ids) and heatmaps (objects per pixel) have the
     same name in a folder of their kind; PNG where it holds the dtype and
     channels, else TIFF. Masks hold the values of the files that they were made
     from; `masks/classes.csv` has the names, colours and values of classes, as

@@ -46,8 +46,8 @@ class CountingContents:
         heatmap = files.shown("heatmaps")[..., 0]
         layers = [heatmap_layer("heatmap", heatmap, self._model.peak_density)]
         if self._is_located:
-            points = points_of(entry)
-            layers.append(point_layer("points", points, radius_of(self._model)))
+            radius = radius_of(self._model, entry)
+            layers.append(point_layer("points", points_of(entry), radius))
         return layers
 
     def make_scores(self, truth):

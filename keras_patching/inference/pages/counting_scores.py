@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_patching.data.images.resizing import ReadScale
 from keras_patching.metrics.counting import count_errors, localization_scores
 from keras_patching.visualization import COLORS
 from keras_patching.visualization.pages.class_tables import count, share
@@ -17,9 +18,15 @@ def points_of(entry):
     return np.reshape(points, (-1, 2))
 
 
-def radius_of(model):
-    """Give the radius of rings around objects, in pixels of the image."""
-    return max(2.0, 2 * model.density_map_sigma)
+def radius_of(model, entry):
+    """Give the radius of rings around objects, in pixels of the file."""
+    scale = _scale_of(model, entry)
+    return max(2.0, scale.to_file.length(2 * model.density_map_sigma))
+
+
+def _scale_of(model, entry):
+    size = entry.row["height"], entry.row["width"]
+    return ReadScale.of_file(size, model.resize)
 
 
 class CountingScores:
@@ -37,7 +44,8 @@ class CountingScores:
         self.kinds = [LayerKind("truth", "True points", COLORS[0], False)]
         self.columns = [Column("True count"), Column("Error", "count - true")]
         if is_located:
-            within = f"within {self._tolerance:g} px"
+            what = "px" if model.resize is None else "resized px"
+            within = f"within {self._tolerance:g} {what}"
             self.columns.append(Column("F1", f"of places {within}"))
 
     def values(self, entry, files):
@@ -53,8 +61,18 @@ class CountingScores:
         return values
 
     def _localize(self, entries):
-        found = [points_of(entry) for entry in entries]
-        true = [self._truth[entry.row["image"]] for entry in entries]
+        # In pixels of what was read, as the tolerance is.
+        scales = [_scale_of(self._model, entry) for entry in entries]
+        found, true = (
+            [
+                scale.points(points(entry))
+                for scale, entry in zip(scales, entries, strict=True)
+            ]
+            for points in (
+                points_of,
+                lambda entry: self._truth[entry.row["image"]],
+            )
+        )
         return localization_scores(found, true, self._tolerance)
 
     def layers(self, entry, files):
@@ -62,7 +80,8 @@ class CountingScores:
         truth = self._truth.get(entry.row["image"])
         if truth is None:
             return []
-        return [point_layer("truth", truth, radius_of(self._model), COLORS[0])]
+        radius = radius_of(self._model, entry)
+        return [point_layer("truth", truth, radius, COLORS[0])]
 
     def tables(self, entries):
         """Give the errors of all images that have a truth."""

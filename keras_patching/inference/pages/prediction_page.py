@@ -67,9 +67,11 @@ def write_page(path, model, parts, images, entries, faults, verbose=True):
 
 def _facts(model):
     overlap = model.predictor.overlap
+    resize = {} if model.resize is None else {"Resize": model.resize}
     return {
         "Task": model.task,
         "Model": f"{model.name}, {model.count_params():,} weights",
+        **resize,
         "Patch size": _times(model.patch_size),
         "Overlap": overlap if isinstance(overlap, str) else _times(overlap),
         "Keras": f"{keras.__version__}, {keras.backend.backend()}",

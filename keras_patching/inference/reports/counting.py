@@ -1,7 +1,5 @@
 """What is written of the prediction of a counting model."""
 
-import math
-
 import numpy as np
 
 from keras_patching.inference.pages.counting import CountingContents
@@ -114,8 +112,7 @@ class _Located(_Heatmap):
 
     def _draw(self, picture, points, count):
         """Draw a ring around each object, and below how many there are."""
-        height, width = np.divide(self._scale.file_size, self._scale.size)
-        sigma = self._model.density_map_sigma * math.sqrt(height * width)
+        sigma = self._scale.to_file.length(self._model.density_map_sigma)
         radius = round(2 * sigma / picture.step)
         overlay = overlay_points(
             picture.pixels, points / picture.step, COLORS[1], max(3, radius)

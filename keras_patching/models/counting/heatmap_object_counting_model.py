@@ -298,8 +298,10 @@ class HeatmapObjectCountingModel(TaskModel):
         Args:
             sources, **options: As there.
             transform: `"heatmap"` gives what `predict` does, and so may be
-                written to `out`; a function as there gets the heatmap.
-            min_score, min_distance: As for `locate`.
+                written to `out`; a function as there gets the heatmap. Of
+                files that are resized the heatmap keeps its sum.
+            min_score, min_distance: As for `locate`, in pixels of the image as
+                it is read.
 
         Returns:
             As there; without a `transform`, a dict per image: `count`, the
@@ -433,7 +435,9 @@ class HeatmapObjectCountingModel(TaskModel):
                 the order of the images; or a dict from their names, as
                 `read_points` gives it.
             tolerance: How far a found point may be from a true one, in pixels;
-                `None` is twice `density_map_sigma`, 0 the same place.
+                `None` is twice `density_map_sigma`, 0 the same place. Of files
+                that are resized a number is in pixels of the file, twice
+                `density_map_sigma` in resized pixels, as that is.
 
         Returns:
             Dict of floats: `count_mae` and `count_relative_error` as of
@@ -444,22 +448,26 @@ class HeatmapObjectCountingModel(TaskModel):
             ValueError: If images and points do not pair, points lie outside of
                 their image, or `tolerance` is negative.
         """
-        if tolerance is None:
+        is_resized = tolerance is None
+        if is_resized:
             tolerance = 2 * self.density_map_sigma
         tolerance = check_distance(tolerance, "tolerance")
-        pairs = self._pair_full_images(images, targets)
-        targets = [points for _, points in pairs]
-        counts, places = [], []
-        for image, _ in pairs:
+        counts, places, true = [], [], []
+        for image, target in self._pair_full_images(images, targets):
             image, scale = self._read_scaled(image)
             heatmaps = self.predict(image[None], verbose=0)
             counts.append(self.decode_predictions(heatmaps)[0])
             points, _ = self.locate(heatmaps)[0]
-            places.append(scale.to_file.points(points))
-        true_counts = [len(points) for points in targets]
+            if is_resized:
+                target = scale.points(target)
+            else:
+                points = scale.to_file.points(points)
+            places.append(points)
+            true.append(target)
+        true_counts = [len(points) for points in true]
         return {
             **count_errors(counts, true_counts),
-            **localization_scores(places, targets, tolerance),
+            **localization_scores(places, true, tolerance),
         }
 
     def _check_full_target(self, target, name, image_size):

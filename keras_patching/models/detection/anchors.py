@@ -25,7 +25,8 @@ def fit_anchors(
         seed: Integer that decides where the search begins.
 
     Returns:
-        Tuple of `k` pairs `(height, width)` in pixels, smallest area first.
+        Tuple of `k` pairs `(height, width)` in pixels of the patches, smallest
+        area first.
 
     Raises:
         ValueError: If there are fewer boxes than anchors, or the data set is

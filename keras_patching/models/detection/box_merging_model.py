@@ -138,8 +138,9 @@ class BoxMergingModel(TaskModel):
 
         Args:
             sources, **options: As there.
-            transform: `"patches"` gives what `predict` does, and so may be
-                written to `out`; a function as there gets the same.
+            transform: `"patches"` gives what `predict` does, of the image as
+                it is read, and so may be written to `out`; a function as there
+                gets the same.
             score_threshold, iou_threshold, match_metric, margin: As for
                 `merge_predictions`.
 

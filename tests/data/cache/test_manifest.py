@@ -75,6 +75,7 @@ def test_it_tells_what_batches_are_made_of():
         {"task": "segmentation"},
         {"patch_size": (8, 16)},
         {"parameters": {"sigma": 3.0}},
+        {"parameters": {"sigma": 2.0, "resize": 0.5}},
         {"label_path": "more.csv"},
     ],
 )
