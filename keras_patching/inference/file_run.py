@@ -138,7 +138,13 @@ class _FilePrediction(ImagePrediction):
                 self._result_size(opened.shape[:2]),
             )
             stem = self._stems[number]
-            files = ImageFiles(self._parts[0], stem, scale.file_size)
+            files = ImageFiles(
+                self._parts[0],
+                stem,
+                scale.file_size,
+                opened,
+                self._model.predictor._outputs.scales[0],
+            )
             result = _FileResult(
                 files, source, state, file, scale, self._parts, started
             )

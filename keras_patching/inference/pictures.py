@@ -64,14 +64,14 @@ class PicturedSource:
 
     Attributes:
         picture: `Picture` of it.
-        name, stem, shape, dtype, identity: As of the source.
+        name, stem, shape, dtype, identity, original: As of the source.
     """
 
     def __init__(self, source):
         self._source = source
         self.name, self.stem = source.name, source.stem
         self.shape, self.dtype = source.shape, source.dtype
-        self.identity = source.identity
+        self.identity, self.original = source.identity, source.original
         size = source.shape[:2]
         self.picture = Picture(size, step_of(size))
         source.watch(self.picture.add)  # As it is stored, not as a model sees.

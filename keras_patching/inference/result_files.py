@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from keras_patching.data.images.georeference import is_georeferenced
 from keras_patching.data.images.image_io import write_whole_image
 from keras_patching.inference.pictures import is_large
+from keras_patching.prediction.geotiff_form import geotiff_form
 from keras_patching.prediction.targets import open_target
 
 
@@ -14,25 +16,40 @@ class ImageFiles:
         folder: `ResultFolder`.
         stem: Name of the image without suffix.
         size: `(height, width)` of its results.
+        source: `ImageSource` of it.
+        scale: Of its results, see `PatchOutputs`.
 
     Attributes:
         stem, size: As given.
     """
 
-    def __init__(self, folder, stem, size):
+    def __init__(self, folder, stem, size, source, scale):
         self.stem, self.size = stem, size
         self._folder = folder
+        self._source, self._scale = source, scale
+        self._is_map = is_georeferenced(source.original)
         self._files = []
 
-    def open(self, key, shape, dtype, palette=None):
+    def open(
+        self, key, shape, dtype, palette=None, values=None, unlabelled=None
+    ):
         """Open what bands are written into; as `open_result` does.
 
         Args:
             key: Key of `outputs` of the report.
             shape, dtype, palette: As there.
+            values: The integers that bands may hold, or `None` of floats.
+            unlabelled: The one that stands for what is not labelled, or
+                `None`.
         """
-        path = self._folder.path_of(self.stem, key, shape[:2])
-        file = open_result(path, shape, dtype, palette)
+        path = self._folder.path_of(
+            self.stem, key, shape[:2], is_map=self._is_map
+        )
+        form = None
+        if self._is_map:
+            chosen = self._source, path, dtype, self._scale, values, unlabelled
+            form = geotiff_form(*chosen, palette)
+        file = open_result(path, shape, dtype, palette, form)
         self._files.append(file)
         return file
 
@@ -64,7 +81,7 @@ class ImageFiles:
             file.abandon(keep=False)
 
 
-def open_result(path, shape, dtype, palette=None):
+def open_result(path, shape, dtype, palette=None, form=None):
     """Open what bands of a result are written into.
 
     Args:
@@ -72,15 +89,23 @@ def open_result(path, shape, dtype, palette=None):
         shape: `(height, width)` or `(height, width, channels)`.
         dtype: Dtype of the bands.
         palette: As for `write_image`.
+        form: What makes a GeoTIFF of the bands, or `None`.
 
     Returns:
         `WholeFile`, or the `PathTarget` of what is not held in memory.
     """
     is_written_whole = path.suffix != ".zarr" and not is_large(shape[:2])
-    if path.suffix == ".png" or is_written_whole:
+    if form is None and (path.suffix == ".png" or is_written_whole):
         return WholeFile(path, shape, dtype, palette)
     return open_target(
-        path, shape, dtype, path.stem, key="", resume=False, overwrite=True
+        path,
+        shape,
+        dtype,
+        path.stem,
+        key="",
+        resume=False,
+        overwrite=True,
+        form=form,
     )
 
 
@@ -92,7 +117,10 @@ class WholeFile:
 
     Attributes:
         path: As given.
+        missing: `None`: no value tells that there is no data.
     """
+
+    missing = None
 
     def __init__(self, path, shape, dtype, palette=None):
         self.path = path

@@ -79,16 +79,25 @@ class ResultFolder:
             "Write to another folder.",
         )
 
-    def path_of(self, stem, key, size):
+    def path_of(self, stem, key, size, is_map=False):
         """Give the path of one of the files of an image.
 
         Args:
             stem: Its name without suffix.
             key: Key of `outputs` of the report.
             size: `(height, width)` of what is written.
+            is_map: Whether the image says where on the earth it lies, which
+                only a TIFF keeps.
         """
         suffix, *others = self.report.outputs[key]
-        if others and is_large(size):
+        if is_map and others:
+            (suffix,) = others
+        elif is_map and suffix != ".tif":
+            self._say_once(
+                f"{key}/{stem}{suffix}: does not keep where on the earth the "
+                'image lies, as format="tif" does.'
+            )
+        elif others and is_large(size):
             (suffix,) = others
             self._say_once(
                 f"{key}/{stem}{suffix}: images of more than "

@@ -41,7 +41,11 @@ class ImageOutputs:
         # Whether another call can tell that it is of the same.
         self.is_resumable = resume and key[1] is not None
 
-    def open(self, number, source, shape, dtype, details):
+    def path(self, number):
+        """Give the path or array that the result of an image goes into."""
+        return self._outs[number]
+
+    def open(self, number, source, shape, dtype, details, form=None):
         """Open what the result of an image is written into.
 
         Args:
@@ -49,8 +53,10 @@ class ImageOutputs:
             source: `ImageSource`.
             shape, dtype: Of the result.
             details: Strings for what else decides what it holds.
+            form: What its rows are made into, see `open_target`, or `None`.
         """
         known = [*self._key, source.identity]
+        details = details if form is None else [*details, form.key]
         if None in known:
             # Another run may have another function, or other pixels in an
             # array like it: nothing is like these.
@@ -63,6 +69,7 @@ class ImageOutputs:
             dtype,
             source.name,
             key=hashlib.sha256(known.encode()).hexdigest(),
+            form=form,
             **self._how,
         )
         self._targets.append(target)

@@ -23,6 +23,8 @@ class ImageTransform:
         name: What it is called; `None` for a function of the user's.
         method: How pixels of an image that was resized come back to those of
             its file, see `resampling.METHODS`.
+        values: The integers that results may hold; `None` for any, and for
+            floats.
     """
 
     in_graph: Callable
@@ -30,6 +32,7 @@ class ImageTransform:
     check: Callable | None = None
     name: str | None = None
     method: str = "nearest"
+    values: range | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,6 +21,7 @@ from keras_patching.models.image_transforms import spec_of
 from keras_patching.models.model_digest import model_digest
 from keras_patching.ops.patches import scaled_length
 from keras_patching.prediction.array_target import ArrayTarget
+from keras_patching.prediction.geotiff_form import geotiff_form
 from keras_patching.prediction.image_job import ImageJob
 from keras_patching.prediction.keep import (
     check_fill,
@@ -322,10 +323,10 @@ class ImagePrediction:
         shape = self._shape(tuple(source.shape[:2]), scale, spec)
         read = ReadScale.of(source)
         if scale is None or read.is_same:
-            return self._open_target(number, source, shape, spec)
+            return self._open_target(number, source, shape, scale, spec)
         whole = self._shape(read.file_size, scale, spec)
         self._check_resized_fill()
-        target = self._open_target(number, source, whole, spec)
+        target = self._open_target(number, source, whole, scale, spec)
         back = ReadScale(whole[:2], shape[:2])
         return ResampledTarget(target, back, self._transform.method)
 
@@ -338,7 +339,7 @@ class ImagePrediction:
                 f"fill={self._fill}"
             )
 
-    def _open_target(self, number, source, shape, spec):
+    def _open_target(self, number, source, shape, scale, spec):
         dtype = np.dtype(keras.backend.standardize_dtype(spec.dtype))
         check_fill(self._fill, dtype)
         if self._outputs is None:
@@ -347,7 +348,15 @@ class ImagePrediction:
             )
         keep = open_keep(self._keep, number, tuple(source.shape[:2]))
         details = [] if keep is None else [key_of(keep), repr(self._fill)]
-        return self._outputs.open(number, source, shape, dtype, details)
+        form = geotiff_form(
+            source,
+            self._outputs.path(number),
+            dtype,
+            scale,
+            self._transform.values,
+            getattr(self._model, "ignore_value", None),
+        )
+        return self._outputs.open(number, source, shape, dtype, details, form)
 
     def _shape(self, size, scale, spec):
         """Return the shape of an output of an image, or refuse it."""

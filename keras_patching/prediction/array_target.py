@@ -16,7 +16,7 @@ class ArrayTarget:
         name: Name of the image, for messages.
 
     Attributes:
-        rows_done: 0.
+        rows_done, missing: 0 and `None`.
         is_done: Whether all is written.
 
     Raises:
@@ -25,7 +25,7 @@ class ArrayTarget:
         TypeError: If it is no such object.
     """
 
-    rows_done = 0
+    rows_done, missing = 0, None
 
     def __init__(self, array, shape, dtype, name):
         if not hasattr(array, "shape") or not hasattr(array, "__setitem__"):

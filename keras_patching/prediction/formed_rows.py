@@ -16,14 +16,16 @@ class FormedRows:
         rows: `RowFile` that takes the rows.
         form: Function that makes the file: takes `rows`, of which it reads
             windows by `rows.read(y, height, x, width)`, and the
-            `pathlib.Path` to write to.
+            `pathlib.Path` to write to. It may have `missing`.
 
     Attributes:
         path: Path of the rows.
+        missing: Value that the file tells to be no data, or `None`.
     """
 
     def __init__(self, rows, form):
         self.path = rows.path
+        self.missing = getattr(form, "missing", None)
         self._rows, self._form = rows, form
         self._made = rows.path.with_name(
             f"{rows.path.stem}.form{rows.path.suffix}"

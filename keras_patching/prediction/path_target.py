@@ -46,6 +46,7 @@ class PathTarget:
 
     Attributes:
         path: As given.
+        missing: Value that the result tells to be no data, or `None`.
         rows_done: Rows from the top that a killed run has written.
         is_done: Whether the result is whole and has its name.
 
@@ -57,6 +58,7 @@ class PathTarget:
 
     def __init__(self, path, storage, shape, dtype, key, resume, overwrite):
         self.path = path
+        self.missing = getattr(storage, "missing", None)
         self.rows_done = 0
         self.is_done = False
         self._storage = storage

@@ -3,7 +3,12 @@
 import numpy as np
 
 from keras_patching.data.images.decoding_memory import room_for
-from keras_patching.data.images.headers import make_header, naming
+from keras_patching.data.images.headers import (
+    make_header,
+    naming,
+    plain_dtype,
+)
+from keras_patching.data.images.open_file import OpenFile
 from keras_patching.data.images.tiff_format import (
     as_seen,
     channels_last,
@@ -25,6 +30,8 @@ class TiffWindows:
 
     Args:
         file: `OpenFile` of the image.
+        raw: Whether to give what is stored, such as class ids, and not the
+            colours of a palette.
 
     Attributes:
         by_windows: Whether windows can be decoded alone. Not those of turned
@@ -38,8 +45,9 @@ class TiffWindows:
             beyond the declared limit of pixels.
     """
 
-    def __init__(self, file):
-        path = self._path = file.path
+    def __init__(self, file, raw=False):
+        path, self._raw = file.path, raw
+        self._path = path
         file.stream.seek(0)
         with naming(path):
             found = self._found = find_image(file.stream, path)
@@ -56,6 +64,9 @@ class TiffWindows:
             height, width = header.size
             self.shape = height, width, header.channels
             self.dtype, self.alpha = header.dtype, has_alpha(page)
+            if raw and page.colormap is not None:
+                self.shape = height, width, 1
+                self.dtype = plain_dtype(page.dtype)
             self.nodata = nodata_of(page.parent)
             rows = min(self._pages[0].shape.rows, height)
             self._least = make_header(
@@ -78,7 +89,7 @@ class TiffWindows:
                 for axis, length in zip(found.axes, found.shape, strict=True)
             ]
             array = channels_last(np.stack(planes).reshape(shape), found.axes)
-            array = as_seen(array, found.page, raw=False)
+            array = as_seen(array, found.page, self._raw)
             return array.astype(self.dtype, copy=False)
 
     def _read_page(self, segments, kept, window):
@@ -94,3 +105,35 @@ class TiffWindows:
                 if index in kept:
                     kept[index].paste(array, window)
         return array
+
+
+class StoredPixels:
+    """What a TIFF stores, such as class ids, sliced like an array.
+
+    Args:
+        path: Path of a TIFF that is read by windows.
+
+    Attributes:
+        shape: `(height, width, channels)`.
+        dtype: NumPy dtype.
+    """
+
+    def __init__(self, path):
+        self._file = OpenFile(path)
+        try:
+            self._windows = TiffWindows(self._file, raw=True)
+        except BaseException:
+            self._file.close()
+            raise
+        self.shape, self.dtype = self._windows.shape, self._windows.dtype
+
+    def __getitem__(self, places):
+        (y, stop, _), (x, end, _) = (
+            place.indices(length)
+            for place, length in zip(places, self.shape[:2], strict=True)
+        )
+        return self._windows.read(y, stop - y, x, end - x)
+
+    def close(self):
+        """Close the file."""
+        self._file.close()

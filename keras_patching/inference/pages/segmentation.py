@@ -48,7 +48,7 @@ class SegmentationContents:
         """Give the mask."""
         mask = read_classes(self._model, files, files.shown)
         colors = [color for color, _ in self._classes[1:]]
-        return [mask_layer("mask", mask, colors)]
+        return [mask_layer("mask", np.maximum(mask, 0), colors)]
 
     def make_scores(self, truth):
         """Make what compares masks with the truth."""

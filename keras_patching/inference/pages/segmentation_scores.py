@@ -14,6 +14,8 @@ _ERRORS = (
     (WRONG_CLASS, "wrong class"),
 )
 
+NO_CLASS = -1
+
 
 def read_classes(model, files, read):
     """Read the mask that was written, as classes.
@@ -24,14 +26,23 @@ def read_classes(model, files, read):
         read: `files.shown`, or `files.whole`.
 
     Returns:
-        Integers `(height, width)`.
+        Integers `(height, width)`, `NO_CLASS` where the image has no data.
     """
     if "masks" not in files:
-        (mask,) = model.decode_predictions(read("probabilities")[None])
-        return mask
+        predicted = read("probabilities")
+        is_known = np.isfinite(predicted).all(axis=-1) & (predicted > -1).all(
+            axis=-1
+        )
+        (mask,) = model.decode_predictions(
+            np.where(is_known[..., None], predicted, 0)[None]
+        )
+        return np.where(is_known, mask.astype(int), NO_CLASS)
     values = np.array(model._mask_classes.values)
     order = np.argsort(values)
-    return order[np.searchsorted(values, read("masks")[..., 0], sorter=order)]
+    stored = read("masks")[..., 0]
+    place = np.searchsorted(values, stored, sorter=order)
+    classes = order[place.clip(max=len(values) - 1)]
+    return np.where(values[classes] == stored, classes, NO_CLASS)
 
 
 class SegmentationScores:
@@ -62,8 +73,12 @@ class SegmentationScores:
         if entry.row["image"] not in self._truth:
             return [share(None)]
         truth, found = self._read(entry, files)
+        is_known = found != NO_CLASS
         confusion = confusion_matrix(
-            truth, found, len(self._names), self._model.ignore_value
+            truth[is_known],
+            found[is_known],
+            len(self._names),
+            self._model.ignore_value,
         )
         self._confusion += confusion
         ious = list(iou_per_class(confusion).values())
@@ -79,7 +94,7 @@ class SegmentationScores:
             return []
         truth, found = self._read(entry, files)
         kind = np.select([found == 0, truth == 0], [1, 2], 3)
-        differs = truth != found
+        differs = (truth != found) & (found != NO_CLASS)
         if self._model.ignore_value is not None:
             is_labelled = truth != self._model.ignore_value
             differs &= is_labelled

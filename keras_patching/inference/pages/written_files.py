@@ -1,8 +1,10 @@
 """Reads what was written of an image, as large as it is shown, or whole."""
 
+import contextlib
 import math
 
 from keras_patching.data.images.label_images import read_mask
+from keras_patching.data.images.tiff_windows import StoredPixels
 from keras_patching.inference.pictures import Picture
 from keras_patching.prediction.sources import open_source
 from keras_patching.prediction.zarr_folder import import_zarr
@@ -43,6 +45,9 @@ class WrittenFiles:
         path = self._paths[key]
         if path.suffix == ".png":  # A mask, whose palette is for viewers.
             return read_mask(path)[..., None]
+        if path.suffix == ".tif":
+            with contextlib.closing(StoredPixels(path)) as stored:
+                return read(stored)
         if path.suffix == ".zarr":
             return read(import_zarr("`format`").open(path, mode="r"))
         return read(path)

@@ -71,7 +71,10 @@ class _Masks:
         self._model = model
         self._values = _values_of(model)
         colors = _palette_of(model, self._values)
-        self._file = open_file("masks", size, self._values.dtype, colors)
+        known = self._values.tolist(), model.ignore_value
+        self._file = open_file(
+            "masks", size, self._values.dtype, colors, *known
+        )
         self._classes = _Classes(model, size)
         self._check = model._image_transform("classes").check
 

@@ -387,7 +387,11 @@ class SemanticSegmentationModel(TaskModel):
         classes = ClassIds(self.num_classes, self.activation)
         return {
             "classes": ImageTransform(
-                classes, check=classes.check, name="classes"
+                classes,
+                check=classes.check,
+                name="classes",
+                # The last says that a pixel is of none, see `ClassIds`.
+                values=range(self.num_classes + 1),
             )
         }
 
