@@ -44,7 +44,8 @@ def verify_tiling(
             `PatchedModel`, a task model, or a Keras model with the layer.
         images: Array `(batch, height, width, channels)`, or a list of arrays
             `(height, width, channels)` of different sizes, in the range of
-            values that the patch model takes.
+            values that the patch model takes, as `read_image` of a task model
+            gives them.
         tolerance: The largest difference that is good enough, in units of the
             patch model's output. If given, `report.search` names the smallest
             overlap that keeps to it, and what that costs: for patch models
@@ -78,6 +79,9 @@ def verify_tiling(
     """
     if tolerance is not None:
         check_tolerance(tolerance)
+    if getattr(predictor, "normalize", None) is not None:
+        for image in images:
+            predictor._check_prepared(image)
     predictor = find_predictor(predictor)
     wholes = _predict_whole(predictor, images)
     report = _verify(predictor, images, wholes)

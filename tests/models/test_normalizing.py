@@ -14,6 +14,7 @@ import tifffile
 import keras_patching as kp
 from keras_patching import cli
 from keras_patching.callbacks import PredictionGallery
+from keras_patching.data.images.resizing import resize_image
 from keras_patching.data.images.value_range import fitting_range
 from keras_patching.data.inspection.contents import CacheContents
 from keras_patching.data.inspection.shown_patches import ShownPatches
@@ -249,6 +250,26 @@ def test_the_default_nets_begin_with_values_about_zero(normalize):
         assert rescale(np.float32(model.predictor.pad_value)) == -1
 
 
+def test_images_are_normalized_and_then_resized(folder):
+    path = files(folder, "originals")[0]
+    model, _ = segmenter(folder, normalize="zscore")
+    expected = resize_image(model.read_image(path), 0.5)
+    model, load = segmenter(folder, normalize="zscore", resize=0.5)
+    np.testing.assert_array_equal(model.read_image(path), expected)
+    original = tifffile.imread(path)
+    np.testing.assert_array_equal(model.prepare_image(original), expected)
+    patches, _ = load(shuffle=False, batch_size=1000)[0]
+    np.testing.assert_allclose(patches[0], expected[:8, :8], atol=1e-5)
+    seen = []
+
+    def keep(rows):
+        seen.append(rows)
+        return True
+
+    list(model.predict_images([path], keep=keep, verbose=False))
+    np.testing.assert_array_equal(np.concatenate(seen), expected)
+
+
 # What is refused
 
 
@@ -261,6 +282,8 @@ def test_integers_in_memory_are_refused_with_the_mend(make, folder):
         model.predict(image[None], verbose=0)
     with pytest.raises(ValueError, match=mend):
         next(model.predict_images([image], verbose=False))
+    with pytest.raises(ValueError, match=mend):
+        kp.verify_tiling(model, [image])
     prepared = model.prepare_image(image)
     model.predict(prepared[None], verbose=0)
     next(model.predict_images([prepared], verbose=False))
@@ -296,7 +319,10 @@ def test_batches_of_integers_are_refused(folder):
     with pytest.raises(ValueError, match=r"fractions.*dtype='uint8'"):
         load(dtype="uint8")
     assert not (folder / "images_patches").exists()
-    assert load(dtype="float16")[0][0].dtype == "float16"
+    sequence = load(dtype="float16")
+    assert sequence[0][0].dtype == "float16"
+    with pytest.raises(ValueError, match=r"fractions.*dtype='int32'"):
+        kp.PatchingSequence(sequence.manifest_path, dtype="int32")
 
 
 def test_prepare_image_is_read_image_of_what_is_in_memory(folder):

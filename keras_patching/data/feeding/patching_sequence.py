@@ -26,6 +26,7 @@ from keras_patching.data.feeding.resampling import (
     check_resampling,
     open_resampled,
 )
+from keras_patching.data.images.preparation import Preparation
 
 
 class PatchingSequence(keras.utils.PyDataset):
@@ -130,6 +131,8 @@ class PatchingSequence(keras.utils.PyDataset):
         check_feeding(batch_size, seed, dtype, augment)
         check_sampling(foreground_fraction, foreground_classes, keep_empty)
         self.manifest_path, manifest = load_cache(path)
+        normalize = manifest.parameters.get("normalize")
+        Preparation(normalize=normalize).check_batch_dtype(dtype)
         self.directory = self.manifest_path.parent
         self.task = manifest.task
         self.parameters = dict(manifest.parameters)

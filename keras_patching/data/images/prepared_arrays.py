@@ -10,7 +10,7 @@ import numpy as np
 
 # Nearly no pixels of a whole image lie outside of its range.
 _MOST_OUTSIDE = 0.5
-_FAR = 16  # Of what is black to a net, as in `value_range`.
+_FAR = 16  # White of which 1 is black to a net, as in `value_range`.
 _MEND = (
     "Pass what `model.read_image(path)` gives of a file, or "
     "`model.prepare_image(array)` of a whole image in memory, before it is cut"
@@ -79,7 +79,7 @@ class PreparedCheck:
 
     def _doubt(self):
         black, white = self._value_range
-        is_dark = 0 < self._highest <= 1 and self._highest * _FAR <= white
+        is_dark = 0 < self._highest <= 1 and white >= _FAR
         if is_dark or self._outside > _MOST_OUTSIDE * self._count:
             warnings.warn(
                 f"{self._name} takes normalized images, nearly all of whose "

@@ -36,7 +36,8 @@ class RangeFault(Fault):
         highest = max(fault.highest for fault in faults)
         return (
             f"Pass {_format_range(fitting_range(lowest, highest))}, to the "
-            "model where there is one."
+            'model where there is one; or normalize="percentile", which takes '
+            "files of any ranges."
         )
 
 
