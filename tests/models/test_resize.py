@@ -148,6 +148,53 @@ def test_what_is_read_by_windows_is_resized_and_arrays_are_not(
     np.testing.assert_array_equal(found[3], whole[..., 0] > 100)
 
 
+@pytest.mark.parametrize("normalize", ["percentile", "zscore"])
+def test_images_are_normalized_and_then_resized(normalize, folder):
+    model = red_model(resize=0.5, normalize=normalize, overlap="auto")
+    images, _ = load(model, folder)[0]
+    path = paths_of(folder)[0]
+    image = model.read_image(path)
+    assert image.shape == (10, 14, 3)
+    assert image.dtype == images.dtype == "float32"
+    np.testing.assert_array_equal(images[0], image[:8, :8])
+    alone = model.predict(image[None], verbose=0)[0]
+    (found,) = model.predict_images([path], verbose=False)
+    np.testing.assert_allclose(
+        found, resampled(alone, (20, 28), "nearest"), atol=1e-5
+    )
+    whole = red_model(normalize=normalize).read_image(path)
+    np.testing.assert_array_equal(image, resampled(whole, (10, 14), "linear"))
+
+
+def test_a_geotiff_stays_where_its_source_lies(folder):
+    rasterio = pytest.importorskip("rasterio")
+    path, out = folder / "map.tif", folder / "found.tif"
+    image = draw((20, 28))
+    place = rasterio.Affine(2, 0, 500_000, 0, -2, 5_000_000)
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        height=20,
+        width=28,
+        count=3,
+        dtype="uint8",
+        crs="EPSG:32632",
+        transform=place,
+    ) as target:
+        target.write(np.moveaxis(image, -1, 0))
+    model = red_model(resize=0.5)
+    options = {"transform": "classes", "verbose": False}
+    (expected,) = model.predict_images([path], **options)
+    model.predict_images([path], out=[out], **options)
+    with rasterio.open(out) as written, rasterio.open(path) as source:
+        np.testing.assert_array_equal(written.read(1), expected)
+        assert written.transform == place
+        assert written.crs == source.crs
+        (opened,) = model.predict_images([source], **options)
+        np.testing.assert_array_equal(opened, expected)
+
+
 def test_a_mask_of_what_is_kept_may_be_of_any_resolution(folder):
     model = red_model(resize=0.5)
     path = paths_of(folder)[1]
