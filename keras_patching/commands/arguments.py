@@ -55,6 +55,22 @@ def finite(text):
 
 
 @_named("number")
+def positive(text):
+    """Parse a number above 0."""
+    value = finite(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(
+            f"expected a number above 0, received {text}"
+        )
+    return value
+
+
+def number_or_name(text):
+    """Parse a number from 0, or a name."""
+    return int(text) if text.isdecimal() else text
+
+
+@_named("number")
 def seconds(text):
     """Parse a number from 0."""
     value = finite(text)

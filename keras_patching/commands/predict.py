@@ -7,8 +7,11 @@ from keras_patching.commands.arguments import (
     add_patch_size,
     fail_for_each,
     fraction,
+    integer_from,
     number_of_bytes,
+    number_or_name,
     overlap_value,
+    positive,
 )
 
 
@@ -50,8 +53,8 @@ def add(commands):
         "images",
         metavar="SOURCES",
         nargs="+",
-        help="image files, folders of them, whose subfolders are not searched, "
-        "or patterns in quotes, as 'field/**/*.tif'",
+        help="image files, OME-Zarrs, folders of them, whose subfolders are "
+        "not searched, or patterns in quotes, as 'field/**/*.tif'",
     )
     parser.add_argument(
         "--out",
@@ -89,6 +92,27 @@ def add(commands):
         "of the model)",
     )
     add_patch_size(parser)
+    parser.add_argument(
+        "--level",
+        type=integer_from(0),
+        metavar="N",
+        help="level of slides and other pyramids to read, 0 for the largest; "
+        "results are in pixels of that level (default: 0)",
+    )
+    parser.add_argument(
+        "--pixel-size",
+        type=positive,
+        metavar="LENGTH",
+        help="or how long a pixel may be, in micrometres, of maps in metres: "
+        "the coarsest level is read that is as fine",
+    )
+    parser.add_argument(
+        "--series",
+        type=number_or_name,
+        metavar="NAME",
+        help="name, or number from 0, of the image to read of files that hold "
+        "several (default: the only one)",
+    )
     parser.add_argument(
         "--report",
         action="store_true",
@@ -150,6 +174,9 @@ def _run(options):
         report=options.report,
         device_memory=options.device_memory,
         truth=options.truth,
+        level=options.level,
+        pixel_size=options.pixel_size,
+        series=options.series,
     )
     total = len(done.rows) + len(done.faults)
     before = f", {done.num_before} of them before" if done.num_before else ""

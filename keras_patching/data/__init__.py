@@ -9,6 +9,7 @@ from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.images.image_io import read_image, write_image
 from keras_patching.data.images.label_images import read_mask
 from keras_patching.data.images.listing import list_images
+from keras_patching.data.images.opened_image import OpenedImage, open_image
 from keras_patching.data.inspection.export import export_copy, export_patches
 from keras_patching.data.labels.boxes import read_boxes
 from keras_patching.data.labels.map_features import to_geojson
@@ -16,12 +17,14 @@ from keras_patching.data.labels.points import read_points
 from keras_patching.data.patches.yolo_patch_sampler import YoloPatchSampler
 
 __all__ = [
+    "OpenedImage",
     "PatchingSequence",
     "YoloPatchSampler",
     "clean",
     "export_copy",
     "export_patches",
     "list_images",
+    "open_image",
     "read_boxes",
     "read_image",
     "read_mask",

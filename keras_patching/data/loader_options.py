@@ -83,9 +83,16 @@ _RESIZED = (
     "(height, width) of every image, before patches are cut."
 )
 
+_AT_LEVEL_0 = (
+    "Slides are trained on at their largest level, which labels are in pixels "
+    "of: `resize=0.25` reads it smaller. Predictions read any level: "
+    "`open_image(path, level=...)`, or `--level`."
+)
+
 # What loaders of Keras and of others call it, and what it is here.
 _ELSEWHERE = {
     **dict.fromkeys(("image_size", "target_size"), _RESIZED),
+    **dict.fromkeys(("level", "pixel_size"), _AT_LEVEL_0),
     "color_mode": (
         'One channel is `channels="grayscale"`, three are `channels=3`, of '
         "the model where there is one."

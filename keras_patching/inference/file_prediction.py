@@ -9,6 +9,8 @@ import keras
 
 from keras_patching._faults import raise_faults
 from keras_patching._printing import printable, say
+from keras_patching.data.images.pyramids import Choice
+from keras_patching.data.images.zarr_windows import import_zarr
 from keras_patching.inference.file_run import FileRun
 from keras_patching.inference.model_file import load_model_file
 from keras_patching.inference.pages import prediction_page
@@ -19,7 +21,6 @@ from keras_patching.inference.result_folder import ResultFolder
 from keras_patching.inference.result_tables import ResultTables
 from keras_patching.inference.source_files import find_images
 from keras_patching.models.model_digest import model_digest
-from keras_patching.prediction.zarr_folder import import_zarr
 from keras_patching.receptive_fields.automatic_overlap import another_tiling
 
 
@@ -107,6 +108,9 @@ def predict_files(
     report: bool = False,
     device_memory: int | None = None,
     truth: str | os.PathLike | Mapping[str, Any] | None = None,
+    level: int | None = None,
+    pixel_size: float | None = None,
+    series: int | str | None = None,
 ) -> FilePredictions:
     r"""Predict image files and write what was found.
 
@@ -145,8 +149,9 @@ def predict_files(
 
     Args:
         model: A task model with a patch size.
-        paths: Paths of image files, of folders of them, whose subfolders are
-            not searched, and patterns such as `"field/**/*.tif"`; or one.
+        paths: Paths of image files, of OME-Zarrs, of folders of them, whose
+            subfolders are not searched, and patterns such as
+            `"field/**/*.tif"`; or one.
         directory: Folder to write to.
         overwrite: Whether to replace results that are in it already.
         verbose: Whether to show the progress.
@@ -172,6 +177,9 @@ def predict_files(
             of images, as for `evaluate_full_images`. Images that it does not
             name have no scores. Boxes are scored as they are written, from
             `score_threshold` on.
+        level, pixel_size, series: Which level is read, of which image of each
+            file, as for `keras_patching.data.open_image`. Results are in
+            pixels of that level.
 
     Returns:
         `FilePredictions`.
@@ -201,12 +209,16 @@ def predict_files(
         name: value for name, value in options.items() if value is not None
     }
     task = _report(model, options)
+    choice = Choice(level, pixel_size, series)
     images = find_images(paths)
     parts = _page_parts(model, task, images, report, truth)
     page = prediction_page.NAME if report else None
     folder = ResultFolder(directory, task, page, verbose)
     folder.check_no_image_is_replaced(images)
-    journal = PredictionJournal(folder.path, _digest(model), options)
+    read = {} if choice.is_plain else dataclasses.asdict(choice)
+    journal = PredictionJournal(
+        folder.path, _digest(model), {**options, **read}
+    )
     if overwrite or not resume:
         journal.begin(replaces=overwrite)
         if not overwrite:
@@ -223,7 +235,9 @@ def predict_files(
         if stem not in journal.entries
     }
     try:
-        run = FileRun(model, folder, journal, tables, verbose, device_memory)
+        run = FileRun(
+            model, folder, journal, tables, verbose, device_memory, choice
+        )
         faults = run.predict(missing)
     finally:
         tables.write()

@@ -2,12 +2,13 @@
 
 import contextlib
 import itertools
-import os
 import time
 
 from keras_patching._faults import fault_of
 from keras_patching._printing import printable
 from keras_patching._whole_files import OutputError
+from keras_patching.data.images.contents import status_of
+from keras_patching.data.images.pyramids import PLAIN
 from keras_patching.data.images.resizing import ReadScale
 from keras_patching.inference.model_file import describe_error
 from keras_patching.inference.pictures import PicturedSource
@@ -27,13 +28,21 @@ class FileRun:
         tables: `ResultTables`.
         verbose: Whether to show the progress.
         device_memory: As for `PatchedModel.predict_images`.
+        choice: `Choice` of which image of each file is meant, and which level.
     """
 
     def __init__(
-        self, model, folder, journal, tables, verbose, device_memory=None
+        self,
+        model,
+        folder,
+        journal,
+        tables,
+        verbose,
+        device_memory=None,
+        choice=PLAIN,
     ):
         self._model, self._verbose = model, verbose
-        self._device_memory = device_memory
+        self._options = {"device_memory": device_memory, "choice": choice}
         self._parts = folder, journal, tables
         self._journal = journal
 
@@ -57,7 +66,7 @@ class FileRun:
             # One after the other, in search of what fails, they are silent.
             verbose = self._verbose and count == len(images)
             prediction = _FilePrediction(
-                self._model, some, self._parts, verbose, self._device_memory
+                self._model, some, self._parts, verbose, self._options
             )
             try:
                 for (stem, path), error in prediction.errors():
@@ -103,13 +112,13 @@ def _faults(path, error):
 class _FilePrediction(ImagePrediction):
     """An `ImagePrediction` whose results are files in a folder."""
 
-    def __init__(self, model, images, parts, verbose, device_memory):
+    def __init__(self, model, images, parts, verbose, options):
         super().__init__(
             model,
             list(images.values()),
             parts[0].report.transform,
             verbose=verbose,
-            device_memory=device_memory,
+            **options,
         )
         self._images, self._stems = images, list(images)
         self._parts = parts
@@ -128,7 +137,7 @@ class _FilePrediction(ImagePrediction):
         file = PicturedSource(self._open_file(source, number))
         opened = self._resized(file, source)
         try:
-            if not state.has_times_of(os.stat(source)):
+            if not state.has_times_of(status_of(source)):
                 raise ValueError(
                     f"{source}: has changed while it was read. Run again."
                 )

@@ -64,7 +64,8 @@ class PicturedSource:
 
     Attributes:
         picture: `Picture` of it.
-        name, stem, shape, dtype, identity, original: As of the source.
+        name, stem, shape, dtype, identity, original, downsample, pixel_size:
+            As of the source.
     """
 
     def __init__(self, source):
@@ -72,6 +73,7 @@ class PicturedSource:
         self.name, self.stem = source.name, source.stem
         self.shape, self.dtype = source.shape, source.dtype
         self.identity, self.original = source.identity, source.original
+        self.downsample, self.pixel_size = source.downsample, source.pixel_size
         size = source.shape[:2]
         self.picture = Picture(size, step_of(size))
         source.watch(self.picture.add)  # As it is stored, not as a model sees.

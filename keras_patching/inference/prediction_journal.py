@@ -7,11 +7,11 @@ model and options it is of. A prediction that comes to its end has no journal.
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 
 from keras_patching._whole_files import writing_errors
+from keras_patching.data.images.contents import hash_content, status_of
 from keras_patching.data.images.file_state import FileState
 from keras_patching.inference.result_files import bytes_of
 
@@ -35,9 +35,7 @@ class SourceState(FileState):
     @classmethod
     def of(cls, path, now_ns):
         """Read the state of a file; `now_ns` is the time before."""
-        with open(path, "rb") as stream:
-            stat = os.fstat(stream.fileno())
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        sha256, stat = hash_content(path)
         return cls(
             stat.st_size,
             stat.st_mtime_ns,
@@ -50,10 +48,9 @@ class SourceState(FileState):
     def is_content_of(self, path):
         """Tell whether a file holds the same, wherever it lies now."""
         try:
-            if self.is_trusted(os.stat(path), self.hashed_at_ns):
+            if self.is_trusted(status_of(path), self.hashed_at_ns):
                 return True
-            with open(path, "rb") as stream:
-                found = hashlib.file_digest(stream, "sha256").hexdigest()
+            found, _ = hash_content(path)
         except OSError:
             return False
         return found == self.sha256

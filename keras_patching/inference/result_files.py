@@ -27,7 +27,8 @@ class ImageFiles:
         self.stem, self.size = stem, size
         self._folder = folder
         self._source, self._scale = source, scale
-        self._is_map = is_georeferenced(source.original)
+        original = source.original
+        self._is_map = original is not None and is_georeferenced(original)
         self._files = []
 
     def open(

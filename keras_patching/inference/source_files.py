@@ -6,7 +6,12 @@ import pathlib
 
 from keras_patching._faults import raise_faults
 from keras_patching._printing import printable
-from keras_patching.data.images.listing import SUFFIXES, list_images
+from keras_patching.data.images.listing import (
+    FOLDER_SUFFIX,
+    SUFFIXES,
+    list_images,
+)
+from keras_patching.data.images.ome_zarr import is_ome_zarr, stem_of
 
 
 def find_images(paths):
@@ -28,7 +33,7 @@ def find_images(paths):
     by_stem = {}
     for path in map(pathlib.Path, paths):
         for file in _files_of(path):
-            same = by_stem.setdefault(file.stem, {})
+            same = by_stem.setdefault(stem_of(file), {})
             same.setdefault(os.path.abspath(file), file)
     raise_faults(
         [
@@ -50,7 +55,7 @@ def find_images(paths):
 
 
 def _files_of(path):
-    if path.is_dir():
+    if path.is_dir() and not is_ome_zarr(path):
         # A link that leads nowhere is a fault of its own image.
         return list_images(path, broken="list").values()
     # A file may have brackets in its name.
@@ -59,12 +64,18 @@ def _files_of(path):
     return [path]
 
 
+def _is_image(path):
+    if os.path.isdir(path):
+        return path.lower().endswith(FOLDER_SUFFIX) and is_ome_zarr(path)
+    return path.lower().endswith(SUFFIXES)
+
+
 def _matches(pattern):
     """Find the image files of a pattern, in the order of their names."""
     found = sorted(
         pathlib.Path(each)
         for each in glob.glob(str(pattern), recursive=True)
-        if each.lower().endswith(SUFFIXES) and not os.path.isdir(each)
+        if _is_image(each)
     )
     if not found:
         raise ValueError(

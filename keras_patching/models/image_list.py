@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_patching._checks import is_integer
 from keras_patching.data.images.listing import list_images
+from keras_patching.data.images.ome_zarr import is_ome_zarr
 
 
 def as_sources(sources):
@@ -17,7 +18,7 @@ def as_sources(sources):
         ValueError: If it is one image.
     """
     if isinstance(sources, (str, os.PathLike)):
-        if os.path.isdir(sources):
+        if os.path.isdir(sources) and not is_ome_zarr(sources):
             return list(list_images(sources).values())
         return [sources]
     if len(getattr(sources, "shape", ())) == 3:

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import os
-import pathlib
 
+from keras_patching.data.images.ome_zarr import stem_of
+from keras_patching.data.images.opened_image import OpenedImage
 from keras_patching.prediction.targets import (
     check_outs,
     forget_records,
@@ -29,11 +30,8 @@ class ImageOutputs:
         self._key = key
         names = [_stem(source, number) for number, source in numbered]
         outs = list_outs(out, names)
-        paths = [
-            source
-            for _, source in numbered
-            if isinstance(source, (str, os.PathLike))
-        ]
+        paths = [_path(source) for _, source in numbered]
+        paths = [path for path in paths if path is not None]
         check_outs(outs, paths, **self._how)
         numbers = [number for number, _ in numbered]
         self._outs = dict(zip(numbers, outs, strict=True))
@@ -80,8 +78,17 @@ class ImageOutputs:
         forget_records(self._targets)
 
 
+def _path(source):
+    """Return the path that an image is read from, or `None`."""
+    if isinstance(source, OpenedImage):
+        return source.path
+    return source if isinstance(source, (str, os.PathLike)) else None
+
+
 def _stem(source, number):
     """Return what files of an image are named after."""
+    if isinstance(source, OpenedImage):
+        return source.stem
     if isinstance(source, (str, os.PathLike)):
-        return pathlib.Path(source).stem
+        return stem_of(source)
     return f"image_{number}"

@@ -9,6 +9,7 @@ import numpy as np
 from keras_patching._checks import check_integer
 from keras_patching._faults import fault_of, raise_faults
 from keras_patching._printing import Progress, say
+from keras_patching.data.images.pyramids import PLAIN
 from keras_patching.data.images.resizing import (
     ReadScale,
     ResizedWindows,
@@ -51,6 +52,7 @@ class ImagePrediction:
         transform: `ImageTransform`.
         batch_size, shard, split, verbose, keep, fill, device_memory: As
             there.
+        choice: `Choice` of which image of each file is meant, and which level.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class ImagePrediction:
         keep=None,
         fill=0,
         device_memory=None,
+        choice=PLAIN,
     ):
         _check_model(model)
         for value, name in (
@@ -81,6 +84,7 @@ class ImagePrediction:
         self._model, self._transform = model, transform
         self._batch_size, self._verbose = batch_size, verbose
         self._device_memory = device_memory
+        self._choice = choice
         sources = as_sources(sources)
         count = len(sources) if isinstance(sources, list) else None
         check_keep(keep, count)
@@ -88,7 +92,7 @@ class ImagePrediction:
         # Pixels of images that have ended, and those that were not computed.
         self._pixels = self._skipped = 0
         self._numbered = share(sources, shard)
-        _build(model, self._numbered)
+        _build(model, self._numbered, choice)
         _check_channels(model)
         # A distribution is that of the thread of the caller.
         self._sharing, self._engine = find_sharing(split), None
@@ -285,6 +289,7 @@ class ImagePrediction:
             channels=self._model._channels_to_read(),
             value_range=getattr(self._model, "value_range", None),
             normalize=getattr(self._model, "normalize", None),
+            choice=self._choice,
         )
 
     def _resized(self, opened, source):
@@ -378,7 +383,7 @@ def _check_model(model):
         )
 
 
-def _build(model, numbered):
+def _build(model, numbered, choice):
     """Build a model for the channels of the first image, if need be."""
     if model.built:
         return
@@ -388,7 +393,7 @@ def _build(model, numbered):
             "their channels before: predict one with `predict`, or pass a list."
         )
     for number, source in numbered[:1]:
-        opened = open_source(source, number)
+        opened = open_source(source, number, choice=choice)
         opened.close()
         model.build((None, None, None, opened.shape[2]))
 

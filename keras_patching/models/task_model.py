@@ -15,6 +15,7 @@ from keras_patching.data.images.channels import (
     number_of,
 )
 from keras_patching.data.images.normalization import check_normalization
+from keras_patching.data.images.opened_image import OpenedImage
 from keras_patching.data.images.preparation import (
     Preparation,
     prepare_array,
@@ -227,8 +228,9 @@ class TaskModel(PatchedModel):
         """Return an image as an array that `predict` takes.
 
         Args:
-            image: Path of a file, which is read, normalized and resized as the
-                model says; or an array, which is taken as it is.
+            image: Path of a file, or what `open_image` gives, which is read,
+                normalized and resized as the model says; or an array, which is
+                taken as it is.
 
         Returns:
             Array `(height, width, channels)`: float32 if the model
@@ -282,7 +284,7 @@ class TaskModel(PatchedModel):
 
     def _read_scaled(self, image):
         """Read an image, and tell where its pixels are: a `ReadScale`."""
-        if not isinstance(image, (str, os.PathLike)):
+        if not isinstance(image, (str, os.PathLike, OpenedImage)):
             image = np.asarray(image)
             return image, ReadScale(image.shape[:2], image.shape[:2])
         found = read_prepared(image, self._preparation)

@@ -177,8 +177,10 @@ def geotiff_form(
     numerator, denominator = scale
     if np.dtype(dtype) != "uint8":
         palette = None
+    down, right = getattr(source, "downsample", (1.0, 1.0))
     factor = denominator / numerator
-    return GeoTiffForm(reference.scaled(factor, factor), missing, palette)
+    reference = reference.scaled(factor * down, factor * right)
+    return GeoTiffForm(reference, missing, palette)
 
 
 def _is_tiff(path):

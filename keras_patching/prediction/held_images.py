@@ -148,6 +148,35 @@ class RasterWindows:
         self._data_set = None
 
 
+class OpenedWindows:
+    """Windows of an `OpenedImage`, which is left open.
+
+    Args:
+        image: `OpenedImage`.
+
+    Attributes:
+        shape, dtype, nodata, pixel_size, identity, downsample: Its own.
+    """
+
+    def __init__(self, image):
+        self._image = image
+        self.shape, self.dtype = image.shape, image.dtype
+        self.nodata, self.pixel_size = image.nodata, image.pixel_size
+        self.identity, self.downsample = image.identity, image.downsample
+
+    @property
+    def alpha(self):
+        """Whether the last channel is alpha; `None` while it is unknown."""
+        return self._image.alpha
+
+    def read(self, y, height, x, width):
+        """Read `(height, width, channels)`, from row y and column x."""
+        return self._image.read(y, height, x, width)
+
+    def close(self):
+        self._image = None
+
+
 def _colours(palette, dtype):
     """Make the table of RGB from a dict of index to RGBA."""
     table = np.zeros((np.iinfo(dtype).max + 1, 3), "uint8")

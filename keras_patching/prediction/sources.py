@@ -14,19 +14,26 @@ import numpy as np
 
 from keras_patching.data.images.channels import number_of
 from keras_patching.data.images.converted_windows import ConvertedWindows
+from keras_patching.data.images.ome_zarr import stem_of
+from keras_patching.data.images.opened_image import OpenedImage
 from keras_patching.data.images.preparation import Preparation
 from keras_patching.data.images.prepared_arrays import (
     PreparedCheck,
     check_prepared_dtype,
 )
+from keras_patching.data.images.pyramids import PLAIN
 from keras_patching.data.images.value_range import (
     check_for_model,
     doubt_black,
     holds_any_of,
     refuse_array,
 )
-from keras_patching.data.images.windows import FileWindows
-from keras_patching.prediction.held_images import ArrayWindows, RasterWindows
+from keras_patching.data.images.windows import open_windows
+from keras_patching.prediction.held_images import (
+    ArrayWindows,
+    OpenedWindows,
+    RasterWindows,
+)
 
 _TAKEN = (
     "Pass paths of image files, arrays (height, width, channels), or objects "
@@ -56,6 +63,8 @@ class ImageSource:
         identity: JSON-able dict that tells it from other images; `None` of
             arrays in memory.
         pixel_size: `PixelSize` of what is read, `None` where it is unknown.
+        downsample: `(y, x)`, how many pixels of the largest level of a slide
+            or a map lie along one that is read.
         original: What `open_source` was given, where it is a path or a
             rasterio data set: `read_georeference` takes it; else `None`.
 
@@ -69,6 +78,7 @@ class ImageSource:
         self._is_array = is_array
         self.name, self.stem = name, stem
         self.original = None
+        self.downsample = getattr(windows, "downsample", (1.0, 1.0))
         found = windows.shape[2]
         expected = number_of(preparation.channels)
         if is_array and expected not in (None, found):
@@ -168,13 +178,20 @@ class ImageSource:
 
 
 def open_source(
-    source, number, *, channels=None, value_range=None, normalize=None
+    source,
+    number,
+    *,
+    channels=None,
+    value_range=None,
+    normalize=None,
+    choice=PLAIN,
 ):
     """Open what an image is read from.
 
     Args:
-        source: Path of an image file; array or tensor `(height, width,
-            channels)` or `(height, width)`; anything with `shape`, `dtype` and
+        source: Path of an image file or of an OME-Zarr; what `open_image`
+            gives; array or tensor `(height, width, channels)` or `(height,
+            width)`; anything with `shape`, `dtype` and
             slicing, such as a zarr array; or a rasterio data set.
         number: Its place among the images, for messages.
         channels: Wanted channels. Those of files are converted as
@@ -182,6 +199,7 @@ def open_source(
         value_range: `(black, white)` that values must lie in; `None` checks
             nothing.
         normalize: As for `Preparation`. What is in memory must be prepared.
+        choice: `Choice` of which image of a file is meant, and which level.
 
     Returns:
         An `ImageSource`, to be closed.
@@ -193,8 +211,11 @@ def open_source(
     name, stem = f"image {number}", f"image_{number}"
     is_array = False
     if isinstance(source, (str, os.PathLike)):
-        windows = _open_file(source)
-        name, stem = str(source), pathlib.Path(source).stem
+        windows = _open_file(source, choice)
+        name, stem = str(source), stem_of(source)
+    elif isinstance(source, OpenedImage):
+        windows = OpenedWindows(source)
+        name, stem = source.path, source.stem
     elif RasterWindows.takes(source):
         windows = RasterWindows(source)
         if isinstance(getattr(source, "name", None), str) and source.name:
@@ -208,7 +229,7 @@ def open_source(
         opened = ImageSource(
             windows, name, stem, preparation, is_array, is_prepared
         )
-        opened.original = None if is_array else source
+        opened.original = _original(source, is_array, choice)
         return opened
     except BaseException:
         windows.close()
@@ -225,15 +246,20 @@ def is_in_memory(source):
     return is_array or keras.ops.is_tensor(source)
 
 
-def _open_file(path):
-    if os.path.isdir(path):
-        raise ValueError(
-            f"{path}: is a folder. Pass the paths of its images, and of a zarr "
-            "array what `zarr.open` gives."
-        )
+def _original(source, is_array, choice):
+    """Give what the place of the pixels on the earth can be read from."""
+    if isinstance(source, OpenedImage):
+        return source.path
+    is_file = isinstance(source, (str, os.PathLike))
+    # The place is that of the first image of a file.
+    is_other = is_file and choice.series is not None
+    return None if is_array or is_other else source
+
+
+def _open_file(path, choice):
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path}: no such file. {_TAKEN}.")
-    return FileWindows(path)
+    return open_windows(path, choice)
 
 
 def _check_array(source, name):

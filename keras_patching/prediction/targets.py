@@ -8,6 +8,7 @@ import numpy as np
 from keras_patching._faults import few, raise_faults
 from keras_patching._printing import printable
 from keras_patching._whole_files import OutputError
+from keras_patching.data.images.zarr_windows import import_zarr
 from keras_patching.prediction.array_target import ArrayTarget
 from keras_patching.prediction.formed_rows import FormedRows
 from keras_patching.prediction.path_target import (
@@ -16,7 +17,7 @@ from keras_patching.prediction.path_target import (
     record_path,
 )
 from keras_patching.prediction.row_file import FORMATS, RowFile
-from keras_patching.prediction.zarr_folder import ZarrFolder, import_zarr
+from keras_patching.prediction.zarr_folder import ZarrFolder
 
 _NAME = "{name}"
 _ZARR = ".zarr"

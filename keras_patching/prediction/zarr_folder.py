@@ -8,10 +8,10 @@ import shutil
 import numpy as np
 
 from keras_patching._whole_files import OutputError, flush
+from keras_patching.data.images.ome_zarr import is_zarr
+from keras_patching.data.images.zarr_windows import import_zarr
 
 _CHUNK_BYTES = 2**22
-# One of them is in each folder that is an array or a group of zarr.
-_METADATA = ("zarr.json", ".zarray", ".zgroup")
 
 
 class ZarrFolder:
@@ -70,7 +70,7 @@ class ZarrFolder:
 
     def reopen(self, rows, facts):
         """Go on after the first rows; gives whether the array is as it was."""
-        if not _is_zarr(self.path):
+        if not is_zarr(self.path):
             return False
         array = self._zarr.open_array(store=str(self.path), mode="r+")
         found = array.shape, array.chunks, array.dtype
@@ -124,7 +124,7 @@ class ZarrFolder:
 
     def check_replaces(self, path):
         """Refuse to take the place of what is no array of zarr."""
-        if not _is_zarr(path):
+        if not is_zarr(path):
             raise OutputError(
                 f"{path}: is no zarr array, and is not replaced. Write to "
                 "another path."
@@ -142,19 +142,3 @@ class ZarrFolder:
     def remove(self):
         """Remove the folder."""
         shutil.rmtree(self.path, ignore_errors=True)
-
-
-def _is_zarr(path):
-    return any((path / name).is_file() for name in _METADATA)
-
-
-def import_zarr(path):
-    """Import zarr, or say how to install it for what is to be written."""
-    try:
-        import zarr
-    except ImportError as error:
-        raise ImportError(
-            f"{path}: zarr arrays are written with zarr. Install it: "
-            'pip install "keras-patching[zarr]"; or write .npy.'
-        ) from error
-    return zarr

@@ -16,6 +16,7 @@ from keras_patching.data.cache.manifest import ManifestError, read_manifest
 from keras_patching.data.cache.opening import SHARD_FOLDER, list_manifests
 from keras_patching.data.cache.shard_builder import is_shard_of
 from keras_patching.data.cache.shards import is_unchanged, shard_prefix
+from keras_patching.data.images.contents import status_of
 from keras_patching.data.images.image_io import read_header
 
 
@@ -66,7 +67,7 @@ class CacheMemory:
     def trusted(self, path):
         """Give the `FileRecord` of a file that has not changed, or `None`."""
         if path not in self._trusted:
-            stat = os.stat(path)
+            stat = status_of(path)
             name = name_of(path, self._dirname)
             found = (known.trusted(name, stat) for known in self._known())
             self._trusted[path] = next(filter(None, found), None)

@@ -6,7 +6,6 @@ so a shard cannot claim another content than it was made from.
 
 import contextlib
 import dataclasses
-import os
 import pathlib
 from collections.abc import Callable
 
@@ -27,6 +26,7 @@ from keras_patching.data.cache.shards import (
     write_shard,
 )
 from keras_patching.data.cache.shared_folder import SharedFolder
+from keras_patching.data.images.contents import read_with_status
 from keras_patching.data.images.headers import ImageHeader
 from keras_patching.data.images.image_io import READER_VERSION, decode_header
 
@@ -191,10 +191,8 @@ def _path(job, plan, sha256):
 def _read(path, job, outcome):
     """Read a file, whose image must still be the one that was planned with."""
     place = path if job.shared is None else job.shared.locate(path)
-    with readable(path), open(place, "rb") as stream:
-        status = os.fstat(stream.fileno())
-        data = stream.read()
-        after = os.fstat(stream.fileno())
+    with readable(path):
+        data, status, after = read_with_status(place)
     header = decode_header(data, path)
     if header != job.headers[path] or _state(status) != _state(after):
         raise ValueError(f"{path}: was changed while it was read. Run again.")

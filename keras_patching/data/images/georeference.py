@@ -166,6 +166,8 @@ def is_georeferenced(path):
             pixels away from their places.
     """
     path = pathlib.Path(path)
+    if path.is_dir():  # an OME-Zarr
+        return False
     with open(path, "rb") as stream:
         is_tiff = stream.read(4) in _TIFF
         stream.seek(0)

@@ -12,6 +12,7 @@ import os
 import numpy as np
 
 from keras_patching._faults import ImageFileError
+from keras_patching.data.images.contents import FOLDER
 
 # A pixel of more than four bytes counts as several.
 MAX_PIXELS = 2**30
@@ -27,6 +28,7 @@ _MAGIC = {
     b"II+\0": "TIFF",
     b"MM\0+": "TIFF",
     b"\x93NUMPY": "npy",
+    FOLDER[:16]: "OME-Zarr",
 }
 _POINTER = b"version https://git-lfs"
 _TURNS = {

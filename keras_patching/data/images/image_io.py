@@ -23,8 +23,14 @@ import numpy as np
 from keras_patching._faults import ImageFileError, fault_of
 from keras_patching._types import ArrayLike, Color, NDArray
 from keras_patching._whole_files import whole_file
-from keras_patching.data.images import npy_format, pillow_formats, tiff_format
+from keras_patching.data.images import (
+    npy_format,
+    pillow_formats,
+    tiff_format,
+    zarr_windows,
+)
 from keras_patching.data.images.channels import with_channels
+from keras_patching.data.images.contents import read_content
 from keras_patching.data.images.headers import ImageHeader, format_of
 from keras_patching.data.images.tiff_writing import encode_tiff
 
@@ -50,6 +56,8 @@ def read_header(path) -> ImageHeader:
         ValueError: Empty, not an image, several images, more pixels than the
             declared limit, or a depth that cannot be read exactly.
     """
+    if os.path.isdir(path):
+        return zarr_windows.zarr_header(path)
     with open(path, "rb") as stream:
         return _read_header(stream, path)
 
@@ -85,6 +93,8 @@ def _read_header(stream, path):
         return npy_format.npy_header(stream, path)
     if kind == "TIFF":
         return tiff_format.tiff_header(stream, path)
+    if kind == "OME-Zarr":
+        return zarr_windows.zarr_header(path)
     return pillow_formats.pillow_header(stream, kind, path)
 
 
@@ -151,6 +161,8 @@ def _decode(data, path, raw):
         return npy_format.npy_pixels(stream, path, raw), False
     if kind == "TIFF":
         return tiff_format.tiff_pixels(stream, path, raw)
+    if kind == "OME-Zarr":
+        return zarr_windows.zarr_pixels(path), False
     return pillow_formats.pillow_pixels(stream, kind, path, raw)
 
 
@@ -173,7 +185,7 @@ def read_image(
     """Read an image file. See `decode_image`.
 
     Args:
-        path: Path of an image file.
+        path: Path of an image file, or of the folder of an OME-Zarr.
         channels: Wanted number of channels; `None` keeps those of the file,
             "grayscale" makes one channel of colour, as Pillow does.
 
@@ -190,7 +202,7 @@ def read_image(
     >>> image.shape, image.dtype
     ((130, 140, 3), dtype('uint8'))
     """
-    return decode_image(pathlib.Path(path).read_bytes(), path, channels)
+    return decode_image(read_content(path), path, channels)
 
 
 def write_image(

@@ -5,12 +5,12 @@ ways: lossy files, colours and half transparent pixels are errors.
 """
 
 import os
-import pathlib
 
 import numpy as np
 
 from keras_patching._faults import ImageFileError
 from keras_patching._types import NDArray
+from keras_patching.data.images.contents import read_content
 from keras_patching.data.images.image_io import decode_stored
 
 
@@ -33,7 +33,7 @@ def read_mask(path: str | os.PathLike) -> NDArray:
     >>> mask.shape, mask.dtype, np.unique(mask).tolist()
     ((130, 140), dtype('uint8'), [0, 1])
     """
-    return decode_mask(pathlib.Path(path).read_bytes(), path)
+    return decode_mask(read_content(path), path)
 
 
 def decode_mask(data, path):

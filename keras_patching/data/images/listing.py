@@ -6,8 +6,12 @@ import pathlib
 import unicodedata
 
 from keras_patching._faults import readable
+from keras_patching.data.images.ome_zarr import is_ome_zarr
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".npy")
+SUFFIXES += (".svs",)
+# Folders that are images, of OME-Zarr.
+FOLDER_SUFFIX = ".zarr"
 
 
 def list_images(
@@ -15,7 +19,8 @@ def list_images(
 ) -> dict[str, pathlib.Path]:
     """List the image files of one folder, without its subfolders.
 
-    Hidden files and files without an image suffix are left out.
+    Hidden files and files without an image suffix are left out. Folders whose
+    name ends in `.zarr` are images where they hold some of OME-Zarr.
 
     Args:
         directory: Path of a folder.
@@ -77,13 +82,16 @@ def _image_names(directory):
         return sorted(
             entry.name
             for entry in entries
-            if entry.name.lower().endswith(SUFFIXES)
-            and not entry.name.startswith(".")
-            and (
-                entry.is_file(follow_symlinks=False)
-                or (entry.is_symlink() and not os.path.isdir(entry.path))
-            )
+            if not entry.name.startswith(".") and _is_image(entry)
         )
+
+
+def _is_image(entry):
+    name = entry.name.lower()
+    if entry.is_dir():
+        return name.endswith(FOLDER_SUFFIX) and is_ome_zarr(entry.path)
+    is_file = entry.is_file(follow_symlinks=False) or entry.is_symlink()
+    return name.endswith(SUFFIXES) and is_file
 
 
 def _refuse_broken(directory, names):

@@ -5,7 +5,6 @@ values are normalized.
 """
 
 import dataclasses
-import pathlib
 from collections.abc import Sequence
 from typing import Literal
 
@@ -19,6 +18,7 @@ from keras_patching.data.images.converted_windows import (
 from keras_patching.data.images.image_io import decode_seen, nodata_of
 from keras_patching.data.images.normalization import check_normalization
 from keras_patching.data.images.normalized_windows import NormalizedWindows
+from keras_patching.data.images.opened_image import read_seen
 from keras_patching.data.images.value_range import (
     check_array,
     check_for_model,
@@ -103,7 +103,7 @@ def read_prepared(path, preparation):
     """Read the image that a model is to predict.
 
     Args:
-        path: Path of the file.
+        path: Path of the file, or an `OpenedImage`.
         preparation: `Preparation` of the model.
 
     Returns:
@@ -114,13 +114,13 @@ def read_prepared(path, preparation):
         ValueError: It cannot be read, or values lie outside of the range.
         Warning: Floats of at most 1, where white is far above.
     """
-    data = pathlib.Path(path).read_bytes()
-    image = _decode(data, path, preparation)
+    image, alpha, nodata = read_seen(path)
+    path = getattr(path, "path", path)
+    declared = None if preparation.normalize is None else nodata()
+    image = _prepared(HeldWindows(image, alpha, declared), path, preparation)
     if preparation.normalize is None:
         value_range = preparation.value_range
-        extremes = check_for_model(
-            image, path, value_range, lambda: nodata_of(data)
-        )
+        extremes = check_for_model(image, path, value_range, nodata)
         doubt_black(*extremes, image.dtype, value_range, f"{path}: the model")
     return image
 

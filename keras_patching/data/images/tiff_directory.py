@@ -45,11 +45,30 @@ def read_directories(stream):
     Raises:
         ValueError: The chain is broken, leads back or is too long.
     """
+    return _walked(stream)[0]
+
+
+def directories_by_offset(stream):
+    """Read all directories, of the chain and below.
+
+    Args:
+        stream: Binary file, from its beginning.
+
+    Returns:
+        Dict from the byte where a directory begins to `Directory`.
+
+    Raises:
+        ValueError: As for `read_directories`.
+    """
+    return _walked(stream)[1]
+
+
+def _walked(stream):
     walk = _Walk(stream)
     directories = walk.chain(walk.first)
     if not directories:
         raise ValueError("no directory")
-    return directories
+    return directories, walk.seen
 
 
 class _Walk:
@@ -66,7 +85,7 @@ class _Walk:
         (self.first,) = struct.unpack_from(
             self.order + self.offset_form, head, 8 if big else 4
         )
-        self.seen = set()
+        self.seen = {}
 
     def chain(self, offset):
         directories = []
@@ -81,8 +100,9 @@ class _Walk:
             raise ValueError(f"a directory leads back to byte {offset}")
         if len(self.seen) == MOST_DIRECTORIES:
             raise ValueError(f"more than {MOST_DIRECTORIES} directories")
-        self.seen.add(offset)
+        self.seen[offset] = None
         directory, below, following = self._read_directory(offset)
+        self.seen[offset] = directory
         for child in below:
             self._enter(child)
         return directory, following

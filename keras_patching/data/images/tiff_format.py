@@ -1,6 +1,6 @@
 """The format TIFF: any depth and number of channels, one image a file.
 
-The table of `tiff_compressions` says which compressions are read, `_check_page`
+The table of `tiff_compressions` says which compressions are read, `check_page`
 what else: the rest is refused by name. What is read comes out as tifffile,
 GDAL and Pillow read it, which the tests compare.
 
@@ -44,8 +44,8 @@ _TAGS_WITH_DEFAULTS |= {284, 317, 320, 322, 323, 324, 325, 338, 339}
 
 
 @dataclasses.dataclass(frozen=True)
-class _Found:
-    """The one image of a file.
+class Found:
+    """The image of a file that is meant.
 
     Attributes:
         page: `tifffile.TiffPage` that says how it is stored.
@@ -113,20 +113,11 @@ def first_tags(stream, path):
 def find_image(stream, path):
     """The one image of the file; thumbnails and masks do not count."""
     directories = read_directories(stream)
-    stream.seek(0)
-    tiff = tifffile.TiffFile(
-        stream,
-        name=os.path.basename(path),
-        # Other files that this one names are images of their own.
-        _multifile=False,
-        is_mmstack=False,
-        is_ndtiff=False,
-    )
+    tiff = open_tiff(stream, path)
     images = [i for i, each in enumerate(directories) if each.is_image] or [0]
     page = tiff.pages[images[0]]
-    _refuse_lost_tags(page, directories[images[0]], path)
-    _check_page(page, path)
-    found = _Found(page, [page], page.axes, page.shape)
+    check_page(page, directories[images[0]], path)
+    found = Found(page, [page], page.axes, page.shape)
     if len(images) > 1 or not tiff.is_ome:
         layouts = [directories[index].layout for index in images]
         found = _find_series(tiff, found, layouts, path)
@@ -138,33 +129,53 @@ def find_image(stream, path):
     raise _several(len(tiff.pages), found.axes, found.shape, path)
 
 
+def open_tiff(stream, path):
+    """Open a `tifffile.TiffFile`; its directories must have been walked."""
+    stream.seek(0)
+    return tifffile.TiffFile(
+        stream,
+        name=os.path.basename(path),
+        # Other files that this one names are images of their own.
+        _multifile=False,
+        is_mmstack=False,
+        is_ndtiff=False,
+    )
+
+
+def is_image(series):
+    """Whether a `tifffile.TiffPageSeries` is no thumbnail, mask or the like."""
+    if series.kind == "svs":
+        return series.name == "Baseline"
+    return not (series.keyframe.is_reduced or series.keyframe.is_mask)
+
+
 def _find_series(tiff, found, layouts, path):
     """Find what belongs to the first image: channels on pages of their own."""
-    several = [
-        series
-        for series in tiff.series
-        if not (series.keyframe.is_reduced or series.keyframe.is_mask)
-    ] or tiff.series  # a thumbnail alone is the image
+    # A thumbnail alone is the image.
+    several = [*filter(is_image, tiff.series)] or tiff.series
     series = several[0]
     count = len(series.pages)
+    if series.kind == "svs" and count == 1:
+        return found
     if len(several) == 1 and len(layouts) == 1 == count:
         if series.size == found.page.size:
             return found
         if series.dataoffset is not None:
-            return _Found(found.page, [], series.axes, series.shape, series)
+            return Found(found.page, [], series.axes, series.shape, series)
     alike = all(layout == layouts[0] for layout in layouts)
     whole = len(several) == 1 and count == len(layouts)
     if not (alike and whole and None not in series.pages):
         raise _several(len(tiff.pages), series.axes, series.shape, path)
-    return _Found(found.page, list(series.pages), series.axes, series.shape)
+    return Found(found.page, list(series.pages), series.axes, series.shape)
 
 
 def _several(pages, axes, shape, path):
     return ImageFileError(
         f"{path}: a TIFF of {pages} pages (axes {axes} with shape {shape}), "
-        "expected one image. Save each image as a file of its own, and "
-        "channels interleaved: with tifffile, photometric='minisblack' and "
-        "planarconfig='contig'."
+        "expected one image. Say which of them is meant: "
+        "keras_patching.data.open_image(path, series=..., z=..., t=...). Or "
+        "save each image as a file of its own, and channels interleaved: with "
+        "tifffile, photometric='minisblack' and planarconfig='contig'."
     )
 
 
@@ -178,8 +189,15 @@ def _refuse_lost_tags(page, directory, path):
         )
 
 
-def _check_page(page, path):
-    """Refuse what is not read, by the names of its tags."""
+def check_page(page, directory, path):
+    """Refuse what is not read, by the names of its tags.
+
+    Args:
+        page: `tifffile.TiffPage`.
+        directory: The `Directory` of it.
+        path: Path that error messages name.
+    """
+    _refuse_lost_tags(page, directory, path)
     fault = _fault(page)
     if fault:
         raise ImageFileError(

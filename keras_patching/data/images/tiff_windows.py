@@ -8,6 +8,7 @@ from keras_patching.data.images.headers import (
     naming,
     plain_dtype,
 )
+from keras_patching.data.images.microscopes import pixel_size_of
 from keras_patching.data.images.open_file import OpenFile
 from keras_patching.data.images.tiff_format import (
     as_seen,
@@ -30,6 +31,7 @@ class TiffWindows:
 
     Args:
         file: `OpenFile` of the image.
+        found: `Found` that tells which of its images; `None` for the one.
         raw: Whether to give what is stored, such as class ids, and not the
             colours of a palette.
 
@@ -39,20 +41,23 @@ class TiffWindows:
         shape, dtype: Of the image, as `read_image` gives it.
         alpha: Whether the last channel is alpha.
         nodata: Text of the value that is no data, or `None`.
+        pixel_size: `PixelSize`, or `None` where the file does not tell it.
 
     Raises:
         ValueError: It cannot be read exactly, or a row of strips or tiles is
             beyond the declared limit of pixels.
     """
 
-    def __init__(self, file, raw=False):
+    def __init__(self, file, found=None, raw=False):
         path, self._raw = file.path, raw
         self._path = path
         file.stream.seek(0)
         with naming(path):
-            found = self._found = find_image(file.stream, path)
-            page = found.page
+            if found is None:
+                found = find_image(file.stream, path)
+            self._found, page = found, found.page
             upright = orientation(page) not in range(2, 9)
+            self.pixel_size = pixel_size_of(page.parent) if upright else None
             self.by_windows = upright and found.series is None
             if not self.by_windows:
                 return

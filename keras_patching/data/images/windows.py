@@ -1,15 +1,61 @@
 """Windows of image files, without the memory of the whole where that goes.
 
-TIFFs and npy files are read by windows. What cannot be, as PNG and JPEG, is
-decoded once, whole, and held.
+TIFFs, npy files and OME-Zarr folders are read by windows. What cannot be, as
+PNG and JPEG, is decoded once, whole, and held.
 """
 
+import contextlib
+import os
+
+from keras_patching._faults import ImageFileError
 from keras_patching.data.images.georeference import pixel_size_of
 from keras_patching.data.images.headers import format_of
 from keras_patching.data.images.image_io import decode_seen, read_header
 from keras_patching.data.images.npy_format import NpyWindows, is_in_rows
+from keras_patching.data.images.ome_zarr import is_ome_zarr, is_zarr
 from keras_patching.data.images.open_file import OpenFile, identity_of
+from keras_patching.data.images.pyramids import (
+    PLAIN,
+    Pyramid,
+    choose_level,
+    choose_plane,
+    choose_series,
+)
+from keras_patching.data.images.tiff_levels import TiffImages
 from keras_patching.data.images.tiff_windows import TiffWindows
+from keras_patching.data.images.zarr_windows import open_zarr
+
+
+def open_windows(path, choice=PLAIN):
+    """Open windows of an image file, or of an image of an OME-Zarr folder.
+
+    Args:
+        path: Its path.
+        choice: `Choice` of which image is meant, and of which level.
+
+    Returns:
+        `FileWindows` or `ZarrWindows`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ImportError: It is an OME-Zarr, and zarr is not installed.
+        ValueError: There is none such, or it cannot be read exactly.
+    """
+    return open_choice(path, choice)[2]
+
+
+def open_choice(path, choice):
+    """As `open_windows`; gives `Pyramid` and number of the level too."""
+    if os.path.isdir(path):
+        if is_ome_zarr(path):
+            return open_zarr(path, choice)
+        kind = "a zarr without images of OME" if is_zarr(path) else "a folder"
+        raise ImageFileError(
+            f"{path}: is {kind}. Pass the paths of its images, and of a zarr "
+            "array what `zarr.open` gives."
+        )
+    windows = FileWindows(path, choice)
+    return windows.pyramid, windows.level, windows
 
 
 class FileWindows:
@@ -17,15 +63,17 @@ class FileWindows:
 
     Args:
         path: Path of an image file.
+        choice: `Choice` of which image of it is meant, and of which level.
 
     Attributes:
+        level: Number of the level.
+        pixel_size: `PixelSize`, or `None` where it is not known.
         shape: `(height, width, channels)`.
         dtype: NumPy dtype.
         alpha: Whether the last channel is alpha; `None` as long as it is not
             known.
         nodata: Text of the value that a TIFF declares to be no data.
         identity: Dict of path, size and times.
-        pixel_size: `PixelSize` of a map in metres, else `None`.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -33,21 +81,44 @@ class FileWindows:
             declared limit, and has to be decoded as a whole.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, choice=PLAIN):
         self._file = OpenFile(path)
         try:
-            self._pixels = _open_pixels(self._file)
+            self._pyramid, self.level, self._pixels = _open(self._file, choice)
         except BaseException:
             self._file.close()
             raise
         self.shape, self.dtype = self._pixels.shape, self._pixels.dtype
+        self.pixel_size = getattr(self._pixels, "pixel_size", None)
+        if self.pixel_size is None and not self.level:
+            self.pixel_size = pixel_size_of(path)
         self.nodata = self._pixels.nodata
         self.identity = identity_of(path, self._file.stat)
-        self.pixel_size = pixel_size_of(path)
 
     @property
     def alpha(self):
         return self._pixels.alpha
+
+    @property
+    def downsample(self):
+        """`(y, x)`: pixels of the largest level along one of this."""
+        return self.pyramid.downsample(self.level) if self.level else (1.0, 1.0)
+
+    @property
+    def pyramid(self):
+        """`Pyramid` of the image that is meant."""
+        if self._pyramid is None:
+            self._pyramid = self._levels()
+        return self._pyramid
+
+    def _levels(self):
+        """Look for the levels of a TIFF whose largest is read."""
+        with contextlib.suppress(ImageFileError):
+            images = TiffImages(self._file).pyramids
+            pyramid = images[choose_series(images, None, self._file.path)]
+            if pyramid.sizes[0] == self.shape[:2]:
+                return pyramid
+        return _plain(self._pixels)
 
     def read(self, y, height, x, width):
         """Read a window.
@@ -91,13 +162,38 @@ class _Whole:
         return self._image[y : y + height, x : x + width]
 
 
-def _open_pixels(file):
+def _open(file, choice):
+    """Give the `Pyramid` that is meant, the number of the level, windows.
+
+    The `Pyramid` is `None` where the file is a TIFF that was not asked yet.
+    """
     kind = format_of(file.stream, file.path)
     file.stream.seek(0)
+    if kind == "TIFF" and not choice.is_plain:
+        return TiffImages(file).windows(choice)
+    pixels = _open_pixels(file, kind)
+    if kind == "TIFF":
+        return None, 0, pixels
+    pyramid = _plain(pixels)
+    choose_series([pyramid], choice.series, file.path)
+    choose_plane(pyramid, choice, file.path)
+    return pyramid, choose_level(pyramid, choice, file.path), pixels
+
+
+def _plain(pixels):
+    """Make the `Pyramid` of an image of one level."""
+    size = getattr(pixels, "pixel_size", None)
+    return Pyramid("", (tuple(pixels.shape[:2]),), {}, (size,))
+
+
+def _open_pixels(file, kind):
     if kind == "npy" and is_in_rows(file.stream, file.path):
         return NpyWindows(file)
     if kind == "TIFF":
         windows = TiffWindows(file)
         if windows.by_windows:
             return windows
+        whole = _Whole(file)
+        whole.pixel_size = windows.pixel_size
+        return whole
     return _Whole(file)

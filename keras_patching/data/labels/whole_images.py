@@ -13,6 +13,7 @@ import numpy as np
 from keras_patching._faults import raise_faults
 from keras_patching.data.images.image_io import read_header
 from keras_patching.data.images.listing import list_images
+from keras_patching.data.images.opened_image import OpenedImage
 from keras_patching.data.labels.pairing import pair_by_stem
 
 
@@ -21,7 +22,8 @@ def list_whole_images(images):
 
     Args:
         images: Folder, list of paths or of arrays `(height, width, channels)`
-            of any sizes, or an array `(images, height, width, channels)`.
+            or `OpenedImage` of any sizes, or an array `(images, height,
+            width, channels)`.
 
     Raises:
         FileNotFoundError: If there is no such folder.
@@ -38,7 +40,8 @@ def list_whole_images(images):
     if not images:
         raise ValueError("There must be at least one image. Received: none")
     for index, image in enumerate(images):
-        if not _is_path(image) and np.ndim(image) != 3:
+        is_image = _is_path(image) or isinstance(image, OpenedImage)
+        if not is_image and np.ndim(image) != 3:
             raise ValueError(
                 "Whole images must be paths or arrays (height, width, "
                 "channels); pass one image as [image]. Received: "
@@ -148,7 +151,8 @@ def describe_target(image, index):
     """
     if _is_path(image):
         return f"targets of {image}", tuple(read_header(image).size)
-    return f"targets[{index}]", tuple(np.shape(image)[:2])
+    size = image.shape if isinstance(image, OpenedImage) else np.shape(image)
+    return f"targets[{index}]", tuple(size[:2])
 
 
 def _is_path(value):

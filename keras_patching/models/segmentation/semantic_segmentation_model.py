@@ -1,7 +1,6 @@
 """Semantic segmentation of large images with a patch model."""
 
 import os
-import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, Unpack
 
@@ -19,6 +18,7 @@ from keras_patching._types import (
 )
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.images.channels import number_of
+from keras_patching.data.images.contents import read_content
 from keras_patching.data.images.image_io import read_header
 from keras_patching.data.labels.mask_classes import given_classes
 from keras_patching.data.labels.masks import as_class_ids, decode_classes
@@ -477,7 +477,7 @@ class SemanticSegmentationModel(TaskModel):
     def read_target(self, target: str | os.PathLike | ArrayLike) -> NDArray:
         """Return a mask as classes, read where it is the path of a file."""
         if isinstance(target, (str, os.PathLike)):
-            data = pathlib.Path(target).read_bytes()
+            data = read_content(target)
             return decode_classes(data, target, self._mask_classes)
         mask = np.asarray(target)
         if mask.ndim == 3 and mask.shape[-1] == 1:

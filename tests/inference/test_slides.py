@@ -1,0 +1,169 @@
+"""Slides and microscopes' images, predicted and trained on."""
+
+import csv
+
+import numpy as np
+import pytest
+import rasterio
+from exact_models import red_model
+from image_files import noise
+from slides import halved, write_ome_tiff, write_ome_zarr
+
+import keras_patching as kp
+from keras_patching.cli import main
+
+IMAGE = noise(40, 33, 3)
+LEVELS = halved(IMAGE, 2)
+
+
+def is_red(image):
+    return (image[..., 0] > 100).astype("uint8")
+
+
+def write_zarr(folder, levels=LEVELS, **options):
+    first = [np.moveaxis(level, -1, 0) for level in levels]
+    return write_ome_zarr(folder, first, chunks=(1, 16, 16), **options)
+
+
+@pytest.fixture
+def scans(tmp_path):
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    write_zarr(folder / "a.ome.zarr")
+    write_ome_tiff(folder / "b.ome.tif", [LEVELS], photometric="rgb")
+    return folder
+
+
+def test_zarrs_and_tiffs_of_a_folder_are_predicted(scans):
+    model = red_model()
+    assert len(kp.data.list_images(scans)) == 2
+    for found in model.predict_images(scans, transform="classes"):
+        np.testing.assert_array_equal(found, is_red(IMAGE))
+    (found,) = model.predict_images(scans / "a.ome.zarr", transform="classes")
+    np.testing.assert_array_equal(found, is_red(IMAGE))
+
+
+def test_a_level_that_was_opened_is_predicted_and_left_open(scans, tmp_path):
+    model = red_model()
+    out = str(tmp_path / "{name}.npy")
+    with kp.data.open_image(scans / "b.ome.tif", 1) as image:
+        for _ in range(2):
+            (path,) = model.predict_images(
+                [image], transform="classes", out=out, overwrite=True
+            )
+            assert path.name == "b.ome.npy"
+            np.testing.assert_array_equal(np.load(path), is_red(LEVELS[1]))
+        (found,) = model.predict(model.read_image(image)[None], verbose=0)
+        np.testing.assert_array_equal(found.argmax(-1), is_red(LEVELS[1]))
+
+
+def test_the_result_of_a_level_of_a_map_lies_where_the_map_does(tmp_path):
+    folder, profile = tmp_path / "maps", {"crs": "EPSG:32632", "count": 3}
+    folder.mkdir()
+    profile |= {"height": 40, "width": 32, "dtype": "uint8"}
+    place = rasterio.Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000)
+    with rasterio.open(
+        folder / "a.tif", "w", driver="GTiff", transform=place, **profile
+    ) as raster:
+        raster.write(np.moveaxis(IMAGE[:, :32], -1, 0))
+        raster.build_overviews([2])
+    model = red_model()
+    with kp.data.open_image(folder / "a.tif", 1) as image:
+        model.predict_images(
+            [image], transform="classes", out=tmp_path / "opened.tif"
+        )
+    kp.inference.predict_files(model, folder, tmp_path / "out", level=1)
+    for path in tmp_path / "opened.tif", tmp_path / "out/masks/a.tif":
+        with rasterio.open(path) as raster:
+            expected = is_red(LEVELS[1][:, :16])
+            np.testing.assert_array_equal(raster.read(1), expected)
+            assert tuple(raster.transform)[:3] == (1, 0, 500_000)
+            assert tuple(raster.transform)[3:6] == (0, -1, 5_000_000)
+
+
+def test_channels_of_a_level_are_those_of_the_model(tmp_path):
+    model = red_model()
+    grey = write_zarr(tmp_path / "a.zarr", [IMAGE[..., :1]])
+    with kp.data.open_image(grey) as image:
+        assert model.read_image(image).shape == (40, 33, 3)
+        (found,) = model.predict_images([image], transform="classes")
+    np.testing.assert_array_equal(found, is_red(IMAGE))
+    with kp.data.open_image(write_zarr(grey, [IMAGE[..., :2]])) as image:
+        with pytest.raises(ValueError, match="has 2 channels, expected 3"):
+            model.read_image(image)
+        with pytest.raises(ValueError, match="has 2 channels, expected 3"):
+            list(model.predict_images([image]))
+
+
+def test_levels_are_evaluated(scans):
+    model = red_model()
+    with kp.data.open_image(scans / "a.ome.zarr", 1) as image:
+        scores = model.evaluate_full_images([image], [is_red(LEVELS[1])])
+    assert scores["mean_iou"] == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--level", "1"], ["--pixel-size", "2.5"], ["--level=1", "--series=0"]],
+)
+def test_the_command_reads_the_level_that_is_asked_for(
+    scans, tmp_path, options
+):
+    red_model().save(tmp_path / "red.keras")
+    write_zarr(scans / "a.ome.zarr", scale=[1, 1.0, 1.0])
+    (scans / "b.ome.tif").unlink()
+    write_ome_tiff(scans / "b.ome.tif", [LEVELS], (1, 1), photometric="rgb")
+    out = tmp_path / "out"
+    command = ["predict", tmp_path / "red.keras", scans, "--out", out, *options]
+    assert main([str(each) for each in command]) == 0
+    for name in "a.ome.png", "b.ome.png":
+        mask = kp.data.read_mask(out / "masks" / name)
+        np.testing.assert_array_equal(mask, is_red(LEVELS[1]))
+    with open(out / "results.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["height"], row["width"]) for row in rows] == [("20", "17")] * 2
+
+
+def test_a_prediction_that_stopped_does_not_go_on_at_another_level(
+    scans, tmp_path
+):
+    model = red_model()
+    (scans / "c.png").write_bytes(b"no image")
+    done = kp.inference.predict_files(model, scans, tmp_path / "out", level=0)
+    assert (len(done.rows), len(done.faults)) == (2, 1)
+    with pytest.raises(ValueError, match="has other options"):
+        kp.inference.predict_files(model, scans, tmp_path / "out", level=1)
+    (scans / "c.png").unlink()
+    write_zarr(scans / "a.ome.zarr", [IMAGE // 2])
+    again = kp.inference.predict_files(model, scans, tmp_path / "out")
+    assert again.num_before == 1  # the zarr has changed, the TIFF has not
+
+
+def test_zarrs_are_trained_on_and_their_labels_too(scans, tmp_path):
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    kp.data.write_image(masks / "a.ome.png", is_red(IMAGE))
+    write_ome_zarr(masks / "b.ome.zarr", [is_red(IMAGE)], axes="yx")
+
+    def load():
+        return kp.load_dataset_from_directory_with_segmentation_masks(
+            scans, masks, patch_size=(40, 33), num_classes=2, shuffle=False
+        )
+
+    images, targets = load()[0]
+    np.testing.assert_array_equal(images, [IMAGE, IMAGE])
+    np.testing.assert_array_equal(targets, [is_red(IMAGE)] * 2)
+    write_zarr(scans / "a.ome.zarr", [IMAGE[::-1]])
+    np.testing.assert_array_equal(load()[0][0][0], IMAGE[::-1])
+
+
+def test_a_zarr_that_was_read_is_not_read_again(scans, tmp_path, capsys):
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for name in "ab":
+        kp.data.write_image(masks / f"{name}.ome.png", is_red(IMAGE))
+    for said in "Cut 2 patches", "Found 2 cached patches":
+        kp.load_dataset_from_directory_with_segmentation_masks(
+            scans, masks, patch_size=(40, 33), num_classes=2
+        )
+        assert said in capsys.readouterr().out
