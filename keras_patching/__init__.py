@@ -20,6 +20,7 @@ __all__ = [
     "YoloPatchSampler",
     "__version__",
     "callbacks",
+    "check_leakage",
     "data",
     "fit_anchors",
     "inference",

@@ -25,7 +25,7 @@ from keras_patching.data import (
     read_points,
 )
 from keras_patching.geometry import PatchGrid
-from keras_patching.inference import verify_tiling
+from keras_patching.inference import check_leakage, verify_tiling
 from keras_patching.layers import PatchedPredictor
 from keras_patching.losses import DensityMapLoss, SegmentationLoss, YoloLoss
 from keras_patching.models import (
@@ -61,6 +61,7 @@ __all__ = [
     "YoloLoss",
     "YoloPatchSampler",
     "callbacks",
+    "check_leakage",
     "data",
     "fit_anchors",
     "inference",

@@ -29,6 +29,7 @@ PUBLIC = {
         "YoloPatchSampler",
         "__version__",
         "callbacks",
+        "check_leakage",
         "data",
         "fit_anchors",
         "inference",
@@ -53,6 +54,7 @@ PUBLIC = {
         "ResamplePatches",
     ],
     "keras_patching.data": [
+        "BlockSplit",
         "OpenedImage",
         "PatchingSequence",
         "YoloPatchSampler",
@@ -78,6 +80,8 @@ PUBLIC = {
     ],
     "keras_patching.inference": [
         "FilePredictions",
+        "LeakageReport",
+        "check_leakage",
         "load_model",
         "predict_files",
         "verify_tiling",

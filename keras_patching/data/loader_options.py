@@ -30,6 +30,9 @@ class ModelLoaderOptions(TypedDict, total=False):
     test_split: float | None
     subset: Literal["training", "validation", "both", "test", "all"] | None
     groups: Callable[[str], object] | None
+    split_by: Literal["images", "blocks"]
+    block_size: int | Sequence[int] | None
+    guard: int | Sequence[int] | None
     cache_dir: str | os.PathLike | None
     overwrite: bool
     executor: concurrent.futures.Executor | None

@@ -263,16 +263,20 @@ def load_patched_dataset(
         labels.source(image, header, pixels)
         for image, header in headers.items()
     ]
+    sizes = {image.name: header.size for image, header in headers.items()}
+    where = dirname, pixels.patch_size, pixels.pad_mode
+    split = options.describe(parts, *where, sources, sizes)
     check = functools.partial(_check_brightness, headers, pixels)
     known = None if classes is None else classes()
     cache.build(sources, overwrite, executor, verbose, check, known)
-    loaded = options.open(cache.built, parts)
+    loaded = options.open(cache.built, parts, pixels.patch_size)
     records = cache.built.manifest.sources
     if verbose:
         said = labels.summarize(records, headers)
         turned = describe_turned_images(headers)
         say(f"{said}{describe_left_out(left_out)}{turned}")
-        options.report(parts)
+        for sentence in split:
+            say(sentence)
     for doubt in labels.doubts(records, headers):
         warnings.warn(f"{dirname}: {doubt}", stacklevel=3)
     return loaded

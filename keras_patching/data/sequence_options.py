@@ -6,8 +6,15 @@ from typing import Literal
 
 import numpy as np
 
-from keras_patching._printing import say
+from keras_patching.data.feeding.block_split import (
+    BlockSplit,
+    check_block_sizes,
+)
 from keras_patching.data.feeding.epoch_sampler import check_sampling
+from keras_patching.data.feeding.kept_patches import (
+    describe_parts,
+    parts_of_patches,
+)
 from keras_patching.data.feeding.patching_sequence import (
     PatchingSequence,
     check_feeding,
@@ -22,6 +29,8 @@ _SUBSETS = {
     "test": ("test",),
     "all": ("training", "validation", "test"),
 }
+
+_SPLIT_BY = ("images", "blocks")
 
 # Validation and test see every patch once, in order.
 _AS_IT_IS = {"shuffle": False}
@@ -41,7 +50,10 @@ class SequenceOptions:
         subset: "training", "validation" or "both" with a `validation_split`,
             also "test" or "all" with a `test_split`, else `None`.
         groups: Function from an image's name to its group, as in
-            `split_names`.
+            `split_names` and `BlockSplit`.
+        split_by: Whether parts are of whole "images", or of "blocks" of each.
+        block_size, guard: As in `BlockSplit`; a `guard` of `None` is the size
+            of a patch.
     """
 
     batch_size: int = 32
@@ -53,6 +65,9 @@ class SequenceOptions:
         None
     )
     groups: Callable[[str], object] | None = None
+    split_by: Literal["images", "blocks"] = "images"
+    block_size: int | Sequence[int] | None = None
+    guard: int | Sequence[int] | None = None
     augment: bool | Callable = False
     foreground_fraction: float | None = None
     foreground_classes: Sequence[int] | None = None
@@ -94,6 +109,29 @@ class SequenceOptions:
                 "`groups` says what a split keeps together, so it needs "
                 f"`validation_split` and `subset`. {received}"
             )
+        self._check_blocks(received)
+
+    def _check_blocks(self, received):
+        if self.split_by not in _SPLIT_BY:
+            raise ValueError(
+                f"`split_by` must be one of {_SPLIT_BY}. Received: "
+                f"split_by={self.split_by!r}"
+            )
+        check_block_sizes(self.block_size, self.guard)
+        if self.split_by == "blocks":
+            if self.subset is None:
+                raise ValueError(
+                    'split_by="blocks" needs a `validation_split` and a '
+                    f"`subset`. {received}"
+                )
+            return
+        for name in ("block_size", "guard"):
+            if getattr(self, name) is not None:
+                raise ValueError(
+                    f"`{name}` is that of blocks, and the split is by whole "
+                    'images: pass split_by="blocks" too. Received: '
+                    f"{name}={getattr(self, name)}"
+                )
 
     def split(self, names):
         """Decide which images go into which sequence.
@@ -106,10 +144,12 @@ class SequenceOptions:
 
         Returns:
             Dict from "training", "validation" and "test", as far as `subset`
-            asks for them, to names.
+            asks for them, to names; `None` for all.
         """
         if self.subset is None:
             return {"training": names}
+        if self.split_by == "blocks":
+            return dict.fromkeys(_SUBSETS[self.subset])
         parts = split_names(
             names,
             self.validation_split,
@@ -120,25 +160,65 @@ class SequenceOptions:
         found = dict(zip(_SUBSETS["all"], parts, strict=False))
         return {part: found[part] for part in _SUBSETS[self.subset]}
 
-    def report(self, parts):
-        """Print the split as Keras does, if there is one."""
-        if self.subset is not None:
-            for part, names in parts.items():
-                say(f"Using {len(names)} images for {part}.")
+    def block_split(self, patch_size):
+        """Give the `BlockSplit` that is meant, or `None`."""
+        if self.split_by != "blocks":
+            return None
+        return BlockSplit(
+            self.validation_split,
+            self.test_split,
+            self.seed,
+            self.block_size,
+            patch_size if self.guard is None else self.guard,
+            self.groups,
+        )
 
-    def open(self, cache, parts):
+    def describe(self, parts, where, patch_size, pad_mode, sources, sizes):
+        """Describe the split as Keras does, if there is one.
+
+        Args:
+            parts: What `split` gave.
+            where: Folder of the images.
+            patch_size: `(height, width)` in pixels.
+            pad_mode: How images are padded.
+            sources: List of the `Source` of each image, as planned.
+            sizes: Dict from the name of each to its `(height, width)`.
+
+        Returns:
+            List of sentences.
+
+        Raises:
+            ValueError: If a part has no patches, or images of a group of
+                blocks differ in size.
+        """
+        if self.subset is None:
+            return []
+        blocks = self.block_split(patch_size)
+        if blocks is None:
+            return [
+                f"Using {len(names)} images for {part}."
+                for part, names in parts.items()
+            ]
+        found = parts_of_patches(blocks, sources, sizes, patch_size, pad_mode)
+        return [describe_parts(found, blocks, parts, where)]
+
+    def open(self, cache, parts, patch_size):
         """Open the sequence of a cache, or a tuple of one for each part.
 
         Args:
             cache: `BuiltCache`, or the path of a manifest.
             parts: What `split` gave.
+            patch_size: `(height, width)` in pixels.
         """
+        blocks = self.block_split(patch_size)
         sequences = [
             PatchingSequence(
                 cache,
                 batch_size=self.batch_size,
                 seed=self.seed,
                 names=names,
+                split=blocks,
+                subset="training" if blocks is None else part,
                 dtype=self.dtype,
                 **(self._for_training() if part == "training" else _AS_IT_IS),
             )

@@ -2,7 +2,7 @@
 
 `file_prediction` writes what the module of a task in `reports` says, and goes
 on where it was stopped; `pages` shows that as HTML; `tiling_verification`
-measures seams.
+measures seams; `leakage_check` counts what a split lets through.
 """
 
 from keras_patching.inference.file_prediction import (
@@ -10,6 +10,17 @@ from keras_patching.inference.file_prediction import (
     load_model,
     predict_files,
 )
+from keras_patching.inference.leakage_check import (
+    LeakageReport,
+    check_leakage,
+)
 from keras_patching.inference.tiling_verification import verify_tiling
 
-__all__ = ["FilePredictions", "load_model", "predict_files", "verify_tiling"]
+__all__ = [
+    "FilePredictions",
+    "LeakageReport",
+    "check_leakage",
+    "load_model",
+    "predict_files",
+    "verify_tiling",
+]

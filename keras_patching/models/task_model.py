@@ -38,6 +38,7 @@ from keras_patching.data.labels.whole_images import (
 from keras_patching.geometry import as_pair
 from keras_patching.models.patched_model import PatchedModel
 from keras_patching.models.preprocessing import with_preprocessing
+from keras_patching.receptive_fields.reach import find_reach
 
 
 class TaskModel(PatchedModel):
@@ -357,6 +358,18 @@ class TaskModel(PatchedModel):
             "normalize": self.normalize,
             "resize": self.resize,
         }
+
+    def _loader_options(self, options):
+        """Return the arguments of a loader: of the model, and its options."""
+        if options["split_by"] == "blocks" and options["guard"] is None:
+            guard = find_reach(
+                self.patch_model,
+                self.predictor.data_format,
+                self.predictor.predict_patch_size or self._require_patch_size(),
+                self.predictor.stitch,
+            )
+            options = {**options, "guard": guard}
+        return {**self._loader_arguments(), **options}
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -18,7 +18,10 @@ class EpochSampler:
             an epoch, from 0 to 1. Others are seen in the next.
         num_samples: Number of patches in an epoch, if it is that of other
             patches before. Those with foreground, some repeated or left out,
-            make up the number; where all have some, whatever the fraction.
+            make up the number; where all or none have some, whatever the
+            fraction.
+        kept: Bool array of shape `(patches,)`: which may be drawn; `None` for
+            all.
 
     Attributes:
         num_samples: Number of patches in an epoch: those with foreground, and
@@ -36,10 +39,12 @@ class EpochSampler:
         foreground_fraction=None,
         keep_empty=1.0,
         num_samples=None,
+        kept=None,
     ):
         check_sampling(foreground_fraction, None, keep_empty)
-        self._foreground = np.flatnonzero(has_foreground)
-        self._empty = np.flatnonzero(~has_foreground)
+        kept = np.ones(len(has_foreground), bool) if kept is None else kept
+        self._foreground = np.flatnonzero(has_foreground & kept)
+        self._empty = np.flatnonzero(~has_foreground & kept)
         num_empty = round(keep_empty * len(self._empty))
         self.num_samples = num_samples or len(self._foreground) + num_empty
         if foreground_fraction is not None:
@@ -47,6 +52,8 @@ class EpochSampler:
             num_empty = self.num_samples - wanted
         if num_samples and not len(self._empty):
             num_empty = 0
+        if num_samples and not len(self._foreground):
+            num_empty = self.num_samples
         self._num_empty = num_empty
         self._num_foreground = self.num_samples - num_empty
         if not len(has_foreground):

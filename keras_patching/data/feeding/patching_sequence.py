@@ -15,11 +15,17 @@ from keras_patching._types import NDArray
 from keras_patching.data.cache.opening import load_cache
 from keras_patching.data.cache.shard_kinds import PICTURES, keys_drawn
 from keras_patching.data.feeding.batch_augmentation import augment_batch
+from keras_patching.data.feeding.block_split import BlockSplit
 from keras_patching.data.feeding.epoch_sampler import (
     EpochSampler,
     check_sampling,
 )
 from keras_patching.data.feeding.foreground import has_foreground
+from keras_patching.data.feeding.kept_patches import (
+    check_split,
+    keep,
+    patch_boxes,
+)
 from keras_patching.data.feeding.read_ahead import ReadAhead
 from keras_patching.data.feeding.readers import open_readers
 from keras_patching.data.feeding.resampling import (
@@ -56,6 +62,9 @@ class PatchingSequence(keras.utils.PyDataset):
         seed: Integer that decides orders and augmentations. `None` draws one,
             which `keras.utils.set_random_seed` makes repeatable.
         names: Images to take patches of, as in `image_names`; `None` is all.
+        split: `keras_patching.data.BlockSplit` that says which patches to
+            take of each image; `None` takes all.
+        subset: Which part of the `split`: "training", "validation" or "test".
         dtype: Dtype of the images in a batch. `None` keeps that of the files:
             uint8 is a quarter of the memory of float32. Use "float32" for
             models that do not cast their inputs.
@@ -116,6 +125,8 @@ class PatchingSequence(keras.utils.PyDataset):
         shuffle: bool = True,
         seed: int | None = None,
         names: Sequence[str] | None = None,
+        split: BlockSplit | None = None,
+        subset: str = "training",
         dtype: str | type | np.dtype | None = None,
         augment: bool | Callable = False,
         foreground_fraction: float | None = None,
@@ -130,6 +141,7 @@ class PatchingSequence(keras.utils.PyDataset):
         self.workers = workers
         check_feeding(batch_size, seed, dtype, augment)
         check_sampling(foreground_fraction, foreground_classes, keep_empty)
+        check_split(split, subset)
         self.manifest_path, manifest = load_cache(path)
         normalize = manifest.parameters.get("normalize")
         Preparation(normalize=normalize).check_batch_dtype(dtype)
@@ -158,16 +170,29 @@ class PatchingSequence(keras.utils.PyDataset):
             manifest.parameters.get("ignore_value"),
         )
         self._fractions = foreground_fraction, keep_empty
-        self._sampler = EpochSampler(foreground, *self._fractions)
+        self._part = split, subset
+        self._manifest, self._sources = manifest, sources
+        self._origins = [source.origins for source in sources]
+        self._kept = self._keep(self._origins)
+        self._sampler = EpochSampler(
+            foreground, *self._fractions, kept=self._kept
+        )
         self.num_samples = self._sampler.num_samples
         self._index(manifest, sources)
+
+    def _keep(self, origins):
+        """Tell which patches are taken, of those at some origins."""
+        known = self._manifest, self._sources, origins
+        return keep(*self._part, *known, self.manifest_path)
 
     def _index(self, manifest, sources):
         """Precompute where each patch lies, and open what reads it."""
         lengths = [len(source.origins) for source in sources]
-        self.image_names = [source.name for source in sources]
         self._shard_of = np.repeat(np.arange(len(sources)), lengths)
         self._row_of = np.concatenate([np.arange(n) for n in lengths])
+        self.image_names = [source.name for source in sources]
+        if self._part[0] is not None:
+            self.image_names = list(self.patch_boxes())
         if len(self) == 0:
             raise ValueError(
                 f"{self.manifest_path}: {self.num_samples} patches do not make "
@@ -175,7 +200,6 @@ class PatchingSequence(keras.utils.PyDataset):
                 f"Received: batch_size={self.batch_size}, drop_remainder="
                 f"{self.drop_remainder}"
             )
-        self._manifest, self._sources = manifest, sources
         self._draw = 0
         self._readers = open_readers(self.manifest_path, manifest, sources)
         pictures = keys_drawn(manifest.fed_kinds, *PICTURES)
@@ -239,18 +263,49 @@ class PatchingSequence(keras.utils.PyDataset):
             number: Number of the draw, from 0, which is what the cache holds.
 
         Raises:
-            ValueError: As `check_resampling`.
+            ValueError: As `check_resampling`; or if a `split` takes none of
+                the patches of the draw.
         """
         self.check_resampling()
         if number != self._draw:
-            self._readers, foreground = open_resampled(
+            readers, foreground, origins = open_resampled(
                 self.manifest_path, self._manifest, self._sources, number
             )
-            self._sampler = EpochSampler(
-                foreground, *self._fractions, self.num_samples
+            kept = self._keep(origins)
+            sampler = EpochSampler(
+                foreground, *self._fractions, self.num_samples, kept
             )
+            self._readers, self._sampler = readers, sampler
+            self._origins, self._kept = origins, kept
             self._draw = number
             self._ahead.stop()
+
+    def patch_boxes(self) -> dict[str, NDArray]:
+        """Tell what the patches show of each image, in all epochs.
+
+        Returns:
+            Dict from the name of an image to integers `(n, 4)`: x1, y1, x2, y2
+            in pixels of the image, pixel `i` from `i` to `i + 1`.
+        """
+        known = self._manifest, self._sources, self._origins, self._kept
+        return patch_boxes(*known)
+
+    def _files(self):
+        """Tell of the files of images what two sequences may share.
+
+        Returns:
+            Dict from the name of an image to a list of pairs (where it is
+            cached and its name, and that it is a hash and which: one in common
+            means the same image), and its `(height, width)` as it is read.
+        """
+        folder, hashes = str(self.directory), self._manifest.files
+        return {
+            source.name: (
+                [(folder, source.name), ("sha256", hashes[source.name].sha256)],
+                self._manifest.image_size(source),
+            )
+            for source in self._sources
+        }
 
     def __len__(self):
         if self.drop_remainder:

@@ -43,8 +43,9 @@ def open_resampled(manifest_path, manifest, sources, number):
         number: Number of the draw; 0 is what the cache holds.
 
     Returns:
-        Readers as of `readers.open_readers`, and a bool array `(patches,)`:
-        which of the patches hold an object.
+        Readers as of `readers.open_readers`; a bool array `(patches,)`: which
+        of the patches hold an object; and a list with the origins of the
+        patches of each source.
     """
     plans, labels = [], []
     for source in sources:
@@ -62,12 +63,13 @@ def open_resampled(manifest_path, manifest, sources, number):
         labels.append(label_planned(boxes, classes, plan, manifest.patch_size))
     boxes, classes = zip(*labels, strict=True)
     has_objects = [(each != NO_OBJECT).any(axis=1) for each in classes]
+    origins = [[patch.origin for patch in plan] for plan in plans]
     readers = {
         "images": WindowReader(
             manifest_path.parent,
             [source.shards[_WHOLE] for source in sources],
             [manifest.image_size(source) for source in sources],
-            [[patch.origin for patch in plan] for plan in plans],
+            origins,
             [[patch.augmentation for patch in plan] for plan in plans],
             manifest.patch_size,
             manifest.parameters["value_range"],
@@ -75,7 +77,7 @@ def open_resampled(manifest_path, manifest, sources, number):
         "boxes": _memory_reader("boxes", manifest, boxes),
         "labels": _memory_reader("box_labels", manifest, classes),
     }
-    return readers, np.concatenate(has_objects)
+    return readers, np.concatenate(has_objects), origins
 
 
 def _memory_reader(kind, manifest, arrays):

@@ -50,7 +50,7 @@ def split_names(
     shares = {"validation_split": validation_split}
     if test_split is not None:
         shares["test_split"] = test_split
-    _check_shares(shares)
+    check_shares(shares)
     members = _group(names, groups)
     left = sorted(members, key=lambda group: _draw(seed or 0, group))
     parts = []
@@ -72,7 +72,12 @@ def split_names(
     )
 
 
-def _check_shares(shares):
+def check_shares(shares):
+    """Refuse fractions that leave nothing for a part, or for training.
+
+    Args:
+        shares: Dict from the name of an argument to its fraction.
+    """
     received = ", ".join(f"{name}={share}" for name, share in shares.items())
     for name, share in shares.items():
         if not 0 < share < 1:

@@ -212,8 +212,7 @@ class HeatmapObjectCountingModel(TaskModel):
             unlabelled=unlabelled,
             classes=classes,
             augment=augment,
-            **self._loader_arguments(),
-            **options,
+            **self._loader_options(options),
         )
 
     @loader
@@ -239,8 +238,7 @@ class HeatmapObjectCountingModel(TaskModel):
             unlabelled=unlabelled,
             classes=classes,
             augment=augment,
-            **self._loader_arguments(),
-            **options,
+            **self._loader_options(options),
         )
 
     @loader
@@ -268,8 +266,7 @@ class HeatmapObjectCountingModel(TaskModel):
             dots=dots,
             density_map_sigma=self.density_map_sigma,
             augment=augment,
-            **self._loader_arguments(),
-            **options,
+            **self._loader_options(options),
         )
 
     def _patch_parameters(self):

@@ -243,8 +243,7 @@ class ObjectDetectionModel(BoxMergingModel):
             store=store,
             empty_patches=empty_patches,
             augment=augment,
-            **self._loader_arguments(),
-            **options,
+            **self._loader_options(options),
         )
         if self._is_yolo:
             train = loaded[0] if isinstance(loaded, tuple) else loaded

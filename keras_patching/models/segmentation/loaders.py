@@ -58,6 +58,9 @@ def load_dataset_from_directory_with_segmentation_masks(
         Literal["training", "validation", "both", "test", "all"] | None
     ) = None,
     groups: Callable[[str], object] | None = None,
+    split_by: Literal["images", "blocks"] = "images",
+    block_size: int | Sequence[int] | None = None,
+    guard: int | Sequence[int] | None = None,
     cache_dir: str | os.PathLike | None = None,
     overwrite: bool = False,
     executor: concurrent.futures.Executor | None = None,
@@ -149,7 +152,18 @@ def load_dataset_from_directory_with_segmentation_masks(
             `validation_split`; with a `test_split` also "test", or "all" for
             the three.
         groups: Function from an image's file name to its group. Images of
-            one group stay on one side of the split.
+            one group stay on one side of the split; of `"blocks"`, they have
+            the same blocks.
+        split_by: Whether whole `"images"` are split; or each image into
+            `"blocks"`, as `keras_patching.data.BlockSplit` says, where there
+            is one large image or few. Fractions are those of each image then.
+        block_size: `(height, width)` of a block in pixels, about, or one
+            integer; `None` makes blocks as small as they can be while little
+            is left out.
+        guard: Pixels, a pair or one integer, that patches of one block are
+            away from those of another at least; what comes nearer is left
+            out. `None` is as far as the net of the model looks; where that is
+            not known, or there is no model, it is the size of a patch.
         cache_dir: Folder to keep the patches below, instead of beside the
             images.
         overwrite: Whether to cut everything again.
@@ -220,6 +234,9 @@ def load_dataset_from_directory_with_segmentation_masks(
         test_split=test_split,
         subset=subset,
         groups=groups,
+        split_by=split_by,
+        block_size=block_size,
+        guard=guard,
         cache_dir=cache_dir,
         overwrite=overwrite,
         executor=executor,

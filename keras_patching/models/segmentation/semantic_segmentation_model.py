@@ -224,8 +224,7 @@ class SemanticSegmentationModel(TaskModel):
             augment=augment,
             foreground_classes=foreground_classes,
             pad_mode=self.predictor.pad_mode,
-            **self._loader_arguments(),
-            **options,
+            **self._loader_options(options),
         )
 
     def _default_loss(self):
