@@ -43,7 +43,9 @@ class ImageOutputs:
         """Give the path or array that the result of an image goes into."""
         return self._outs[number]
 
-    def open(self, number, source, shape, dtype, details, form=None):
+    def open(
+        self, number, source, shape, dtype, details, form=None, beside=None
+    ):
         """Open what the result of an image is written into.
 
         Args:
@@ -52,6 +54,8 @@ class ImageOutputs:
             shape, dtype: Of the result.
             details: Strings for what else decides what it holds.
             form: What its rows are made into, see `open_target`, or `None`.
+            beside: Name of a file beside the path of the result to open
+                instead, for what is needed on the way.
         """
         known = [*self._key, source.identity]
         details = details if form is None else [*details, form.key]
@@ -61,17 +65,26 @@ class ImageOutputs:
             self.is_resumable = False
             known.append(os.urandom(16).hex())
         known = json.dumps([*known, *details], sort_keys=True)
+        out, how = self._outs[number], self._how
+        if beside is not None:
+            out = pathlib.Path(out)
+            out = out.with_name(f".{out.name}.{beside}")
+            how = {**how, "overwrite": True}
         target = open_target(
-            self._outs[number],
+            out,
             shape,
             dtype,
             source.name,
             key=hashlib.sha256(known.encode()).hexdigest(),
             form=form,
-            **self._how,
+            **how,
         )
-        self._targets.append(target)
+        self.note(target)
         return target
+
+    def note(self, target):
+        """Take what is to `forget` at the end."""
+        self._targets.append(target)
 
     def end(self):
         """Forget what a run that was killed would need."""

@@ -16,8 +16,12 @@ class ImageTransform:
     Attributes:
         in_graph: Function of the outputs of the patch model, pixel by pixel;
             hashable, the same for the same results.
-        collect: Function from the `(height, width)` of an image to its result,
+        collect: Function from the `ImageSource` of an image to its result,
             which takes bands; `None` where pixels themselves are the result.
+        collect_written: Function from the source, and what opens files for it
+            (`ImageOutputs.open`), to a result that also writes pixels; `None`
+            where there are none. Where there are, all is of pixels of the
+            file, also of an image that is resized.
         check: Function of each band that is written, which refuses what is no
             result.
         name: What it is called; `None` for a function of the user's.
@@ -29,6 +33,7 @@ class ImageTransform:
 
     in_graph: Callable
     collect: Callable | None = None
+    collect_written: Callable | None = None
     check: Callable | None = None
     name: str | None = None
     method: str = "nearest"

@@ -1,6 +1,7 @@
 """What `PatchedModel.predict_images` does, whatever the task."""
 
 import contextlib
+import functools
 import math
 
 import keras
@@ -122,7 +123,8 @@ class ImagePrediction:
         Raises:
             ValueError: If images failed; lists them. The others are written.
         """
-        if self._transform.collect is not None:
+        transform = self._transform
+        if transform.collect is not None and transform.collect_written is None:
             raise ValueError(
                 "`out` takes what is predicted pixel by pixel. Pass a "
                 "`transform` that gives pixels, or go through what "
@@ -302,11 +304,10 @@ class ImagePrediction:
 
     def _result(self, number, source):
         """Make what takes the bands of an image."""
-        size, scale = tuple(source.shape[:2]), ReadScale.of(source)
+        scale = ReadScale.of(source)
         self._tell_distortion(source.name, scale)
         if self._transform.collect is not None:
-            result = self._transform.collect(size)
-            return result if scale.is_same else MovedObjects(result, scale)
+            return self._collector(number, source, scale)
         scales = self._model.predictor._outputs.scales
         specs = keras.tree.flatten(self._spec)
         targets = [
@@ -315,6 +316,31 @@ class ImagePrediction:
         ]
         check = self._transform.check
         return WrittenResult(targets, scales, self._spec, check)
+
+    def _collector(self, number, source, scale):
+        """Make what takes the bands of an image and gives no pixels."""
+        transform = self._transform
+        if self._outputs is None:
+            result = transform.collect(source)
+            if scale.is_same or transform.collect_written is not None:
+                return result
+            return MovedObjects(result, scale)
+        open_file = functools.partial(self._open_beside, number, source)
+        result = transform.collect_written(source, open_file)
+        self._outputs.note(result)
+        return result
+
+    def _open_beside(self, number, source, shape, dtype, beside=None):
+        """Open the pixels of what is collected, or a file beside them."""
+        keep = open_keep(self._keep, number, tuple(source.shape[:2]))
+        details = [] if keep is None else [key_of(keep)]
+        form = None
+        if beside is None:
+            path = self._outputs.path(number)
+            form = geotiff_form(source, path, dtype, (1, 1))
+        return self._outputs.open(
+            number, source, shape, dtype, details, form, beside
+        )
 
     def _tell_distortion(self, name, scale):
         """Say once that objects have other forms than in the files."""

@@ -319,7 +319,7 @@ class HeatmapObjectCountingModel(TaskModel):
             self._check_peaks(min_score, min_distance)
             chosen = ImageTransform(
                 self._finish_outputs,
-                lambda size: self._count_bands(min_score, min_distance),
+                lambda source: self._count_bands(min_score, min_distance),
             )
         else:
             chosen = self._image_transform(transform)

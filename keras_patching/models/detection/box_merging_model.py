@@ -162,7 +162,7 @@ class BoxMergingModel(TaskModel):
             self._check_merging(*how)
             chosen = ImageTransform(
                 self._finish_outputs,
-                lambda size: self._merged_patches(size, *how),
+                lambda source: self._merged_patches(source.shape[:2], *how),
             )
         else:
             chosen = self._image_transform(transform)

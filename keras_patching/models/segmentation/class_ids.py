@@ -22,15 +22,17 @@ class ClassIds:
     num_classes: int
     activation: str
 
-    def __call__(self, predictions):
-        """Return the class ids `(batch, height, width)`.
+    @property
+    def dtype(self):
+        """The dtype of class ids: uint8, int32 of more than 255 classes."""
+        return "uint8" if self.num_classes < 256 else "int32"
 
-        They are of uint8, or of int32 where there are more than 255 classes.
+    def __call__(self, predictions):
+        """Return the class ids `(batch, height, width)`, of `dtype`.
 
         Args:
             predictions: Tensor `(batch, height, width, classes)`.
         """
-        dtype = "uint8" if self.num_classes < 256 else "int32"
         if predictions.shape[-1] == 1:
             threshold = 0.5 if self.activation == "sigmoid" else 0.0
             classes = predictions[..., 0] > threshold
@@ -39,8 +41,8 @@ class ClassIds:
         is_right = ops.all(self._is_right(predictions), axis=-1)
         return ops.where(
             is_right,
-            ops.cast(classes, dtype),
-            ops.cast(self.num_classes, dtype),
+            ops.cast(classes, self.dtype),
+            ops.cast(self.num_classes, self.dtype),
         )
 
     def _is_right(self, predictions):

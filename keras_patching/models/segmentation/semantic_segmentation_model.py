@@ -49,6 +49,10 @@ from keras_patching.models.segmentation.heads import (
     check_head,
     last_activation,
 )
+from keras_patching.models.segmentation.numbered_objects import (
+    MeasuredObjects,
+    WrittenObjects,
+)
 from keras_patching.models.segmentation.training_masks import (
     check_training_masks,
 )
@@ -363,11 +367,28 @@ class SemanticSegmentationModel(TaskModel):
                 of each pixel, as `decode_predictions` does, of uint8, or of
                 int32 where there are more than 255 classes. They are decided
                 where the predictions are, which then need not be copied: that
-                is the fastest, and takes the least memory. All else is as
-                there.
+                is the fastest, and takes the least memory.
+                `"instances"` gives the objects: connected regions of one
+                class, of pixels that share sides, as `scipy.ndimage.label`
+                finds them in the whole image; none of class 0 and of
+                `ignore_value`. Memory grows with the objects, not with the
+                image. All else is as there.
 
         Returns:
-            As there.
+            As there. Of `"instances"` a dict per image, whose arrays have an
+            entry per object, in the order of their first pixels, row by row:
+            `labels`, int32 `(n,)`, the class; `areas`, int64 `(n,)`, pixels;
+            `perimeters`, int64 `(n,)`, the sides of pixels between an object
+            and what is not of it, holes and the border of the image included
+            (they are 4 / pi times as long as a smooth round outline);
+            `centers`, float64 `(n, 2)`, the mean `(y, x)` of its pixels; and
+            `boxes`, int64 `(n, 4)`, xyxy. Pixel `i` reaches from `i` to
+            `i + 1`. `physical` has the same but `labels` in metres or
+            micrometres and their squares, from the upper left corner, and
+            their `unit`, "m" or "µm"; it is `None` where the size of a pixel
+            is not known. With `out`, uint32 `(height, width)` is written, 0
+            for no object and `i + 1` for entry `i`, and `map` is that path or
+            array.
 
         Example:
 
@@ -392,8 +413,46 @@ class SemanticSegmentationModel(TaskModel):
                 name="classes",
                 # The last says that a pixel is of none, see `ClassIds`.
                 values=range(self.num_classes + 1),
-            )
+            ),
+            "instances": ImageTransform(
+                classes,
+                self._measured_objects,
+                self._written_objects,
+                name="instances",
+            ),
         }
+
+    def _measured_objects(self, source):
+        """Make what takes the classes of an `ImageSource`, and measures."""
+        self._check_is_stitched()
+        return MeasuredObjects(source, self._background, self._check_classes)
+
+    def _written_objects(self, source, open_file):
+        """Make what writes the numbers of objects too."""
+        self._check_is_stitched()
+        return WrittenObjects(
+            source,
+            self._background,
+            self._check_classes,
+            ClassIds(self.num_classes, self.activation).dtype,
+            open_file,
+        )
+
+    @property
+    def _check_classes(self):
+        return ClassIds(self.num_classes, self.activation).check
+
+    @property
+    def _background(self):
+        """Classes that are of no object."""
+        return {0, self.ignore_value} - {None}
+
+    def _check_is_stitched(self):
+        if self.predictor._outputs.scales != ((1, 1),):
+            raise ValueError(
+                'transform="instances" finds objects in whole images, and '
+                f"'{self.name}' gives patches: leave out `stitch=False`."
+            )
 
     def _check_predictions(self, predictions):
         """Return predictions as an array, if they are of a model like this."""
