@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pathlib
 
 from keras_patching.data.images.ome_zarr import stem_of
 from keras_patching.data.images.opened_image import OpenedImage
