@@ -15,7 +15,11 @@ ROOT = pathlib.Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 # Where the name that is imported is not the one that is installed.
-INSTALLED_AS = {"PIL": "pillow", "ai_edge_litert": "ai-edge-litert"}
+INSTALLED_AS = {
+    "ome_zarr_models": "ome-zarr-models",
+    "PIL": "pillow",
+    "ai_edge_litert": "ai-edge-litert",
+}
 # What benchmarks compare with where somebody has installed it.
 PEERS = {"csbdeep", "monai", "tiler"}
 # What `.ci/run` installs, but without all that it asks for.

@@ -72,9 +72,10 @@ def add(commands):
     )
     parser.add_argument(
         "--format",
-        choices=("png", "tif", "npy", "zarr"),
+        choices=("png", "tif", "npy", "zarr", "ome.tif", "ome.zarr"),
         help="of masks, probabilities and heatmaps; png holds masks only, and "
-        "needs the memory for a whole one (default: png for masks, else tif)",
+        "needs the memory for a whole one; ome.tif and ome.zarr have levels "
+        "for viewers (default: png for masks, else tif)",
     )
     parser.add_argument(
         "--score-threshold",

@@ -162,9 +162,11 @@ def predict_files(
             written as `probabilities/leaf.tif` (float32, a channel per class)
             instead of masks; of a counting model `"heatmap"`, which writes
             heatmaps and counts, and no places.
-        format: Of these: `"png"` (masks), `"tif"`, `"npy"` or `"zarr"`; masks
-            as `"png"` are held in memory, however large. `None` is `"png"` for
-            masks, else `"tif"`.
+        format: Of these: `"png"` (masks), `"tif"`, `"npy"`, `"zarr"`,
+            `"ome.tif"` or `"ome.zarr"`, which have levels for viewers, and the
+            size of pixels where the image tells it; masks as `"png"` are held
+            in memory, however large. `None` is `"png"` for masks, else
+            `"tif"`.
         resume: Whether to go on from a call that was stopped; otherwise its
             results are refused like others, or replaced with `overwrite`.
         report: Whether to write `report.html` too: a page that shows all
@@ -264,7 +266,7 @@ def _report(model, options):
     check_options(options, make, model)
     model._require_patch_size()
     report = make(model, **options)
-    if options.get("format") == "zarr":
+    if options.get("format") in ("zarr", "ome.zarr"):
         import_zarr("`format`")
     return report
 

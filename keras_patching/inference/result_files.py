@@ -6,6 +6,7 @@ from keras_patching.data.images.georeference import is_georeferenced
 from keras_patching.data.images.image_io import write_whole_image
 from keras_patching.inference.pictures import is_large
 from keras_patching.prediction.geotiff_form import geotiff_form
+from keras_patching.prediction.ome_form import Meaning, ome_form
 from keras_patching.prediction.targets import open_target
 
 
@@ -32,7 +33,14 @@ class ImageFiles:
         self._files = []
 
     def open(
-        self, key, shape, dtype, palette=None, values=None, unlabelled=None
+        self,
+        key,
+        shape,
+        dtype,
+        palette=None,
+        values=None,
+        unlabelled=None,
+        names=None,
     ):
         """Open what bands are written into; as `open_result` does.
 
@@ -42,12 +50,14 @@ class ImageFiles:
             values: The integers that bands may hold, or `None` of floats.
             unlabelled: The one that stands for what is not labelled, or
                 `None`.
+            names: Names of these integers, or of the channels, or `None`.
         """
         path = self._folder.path_of(
             self.stem, key, shape[:2], is_map=self._is_map
         )
-        form = None
-        if self._is_map:
+        meaning = _meaning(palette, values, names)
+        form = ome_form(self._source, path, self._scale, meaning)
+        if form is None and self._is_map:
             chosen = self._source, path, dtype, self._scale, values, unlabelled
             form = geotiff_form(*chosen, palette)
         file = open_result(path, shape, dtype, palette, form)
@@ -80,6 +90,18 @@ class ImageFiles:
         """Leave nothing half-made behind."""
         for file in self._files:
             file.abandon(keep=False)
+
+
+def _meaning(palette, values, names):
+    """Give the `Meaning` of a result; see `ImageFiles.open`."""
+    names = tuple(names or ())
+    if values is None:
+        return Meaning(channels=names)
+    shown = [value for value in values if 0 <= value < len(palette or ())]
+    return Meaning(
+        classes=tuple(zip(values, names, strict=False)),
+        colors=tuple((value, tuple(palette[value])) for value in shown),
+    )
 
 
 def open_result(path, shape, dtype, palette=None, form=None):

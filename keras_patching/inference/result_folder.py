@@ -7,6 +7,7 @@ from keras_patching._faults import raise_faults
 from keras_patching._printing import printable, say
 from keras_patching._whole_files import OutputError, remove_unfinished
 from keras_patching.inference.pictures import MOST_PIXELS, is_large
+from keras_patching.prediction.ome_form import ome_suffix
 
 RESULTS = "results.csv"
 
@@ -67,6 +68,19 @@ class ResultFolder:
         Raises:
             ValueError: Listing the images.
         """
+        names = {}
+        for stem in images:
+            for path in self._paths(stem):
+                names.setdefault(path, []).append(stem)
+        raise_faults(
+            [
+                printable(f"{path}: of {' and '.join(stems)}")
+                for path, stems in names.items()
+                if len(stems) > 1
+            ],
+            f"{self.path}: several images would be written into one",
+            "Predict them separately, each with an `--out` of its own.",
+        )
         sources = {os.path.realpath(path) for path in images.values()}
         planned = [path for stem in images for path in self._paths(stem)]
         raise_faults(
@@ -104,7 +118,7 @@ class ResultFolder:
                 f"{MOST_PIXELS / 1e6:.0f} megapixels are written as {suffix}, "
                 "as they come, and drawn smaller."
             )
-        return self.path / key / f"{stem}{suffix}"
+        return self.path / key / _name(stem, suffix)
 
     def _say_once(self, text):
         if not self._has_said:
@@ -118,7 +132,13 @@ class ResultFolder:
 
     def _paths(self, stem):
         return [
-            self.path / key / f"{stem}{suffix}"
+            self.path / key / _name(stem, suffix)
             for key, suffixes in self.report.outputs.items()
             for suffix in suffixes
         ]
+
+
+def _name(stem, suffix):
+    """Name a file: that of a.ome.tif is not to become a.ome.ome.tif."""
+    stem = stem.removesuffix(".ome") if ome_suffix(suffix) else stem
+    return f"{stem}{suffix}"

@@ -67,7 +67,9 @@ class ImagePredictor:
             out: What results are written into, instead of the memory: a path
                 with `{name}` in it, which stands for the name of an image,
                 such as `"results/{name}.npy"`; or a list with a path or an
-                array for each. Files are `.npy`, `.tif` or `.zarr`.
+                array for each. Files are `.npy`, `.tif`,
+                `.zarr`, or `.ome.tif` and `.ome.zarr`, which have levels for
+                viewers and the size of pixels.
             batch_size: Images side by side where rows are streamed (on jax,
                 elsewhere it is 1), else patches; `None` for as many as suit
                 the device, or the `patch_batch_size` of the model. It is

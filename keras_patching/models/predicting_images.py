@@ -31,6 +31,7 @@ from keras_patching.prediction.keep import (
     key_of,
     open_keep,
 )
+from keras_patching.prediction.ome_form import Meaning, ome_form
 from keras_patching.prediction.pipeline import run_jobs
 from keras_patching.prediction.resized_results import (
     MovedObjects,
@@ -379,15 +380,25 @@ class ImagePrediction:
             )
         keep = open_keep(self._keep, number, tuple(source.shape[:2]))
         details = [] if keep is None else [key_of(keep), repr(self._fill)]
-        form = geotiff_form(
-            source,
-            self._outputs.path(number),
-            dtype,
-            scale,
-            self._transform.values,
-            getattr(self._model, "ignore_value", None),
-        )
+        path = self._outputs.path(number)
+        form = ome_form(source, path, scale, self._meaning())
+        if form is None:
+            form = geotiff_form(
+                source,
+                path,
+                dtype,
+                scale,
+                self._transform.values,
+                getattr(self._model, "ignore_value", None),
+            )
         return self._outputs.open(number, source, shape, dtype, details, form)
+
+    def _meaning(self):
+        """Tell what the numbers of a result are called."""
+        names = tuple(getattr(self._model, "class_names", None) or ())
+        if self._transform.values is None:
+            return Meaning(channels=names)
+        return Meaning(classes=tuple(enumerate(names)))
 
     def _shape(self, size, scale, spec):
         """Return the shape of an output of an image, or refuse it."""

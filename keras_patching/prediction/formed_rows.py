@@ -5,8 +5,14 @@ run goes on; what cannot be written so is made of them at the end, by windows.
 """
 
 import os
+import pathlib
+import shutil
 
 from keras_patching._whole_files import flush
+from keras_patching.prediction.zarr_folder import (
+    check_replaces_zarr,
+    replace_folder,
+)
 
 
 class FormedRows:
@@ -66,3 +72,32 @@ class FormedRows:
         """Remove the closed rows, and what was made of them."""
         self._rows.remove()
         self._made.unlink(missing_ok=True)
+
+
+class FormedFolder(FormedRows):
+    """The same, of which a folder is made: an OME-Zarr."""
+
+    def __init__(self, rows, form):
+        super().__init__(rows, form)
+        self.check_replaces = check_replaces_zarr
+
+    def finish(self):
+        """Make the folder of the rows; as `FormedRows` does the file."""
+        self._rows.flush()
+        shutil.rmtree(self._made, ignore_errors=True)
+        self._form(self._rows, self._made)
+        self._rows.close()
+        for folder, _, names in os.walk(self._made):
+            for name in names:
+                flush(pathlib.Path(folder, name))
+        return self._made
+
+    def move(self, path):
+        """Give the folder its name, and remove the rows."""
+        replace_folder(self._made, path)
+        self._rows.remove()
+
+    def remove(self):
+        """Remove the closed rows, and what was made of them."""
+        self._rows.remove()
+        shutil.rmtree(self._made, ignore_errors=True)

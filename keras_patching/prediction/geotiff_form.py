@@ -12,6 +12,7 @@ from keras_patching.data.images.georeference import (
     import_rasterio,
     read_georeference,
 )
+from keras_patching.prediction.ome_form import ome_suffix
 
 _TILE = 512
 # GDAL holds what it writes: a twentieth of all memory, if nobody asks.
@@ -184,7 +185,7 @@ def geotiff_form(
 
 
 def _is_tiff(path):
-    is_path = isinstance(path, (str, os.PathLike))
+    is_path = isinstance(path, (str, os.PathLike)) and not ome_suffix(path)
     return is_path and pathlib.Path(path).suffix.lower() in (".tif", ".tiff")
 
 

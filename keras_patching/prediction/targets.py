@@ -10,7 +10,8 @@ from keras_patching._printing import printable
 from keras_patching._whole_files import OutputError
 from keras_patching.data.images.zarr_windows import import_zarr
 from keras_patching.prediction.array_target import ArrayTarget
-from keras_patching.prediction.formed_rows import FormedRows
+from keras_patching.prediction.formed_rows import FormedFolder, FormedRows
+from keras_patching.prediction.ome_form import ome_suffix
 from keras_patching.prediction.path_target import (
     PathTarget,
     part_path,
@@ -26,6 +27,8 @@ _IN_TIFF = {
     *("int8", "int16", "int32", "int64"),
     *("float32", "float64"),
 }
+# What OME has a name for.
+_IN_OME = _IN_TIFF - {"uint64", "int64"}
 _MAX_TIFF_CHANNELS = 2**16 - 1
 
 
@@ -47,6 +50,8 @@ def list_outs(out, names):
     if isinstance(out, (list, tuple)):
         outs = list(out)
     elif _is_path(out) and _NAME in os.fspath(out):
+        if ome_suffix(out):  # a.ome.tif is not to become a.ome.ome.tif
+            names = [name.removesuffix(".ome") for name in names]
         outs = [os.fspath(out).replace(_NAME, name) for name in names]
     else:
         outs = [out]
@@ -131,7 +136,7 @@ def open_target(out, shape, dtype, name, *, key, resume, overwrite, form=None):
         overwrite: Whether to write over what is there.
         form: Function that makes the file of its rows when they are whole, as
             of `FormedRows`; `None` leaves them as they are. `key` must tell
-            it. Not of `.zarr`.
+            it. Of `.zarr` it makes a folder.
 
     Returns:
         `PathTarget` or `ArrayTarget`.
@@ -148,7 +153,9 @@ def open_target(out, shape, dtype, name, *, key, resume, overwrite, form=None):
     suffix = path.suffix.lower()
     _check_format(path, suffix, shape, dtype)
     part = part_path(path)
-    if suffix == _ZARR:
+    if suffix == _ZARR and form is not None:
+        storage = FormedFolder(RowFile(part, ".npy", shape, dtype), form)
+    elif suffix == _ZARR:
         storage = ZarrFolder(part, shape, dtype)
     else:
         storage = RowFile(part, suffix, shape, dtype)
@@ -165,7 +172,12 @@ def forget_records(targets):
 
 def _check_format(path, suffix, shape, dtype):
     able = [each for each in (*FORMATS, _ZARR) if _holds(each, shape, dtype)]
-    if suffix in able:
+    if ome_suffix(path):
+        is_held = dtype.name in _IN_OME and len(shape) in (2, 3)
+        suffix = ome_suffix(path)
+    else:
+        is_held = suffix in able
+    if is_held:
         return
     also = f"write {', '.join(able)}, or " if able else ""
     raise OutputError(

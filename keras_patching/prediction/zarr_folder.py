@@ -124,21 +124,31 @@ class ZarrFolder:
 
     def check_replaces(self, path):
         """Refuse to take the place of what is no array of zarr."""
-        if not is_zarr(path):
-            raise OutputError(
-                f"{path}: is no zarr array, and is not replaced. Write to "
-                "another path."
-            )
+        check_replaces_zarr(path)
 
     def move(self, path):
         """Give the folder its name, in place of the array that has it."""
-        old = self.path.with_name(f"{self.path.name}.old")
-        if path.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            os.replace(path, old)
-        os.replace(self.path, path)
-        shutil.rmtree(old, ignore_errors=True)
+        replace_folder(self.path, path)
 
     def remove(self):
         """Remove the folder."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def check_replaces_zarr(path):
+    """Refuse to take the place of what is no array or group of zarr."""
+    if not is_zarr(path):
+        raise OutputError(
+            f"{path}: is no zarr array, and is not replaced. Write to "
+            "another path."
+        )
+
+
+def replace_folder(folder, path):
+    """Give a folder its name, in place of the one that has it."""
+    old = folder.with_name(f"{folder.name}.old")
+    if path.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        os.replace(path, old)
+    os.replace(folder, path)
+    shutil.rmtree(old, ignore_errors=True)

@@ -64,6 +64,48 @@ def write_empty_tiff(stream, shape, dtype):
     return offset
 
 
+def write_ome_tiff(path, shapes, dtype, levels, tile, metadata, pixels=None):
+    """Write an OME-TIFF of several levels, in tiles with deflate.
+
+    Args:
+        path: `pathlib.Path` to write to.
+        shapes: Shape of each level, `(height, width)` or `(height, width,
+            channels)`, the largest first.
+        dtype: Dtype of all.
+        levels: Iterable of iterables of the tiles of each level, whole ones,
+            those of one channel after the other.
+        tile: Length of a side of a tile.
+        metadata: Dict of what OME says of the image, as tifffile takes it.
+        pixels: How many there are in a centimetre, `(x, y)`, or `None`.
+    """
+    is_large = 1.4 * math.prod(shapes[0]) * dtype.itemsize
+    is_large = is_large >= _MAX_CLASSIC_BYTES
+    axes = "CYX" if len(shapes[0]) == 3 else "YX"
+    options = {
+        "dtype": dtype,
+        "tile": (tile, tile),
+        "compression": "zlib",
+        "photometric": "minisblack",
+        "maxworkers": 1,
+    }
+    with tifffile.TiffWriter(path, ome=True, bigtiff=is_large) as tiff:
+        for number, (shape, tiles) in enumerate(
+            zip(shapes, levels, strict=True)
+        ):
+            height, width, *channels = shape
+            how = {"subfiletype": 1}
+            if number == 0:
+                how = {
+                    "subifds": len(shapes) - 1,
+                    "metadata": {"axes": axes, **metadata},
+                }
+            if pixels is not None:
+                how["resolution"] = tuple(each / 2**number for each in pixels)
+                how["resolutionunit"] = "CENTIMETER"
+            shape = (*channels, height, width)
+            tiff.write(tiles, shape=shape, **options, **how)
+
+
 def _meaning(shape, dtype):
     """Give the arguments of tifffile that say what the numbers are."""
     channels = 1 if len(shape) == 2 else shape[2]

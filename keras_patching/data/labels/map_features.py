@@ -1,5 +1,10 @@
-"""What was found in georeferenced images, as GeoJSON in map coordinates."""
+"""What was found in images as GeoJSON, in map coordinates or in pixels.
 
+In pixels it is as QuPath reads it, with its `objectType`, `classification` and
+`measurements`; points of one image are read back from it by `read_points`.
+"""
+
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +21,8 @@ from keras_patching.data.images.georeference import (
 # Longitude and latitude, which RFC 7946 asks for.
 WGS84 = "EPSG:4326"
 OWN = "image"
+PIXELS = "pixels"
+_DECIMALS_OF_PIXELS = 3
 # 0.1 mm, in degrees and in metres.
 _DECIMALS_OF_DEGREES, _DECIMALS = 9, 4
 
@@ -29,19 +36,24 @@ def to_geojson(
     properties: Sequence[Mapping[str, Any]] | None = None,
     crs: str = WGS84,
 ) -> dict[str, Any]:
-    """Give what was found in a georeferenced image as GeoJSON.
+    """Give what was found in a georeferenced image or a slide as GeoJSON.
 
     Of the image only tags are read.
 
     Args:
-        image: Path of the image, or open rasterio data set.
+        image: Path of the image, open rasterio data set, or what `open_image`
+            gives: then `points`, `boxes` and `polygons` are in pixels of its
+            level.
         points: Array `(n, 2)` of (y, x) in pixels, where pixel `i` reaches
             from `i` to `i + 1`.
         boxes: Or array `(n, 4)` of x1, y1, x2, y2 in pixels.
         polygons: Or a list of polygons, each a list of rings, arrays
             `(m, 2)` of (y, x) in pixels: the outline first, then holes.
         properties: Dict for each of them, of its score or class for example.
-        crs: Coordinate system of the result: `"EPSG:4326"`, longitude and
+        crs: `"pixels"` for QuPath: those of the largest level; `"label"` in
+            `properties` is then its class, `"color"` the RGB of that, and
+            numbers are measurements. Or the coordinate system of the result:
+            `"EPSG:4326"`, longitude and
             latitude, which the standard, RFC 7946, asks for; another that
             rasterio knows; or `"image"`, that of the image. Others than
             longitude and latitude are named by a member `crs`, which GDAL and
@@ -71,6 +83,13 @@ def to_geojson(
             "Pass one of `points`, `boxes` and `polygons`. Received: "
             f"{', '.join(given) or 'none'}"
         )
+    if crs == PIXELS:
+        geometries = pixel_geometries(image, **kinds)
+        make = functools.partial(to_pixel_feature, kind=given[0])
+        features = _features(geometries, properties, given[0], make)
+        return to_collection(features, crs=PIXELS)
+    down, right = getattr(image, "downsample", (1.0, 1.0))
+    image = getattr(image, "path", image)
     import_rasterio(image)
     reference = read_georeference(image)
     if reference is None or reference.crs is None:
@@ -78,19 +97,66 @@ def to_geojson(
             f"{image}: does not say where on the earth it lies. Expected a "
             "georeferenced image with a coordinate system, as a GeoTIFF."
         )
-    geometries = to_geometries(reference, crs, **kinds)
+    geometries = to_geometries(reference.scaled(down, right), crs, **kinds)
+    features = _features(geometries, properties, given[0], to_feature)
+    return to_collection(features, reference, crs)
+
+
+def _features(geometries, properties, kind, make):
     if properties is None:
         properties = [{} for _ in geometries]
     if len(properties) != len(geometries):
         raise ValueError(
             "`properties` must have a dict for each shape. Received: "
-            f"{len(properties)} for {len(geometries)} {given[0]}"
+            f"{len(properties)} for {len(geometries)} {kind}"
         )
-    features = [
-        to_feature(geometry, each)
+    return [
+        make(geometry, each)
         for geometry, each in zip(geometries, properties, strict=True)
     ]
-    return to_collection(features, reference, crs)
+
+
+def to_pixel_feature(geometry, properties, kind):
+    """Give a feature as QuPath reads it.
+
+    Args:
+        geometry: Of GeoJSON, in pixels.
+        properties: As for `to_geojson`.
+        kind: "points", "boxes" or "polygons".
+    """
+    fields = dict(properties)
+    label, color = fields.pop("label", None), fields.pop("color", None)
+    measured = {
+        name: float(value)
+        for name, value in fields.items()
+        if isinstance(value, (int, float, np.number))
+        and not isinstance(value, bool)
+    }
+    known = {k: v for k, v in fields.items() if k not in measured}
+    # QuPath counts points of one annotation, and lists detections faster.
+    known["objectType"] = "annotation" if kind == "points" else "detection"
+    if label is not None:
+        known["classification"] = {"name": str(label)}
+        if color is not None:
+            known["classification"]["color"] = [int(part) for part in color]
+    if measured:
+        known["measurements"] = measured
+    return to_feature(geometry, known)
+
+
+def pixel_geometries(image, points=None, boxes=None, polygons=None):
+    """Give shapes as geometries in pixels of the largest level.
+
+    Args:
+        image: What was found in, with `downsample` where it is a level.
+        points, boxes, polygons: As for `to_geojson`.
+    """
+    down, right = getattr(image, "downsample", (1.0, 1.0))
+
+    def place(shapes):
+        return shapes[:, ::-1] * (right, down)
+
+    return _geometries(place, _DECIMALS_OF_PIXELS, points, boxes, polygons)
 
 
 def to_feature(geometry, properties):
@@ -111,7 +177,7 @@ def to_collection(features, reference=None, crs=WGS84):
         crs: As for `to_geojson`.
     """
     collection = {"type": "FeatureCollection", "features": features}
-    if crs == WGS84:
+    if crs in (WGS84, PIXELS):
         return collection
     name = _crs_of(reference, crs)
     code = name.to_authority()
@@ -134,8 +200,19 @@ def to_geometries(reference, crs, points=None, boxes=None, polygons=None):
     """
     target = _crs_of(reference, crs)
     decimals = _DECIMALS_OF_DEGREES if target.is_geographic else _DECIMALS
+    return _geometries(
+        lambda shapes: _project(reference, target, shapes),
+        decimals,
+        points,
+        boxes,
+        polygons,
+    )
+
+
+def _geometries(place, decimals, points, boxes, polygons):
+    """Make geometries; `place` gives `(n, 2)` of (x, y) of those of (y, x)."""
     if points is not None:
-        places = _project(reference, target, as_points(points, "points"))
+        places = place(as_points(points, "points"))
         return [
             {"type": "Point", "coordinates": place}
             for place in places.round(decimals).tolist()
@@ -147,9 +224,7 @@ def to_geometries(reference, crs, points=None, boxes=None, polygons=None):
         polygons = [[ring] for ring in rings]
     rings = [as_points(ring, "rings") for each in polygons for ring in each]
     lengths = np.cumsum([len(ring) for ring in rings])[:-1]
-    places = _project(
-        reference, target, np.concatenate([np.zeros((0, 2)), *rings])
-    )
+    places = place(np.concatenate([np.zeros((0, 2)), *rings]))
     placed = iter(np.split(places, lengths) if rings else [])
     return [
         {

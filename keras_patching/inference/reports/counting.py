@@ -3,7 +3,11 @@
 import numpy as np
 
 from keras_patching.inference.pages.counting import CountingContents
-from keras_patching.inference.reports.options import check_choice, suffixes_of
+from keras_patching.inference.reports.options import (
+    FORMATS,
+    check_choice,
+    suffixes_of,
+)
 from keras_patching.prediction.resized_results import (
     ResampledTarget,
     moved_objects,
@@ -25,7 +29,7 @@ class Report:
         model: A `HeatmapObjectCountingModel`.
         transform: `"heatmap"` writes only heatmaps and counts; `None` writes
             all.
-        format: Of heatmaps: `"tif"`, which `None` is too, `"npy"` or `"zarr"`.
+        format: Of heatmaps: one of `FORMATS`; `None` is `"tif"`.
 
     Raises:
         ValueError: If an option is none of these.
@@ -38,7 +42,7 @@ class Report:
         self._model = model
         self._is_located = transform is None
         self.transform = model._image_transform("heatmap")
-        suffixes = suffixes_of(format, (".tif",), ("tif", "npy", "zarr"))
+        suffixes = suffixes_of(format, (".tif",), FORMATS)
         self.outputs = {"heatmaps": suffixes}
         self.tables = {}
         self.documents = {}

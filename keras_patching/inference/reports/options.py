@@ -1,5 +1,8 @@
 """Options that the reports of several tasks have."""
 
+# What holds numbers of pixels, by the suffix of its files.
+FORMATS = "tif", "npy", "zarr", "ome.tif", "ome.zarr"
+
 
 def check_choice(value, name, choices):
     """Refuse an option that is none of a few strings.

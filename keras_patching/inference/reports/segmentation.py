@@ -4,7 +4,11 @@ import numpy as np
 
 from keras_patching.inference.pages.segmentation import SegmentationContents
 from keras_patching.inference.pictures import Picture, step_of
-from keras_patching.inference.reports.options import check_choice, suffixes_of
+from keras_patching.inference.reports.options import (
+    FORMATS,
+    check_choice,
+    suffixes_of,
+)
 from keras_patching.prediction.resized_results import ResampledResult
 from keras_patching.visualization import (
     class_legend,
@@ -25,7 +29,7 @@ class Report:
         model: A `SemanticSegmentationModel`.
         transform: `"classes"`, which `None` is too, writes masks of class ids,
             `"probabilities"` instead of them what the model predicts.
-        format: Of these: `"png"` (of masks), `"tif"`, `"npy"` or `"zarr"`.
+        format: Of these: `"png"` (of masks), or one of `FORMATS`.
             `None` writes masks as PNG, of large images as TIFF, and
             probabilities as TIFF.
 
@@ -43,12 +47,12 @@ class Report:
         chosen = "classes" if self._has_masks else None
         self.transform = model._image_transform(chosen)
         if self._has_masks:
-            formats, default = ("png", "tif", "npy", "zarr"), (".png", ".tif")
+            formats, default = ("png", *FORMATS), (".png", ".tif")
             if _values_of(model).dtype not in ("uint8", "uint16"):
                 formats, default = formats[1:], (".tif",)  # PNG holds no other.
             files = {"masks": suffixes_of(format, default, formats)}
         else:
-            suffixes = suffixes_of(format, (".tif",), ("tif", "npy", "zarr"))
+            suffixes = suffixes_of(format, (".tif",), FORMATS)
             files = {"probabilities": suffixes}
         self.outputs = {**files, "overlays": (".png",)}
         self.tables = {}
@@ -73,7 +77,12 @@ class _Masks:
         colors = _palette_of(model, self._values)
         known = self._values.tolist(), model.ignore_value
         self._file = open_file(
-            "masks", size, self._values.dtype, colors, *known
+            "masks",
+            size,
+            self._values.dtype,
+            colors,
+            *known,
+            names=model.class_names,
         )
         self._classes = _Classes(model, size)
         self._check = model._image_transform("classes").check
@@ -112,7 +121,10 @@ class _Probabilities:
         self._model = model
         known = model.predictor._outputs.spec
         dtype = np.dtype(known.dtype)
-        self._file = open_file("probabilities", (*size, known.shape[-1]), dtype)
+        shape = *size, known.shape[-1]
+        self._file = open_file(
+            "probabilities", shape, dtype, names=model.class_names
+        )
         self._classes = _Classes(model, size)
 
     def add(self, index, band):

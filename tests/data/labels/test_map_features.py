@@ -7,6 +7,7 @@ import pytest
 import rasterio
 from image_files import noise
 from maps import write_map
+from slides import halved, write_ome_tiff
 
 import keras_patching as kp
 
@@ -69,3 +70,64 @@ def test_what_has_no_place_or_no_shapes_is_an_error(ortho, tmp_path):
         kp.data.to_geojson(ortho, points=[(1, 1)], properties=[{}, {}])
     with pytest.raises(ValueError, match="crs='nowhere'"):
         kp.data.to_geojson(ortho, points=[(1, 1)], crs="nowhere")
+
+
+def test_qupath_reads_boxes_and_polygons_of_a_level(tmp_path):
+    image = noise(64, 48, 3)
+    write_ome_tiff(tmp_path / "a.ome.tif", [halved(image, 3)], (1, 1))
+    with kp.data.open_image(tmp_path / "a.ome.tif", 2) as level:
+        found = kp.data.to_geojson(
+            level,
+            boxes=[(1, 2, 3, 5)],
+            properties=[{"label": "leaf", "color": (0, 9, 0), "score": 0.5}],
+            crs="pixels",
+        )
+        rings = [[(0, 0), (0, 4), (4, 4)], [(1, 2), (2, 3), (1, 3)]]
+        holed = kp.data.to_geojson(level, polygons=[rings], crs="pixels")
+    (feature,) = found["features"]
+    assert feature["properties"] == {
+        "objectType": "detection",
+        "classification": {"name": "leaf", "color": [0, 9, 0]},
+        "measurements": {"score": 0.5},
+    }
+    (ring,) = feature["geometry"]["coordinates"]
+    assert ring[0] == ring[-1]
+    assert {tuple(place) for place in ring} == {
+        (4, 8), (12, 8), (12, 20), (4, 20)
+    }  # fmt: skip
+    (feature,) = holed["features"]
+    outline, hole = feature["geometry"]["coordinates"]
+    assert [0, 0] in outline
+    assert [16, 16] in outline
+    assert [12, 8] in hole
+
+
+def test_points_in_pixels_are_read_back(tmp_path):
+    points = [(1.5, 2.25), (7, 3)]
+    (tmp_path / "images").mkdir()
+    kp.data.write_image(tmp_path / "images" / "a.png", noise(9, 9, 3))
+    found = kp.data.to_geojson("images/a.png", points=points, crs="pixels")
+    assert "crs" not in found
+    (tmp_path / "images" / "a.geojson").write_text(json.dumps(found))
+    (read,) = kp.read_points(tmp_path / "images", tmp_path / "images").values()
+    np.testing.assert_array_equal(read, points)
+
+
+def test_what_was_found_in_a_level_of_a_map_lies_where_it_is(tmp_path):
+    with rasterio.open(
+        tmp_path / "a.tif",
+        "w",
+        driver="GTiff",
+        height=64,
+        width=64,
+        count=1,
+        dtype="uint8",
+        crs="EPSG:32632",
+        transform=rasterio.Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000),
+    ) as raster:
+        raster.write(noise(1, 64, 64))
+        raster.build_overviews([2])
+    with kp.data.open_image(tmp_path / "a.tif", 1) as level:
+        found = kp.data.to_geojson(level, points=[(10, 20)], crs="image")
+    (feature,) = found["features"]
+    assert feature["geometry"]["coordinates"] == [500_020, 4_999_990]
