@@ -87,6 +87,28 @@ def test_heatmaps_and_points_are_in_pixels_of_the_file(path):
     assert (point["x"], point["y"]) == ("25.0", "9.0")
 
 
+def test_places_on_the_page_are_scored_where_sigma_is(path):
+    image = np.zeros((26, 40, 3), "uint8")
+    image[8:10, 24:26, 0] = 40
+    write_image(path, image)
+    # A tolerance of 4 resized pixels is one of 8 of the file.
+    for distance, f1 in [(7, "100.0%"), (9, "0.0%")]:
+        truth = {"leaf.tif": [(9, 25 + distance)]}
+        out, _, _ = predict(
+            red_counter(resize=0.5), path, truth=truth, overwrite=True
+        )
+        page = (out / "report.html").read_text("utf-8")
+        assert "within 4 resized px" in page
+        assert f">{f1}<" in page
+    scores = [
+        red_counter(resize=0.5).evaluate_full_images(
+            [path], [[(9, 25 + distance)]]
+        )["f1"]
+        for distance in (7, 9)
+    ]
+    assert scores == [1, 0]
+
+
 def test_boxes_are_in_pixels_of_the_file(path):
     image = np.zeros((26, 40, 3), "uint8")
     image[10:12, 20:22, 1] = 120

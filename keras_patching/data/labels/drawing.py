@@ -129,8 +129,9 @@ def fill_polygon(corners, size):
         for edges in (corners.min(axis=0), corners.max(axis=0))
     )
     top, bottom = max(top, 0), min(bottom, size[0])
-    left, right = max(left, 0), min(right, size[1])
-    shape = max(bottom - top, 0), max(right - left, 0)
+    left = max(left, 0)
+    right = max(min(right, size[1]), left)  # A polygon may be beside the image.
+    shape = max(bottom - top, 0), right - left
     # Where a row enters or leaves the polygon its pixels change from there on.
     changes = np.zeros((shape[0], shape[1] + 1), "uint8")
     for (y1, x1), (y2, x2) in zip(

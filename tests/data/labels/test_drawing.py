@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keras_patching.data.images.resampling import resampled
+from keras_patching.data.images.resizing import ReadScale
 from keras_patching.data.labels.drawing import (
     DrawnShape,
     draw_shapes,
@@ -118,6 +120,29 @@ def test_a_mask_lies_where_its_points_say_and_may_reach_beyond():
     )
     places = [(0, 15), (1, 16), (10, 2), (11, 3)]
     assert np.argwhere(mask).tolist() == [list(place) for place in places]
+
+
+@given(
+    st.tuples(st.integers(1, 30), st.integers(1, 40)),
+    st.tuples(st.integers(-4, 13), st.integers(-4, 18)),
+)
+def test_masks_follow_an_image_that_is_resized_by_the_nearest_pixel(new, place):
+    pixels = np.random.default_rng(0).random((5, 7)) < 0.6
+    shape = drawn(
+        "mask", [place, np.add(place, pixels.shape)], pixels=lambda: pixels
+    )
+    moved = shape.moved(ReadScale(SIZE, new))
+    expected = resampled(mask_of(shape), new, "nearest")
+    np.testing.assert_array_equal(mask_of(moved, size=new), expected)
+
+
+@given(polygons, st.integers(1, 3), st.integers(1, 3))
+def test_polygons_follow_an_image_that_is_resized(corners, down, across):
+    shape = drawn("polygon", corners)
+    size = SIZE[0] * down, SIZE[1] * across
+    moved = mask_of(shape.moved(ReadScale(SIZE, size)), size=size)
+    expected = filled(np.array(corners) * [down, across], size)
+    np.testing.assert_array_equal(moved.astype(bool), expected)
 
 
 def test_polygons_are_those_of_pycocotools_but_for_their_edge():
