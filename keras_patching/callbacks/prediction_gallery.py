@@ -12,14 +12,15 @@ import numpy as np
 from keras_patching._checks import check_integer
 from keras_patching._types import NDArray
 from keras_patching.data.images.image_io import (
-    read_header,
     read_image,
     write_whole_image,
 )
 from keras_patching.data.images.label_images import read_mask
+from keras_patching.data.images.opened_image import OpenedImage
 from keras_patching.data.images.resizing import ReadScale
 from keras_patching.data.labels.mask_shapes import are_shapes
 from keras_patching.data.labels.whole_images import (
+    describe_target,
     list_whole_images,
     pair_whole_images,
 )
@@ -119,7 +120,7 @@ def _pairs(images, targets):
 
 
 def _draw(model, image, target):
-    file, image = image, _read(image, getattr(model, "read_image", read_image))
+    file, image = image, _read_image(image, model)
     target = _as_read(file, target, model)
     height = min(len(image), _MAX_HEIGHT)
     output = model.predict(image[None], verbose=0)
@@ -131,11 +132,11 @@ def _draw(model, image, target):
 
 def _as_read(file, target, model):
     """Give what is true in pixels of the image as the model has read it."""
-    is_file = isinstance(file, (str, os.PathLike))
+    is_file = isinstance(file, (str, os.PathLike, OpenedImage))
     if not is_file or target is None:
         return target
-    resize = getattr(model, "resize", None)
-    scale = ReadScale.of_file(read_header(file).size, resize)
+    _, size = describe_target(file, 0)
+    scale = ReadScale.of_file(size, getattr(model, "resize", None))
     if scale.is_same:
         return target
     if isinstance(target, dict):
@@ -143,6 +144,12 @@ def _as_read(file, target, model):
     if hasattr(model, "locate"):
         return scale.points(target)
     return scale.pixels(_read_mask(target, model), "nearest")
+
+
+def _read_image(image, model):
+    if hasattr(model, "read_image"):
+        return model.read_image(image)
+    return _read(image, read_image)
 
 
 def _read_mask(mask, model):

@@ -230,6 +230,35 @@ def test_whole_images_are_scored_in_pixels_of_the_file(folder):
     assert len(list((folder / "gallery").iterdir())) == 2
 
 
+def test_an_opened_image_is_resized_as_its_file(folder):
+    model = red_model(resize=0.5)
+    path = paths_of(folder)[0]
+    with kp.data.open_image(path) as opened:
+        check_opened(model, opened, path, folder)
+
+
+def check_opened(model, opened, path, folder):
+    np.testing.assert_array_equal(
+        model.read_image(opened), model.read_image(path)
+    )
+    found = list(model.predict_images([opened, path], verbose=False))
+    assert found[0].shape[:2] == SIZES["a"]
+    np.testing.assert_allclose(found[0], found[1], atol=1e-6)
+    mask = kp.data.read_mask(folder / "masks" / "a.png")
+    assert model.evaluate_full_images(
+        [opened], [mask]
+    ) == model.evaluate_full_images([path], [mask])
+    for name, image in [("opened", opened), ("file", path)]:
+        gallery = kp.callbacks.PredictionGallery([image], [mask], folder / name)
+        gallery.set_model(model)
+        gallery.on_epoch_end(0)
+    pictures = [
+        kp.data.read_image(folder / name / "epoch_001_0.png")
+        for name in ("opened", "file")
+    ]
+    np.testing.assert_array_equal(*pictures)
+
+
 def test_distorted_images_are_told_once(folder, capsys):
     model = red_model(resize=(10, 10))
     load(model, folder, verbose=True)
