@@ -11,7 +11,7 @@ from keras_patching.data.images.contents import status_of
 from keras_patching.data.images.pyramids import PLAIN
 from keras_patching.data.images.resizing import ReadScale
 from keras_patching.inference.model_file import describe_error
-from keras_patching.inference.pictures import PicturedSource
+from keras_patching.inference.pictures import PicturedSource, shown_range
 from keras_patching.inference.prediction_journal import Entry, SourceState
 from keras_patching.inference.result_files import ImageFiles
 from keras_patching.models.predicting_images import ImagePrediction
@@ -134,7 +134,8 @@ class _FilePrediction(ImagePrediction):
     def _begin(self, number, source):
         started = time.perf_counter()
         state = SourceState.of(source, time.time_ns())
-        file = PicturedSource(self._open_file(source, number))
+        file = self._open_file(source, number)
+        file = PicturedSource(file, shown_range(file, self._model))
         opened = self._resized(file, source)
         try:
             if not state.has_times_of(status_of(source)):

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from keras_patching.visualization import to_uint8
+
 # Larger images are drawn smaller, and their results not held in memory.
 MOST_PIXELS = 2**26
 _SHOWN_PIXELS = 2**22
@@ -19,6 +21,24 @@ def step_of(size):
     if not is_large(size):
         return 1
     return math.ceil(math.sqrt(math.prod(size) / _SHOWN_PIXELS))
+
+
+def shown_range(source, model):
+    """Tell how pixels of an image are shown.
+
+    Args:
+        source: `ImageSource` of the image.
+        model: Task model.
+
+    Returns:
+        `(black, white)` of what the model sees, which is what is shown of more
+        than 8 bits that are normalized: a hot pixel would leave all others
+        dark. `None` for pixels as they are stored.
+    """
+    is_shown_as_it_is = source.stored_dtype == np.uint8
+    if model.normalize is None or is_shown_as_it_is:
+        return None
+    return model.value_range
 
 
 class Picture:
@@ -61,6 +81,7 @@ class PicturedSource:
 
     Args:
         source: `ImageSource`.
+        value_range: As of `shown_range`.
 
     Attributes:
         picture: `Picture` of it.
@@ -68,19 +89,23 @@ class PicturedSource:
             As of the source.
     """
 
-    def __init__(self, source):
-        self._source = source
+    def __init__(self, source, value_range=None):
+        self._source, self._value_range = source, value_range
         self.name, self.stem = source.name, source.stem
         self.shape, self.dtype = source.shape, source.dtype
         self.identity, self.original = source.identity, source.original
         self.downsample, self.pixel_size = source.downsample, source.pixel_size
         size = source.shape[:2]
         self.picture = Picture(size, step_of(size))
-        source.watch(self.picture.add)  # As it is stored, not as a model sees.
+        if value_range is None:
+            source.watch(self.picture.add)
 
     def read(self, y, height, x=0, width=None):
         """Read a window, as the source does."""
-        return self._source.read(y, height, x, width)
+        window = self._source.read(y, height, x, width)
+        if self._value_range is not None:
+            self.picture.add(to_uint8(window, self._value_range), y, x)
+        return window
 
     def close(self):
         """Close the source; the picture stays."""

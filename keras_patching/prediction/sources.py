@@ -60,6 +60,7 @@ class ImageSource:
             and suffix, or "image_3".
         shape: `(height, width, channels)` of what is read.
         dtype: NumPy dtype of what is read.
+        stored_dtype: That of the image before it is normalized.
         identity: JSON-able dict that tells it from other images; `None` of
             arrays in memory.
         pixel_size: `PixelSize` of what is read, `None` where it is unknown.
@@ -96,6 +97,7 @@ class ImageSource:
         else:
             self._windows = preparation.wrap(stored)
         self.identity, self.dtype = windows.identity, self._windows.dtype
+        self.stored_dtype = stored.dtype
         self.shape = self._windows.shape
         self.pixel_size = self._windows.pixel_size
         value_range = preparation.value_range

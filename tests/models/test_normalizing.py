@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tifffile
+from page_reader import PageReader
 
 import keras_patching as kp
 from keras_patching import cli
@@ -379,6 +380,18 @@ def test_a_hot_pixel_leaves_pictures_as_bright_as_they_are(normalize, folder):
     gallery.on_epoch_end(0)
     picture = kp.data.read_image(folder / "gallery" / "epoch_001_0.png")
     assert picture[-SIZE[0] :, : SIZE[1]].mean() > 50
+    predict_files(
+        model,
+        folder / "originals",
+        folder / "found",
+        report=True,
+        verbose=False,
+    )
+    for path in (folder / "found" / "overlays").iterdir():
+        picture = kp.data.read_image(path)
+        assert picture[: SIZE[0], : SIZE[1]].mean() > 50
+    page = PageReader((folder / "found" / "report.html").read_text())
+    assert np.mean(page.pictures()[0].convert("RGB")) > 50
 
 
 # The command

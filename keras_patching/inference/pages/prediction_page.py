@@ -15,6 +15,8 @@ from keras_patching.inference.pages.written_files import (
     WrittenFiles,
     read_shown,
 )
+from keras_patching.inference.pictures import shown_range
+from keras_patching.prediction.sources import open_source
 from keras_patching.visualization import to_uint8
 from keras_patching.visualization.pages.page import (
     Column,
@@ -119,9 +121,20 @@ class _Drawer:
 
     def draw(self, path, entry, files):
         """Give what `ImageRow.draw` does."""
-        image = to_uint8(read_shown(path, channels=self.model.channels))
+        image = _read_picture(path, self.model)
         layers = [
             layer for part in self.parts for layer in part.layers(entry, files)
         ]
         self.progress.add()
         return image, layers
+
+
+def _read_picture(path, model):
+    """Read an image as it is shown; see `shown_range`."""
+    how = {"channels": model.channels}
+    opened = open_source(path, 0, **how)
+    value_range = shown_range(opened, model)
+    opened.close()
+    if value_range is not None:
+        how |= {"value_range": value_range, "normalize": model.normalize}
+    return to_uint8(read_shown(path, **how), value_range)

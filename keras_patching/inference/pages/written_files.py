@@ -53,19 +53,19 @@ class WrittenFiles:
         return read(path)
 
 
-def read_shown(source, step=None, channels=None):
+def read_shown(source, step=None, **how):
     """Read an image, or every so many rows and columns of it.
 
     Args:
         source: As for `open_source`.
         step: Of how many rows and columns one is read; `None` is what a large
             picture of a page needs.
-        channels: As for `open_source`.
+        **how: Arguments of `open_source`.
 
     Returns:
         Array `(height, width, channels)`.
     """
-    opened = open_source(source, 0, channels=channels)
+    opened = open_source(source, 0, **how)
     try:
         size = opened.shape[:2]
         if step is None:
