@@ -13,10 +13,12 @@ import sys
 import threading
 import time
 
+import keras
 import numpy as np
 import pytest
 from cluster_jobs import kill_always, kill_once, make_slowly
 
+import keras_patching
 from keras_patching import cli
 from keras_patching.data.cache.patch_cache import PatchCache
 from keras_patching.data.cache.shard_builder import plan_source
@@ -25,6 +27,7 @@ from keras_patching.data.images.listing import list_images
 from keras_patching.data.patched_dataset import PixelOptions
 from keras_patching.data.patches.tiling import plan_image_shard
 from keras_patching.geometry import PatchGrid
+from keras_patching.inference.file_prediction import predict_files
 from keras_patching.models.segmentation.loaders import (
     load_dataset_from_directory_with_segmentation_masks as load,
 )
@@ -210,7 +213,112 @@ def test_no_scheduler_and_no_distributed_are_told(capsys, monkeypatch):
     assert "keras-patching[distributed]" in capsys.readouterr().err
 
 
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A model that finds what is redder than 100."""
+    patch_model = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Conv2D(2, 1, activation="softmax"),
+        ]
+    )
+    kernel = np.zeros((1, 1, 3, 2))
+    kernel[0, 0, 0, 1] = 1
+    patch_model.layers[0].set_weights([kernel, np.array([100.5, 0])])
+    model = keras_patching.SemanticSegmentationModel(
+        2, patch_model, patch_size=8, patch_batch_size=4
+    )
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    model.save(path)
+    return path
+
+
+def predictions(out):
+    """The bytes of all files; of the table, all but the seconds."""
+    found = contents(out)
+    table = found["results.csv"].splitlines()
+    found["results.csv"] = [line.rpartition(b",")[0] for line in table]
+    return found
+
+
+@pytest.fixture(scope="module")
+def expected(field, model, tmp_path_factory):
+    """What is predicted without workers."""
+    out = tmp_path_factory.mktemp("expected") / "out"
+    assert run("predict", model, field / "images", "--out", out) == 0
+    return predictions(out)
+
+
+def test_the_predict_command_takes_a_scheduler(
+    field, cluster, model, expected, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(field)
+    out = tmp_path / "out"
+    dask = "--out", out, "--dask", cluster.scheduler_address
+    assert run("predict", model, "images", *dask) == 0
+    assert predictions(out) == expected
+    assert f"Predicted {NUM_IMAGES} of {NUM_IMAGES}" in capsys.readouterr().out
+
+
+def test_an_image_that_fails_goes_on_as_without_workers(
+    field, cluster, model, expected, tmp_path, capsys
+):
+    shutil.copytree(field / "images", tmp_path / "images")
+    good = (tmp_path / "images" / "05.png").read_bytes()
+    (tmp_path / "images" / "05.png").write_bytes(b"no image")
+    out = tmp_path / "out"
+    dask = "--out", out, "--dask", cluster.scheduler_address
+    assert run("predict", model, tmp_path / "images", *dask) == 1
+    assert "05.png: " in capsys.readouterr().err
+    (tmp_path / "images" / "05.png").write_bytes(good)
+    # With workers and without: they go on from each other.
+    assert run("predict", model, tmp_path / "images", "--out", out) == 0
+    said = capsys.readouterr().out
+    assert f"{NUM_IMAGES - 1} of {NUM_IMAGES} images were predicted" in said
+    assert predictions(out) == expected
+
+
+def test_ctrl_c_leaves_predictions_that_go_on(
+    field, client, model, expected, tmp_path
+):
+    loaded = keras_patching.inference.load_model(model)
+    asked = loaded, field / "images", tmp_path
+    some = tmp_path / "masks"
+    with (
+        interrupted_when(lambda: len([*some.glob("[0-9]*.png")]) > 2),
+        pytest.raises(KeyboardInterrupt) as caught,
+    ):
+        predict_files(*asked, executor=client.get_executor())
+    (note,) = caught.value.__notes__
+    assert re.search(r"\b[0-9]+ of 12 images are done", note)
+    done = predict_files(*asked, executor=client.get_executor())
+    assert done.num_before >= 2
+    assert predictions(tmp_path) == expected
+
+
 # Last, since a worker takes seconds to start again.
+
+
+def test_a_worker_that_is_killed_costs_no_prediction(
+    field, client, model, expected, tmp_path
+):
+    victim, _ = client.run(os.getpid).values()
+    there = []
+
+    def kill():
+        while not there:
+            there.extend((tmp_path / "masks").glob("[0-9]*.png"))
+            time.sleep(0.002)
+        os.kill(victim, signal.SIGKILL)
+
+    threading.Thread(target=kill, daemon=True).start()
+    loaded = keras_patching.inference.load_model(model)
+    executor = client.get_executor()
+    predict_files(
+        loaded, field / "images", tmp_path, executor=executor, verbose=False
+    )
+    assert len(there) < NUM_IMAGES
+    assert predictions(tmp_path) == expected
 
 
 def test_a_worker_that_is_killed_costs_nothing(field, client, tmp_path):

@@ -13,6 +13,7 @@ from keras_patching.commands.arguments import (
     overlap_value,
     positive,
 )
+from keras_patching.commands.dask_workers import add_dask, dask_executor
 
 
 def add(commands):
@@ -150,6 +151,7 @@ def add(commands):
         "already (default: go on where the same prediction was stopped, "
         "refuse to replace anything else)",
     )
+    add_dask(parser)
     parser.set_defaults(
         run=_run,
         go_on="Run the same command again to go on: images that are predicted "
@@ -158,6 +160,11 @@ def add(commands):
 
 
 def _run(options):
+    with dask_executor(options.dask) as executor:
+        _predict(options, executor)
+
+
+def _predict(options, executor):
     from keras_patching._printing import say
     from keras_patching.inference import file_prediction
 
@@ -178,6 +185,7 @@ def _run(options):
         level=options.level,
         pixel_size=options.pixel_size,
         series=options.series,
+        executor=executor,
     )
     total = len(done.rows) + len(done.faults)
     before = f", {done.num_before} of them before" if done.num_before else ""

@@ -1,5 +1,6 @@
 """Predicts image files, and writes what was found."""
 
+import concurrent.futures
 import dataclasses
 import os
 from collections.abc import Iterable, Mapping
@@ -9,16 +10,17 @@ import keras
 
 from keras_patching._faults import raise_faults
 from keras_patching._printing import printable, say
+from keras_patching.data.cache.shared_folder import end_shared_work
 from keras_patching.data.images.pyramids import Choice
-from keras_patching.data.images.zarr_windows import import_zarr
 from keras_patching.inference.file_run import FileRun
 from keras_patching.inference.model_file import load_model_file
 from keras_patching.inference.pages import prediction_page
 from keras_patching.inference.pages.truth import read_truth
 from keras_patching.inference.prediction_journal import PredictionJournal
-from keras_patching.inference.reports.by_task import check_options, report_of
+from keras_patching.inference.reports.by_task import make_report, report_of
 from keras_patching.inference.result_folder import ResultFolder
 from keras_patching.inference.result_tables import ResultTables
+from keras_patching.inference.shared_run import SharedRun
 from keras_patching.inference.source_files import find_images
 from keras_patching.models.model_digest import model_digest
 from keras_patching.receptive_fields.automatic_overlap import another_tiling
@@ -111,6 +113,7 @@ def predict_files(
     level: int | None = None,
     pixel_size: float | None = None,
     series: int | str | None = None,
+    executor: concurrent.futures.Executor | None = None,
 ) -> FilePredictions:
     r"""Predict image files and write what was found.
 
@@ -182,6 +185,11 @@ def predict_files(
         level, pixel_size, series: Which level is read, of which image of each
             file, as for `keras_patching.data.open_image`. Results are in
             pixels of that level.
+        executor: `concurrent.futures.Executor` whose workers predict some of
+            the images each, as `Client.get_executor()` of dask gives one:
+            processes, here or on other machines, which see the same files.
+            They load the model from where it is saved meanwhile, in
+            `directory`, once each. `None` predicts here. Results are the same.
 
     Returns:
         `FilePredictions`.
@@ -210,8 +218,8 @@ def predict_files(
     options = {
         name: value for name, value in options.items() if value is not None
     }
-    task = _report(model, options)
     choice = Choice(level, pixel_size, series)
+    task = make_report(model, options)
     images = find_images(paths)
     parts = _page_parts(model, task, images, report, truth)
     page = prediction_page.NAME if report else None
@@ -236,10 +244,13 @@ def predict_files(
         for stem, path in images.items()
         if stem not in journal.entries
     }
+    end_shared_work(folder.path)
+    run = FileRun(
+        model, folder, journal, tables, verbose, device_memory, choice
+    )
+    if executor is not None:
+        run = SharedRun(run, options, executor)
     try:
-        run = FileRun(
-            model, folder, journal, tables, verbose, device_memory, choice
-        )
         faults = run.predict(missing)
     finally:
         tables.write()
@@ -258,17 +269,6 @@ def predict_files(
     folder.remove_unfinished()
     rows, further = tables.content()
     return FilePredictions(rows, further, faults, num_before)
-
-
-def _report(model, options):
-    """Make the report of a model, or refuse the model or an option."""
-    make = report_of(model, model.name)
-    check_options(options, make, model)
-    model._require_patch_size()
-    report = make(model, **options)
-    if options.get("format") in ("zarr", "ome.zarr"):
-        import_zarr("`format`")
-    return report
 
 
 def _page_parts(model, task, images, report, truth):

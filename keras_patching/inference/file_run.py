@@ -29,6 +29,8 @@ class FileRun:
         verbose: Whether to show the progress.
         device_memory: As for `PatchedModel.predict_images`.
         choice: `Choice` of which image of each file is meant, and which level.
+        sizes: Of all images of which these are some, which decide how each is
+            computed; `None` if they are all.
     """
 
     def __init__(
@@ -40,11 +42,12 @@ class FileRun:
         verbose,
         device_memory=None,
         choice=PLAIN,
+        sizes=None,
     ):
-        self._model, self._verbose = model, verbose
-        self._options = {"device_memory": device_memory, "choice": choice}
-        self._parts = folder, journal, tables
-        self._journal = journal
+        self.model, self.verbose = model, verbose
+        self._sizes = sizes
+        self.options = {"device_memory": device_memory, "choice": choice}
+        self.parts = folder, journal, tables
 
     def predict(self, images):
         """Predict images, write what is found, and note it in the journal.
@@ -64,10 +67,8 @@ class FileRun:
             some = dict(itertools.islice(waiting.items(), count))
             seen = []
             # One after the other, in search of what fails, they are silent.
-            verbose = self._verbose and count == len(images)
-            prediction = _FilePrediction(
-                self._model, some, self._parts, verbose, self._options
-            )
+            verbose = self.verbose and count == len(images)
+            prediction = self._prediction(some, verbose)
             try:
                 for (stem, path), error in prediction.errors():
                     seen.append(stem)
@@ -83,9 +84,23 @@ class FileRun:
             waiting = {
                 stem: path
                 for stem, path in waiting.items()
-                if stem not in seen and stem not in self._journal.entries
+                if stem not in seen and stem not in self.parts[1].entries
             }
         return faults
+
+    def sizes(self, images):
+        """List `(height, width)` of the images that can be opened."""
+        return self._prediction(images, verbose=False)._sizes()
+
+    def _prediction(self, images, verbose):
+        return _FilePrediction(
+            self.model,
+            images,
+            self.parts,
+            verbose,
+            self.options,
+            self._sizes,
+        )
 
 
 def _faults(path, error):
@@ -112,7 +127,7 @@ def _faults(path, error):
 class _FilePrediction(ImagePrediction):
     """An `ImagePrediction` whose results are files in a folder."""
 
-    def __init__(self, model, images, parts, verbose, options):
+    def __init__(self, model, images, parts, verbose, options, sizes):
         super().__init__(
             model,
             list(images.values()),
@@ -121,7 +136,12 @@ class _FilePrediction(ImagePrediction):
             **options,
         )
         self._images, self._stems = images, list(images)
-        self._parts = parts
+        self._parts, self._known_sizes = parts, sizes
+
+    def _sizes(self):
+        return (
+            super()._sizes() if self._known_sizes is None else self._known_sizes
+        )
 
     def errors(self):
         """Predict all; yields each stem and path, and what was wrong."""

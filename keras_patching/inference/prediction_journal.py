@@ -2,13 +2,15 @@
 
 A line of JSON is added beside the results for each image: before its files are
 written, and after, with all that tables need of it. The first line says which
-model and options it is of. A prediction that comes to its end has no journal.
+model and options it is of. Workers of a pool write parts of their own, in the
+same form. A prediction that comes to its end has no journal.
 """
 
 import contextlib
 import dataclasses
 import json
 import os
+import pathlib
 
 from keras_patching._whole_files import writing_errors
 from keras_patching.data.images.contents import hash_content, status_of
@@ -91,17 +93,23 @@ class PredictionJournal:
         directory: `pathlib.Path` of the folder, which need not exist.
         model: String that tells the model from others.
         options: JSON-able dict of what else decides the results.
+        part: Name of the part that a worker writes; `None` is the journal.
 
     Attributes:
+        header: Dict, its first line.
         exists: Whether the folder has a journal.
         owned: Names without suffix of the images whose files are ours.
         replaces: Whether it was begun to replace whatever is in the folder.
         entries: Dict from the name to `Entry`, of those that are done.
     """
 
-    def __init__(self, directory, model, options):
-        self.path = directory / NAME
-        self._header = {
+    def __init__(self, directory, model, options, part=None):
+        name = pathlib.Path(NAME)
+        self._parts = f"{name.stem}.*{name.suffix}"
+        if part is not None:
+            name = name.with_stem(f"{name.stem}.{part}")
+        self.path, self._part = directory / name, part
+        self.header = {
             "format": "keras_patching.predictions",
             "version": _VERSION,
             "model": model,
@@ -124,12 +132,26 @@ class PredictionJournal:
         self._check(header)
         self.exists = True
         self.replaces = header["replaces"]
+        for part in self._paths_of_parts():
+            of_part, *lines = _read_lines(part) or [{}]
+            if of_part == header:  # Else it is of a worker that came too late.
+                found += lines
         for line in found:
             stem = line.pop("image")
             self.owned.add(stem)
             if line:
                 source = SourceState(**line.pop("source"))
-                self.entries[stem] = Entry(source=source, **line)
+                self._keep(stem, Entry(source=source, **line))
+
+    def _keep(self, stem, entry):
+        """Note an entry, if none is newer."""
+        known = self.entries.get(stem)
+        newest = entry.source.hashed_at_ns
+        if known is None or known.source.hashed_at_ns <= newest:
+            self.entries[stem] = entry
+
+    def _paths_of_parts(self):
+        return sorted(self.path.parent.glob(self._parts))
 
     def _check(self, header):
         for key, what in (
@@ -138,7 +160,7 @@ class PredictionJournal:
             ("model", "is of another model, or of another tiling of it"),
             ("options", f"has other options ({header.get('options')})"),
         ):
-            if header.get(key) != self._header[key]:
+            if header.get(key) != self.header[key]:
                 raise ValueError(
                     f"{self.path.parent}: holds a prediction that did not come "
                     f"to its end and {what}. Repeat that one, write to another "
@@ -156,6 +178,11 @@ class PredictionJournal:
         self.replaces = replaces
         self.owned, self.entries = set(), {}
 
+    def start(self):
+        """Write that there is a prediction, before workers write parts."""
+        if not self.exists:
+            self._write()
+
     def claim(self, stem):
         """Write that the files of an image are about to be written."""
         if stem not in self.owned:
@@ -167,10 +194,10 @@ class PredictionJournal:
         self._write({"image": stem, **dataclasses.asdict(entry)})
         self.entries[stem] = entry
 
-    def _write(self, line):
-        lines = [line]
+    def _write(self, *lines):
         if not self.exists:
-            lines = [{**self._header, "replaces": self.replaces}, line]
+            lines = [{**self.header, "replaces": self.replaces}, *lines]
+            self._remove_parts()
         # The newline before ends what a process that was killed has left.
         text = "".join(f"\n{json.dumps(each)}" for each in lines)
         with writing_errors(self.path):
@@ -181,8 +208,16 @@ class PredictionJournal:
 
     def remove(self):
         """Remove the journal of a prediction that has come to its end."""
+        self._remove_parts()
         with contextlib.suppress(OSError):
             self.path.unlink()
+
+    def _remove_parts(self):
+        """Remove what workers have written, which is no more of interest."""
+        if self._part is None:
+            for path in self._paths_of_parts():
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
 
 def _read_lines(path):

@@ -15,6 +15,8 @@ import socket
 from keras_patching._whole_files import writing_errors
 from keras_patching.data.cache.workers import WorkerError
 
+_SUFFIX = ".run"
+
 
 @dataclasses.dataclass(frozen=True)
 class SharedFolder:
@@ -46,12 +48,13 @@ class SharedFolder:
 
 
 @contextlib.contextmanager
-def shared_folder(directory, needed):
+def shared_folder(directory, needed, content=""):
     """Mark a folder, for workers to tell whether they see it.
 
     Args:
         directory: `pathlib.Path` of the folder, made if need be.
         needed: Paths that workers read.
+        content: Text of the mark, for workers to read.
 
     Yields:
         A `SharedFolder`, as long as the mark is there.
@@ -60,15 +63,26 @@ def shared_folder(directory, needed):
         OutputError: If the folder cannot be written to.
     """
     # What a process that was killed leaves is removed by this name.
-    mark = directory / f".{os.getpid()}-{secrets.token_hex(8)}.tmp"
+    name = f".{os.getpid()}-{secrets.token_hex(8)}.tmp{_SUFFIX}"
+    mark = directory / name
     base = pathlib.Path.cwd()
     needed = tuple(base / path for path in needed)
     with writing_errors(mark):
         directory.mkdir(parents=True, exist_ok=True)
-        mark.touch()
+        mark.write_text(content, encoding="utf-8")
     try:
         yield SharedFolder(mark.absolute(), needed, base, version())
     finally:
+        with contextlib.suppress(OSError):
+            mark.unlink()
+
+
+def end_shared_work(directory):
+    """Remove the marks that callers which were killed have left in a folder.
+
+    Workers that are still at it look for theirs before they write results.
+    """
+    for mark in directory.glob(f".*.tmp{_SUFFIX}"):
         with contextlib.suppress(OSError):
             mark.unlink()
 

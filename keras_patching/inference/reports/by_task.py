@@ -1,5 +1,6 @@
 """Which report is written of the predictions of which task model."""
 
+from keras_patching.data.images.zarr_windows import import_zarr
 from keras_patching.inference.reports import counting, detection, segmentation
 from keras_patching.models.counting.heatmap_object_counting_model import (
     HeatmapObjectCountingModel,
@@ -37,6 +38,26 @@ def report_of(model, name):
         f"written to files. Expected one of: {tasks}. Make one of them with "
         "`patch_model=` this model, set its patch size, and save it."
     )
+
+
+def make_report(model, options):
+    """Make the report of a model, or refuse the model or an option.
+
+    Args:
+        model: Keras model.
+        options: Dict of arguments of its report, and of what it writes.
+
+    Raises:
+        ValueError: If it cannot be written, or has no such option.
+        ImportError: If zarr arrays are asked for, and zarr is not installed.
+    """
+    make = report_of(model, model.name)
+    check_options(options, make, model)
+    model._require_patch_size()
+    report = make(model, **options)
+    if options.get("format") in ("zarr", "ome.zarr"):
+        import_zarr("`format`")
+    return report
 
 
 def check_options(options, report, model):

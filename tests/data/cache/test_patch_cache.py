@@ -650,7 +650,7 @@ def test_clean_removes_only_what_no_manifest_names(images):
 
 
 def make_old(folder):
-    for path in [*folder.glob("shards/*"), *folder.glob(".*.tmp")]:
+    for path in [*folder.glob("shards/*"), *folder.glob(".*.tmp.run")]:
         os.utime(path, (10**9, 10**9))
 
 
@@ -681,7 +681,7 @@ def test_a_build_makes_again_what_clean_took_for_left(images):
     with concurrent.futures.ThreadPoolExecutor(1) as executor:
         path = cache.build(sources, executor=executor, verbose=False)
     # And what told workers that they see the same folder.
-    assert sorted(path.suffix for path in removed) == [".npy"] * 10 + [".tmp"]
+    assert sorted(path.suffix for path in removed) == [".npy"] * 10 + [".run"]
     assert load_cache(path)[1] == cache.built.manifest
     for source in sources:
         np.testing.assert_array_equal(
