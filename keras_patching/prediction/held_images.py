@@ -164,6 +164,12 @@ class OpenedWindows:
         self.nodata, self.pixel_size = image.nodata, image.pixel_size
         self.identity, self.downsample = image.identity, image.downsample
 
+    def __getattr__(self, name):
+        """Give what the windows of its file tell besides, as where data is."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._image.windows, name)
+
     @property
     def alpha(self):
         """Whether the last channel is alpha; `None` while it is unknown."""

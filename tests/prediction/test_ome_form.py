@@ -174,6 +174,19 @@ def test_probabilities_are_an_image_of_ome(tmp_path):
     np.testing.assert_array_equal(group["0"], np.moveaxis(FLOATS, -1, 0))
 
 
+def test_gdal_reads_each_level_of_a_zarr(tmp_path):
+    path = written(tmp_path / "a.ome.zarr", LABELS)
+    with rasterio.Env() as env:
+        if "Zarr" not in env.drivers():
+            pytest.skip("GDAL without zarr")
+    for number in range(2):
+        with rasterio.open(f'ZARR:"{path}":/{number}') as raster:
+            step = 2**number
+            np.testing.assert_array_equal(
+                raster.read(1), LABELS[::step, ::step]
+            )
+
+
 def test_ome_zarr_reads_it(tmp_path):
     reader = pytest.importorskip("ome_zarr.reader")
     io = pytest.importorskip("ome_zarr.io")

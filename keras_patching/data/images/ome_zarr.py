@@ -91,11 +91,20 @@ def list_multiscales(path):
     Raises:
         ValueError: It holds none, or what it says of one is not as published.
     """
-    found = [
-        multiscale
-        for folder, name in _image_folders(path)
-        for multiscale in _multiscales(folder, name)
-    ]
+    try:
+        found = [
+            multiscale
+            for folder, name in _image_folders(path)
+            for multiscale in _multiscales(folder, name)
+        ]
+    except ImageFileError:
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise ImageFileError(
+            f"{path}: what it says of its images is not as published "
+            f"({type(error).__name__}: {error}). Validate it with "
+            "ome-zarr-models."
+        ) from error
     if not found:
         raise ImageFileError(
             f"{path}: holds no image of OME-Zarr: no `multiscales`. Pass a "
@@ -149,15 +158,8 @@ def _multiscales(folder, name):
     attributes = _attributes(folder)
     tables = attributes.get("multiscales", [])
     for index, table in enumerate(tables):
-        own = name or table.get("name") or str(index)
-        try:
-            yield _multiscale(folder, own, table, attributes)
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
-            raise ImageFileError(
-                f"{folder}: its `multiscales` are not as published "
-                f"({type(error).__name__}: {error}). Validate it with "
-                "ome-zarr-models."
-            ) from error
+        own = name or str(table.get("name") or index)
+        yield _multiscale(folder, own, table, attributes)
 
 
 def _multiscale(folder, name, table, attributes):

@@ -132,6 +132,11 @@ class OpenedImage:
             self.downsample = 1.0, 1.0
 
     @property
+    def windows(self) -> Any:
+        """What reads the file."""
+        return self._windows
+
+    @property
     def alpha(self) -> bool | None:
         """Whether the last channel is alpha; `None` while it is unknown."""
         return self._windows.alpha

@@ -5,6 +5,7 @@ chosen of it is told apart here, in the same words for both.
 """
 
 import dataclasses
+import functools
 
 from keras_patching._checks import is_integer
 from keras_patching._faults import ImageFileError, few
@@ -206,11 +207,17 @@ def _level_of_pixels(pyramid, wanted, path):
         )
     level = max(fine, key=lambda index: lengths[index])
     if lengths[level] * _SLACK < wanted:
-        say(
+        _say_once(
             f"{path}: read at level {level}, {lengths[level]:.4g} {unit} a "
             f"pixel: the coarsest that is as fine as {wanted:g} {unit}."
         )
     return level
+
+
+@functools.cache
+def _say_once(text):
+    """Say it, though a file is opened several times."""
+    say(text)
 
 
 def choose_plane(pyramid, choice, path):

@@ -1,5 +1,6 @@
 """Slides and images of microscopes, opened at a level and read in windows."""
 
+import json
 import re
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import rasterio
 import tifffile
 import zarr
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from image_files import noise
 from slides import halved, write_ome_tiff, write_ome_zarr
@@ -94,8 +95,10 @@ def test_a_pixel_size_takes_the_coarsest_level_as_fine(slide, wanted, level):
 def test_which_level_is_taken_is_said_where_it_is_finer(slide, capsys):
     open_image(slide, pixel_size=0.5).close()
     assert capsys.readouterr().out == ""
-    open_image(slide, pixel_size=0.6).close()
-    assert "read at level 1, 0.5 µm a pixel" in capsys.readouterr().out
+    for _ in range(2):
+        open_image(slide, pixel_size=0.6).close()
+    said = capsys.readouterr().out
+    assert said.count("read at level 1, 0.5 µm a pixel") == 1
 
 
 def test_pixels_finer_than_there_are_are_refused(slide):
@@ -446,6 +449,65 @@ def test_paths_that_lead_out_of_a_zarr_are_refused(tmp_path, path):
     group.attrs["multiscales"] = [multiscale]
     with pytest.raises(ValueError, match=r"a\.zarr: .*(inside of it|out of)"):
         open_image(folder)
+
+
+NAMES = [
+    "axes",
+    "datasets",
+    "path",
+    "name",
+    "type",
+    "scale",
+    "wells",
+    "images",
+    "channels",
+]
+NAMES += ["coordinateTransformations", "label"]
+JSON = st.recursive(
+    st.none() | st.integers(-2, 9) | st.sampled_from(["0", "y", "x", "c", ""]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(NAMES),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=9,
+)
+KEYS = "multiscales", "plate", "labels", "omero", "bioformats2raw.layout", "ome"
+
+
+@settings(
+    max_examples=80,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.dictionaries(st.sampled_from(KEYS), JSON, min_size=1), st.booleans())
+def test_whatever_a_zarr_says_gives_an_image_or_an_error(
+    tmp_path, attributes, is_inside
+):
+    folder = tmp_path / "a.zarr"
+    if not folder.exists():
+        write_ome_zarr(folder, [IMAGE], axes="yxc")
+        (folder / "saved").write_bytes((folder / ".zattrs").read_bytes())
+    known = json.loads((folder / "saved").read_bytes())
+    if is_inside:
+        known["multiscales"][0] |= {
+            key: value
+            for each in attributes.values()
+            if isinstance(each, dict)
+            for key, value in each.items()
+        }
+    else:
+        known |= attributes
+    (folder / ".zattrs").write_text(json.dumps(known))
+    found, told = None, ""
+    try:
+        found = np.asarray(open_image(folder))
+    except ValueError as error:
+        told = str(error)
+    assert "a.zarr" in told if found is None else found.size == IMAGE.size
 
 
 def test_a_zarr_that_changes_meanwhile_is_told(ome_zarr):
