@@ -126,7 +126,7 @@ def find_scaling(windows, normalize, value_range):
 def _by_percentiles(values):
     if not values.size:
         return 0, 0
-    low, high = np.percentile(values, _PERCENTILES)
+    low, high = np.percentile(values, _PERCENTILES, overwrite_input=True)
     if low == high:  # Next to all are alike: the others tell the spread.
         low, high = float(values.min()), float(values.max())
     return low, high - low
