@@ -55,9 +55,9 @@ class ImagePredictor:
             sources: Iterable of images `(height, width, channels)`: arrays,
                 paths of files, or whatever has a shape, a dtype and slices
                 (memory maps, zarr arrays, h5py data sets, rasterio data sets);
-                or one folder of image files. A model with `resize` resizes all
-                but arrays and tensors, which are as `model.read_image` gives
-                them; what it makes of these pixels is, for each pixel of the
+                or one folder of image files. A model with `normalize` or
+                `resize` does so to all but arrays and tensors in memory, which
+                are as `model.read_image` or `prepare_image` gives them; what it makes of these pixels is, for each pixel of the
                 file, that of the nearest. Of a list, sizes are looked at
                 before, which saves compilations.
             transform: Function of what the patch model returns for a part of
