@@ -57,9 +57,10 @@ class ImagePredictor:
                 (memory maps, zarr arrays, h5py data sets, rasterio data sets);
                 or one folder of image files. A model with `normalize` or
                 `resize` does so to all but arrays and tensors in memory, which
-                are as `model.read_image` or `prepare_image` gives them; what it makes of these pixels is, for each pixel of the
-                file, that of the nearest. Of a list, sizes are looked at
-                before, which saves compilations.
+                are as `model.read_image` or `prepare_image` gives them; what
+                is made of resized pixels is, for each pixel of the file, that
+                of the nearest. Of a list, sizes are looked at before, which
+                saves compilations.
             transform: Function of what the patch model returns for a part of
                 an image, `(batch, height, width, channels)`, that changes
                 channels only, pixel by pixel. It is compiled, and what it
