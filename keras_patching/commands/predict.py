@@ -65,18 +65,22 @@ def add(commands):
     )
     parser.add_argument(
         "--transform",
-        choices=("classes", "probabilities", "heatmap"),
-        help="what a segmentation model writes of pixels, classes or "
-        "probabilities (as DIR/probabilities/NAME.tif); or, of a counting "
-        "model, heatmap, for heatmaps and counts and no places (default: "
-        "classes; heatmaps and places)",
+        choices=("classes", "probabilities", "instances", "heatmap"),
+        help="what a segmentation model writes: classes of pixels, "
+        "probabilities (as DIR/probabilities/NAME.tif), or instances, which "
+        "are connected regions of a class, numbered in DIR/instances/NAME.tif, "
+        "measured in DIR/objects.csv (in pixels, and in metres or micrometres "
+        "where the image says how large a pixel is), with outlines in "
+        "DIR/polygons/NAME.geojson; or, of a counting model, heatmap, for "
+        "heatmaps and counts and no places (default: classes; heatmaps and "
+        "places)",
     )
     parser.add_argument(
         "--format",
         choices=("png", "tif", "npy", "zarr", "ome.tif", "ome.zarr"),
-        help="of masks, probabilities and heatmaps; png holds masks only, and "
-        "needs the memory for a whole one; ome.tif and ome.zarr have levels "
-        "for viewers (default: png for masks, else tif)",
+        help="of masks, probabilities, instances and heatmaps; png holds masks "
+        "only, and needs the memory for a whole one; ome.tif and ome.zarr have "
+        "levels for viewers (default: png for masks, else tif)",
     )
     parser.add_argument(
         "--score-threshold",

@@ -138,6 +138,18 @@ def predict_files(
     and in `coco.json`, in the format of COCO, and their number, in all and per
     class, in `results.csv`.
 
+    With `transform="instances"` it writes instead of masks the objects in
+    them, which are connected regions of one class, as `predict_images` of the
+    model finds them: their numbers, from 1 on in each image, as
+    `instances/leaf.tif` (uint32, 0 is the background), a row for each in
+    `objects.csv`, their outlines, along the sides of pixels, in
+    `polygons/leaf.geojson`, and in `results.csv` also how many there are, and
+    their areas. In `objects.csv` area, perimeter, center (x, y) and box (x1,
+    y1, x2, y2) are in pixels, and those that begin with `physical_` in `unit`,
+    metres or micrometres, if the image says how large a pixel is; else these
+    are empty. Polygons of a georeferenced image are in longitude and latitude,
+    others in pixels, as QuPath reads them.
+
     Masks and heatmaps of images of more than 67 megapixels are written band by
     band, masks as `.tif`, and what is drawn over such an image is of every so
     many of its pixels: memory does not grow with it, if its format is read by
@@ -163,7 +175,8 @@ def predict_files(
         transform: What is written of pixels. Of a segmentation model
             `"classes"`, which `None` is too, or `"probabilities"`, which are
             written as `probabilities/leaf.tif` (float32, a channel per class)
-            instead of masks; of a counting model `"heatmap"`, which writes
+            instead of masks, or `"instances"`, see above; of a counting
+            model `"heatmap"`, which writes
             heatmaps and counts, and no places.
         format: Of these: `"png"` (masks), `"tif"`, `"npy"`, `"zarr"`,
             `"ome.tif"` or `"ome.zarr"`, which have levels for viewers, and the

@@ -199,7 +199,7 @@ class _FileResult:
         self._picture, self._size = source.picture, source.shape[:2]
         folder, self._journal, self._tables = parts
         self._started = started
-        self._report = folder.report.begin(scale, files.open)
+        self._report = folder.report.begin(scale, files)
 
     def add(self, index, band):
         """Take the next rows of a result."""

@@ -5,8 +5,12 @@ import numpy as np
 from keras_patching.data.images.georeference import is_georeferenced
 from keras_patching.data.images.image_io import write_whole_image
 from keras_patching.inference.pictures import is_large
+from keras_patching.models.segmentation.numbered_objects import (
+    pixel_size_of_file,
+)
 from keras_patching.prediction.geotiff_form import geotiff_form
 from keras_patching.prediction.ome_form import Meaning, ome_form
+from keras_patching.prediction.path_target import PathTarget
 from keras_patching.prediction.targets import open_target
 
 
@@ -21,13 +25,17 @@ class ImageFiles:
         scale: Of its results, see `PatchOutputs`.
 
     Attributes:
-        stem, size: As given.
+        stem, size, source: As given.
+        pixel_size: `PixelSize` of its file, or `None`.
     """
 
     def __init__(self, folder, stem, size, source, scale):
         self.stem, self.size = stem, size
+        self.pixel_size = pixel_size_of_file(source)
+        self._rows_path = folder.path / f".{stem}.rows.npy"
+        self._rows, self._written = None, []
         self._folder = folder
-        self._source, self._scale = source, scale
+        self.source, self._scale = source, scale
         original = source.original
         self._is_map = original is not None and is_georeferenced(original)
         self._files = []
@@ -56,13 +64,39 @@ class ImageFiles:
             self.stem, key, shape[:2], is_map=self._is_map
         )
         meaning = _meaning(palette, values, names)
-        form = ome_form(self._source, path, self._scale, meaning)
+        form = ome_form(self.source, path, self._scale, meaning)
         if form is None and self._is_map:
-            chosen = self._source, path, dtype, self._scale, values, unlabelled
+            chosen = self.source, path, dtype, self._scale, values, unlabelled
             form = geotiff_form(*chosen, palette)
         file = open_result(path, shape, dtype, palette, form)
         self._files.append(file)
         return file
+
+    def path_of(self, key):
+        """Give the path of one more file, that is written as a whole."""
+        path = self._folder.path_of(self.stem, key, self.size)
+        self._written.append(path)
+        return path
+
+    def open_rows(self, shape, dtype):
+        """Open what bands are written into that are read again.
+
+        What its `finish` gives may be read until `remove_rows`.
+
+        Args:
+            shape, dtype: As for `open_result`.
+        """
+        out = self._rows_path if is_large(shape) else np.empty(shape, dtype)
+        self._rows = open_target(
+            out, shape, dtype, self.stem, key="", resume=False, overwrite=True
+        )
+        return self._rows
+
+    def remove_rows(self):
+        """Remove what `open_rows` has written."""
+        self._rows.forget()
+        self._rows = None
+        self._rows_path.unlink(missing_ok=True)
 
     def finish(self, overlay):
         """Write what is not written yet.
@@ -76,7 +110,7 @@ class ImageFiles:
         for file in self._files:
             file.finish()
             file.forget()  # The journal notes it, for a run after a kill.
-        paths = [file.path for file in self._files]
+        paths = [*(file.path for file in self._files), *self._written]
         if overlay is not None:
             path = self._folder.path_of(self.stem, "overlays", self.size)
             write_whole_image(path, overlay)
@@ -90,6 +124,11 @@ class ImageFiles:
         """Leave nothing half-made behind."""
         for file in self._files:
             file.abandon(keep=False)
+        if isinstance(self._rows, PathTarget):
+            self._rows.abandon(keep=False)
+            self.remove_rows()
+        for path in self._written:
+            path.unlink(missing_ok=True)
 
 
 def _meaning(palette, values, names):

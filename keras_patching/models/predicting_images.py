@@ -338,7 +338,9 @@ class ImagePrediction:
         form = None
         if beside is None:
             path = self._outputs.path(number)
-            form = geotiff_form(source, path, dtype, (1, 1))
+            form = ome_form(source, path, (1, 1), Meaning())
+            if form is None:
+                form = geotiff_form(source, path, dtype, (1, 1))
         return self._outputs.open(
             number, source, shape, dtype, details, form, beside
         )

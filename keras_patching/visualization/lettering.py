@@ -91,6 +91,21 @@ def tag_size(boxes, size):
     return max(_LEAST, suiting)
 
 
+def draw_number(draw, place, text, size):
+    """Write a text around `(x, y)`, with a bright rim that shows anywhere."""
+    font = ImageFont.load_default(size)
+    rim = max(1, size // 8)
+    draw.text(
+        place,
+        text,
+        INK,
+        font,
+        anchor="mm",
+        stroke_width=rim,
+        stroke_fill=PAPER,
+    )
+
+
 def draw_tag(draw, corners, text, color, size):
     """Write on a patch of colour above a box, or in it at the upper edge."""
     font = ImageFont.load_default(size)

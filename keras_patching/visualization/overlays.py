@@ -11,7 +11,12 @@ from PIL import Image, ImageDraw
 from keras_patching._checks import as_boxes, as_points
 from keras_patching._types import ArrayLike, Color, NDArray
 from keras_patching.visualization.colors import COLORS, INK, palette
-from keras_patching.visualization.lettering import draw_tag, tag_size
+from keras_patching.visualization.lettering import (
+    draw_number,
+    draw_tag,
+    tag_size,
+    text_width,
+)
 
 
 def to_uint8(
@@ -270,6 +275,31 @@ def overlay_boxes(
     written = list(zip(corners, captions, colors, strict=bool(len(captions))))
     for corner, text, each in written[::-1]:
         draw_tag(draw, corner, text, tuple(each), size)
+    return np.asarray(canvas)
+
+
+def overlay_numbers(picture, centers, boxes):
+    """Write the number of each object in its middle, where there is room.
+
+    Args:
+        picture: uint8 `(height, width, 3)`.
+        centers: Array `(n, 2)` of `(y, x)` in pixels, of the objects 1, 2 and
+            so on.
+        boxes: Array `(n, 4)` of their boxes, xyxy in pixels.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+    """
+    canvas = Image.fromarray(picture)
+    draw = ImageDraw.Draw(canvas)
+    size = max(11, min(canvas.size) // 70)
+    widths, heights = (boxes[:, 2:] - boxes[:, :2]).T
+    (fitting,) = np.nonzero((heights > size) & (widths > size))
+    for place in fitting.tolist():
+        text = str(place + 1)
+        if text_width(text, size) < widths[place]:
+            y, x = centers[place].tolist()
+            draw_number(draw, (x, y), text, size)
     return np.asarray(canvas)
 
 

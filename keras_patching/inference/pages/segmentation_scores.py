@@ -28,6 +28,8 @@ def read_classes(model, files, read):
     Returns:
         Integers `(height, width)`, `NO_CLASS` where the image has no data.
     """
+    if "instances" in files:
+        return _classes_of_objects(model, files, read("instances")[..., 0])
     if "masks" not in files:
         predicted = read("probabilities")
         is_known = np.isfinite(predicted).all(axis=-1) & (predicted > -1).all(
@@ -43,6 +45,14 @@ def read_classes(model, files, read):
     place = np.searchsorted(values, stored, sorter=order)
     classes = order[place.clip(max=len(values) - 1)]
     return np.where(values[classes] == stored, classes, NO_CLASS)
+
+
+def _classes_of_objects(model, files, numbers):
+    """Give the class of each pixel by the number of its object."""
+    names = model.class_names or range(model.num_classes)
+    place = {str(name): i for i, name in enumerate(names)}
+    rows = files.tables["objects.csv"]
+    return np.array([0, *(place[row["label"]] for row in rows)])[numbers]
 
 
 class SegmentationScores:

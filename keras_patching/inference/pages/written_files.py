@@ -19,9 +19,13 @@ class WrittenFiles:
     Args:
         directory: `pathlib.Path` of the folder of results.
         entry: `Entry` of the image.
+
+    Attributes:
+        tables: As of the entry.
     """
 
     def __init__(self, directory, entry):
+        self.tables = entry.tables
         self._paths = {
             name.partition("/")[0]: directory / name for name in entry.outputs
         }

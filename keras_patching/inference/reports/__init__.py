@@ -11,9 +11,9 @@ A new task has a class `Report` here, made of a model and options. It has
   content, from model, rows of `results.csv` and dict from table to rows,
 - `page_contents`: what `report.html` tells, see `inference.pages`,
 - `transform`: the `ImageTransform` whose results it takes,
-- `begin(scale, open_file)`: gives what takes the bands of one image; `scale`
+- `begin(scale, files)`: gives what takes the bands of one image; `scale`
   is a `ReadScale`: bands are of the size of what was read, and what is written
-  is of the size of the file. `open_file` is `ImageFiles.open`.
+  is of the size of the file. `files` are the `ImageFiles`.
 
 What `begin` gives has
 

@@ -52,9 +52,9 @@ class Report:
             self.tables["points.csv"] = "image", "x", "y", "score"
         self.page_contents = CountingContents(model, self._is_located)
 
-    def begin(self, scale, open_file):
+    def begin(self, scale, files):
         """Begin an image; see `reports`."""
-        file = open_file("heatmaps", scale.file_size, np.dtype("float32"))
+        file = files.open("heatmaps", scale.file_size, np.dtype("float32"))
         if not scale.is_same:
             file = ResampledTarget(file, scale, self.transform.method)
         if self._is_located:

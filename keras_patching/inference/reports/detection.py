@@ -32,7 +32,7 @@ class Report:
         self.documents = {"coco.json": to_coco}
         self.page_contents = DetectionContents(model)
 
-    def begin(self, scale, open_file):
+    def begin(self, scale, files):
         """Begin an image; see `reports`."""
         patches = self._model._merged_patches(scale.size, self._score_threshold)
         return _Found(self._model, MovedObjects(patches, scale))

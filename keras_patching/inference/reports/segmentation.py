@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from keras_patching.inference.pages.objects import ObjectContents
 from keras_patching.inference.pages.segmentation import SegmentationContents
 from keras_patching.inference.pictures import Picture, step_of
+from keras_patching.inference.reports.objects import COLUMNS, Objects
 from keras_patching.inference.reports.options import (
     FORMATS,
     check_choice,
@@ -28,7 +30,8 @@ class Report:
     Args:
         model: A `SemanticSegmentationModel`.
         transform: `"classes"`, which `None` is too, writes masks of class ids,
-            `"probabilities"` instead of them what the model predicts.
+            `"probabilities"` instead of them what the model predicts,
+            `"instances"` numbers, measures and outlines of objects.
         format: Of these: `"png"` (of masks), or one of `FORMATS`.
             `None` writes masks as PNG, of large images as TIFF, and
             probabilities as TIFF.
@@ -41,31 +44,43 @@ class Report:
 
     def __init__(self, model, transform=None, format=None):
         transform = "classes" if transform is None else transform
-        check_choice(transform, "transform", ("classes", "probabilities"))
-        self._model = model
-        self._has_masks = transform == "classes"
-        chosen = "classes" if self._has_masks else None
+        kinds = "classes", "probabilities", "instances"
+        check_choice(transform, "transform", kinds)
+        self._model, self._kind = model, transform
+        # Objects are made of the classes.
+        chosen = None if transform == "probabilities" else "classes"
         self.transform = model._image_transform(chosen)
-        if self._has_masks:
+        self.tables = {}
+        if transform == "classes":
             formats, default = ("png", *FORMATS), (".png", ".tif")
             if _values_of(model).dtype not in ("uint8", "uint16"):
                 formats, default = formats[1:], (".tif",)  # PNG holds no other.
             files = {"masks": suffixes_of(format, default, formats)}
         else:
             suffixes = suffixes_of(format, (".tif",), FORMATS)
-            files = {"probabilities": suffixes}
+            files = {transform: suffixes}
         self.outputs = {**files, "overlays": (".png",)}
-        self.tables = {}
         self.documents = {}
         self.page_contents = SegmentationContents(model)
+        if transform == "instances":
+            self.outputs["polygons"] = (".geojson",)
+            self.tables["objects.csv"] = COLUMNS
+            self.page_contents = ObjectContents(model)
 
-    def begin(self, scale, open_file):
+    def begin(self, scale, files):
         """Begin an image; see `reports`."""
-        make = _Masks if self._has_masks else _Probabilities
-        result = make(self._model, scale.file_size, open_file)
+        result = self._begin(scale.file_size, files)
         if scale.is_same:
             return result
         return ResampledResult(result, scale, self.transform.method)
+
+    def _begin(self, size, files):
+        if self._kind == "classes":
+            return _Masks(self._model, size, files.open)
+        if self._kind == "probabilities":
+            return _Probabilities(self._model, size, files.open)
+        classes = _Classes(self._model, size)
+        return Objects(self._model, size, files, classes)
 
 
 class _Masks:
@@ -140,11 +155,12 @@ class _Classes:
     """How many pixels are of each class, and a picture of them.
 
     Attributes:
+        size: `(height, width)` of the mask.
         rows: How many rows have come.
     """
 
     def __init__(self, model, size):
-        self.rows = 0
+        self.size, self.rows = size, 0
         self._model = model
         self._counts = np.zeros(model.num_classes, "int64")
         self._shown = Picture(size, step_of(size))
@@ -157,13 +173,20 @@ class _Classes:
             band.ravel(), minlength=self._model.num_classes
         )
 
-    def describe(self, picture):
-        """Give the overlay, the columns and the tables of the image."""
+    def describe(self, picture, draw=None):
+        """Give the overlay, the columns and the tables of the image.
+
+        Args:
+            picture: `Picture` of it.
+            draw: Function of the overlay, to draw more; or `None`.
+        """
         model = self._model
         colors = all_class_colors(model.num_classes, model.class_colors)
         overlay = overlay_mask(
             picture.pixels, self._shown.pixels, colors=colors[1:]
         )
+        if draw is not None:
+            overlay = draw(overlay)
         present = self._counts.nonzero()[0]
         entries = class_legend(present, model.class_names, colors)
         strip = legend(entries, overlay.shape[1])

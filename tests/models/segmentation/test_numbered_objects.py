@@ -16,6 +16,7 @@ from keras_patching.models.segmentation.regions import RegionFinder
 READERS = {
     ".npy": np.load,
     ".tif": tifffile.imread,
+    ".ome.tif": tifffile.imread,
     ".zarr": lambda path: zarr.open(path, mode="r")[:],
 }
 
@@ -106,7 +107,7 @@ def test_an_image_without_objects_has_empty_tables(tmp_path):
     assert not np.load(found["map"]).any()
 
 
-@pytest.mark.parametrize("suffix", [".npy", ".tif", ".zarr"])
+@pytest.mark.parametrize("suffix", READERS)
 def test_their_numbers_are_written_and_nothing_else_is_left(suffix, tmp_path):
     images = [image_of(mask) for mask in masks()]
     found = model_of().predict_images(
