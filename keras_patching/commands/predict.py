@@ -90,6 +90,18 @@ def add(commands):
         "(default: 0.3)",
     )
     parser.add_argument(
+        "--large-objects",
+        nargs="?",
+        const=True,
+        default=False,
+        type=int,
+        metavar="PIXELS",
+        help="look at each image once more, reduced until it is no larger than "
+        "a patch, or until objects of so many pixels are no longer than the "
+        "overlap, for what is larger than patches, of a detection model "
+        "(default: parts of such objects are found)",
+    )
+    parser.add_argument(
         "--overlap",
         type=overlap_value,
         metavar="N",
@@ -180,6 +192,7 @@ def _predict(options, executor):
         options.out,
         options.overwrite,
         score_threshold=options.score_threshold,
+        large_objects=options.large_objects,
         transform=options.transform,
         format=options.format,
         resume=options.resume,

@@ -114,6 +114,7 @@ def predict_files(
     pixel_size: float | None = None,
     series: int | str | None = None,
     executor: concurrent.futures.Executor | None = None,
+    large_objects: bool | int = False,
 ) -> FilePredictions:
     r"""Predict image files and write what was found.
 
@@ -203,6 +204,7 @@ def predict_files(
             processes, here or on other machines, which see the same files.
             They load the model from where it is saved meanwhile, in
             `directory`, once each. `None` predicts here. Results are the same.
+        large_objects: Of a detection model: as for its `predict_images`.
 
     Returns:
         `FilePredictions`.
@@ -225,6 +227,7 @@ def predict_files(
     """
     options = {
         "score_threshold": score_threshold,
+        "large_objects": None if large_objects is False else large_objects,
         "transform": transform,
         "format": format,
     }

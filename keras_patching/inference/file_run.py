@@ -200,6 +200,7 @@ class _FileResult:
         folder, self._journal, self._tables = parts
         self._started = started
         self._report = folder.report.begin(scale, files)
+        self.reduced = getattr(self._report, "reduced", None)
 
     def add(self, index, band):
         """Take the next rows of a result."""

@@ -106,7 +106,7 @@ class ImagePrediction:
         self._outputs = None
         # What became of images that need not, or cannot, be predicted.
         self._outcomes = {}
-        self._open = {}
+        self._open, self._reduced = {}, {}
         self._knows_distortion = False
         self._position = 0  # Of the next whose outcome is told.
         self._planned = 0  # Pixels that are to be predicted.
@@ -196,13 +196,13 @@ class ImagePrediction:
             self._tell_skipped(self._position)
         finally:
             progress.end()
-            for job in self._open.values():
+            for job in [*self._open.values(), *self._reduced.values()]:
                 job.fail(GeneratorExit())
                 job.source.close()
 
     def _end(self, job):
         """Note what became of a job, if there is one."""
-        if job is None:
+        if job is None or self._reduced.pop(job.number, None) is not None:
             return
         del self._open[job.number]
         self._outcomes[job.number] = job.value, job.error
@@ -257,6 +257,11 @@ class ImagePrediction:
             self._open[position] = job
             if self._engine is None:  # Whole images have no seams.
                 self._model._warn_of_tiling(job.size)
+            if getattr(job.result, "reduced", None) is not None:
+                reduced = self._reduced_job(job, number, source)
+                if reduced is None:
+                    continue
+                yield reduced
             yield job
 
     def _job(self, position, number, source):
@@ -271,6 +276,22 @@ class ImagePrediction:
             opened.close()
             raise
         return job
+
+    def _reduced_job(self, job, number, source):
+        """Begin an image at a smaller size, or end it where that fails."""
+        result = job.result.reduced
+        try:
+            opened = self._open_source(source, number)
+            small = ResizedWindows(opened, result.size)
+            also = ImageJob(("reduced", job.number), small, result)
+            also.keep = open_keep(self._keep, number, also.size)
+        except Exception as error:
+            job.fail(error)
+            job.source.close()
+            self._end(job)
+            return None
+        self._reduced[also.number] = also
+        return also
 
     def _begin(self, number, source):
         """Open an image, and what takes its bands."""

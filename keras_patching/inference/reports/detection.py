@@ -3,6 +3,9 @@
 import numpy as np
 
 from keras_patching.inference.pages.detection import DetectionContents
+from keras_patching.models.detection.large_objects import (
+    check_large_objects,
+)
 from keras_patching.prediction.resized_results import MovedObjects
 from keras_patching.visualization import (
     box_legend,
@@ -20,12 +23,15 @@ class Report:
     Args:
         model: An `ObjectDetectionModel`.
         score_threshold: Lowest score of a box, 0 to 1.
+        large_objects: As for `predict_images` of the model.
     """
 
-    OPTIONS = ("score_threshold",)
+    OPTIONS = ("score_threshold", "large_objects")
 
-    def __init__(self, model, score_threshold=0.3):
+    def __init__(self, model, score_threshold=0.3, large_objects=False):
+        check_large_objects(large_objects)
         self._model, self._score_threshold = model, score_threshold
+        self._large_objects = large_objects
         self.transform = model._image_transform("patches")
         self.outputs = {"overlays": (".png",)}
         self.tables = {"boxes.csv": ("image", *_CORNERS, "score", "label")}
@@ -34,7 +40,11 @@ class Report:
 
     def begin(self, scale, files):
         """Begin an image; see `reports`."""
-        patches = self._model._merged_patches(scale.size, self._score_threshold)
+        patches = self._model._merged_patches(
+            scale.size,
+            self._score_threshold,
+            large_objects=self._large_objects,
+        )
         return _Found(self._model, MovedObjects(patches, scale))
 
 
@@ -43,7 +53,7 @@ class _Found:
 
     def __init__(self, model, patches):
         self._model = model
-        self.add = patches.add
+        self.add, self.reduced = patches.add, patches.reduced
         self._merge = patches.finish
 
     def finish(self, picture):

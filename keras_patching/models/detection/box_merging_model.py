@@ -10,13 +10,20 @@ import numpy as np
 from keras_patching._checks import check_distance, check_share
 from keras_patching._signatures import IMAGES_DEFAULTS, spelled_out
 from keras_patching._types import ArrayLike, ImagesOptions, NDArray
+from keras_patching.data.images.resizing import ReadScale
+from keras_patching.geometry import as_pair
 from keras_patching.metrics import COCO_IOU_THRESHOLDS, average_precision
 from keras_patching.models.detection.decoding import (
     check_labels,
     decode_in_chunks,
 )
+from keras_patching.models.detection.large_objects import (
+    check_large_objects,
+    merge_large_objects,
+    size_for_large_objects,
+)
 from keras_patching.models.detection.merged_patches import MergedPatches
-from keras_patching.models.detection.merging import merge
+from keras_patching.models.detection.merging import merge_with_cuts
 from keras_patching.models.detection.non_max_suppression import check_iou_rule
 from keras_patching.models.detection.raw_predictions import (
     check_raw,
@@ -43,6 +50,8 @@ class BoxMergingModel(TaskModel):
         iou_threshold: float = 0.5,
         match_metric: str = "iou",
         margin: float | None = None,
+        reduced: ArrayLike | None = None,
+        reduced_size: Sequence[int] | None = None,
     ) -> list[dict[str, NDArray]]:
         """Make one list of boxes per image of the predictions of its patches.
 
@@ -64,6 +73,11 @@ class BoxMergingModel(TaskModel):
             margin: How many pixels apart two patches may place the sides of
                 one object, which may also lie so far from the patch that keeps
                 it. `None` is an eighth of the overlap, and at least 12.
+            reduced: What `predict` gave for the same images at a smaller size,
+                where objects that are larger than the overlap fit a patch:
+                their parts, which patches of `raw` see, yield to them. As
+                `large_objects` of `predict_images` does by itself.
+            reduced_size: `(height, width)` of these smaller images.
 
         Returns:
             List per image of dicts: `boxes` float32 `(n, 4)`, xyxy in pixels
@@ -84,7 +98,35 @@ class BoxMergingModel(TaskModel):
                 "Received: image_size=None"
             )
         how = score_threshold, iou_threshold, match_metric, margin
-        return self._merge(raw, image_size, *how)
+        if (reduced is None) != (reduced_size is None):
+            raise ValueError(
+                "`reduced` and `reduced_size` go together: what was predicted "
+                "for smaller images, and their (height, width). Received: "
+                f"reduced_size={reduced_size}"
+            )
+        found = self._merge(raw, image_size, *how)
+        if reduced_size is None:
+            return [_without_cuts(each) for each in found]
+        large = self._merge(reduced, reduced_size, *how)
+        scale = ReadScale(
+            as_pair(tuple(image_size), "image_size"),
+            as_pair(tuple(reduced_size), "reduced_size"),
+        )
+        return [
+            self._join(*each, scale, iou_threshold, match_metric)
+            for each in zip(found, large, strict=True)
+        ]
+
+    def _join(self, found, large, scale, iou_threshold, match_metric):
+        """Merge what was found with what was in the reduced image."""
+        return merge_large_objects(
+            _without_cuts(found),
+            found["cut"],
+            moved_objects(_without_cuts(large), scale),
+            self.predictor.overlap,
+            iou_threshold,
+            match_metric,
+        )
 
     def _merge(
         self,
@@ -110,7 +152,7 @@ class BoxMergingModel(TaskModel):
             for name, values in found.items()
         }
         return [
-            merge(
+            merge_with_cuts(
                 {name: values[index] for name, values in by_image.items()},
                 grid,
                 iou_threshold,
@@ -130,6 +172,7 @@ class BoxMergingModel(TaskModel):
         iou_threshold: float = 0.5,
         match_metric: str = "iou",
         margin: float | None = None,
+        large_objects: bool | int = False,
         **options: Unpack[ImagesOptions],
     ) -> Iterator[Any] | list[Any]:
         """Find objects in images of any sizes.
@@ -143,6 +186,12 @@ class BoxMergingModel(TaskModel):
                 gets the same.
             score_threshold, iou_threshold, match_metric, margin: As for
                 `merge_predictions`.
+            large_objects: Whether each image is predicted once more, reduced
+                by an integer until it is no larger than a patch, for objects
+                that no patch holds: these are found whole, and their parts
+                yield to them. An integer is the length of the largest objects
+                in pixels: then it is reduced only until these are no longer
+                than the overlap, and smaller ones are seen better.
 
         Returns:
             As there; without a `transform`, a dict per image of its objects,
@@ -158,13 +207,22 @@ class BoxMergingModel(TaskModel):
         (0, 4)
         """
         how = score_threshold, iou_threshold, match_metric, margin
+        check_large_objects(large_objects)
         if transform is None:
             self._check_merging(*how)
             chosen = ImageTransform(
                 self._finish_outputs,
-                lambda source: self._merged_patches(source.shape[:2], *how),
+                lambda source: self._merged_patches(
+                    source.shape[:2], *how, large_objects
+                ),
             )
         else:
+            if large_objects:
+                raise ValueError(
+                    "`large_objects` are merged with what patches find: leave "
+                    f"out the `transform`. Received: transform={transform!r}, "
+                    f"large_objects={large_objects}"
+                )
             chosen = self._image_transform(transform)
         return self._predict_images(sources, chosen, **options)
 
@@ -179,12 +237,30 @@ class BoxMergingModel(TaskModel):
         iou_threshold=0.5,
         match_metric="iou",
         margin=None,
+        large_objects=False,
     ):
         """Make what merges the patches of an image as they come."""
         how = score_threshold, iou_threshold, match_metric, margin
+        tiling = self.patch_size, self.predictor.overlap
+        small = size_for_large_objects(size, *tiling, large_objects)
+        if small is None:
+            return self._patches_of(size, how)
+        scale = ReadScale(tuple(size), small)
+        rule = iou_threshold, match_metric
+        return self._patches_of(
+            size,
+            how,
+            self._patches_of(small, how),
+            lambda found, large: self._join(found, large, scale, *rule),
+        )
+
+    def _patches_of(self, size, how, reduced=None, join=None):
         return MergedPatches(
             lambda raw, is_run: self._merge(raw, size, *how, is_run),
             self.predictor._outputs.spec,
+            _without_cuts if join is None else join,
+            reduced,
+            size,
         )
 
     def _check_merging(
@@ -256,3 +332,8 @@ class BoxMergingModel(TaskModel):
         self._require_patch_size()
         raw = check_raw(raw, self._patch_output_shape())
         return raw, grid_of(raw, image_size, self.predictor)
+
+
+def _without_cuts(found):
+    """Give what users see of what was found."""
+    return {name: each for name, each in found.items() if name != "cut"}

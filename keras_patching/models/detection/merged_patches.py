@@ -11,10 +11,21 @@ class MergedPatches:
         merge: Function of what `predict` gives for one image, and of which
             patches were run, a boolean array `(rows, cols)`.
         structure: What the patch model returns.
+        end: Function of what was found, and of what was in the reduced image
+            if there is one, that gives the result.
+        reduced: The same of the image at a smaller size, which is finished
+            first; `None` for none.
+        size: `(height, width)` of the image in pixels.
+
+    Attributes:
+        reduced, size: As given.
+        found: What was found; `None` before.
     """
 
-    def __init__(self, merge, structure):
-        self._merge, self._structure = merge, structure
+    def __init__(self, merge, structure, end, reduced=None, size=None):
+        self._merge, self._structure, self._end = merge, structure, end
+        self.reduced, self.size = reduced, size
+        self.found = None
         self._rows, self._left_out = {}, set()
 
     def add(self, index, band):
@@ -27,6 +38,14 @@ class MergedPatches:
 
     def finish(self):
         """Return the dict of objects that `merge_predictions` gives."""
+        self.found = self._find()
+        if self.reduced is None:
+            return self._end(self.found)
+        if self.reduced.found is None:
+            raise ValueError("It could not be read at a smaller size.")
+        return self._end(self.found, self.reduced.found)
+
+    def _find(self):
         raw = [
             np.concatenate(self._rows[index]) for index in sorted(self._rows)
         ]
@@ -54,4 +73,5 @@ def _no_objects():
         "boxes": np.zeros((0, 4), "float32"),
         "scores": np.zeros(0, "float32"),
         "labels": np.zeros(0, "int32"),
+        "cut": np.zeros(0, bool),
     }

@@ -62,6 +62,26 @@ def merge(detections, grid, iou_threshold=0.5, match_metric="iou", margin=None):
     >>> merge({"boxes": boxes, "scores": ones, "labels": ones}, grid)["boxes"]
     array([[44.,  8., 54., 20.]], dtype=float32)
     """
+    found = merge_with_cuts(
+        detections, grid, iou_threshold, match_metric, margin
+    )
+    del found["cut"]
+    return found
+
+
+def merge_with_cuts(
+    detections, grid, iou_threshold=0.5, match_metric="iou", margin=None
+):
+    """Do as `merge`, and tell which boxes the edge of their patch may cut.
+
+    Args:
+        detections, grid, iou_threshold, match_metric, margin: As there.
+
+    Returns:
+        The dict of `merge`, and in it `"cut"`, bool `(m,)`: boxes that come so
+        near to an edge of their patch, inside of the image, as patches may
+        place an object apart, or as an eighth of the patch.
+    """
 
     def suppress(found, labels):
         kept = non_max_suppression(
@@ -74,10 +94,13 @@ def merge(detections, grid, iou_threshold=0.5, match_metric="iou", margin=None):
     found = suppress(found, of_patch)
     found = _take(found, _one_of_each(found, grid, margin))
     found = suppress(found, found["labels"])
+    extents = _extents(grid)[found["patches"]]
+    near = np.minimum(_margins(grid, margin), np.divide(grid.patch_size, 8))
     return {
         "boxes": found["boxes"].astype("float32"),
         "scores": found["scores"].astype("float32"),
         "labels": found["labels"].astype("int32"),
+        "cut": _is_cut(found["boxes"], extents, grid, np.maximum(near, 1)),
     }
 
 
@@ -225,11 +248,12 @@ def _extents(grid):
     return np.hstack([low, low + grid.patch_size[::-1]])
 
 
-def _is_cut(boxes, extents, grid):
-    """Tell which boxes reach to an edge of their patch inside the image."""
+def _is_cut(boxes, extents, grid, near=(1, 1)):
+    """Tell which boxes reach near an edge of their patch inside the image."""
     height, width = grid.image_size
-    cut = (boxes[:, :2] < extents[:, :2] + 1) & (extents[:, :2] > 0)
-    cut |= (boxes[:, 2:] > extents[:, 2:] - 1) & (
+    near = np.asarray(near)[::-1]
+    cut = (boxes[:, :2] < extents[:, :2] + near) & (extents[:, :2] > 0)
+    cut |= (boxes[:, 2:] > extents[:, 2:] - near) & (
         extents[:, 2:] < (width, height)
     )
     return cut.any(axis=1)

@@ -109,7 +109,7 @@ def _best_of_halves(boxes, classes, is_same):
     )
     dropped = np.zeros(len(boxes) - half, bool)
     sides = boxes[better], classes[better], boxes[half:], classes[half:]
-    for first, second in _neighbouring_pairs(*sides):
+    for first, second in neighbouring_pairs(*sides):
         same = is_same(boxes[better[first]], boxes[half + second])
         dropped[second[same]] = True
     left = half + np.flatnonzero(~dropped)
@@ -119,7 +119,7 @@ def _best_of_halves(boxes, classes, is_same):
     return keep
 
 
-def _neighbouring_pairs(boxes, classes, others, other_classes):
+def neighbouring_pairs(boxes, classes, others, other_classes):
     """Yield index arrays, chunk by chunk, of pairs that may share pixels."""
     neighbours = Neighbours(boxes, classes, others, other_classes)
     yield from neighbours.chunks()
