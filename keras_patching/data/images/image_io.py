@@ -15,7 +15,7 @@ import io
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import imageio.v3 as iio
 import numpy as np
@@ -179,13 +179,14 @@ def nodata_of(data):
 
 
 def read_image(
-    path: str | os.PathLike,
+    path: str | os.PathLike | Any,
     channels: int | Literal["grayscale"] | None = None,
 ) -> NDArray:
     """Read an image file. See `decode_image`.
 
     Args:
-        path: Path of an image file, or of the folder of an OME-Zarr.
+        path: Path of an image file, or of the folder of an OME-Zarr; or what
+            `open_image` gives, which is read whole.
         channels: Wanted number of channels; `None` keeps those of the file,
             "grayscale" makes one channel of colour, as Pillow does.
 
@@ -202,6 +203,9 @@ def read_image(
     >>> image.shape, image.dtype
     ((130, 140, 3), dtype('uint8'))
     """
+    if not isinstance(path, (str, os.PathLike)):  # an `OpenedImage`
+        array = np.asarray(path)
+        return with_channels(array, path.alpha, channels, path.path)
     return decode_image(read_content(path), path, channels)
 
 

@@ -72,6 +72,8 @@ def ome_zarr(tmp_path, request):
 def test_each_level_is_read_as_it_is_stored(slide, level):
     with open_image(slide, level) as image:
         np.testing.assert_array_equal(image, LEVELS[level])
+        np.testing.assert_array_equal(read_image(image), LEVELS[level])
+        assert read_image(image, "grayscale").shape[2] == 1
         assert image.levels == ((70, 50), (35, 25), (18, 13))
         assert image.downsample == (2**level, 2**level)
         side = 0.25 * 2**level
