@@ -1,6 +1,7 @@
 """Slides and microscopes' images, predicted and trained on."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -167,3 +168,41 @@ def test_a_zarr_that_was_read_is_not_read_again(scans, tmp_path, capsys):
             scans, masks, patch_size=(40, 33), num_classes=2
         )
         assert said in capsys.readouterr().out
+
+
+def test_objects_of_a_level_are_outlined_for_qupath_in_the_slide(tmp_path):
+    image = np.zeros((40, 32, 3), "uint8")
+    image[4:12, 8:20, 0] = 255
+    folder = tmp_path / "slides"
+    folder.mkdir()
+    write_ome_tiff(
+        folder / "a.ome.tif",
+        [halved(image, 2)],
+        (0.25, 0.25),
+        photometric="rgb",
+    )
+    done = kp.inference.predict_files(
+        red_model(class_names=("rest", "leaf")),
+        folder,
+        tmp_path / "out",
+        transform="instances",
+        format="ome.tif",
+        level=1,
+    )
+    (row,) = done.tables["objects.csv"]
+    assert (row["area"], row["unit"], row["physical_area"]) == (24, "µm", 6)
+    with kp.data.open_image(tmp_path / "out/instances/a.ome.tif") as numbers:
+        np.testing.assert_array_equal(
+            numbers[..., 0], image[::2, ::2, 0] // 255
+        )
+        assert numbers.pixel_size.height == 0.5
+    found = json.loads(
+        (tmp_path / "out/polygons/a.ome.geojson").read_text("utf-8")
+    )
+    (feature,) = found["features"]
+    assert feature["properties"]["objectType"] == "detection"
+    assert feature["properties"]["classification"]["name"] == "leaf"
+    (ring,) = feature["geometry"]["coordinates"]
+    assert {tuple(place) for place in ring} >= {
+        (8, 4), (20, 4), (20, 12), (8, 12)
+    }  # fmt: skip
