@@ -20,8 +20,9 @@ from slides import write_ome_tiff
 
 import keras_patching as kp
 from keras_patching.data.images.pixel_size import PixelSize
-from keras_patching.prediction import ome_form
-from keras_patching.prediction.ome_form import Meaning, halved
+from keras_patching.prediction import levels, ome_form
+from keras_patching.prediction.levels import halved
+from keras_patching.prediction.ome_form import Meaning
 from keras_patching.prediction.targets import open_target
 
 pytestmark = pytest.mark.filterwarnings(
@@ -38,7 +39,7 @@ SIZE = PixelSize(0.25, 0.5, "µm")
 @pytest.fixture(autouse=True)
 def _small_tiles(monkeypatch):
     monkeypatch.setattr(ome_form, "_TILE", 32)
-    monkeypatch.setattr(ome_form, "_BLOCK_BYTES", 2000)
+    monkeypatch.setattr(levels, "_BLOCK_BYTES", 2000)
 
 
 def target_of(path, array, size=SIZE, resume=True, overwrite=False):
