@@ -107,6 +107,10 @@ class PicturedSource:
             self.picture.add(to_uint8(window, self._value_range), y, x)
         return window
 
+    def open_known(self):
+        """Open what tells which pixels have data, as the source does."""
+        return self._source.open_known()
+
     def close(self):
         """Close the source; the picture stays."""
         self._source.close()

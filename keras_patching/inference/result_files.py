@@ -2,13 +2,21 @@
 
 import numpy as np
 
-from keras_patching.data.images.georeference import is_georeferenced
+from keras_patching.data.images.georeference import (
+    import_rasterio,
+    is_georeferenced,
+)
 from keras_patching.data.images.image_io import write_whole_image
 from keras_patching.inference.pictures import is_large
 from keras_patching.models.segmentation.numbered_objects import (
     pixel_size_of_file,
 )
 from keras_patching.prediction.geotiff_form import geotiff_form
+from keras_patching.prediction.known_pixels import (
+    KnownObjects,
+    KnownRows,
+    KnownTarget,
+)
 from keras_patching.prediction.ome_form import Meaning, ome_form
 from keras_patching.prediction.path_target import PathTarget
 from keras_patching.prediction.targets import open_target
@@ -38,7 +46,37 @@ class ImageFiles:
         self.source, self._scale = source, scale
         original = source.original
         self._is_map = original is not None and is_georeferenced(original)
+        if self._is_map and folder.report.features:
+            import_rasterio(source.name)
         self._files = []
+        self._rows = self._known_rows(scale)
+
+    def _known_rows(self, scale=None):
+        windows = self._source.open_known()
+        if windows is None:
+            return None
+        return KnownRows(windows, None, scale or (1, 1))
+
+    def unknown(self, y, count):
+        """Tell which pixels of rows of the results have no data.
+
+        Args:
+            y: Index of the first row.
+            count: Number of rows.
+
+        Returns:
+            Booleans `(count, width)`; `None` where all have some.
+        """
+        return None if self._rows is None else self._rows.unknown(y, count)
+
+    def with_data(self, result):
+        """Give a result whose objects lie on pixels that have data.
+
+        Args:
+            result: As of `KnownObjects`.
+        """
+        rows = self._known_rows()
+        return result if rows is None else KnownObjects(result, rows)
 
     def open(
         self,
@@ -69,6 +107,9 @@ class ImageFiles:
             chosen = self.source, path, dtype, self._scale, values, unlabelled
             form = geotiff_form(*chosen, palette)
         file = open_result(path, shape, dtype, palette, form)
+        rows = self._known_rows(self._scale)
+        if rows is not None:
+            file = KnownTarget(file, rows, file.missing)
         self._files.append(file)
         return file
 
@@ -107,6 +148,7 @@ class ImageFiles:
         Returns:
             Dict from path, relative to the folder, to bytes.
         """
+        self._close()
         for file in self._files:
             file.finish()
             file.forget()  # The journal notes it, for a run after a kill.
@@ -122,6 +164,7 @@ class ImageFiles:
 
     def abandon(self):
         """Leave nothing half-made behind."""
+        self._close()
         for file in self._files:
             file.abandon(keep=False)
         if isinstance(self._rows, PathTarget):
@@ -129,6 +172,10 @@ class ImageFiles:
             self.remove_rows()
         for path in self._written:
             path.unlink(missing_ok=True)
+
+    def _close(self):
+        if self._rows is not None:
+            self._rows.close()
 
 
 def _meaning(palette, values, names):

@@ -50,6 +50,7 @@ class ResultFolder:
         planned = [path for stem in sorted(stems) for path in self._paths(stem)]
         if not are_tables_ours:
             names = [RESULTS, *self.report.tables, *self.report.documents]
+            names += self.report.features
             names += [] if self._page is None else [self._page]
             planned = [*(self.path / name for name in names), *planned]
         raise_faults(

@@ -10,6 +10,7 @@ import json
 import time
 
 from keras_patching._whole_files import whole_file, writing_errors
+from keras_patching.inference.map_files import collect_features
 from keras_patching.inference.result_folder import RESULTS
 
 
@@ -70,12 +71,20 @@ class ResultTables:
     def _write_documents(self, rows, tables):
         started = time.monotonic()
         for name, make in self._report.documents.items():
-            content = make(self._model, rows, tables)
-            text = json.dumps(content, ensure_ascii=False)
-            with whole_file(self._directory / name) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+            self._write_json(name, make(self._model, rows, tables))
+        entries = self._journal.entries
+        done = [entries[stem] for stem in self._images if stem in entries]
+        for name, (table, to_shapes) in self._report.features.items():
+            content = collect_features(done, table, to_shapes)
+            if content is not None:
+                self._write_json(name, content)
         now = time.monotonic()
         self._documents_due = now + (now - started) / self._SHARE
+
+    def _write_json(self, name, content):
+        text = json.dumps(content, ensure_ascii=False)
+        with whole_file(self._directory / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 def _write_csv(path, columns, rows):

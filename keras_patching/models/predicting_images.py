@@ -28,8 +28,14 @@ from keras_patching.prediction.image_job import ImageJob
 from keras_patching.prediction.keep import (
     check_fill,
     check_keep,
+    keep_known,
     key_of,
     open_keep,
+)
+from keras_patching.prediction.known_pixels import (
+    KnownObjects,
+    KnownRows,
+    KnownTarget,
 )
 from keras_patching.prediction.ome_form import Meaning, ome_form
 from keras_patching.prediction.pipeline import run_jobs
@@ -270,7 +276,11 @@ class ImagePrediction:
         fill = 0 if self._transform.collect is not None else self._fill
         job = ImageJob(position, opened, result, fill=fill)
         try:
-            job.keep = open_keep(self._keep, number, job.size)
+            keep = open_keep(self._keep, number, job.size)
+            # One of them is asked when rows are read, the other, when they
+            # are written.
+            job.keep = keep_known(keep, _known_rows(opened, job.size))
+            job.known = _known_rows(opened, job.size)
         except BaseException as error:
             job.fail(error)
             opened.close()
@@ -344,9 +354,12 @@ class ImagePrediction:
         transform = self._transform
         if self._outputs is None:
             result = transform.collect(source)
-            if scale.is_same or transform.collect_written is not None:
+            if transform.collect_written is not None:
                 return result
-            return MovedObjects(result, scale)
+            if not scale.is_same:
+                result = MovedObjects(result, scale)
+            rows = _known_rows(source)
+            return result if rows is None else KnownObjects(result, rows)
         open_file = functools.partial(self._open_beside, number, source)
         result = transform.collect_written(source, open_file)
         self._outputs.note(result)
@@ -414,7 +427,13 @@ class ImagePrediction:
                 self._transform.values,
                 getattr(self._model, "ignore_value", None),
             )
-        return self._outputs.open(number, source, shape, dtype, details, form)
+        target = self._outputs.open(number, source, shape, dtype, details, form)
+        rows, missing = None, getattr(form, "missing", None)
+        if missing is not None:
+            rows = _known_rows(source, scale=scale)
+        if rows is None:
+            return target
+        return KnownTarget(target, rows, missing)
 
     def _meaning(self):
         """Tell what the numbers of a result are called."""
@@ -430,6 +449,18 @@ class ImagePrediction:
             return grid.rows, grid.cols, *spec.shape[1:]
         height, width = (scaled_length(length, scale) for length in size)
         return height, width, *spec.shape[3:]
+
+
+def _known_rows(source, size=None, scale=(1, 1)):
+    """Open what tells which pixels have data, `None` where all have some.
+
+    Args:
+        source: `ImageSource`.
+        size: `(height, width)` that it is read at; `None` is that of the file.
+        scale: Of a result.
+    """
+    windows = source.open_known()
+    return None if windows is None else KnownRows(windows, size, scale)
 
 
 def _check_model(model):

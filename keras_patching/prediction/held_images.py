@@ -3,6 +3,7 @@
 import contextlib
 import mmap
 import os
+import threading
 
 import keras
 import numpy as np
@@ -91,6 +92,8 @@ class RasterWindows:
         nodata: Text of the value that is no data, or `None`.
         identity: Dict of name, shape, dtype, and, of a file, size and times.
         pixel_size: `PixelSize` of a map in metres, else `None`.
+        lacks_data: Whether a value, a mask or alpha says that pixels may have
+            no data.
 
     Raises:
         ValueError: Its bands are of several dtypes. At a read, that its file
@@ -126,6 +129,10 @@ class RasterWindows:
             "shape": list(self.shape),
             "dtype": self.dtype.name,
         }
+        flags = getattr(data_set, "mask_flag_enums", ())
+        self.lacks_data = any(
+            each.name != "all_valid" for band in flags for each in band
+        )
         self.pixel_size = None
         if hasattr(data_set, "gcps"):
             self.pixel_size = pixel_size_of(data_set)
@@ -137,12 +144,25 @@ class RasterWindows:
     def read(self, y, height, x, width):
         """Read `(height, width, channels)`, from row y and column x."""
         window = (y, y + height), (x, x + width)
-        bands = self._data_set.read(window=window)
+        with _reading:
+            bands = self._data_set.read(window=window)
         if self._stat is not None:
             check_unchanged(self._name, self._stat)
         if self._colours is not None:
             return self._colours[bands[0]]
         return np.ascontiguousarray(np.moveaxis(bands, 0, -1))
+
+    def known(self, y, height, x, width):
+        """Tell which pixels have data; as `TiffWindows` does."""
+        if not self.lacks_data:
+            return None
+        window = (y, y + height), (x, x + width)
+        with _reading:
+            masks = self._data_set.read_masks(window=window) != 0
+        if self.alpha:
+            masks = masks[:-1]  # That of alpha itself is whole.
+        is_unsigned = np.dtype(self._data_set.dtypes[0]).kind == "u"
+        return masks.any(axis=0) if is_unsigned else masks.all(axis=0)
 
     def close(self):
         self._data_set = None
@@ -181,6 +201,10 @@ class OpenedWindows:
 
     def close(self):
         self._image = None
+
+
+# A data set must not be read by two threads at once.
+_reading = threading.Lock()
 
 
 def _colours(palette, dtype):

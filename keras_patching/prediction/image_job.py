@@ -18,6 +18,8 @@ class ImageJob:
 
     Attributes:
         keep: What of it is kept, as of `open_keep`; `None` for all.
+        known: `KnownRows` of the image as it is read; `None` where all pixels
+            have data. Others are filled.
         rows_done: Rows of the image whose results are there already.
         value: What the result gave when it was finished.
         error: What was wrong with the image, or `None`.
@@ -27,13 +29,13 @@ class ImageJob:
 
     def __init__(self, number, source, result, fill=0):
         self.number, self.source, self.result = number, source, result
-        self.keep, self.fill = None, fill
+        self.keep, self.fill, self.known = None, fill, None
         self.value = self.error = None
         self.rows_done = self._first = getattr(result, "rows_done", 0)
         is_done = getattr(result, "is_done", False)
         self.pixels = 0 if is_done else self._pixels_until(self.size[0])
         self.pixels_read = 0
-        self._skipped, self._given = {}, None
+        self._skipped, self._given, self._scales = {}, None, ()
 
     @property
     def size(self):
@@ -55,6 +57,7 @@ class ImageJob:
         Args:
             scales: Of the outputs, see `PatchOutputs`.
         """
+        self._scales = scales
         if self._given is None:
             self._given = [
                 0 if scale is None else scaled_length(self.rows_done, scale)
@@ -103,27 +106,47 @@ class ImageJob:
             empty: Boolean array `(rows,)` or `(rows, width)`, of what is
                 filled; `None` for nothing.
         """
+        first = self._given[index]
         self._given[index] += len(band)
         if self.error is None:
             try:
+                unknown = self._unknown(index, first, len(band))
                 if hasattr(self.result, "check"):
                     self.result.check(band)
                 if empty is not None and empty.any():
                     band = band.copy()
                     band[empty] = self.fill
+                if unknown is not None:
+                    band = band.copy()
+                    band[unknown] = self.fill
                 self.result.add(index, band)
             except Exception as error:
                 self.fail(error)
 
+    def _unknown(self, index, first, count):
+        """Tell which pixels of rows of an output have no data."""
+        scale = self._scales[index]
+        if self.known is None or scale is None:
+            return None
+        return self.known.at(scale).unknown(first, count)
+
     def fail(self, error):
         """Note what was wrong; the first is kept."""
+        self._forget_known()
         if self.error is None:
             self.error = error
             self.result.abandon()
 
+    def _forget_known(self):
+        known, self.known = self.known, None
+        if known is not None:
+            known.close()
+            self.keep.close()
+
     def finish(self):
         """End it, well or not."""
         self.source.close()
+        self._forget_known()
         if self.error is None:
             try:
                 self.value = self.result.finish()

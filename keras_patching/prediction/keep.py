@@ -81,6 +81,19 @@ def open_keep(keep, number, size):
     return _Rule(keep) if callable(keep) else _Mask(keep, number, size)
 
 
+def keep_known(keep, rows):
+    """Keep only what has data too.
+
+    Args:
+        keep: As of `open_keep`.
+        rows: `KnownRows` of the image as it is read, or `None`.
+
+    Returns:
+        Such a one.
+    """
+    return keep if rows is None else _Known(keep, rows)
+
+
 def check_fill(fill, dtype):
     """Refuse what results of a dtype cannot hold.
 
@@ -156,6 +169,33 @@ def _is_plain(window):
             is_same |= np.isnan(rows) & np.isnan(window[:1, :1])
         if not is_same.all():
             return False
+    return True
+
+
+class _Known:
+    """Keeps windows in which pixels have data, and others say so too."""
+
+    def __init__(self, keep, rows):
+        self._keep, self._rows = keep, rows
+        self.looks = keep is not None and keep.looks
+        self.key = "" if keep is None else keep.key
+
+    def strip(self, y, height, pixels=None):
+        unknown = self._rows.unknown(y, height)
+        kept = _all_kept
+        if self._keep is not None:
+            kept = self._keep.strip(y, height, pixels)
+        if unknown is None:
+            return kept
+        known = ~unknown.all(axis=0)
+        return lambda x, width: known[x : x + width].any() and kept(x, width)
+
+    def close(self):
+        """Close what tells which pixels have data."""
+        self._rows.close()
+
+
+def _all_kept(x, width):
     return True
 
 

@@ -28,7 +28,7 @@ from keras_patching.data.images.value_range import (
     holds_any_of,
     refuse_array,
 )
-from keras_patching.data.images.windows import open_windows
+from keras_patching.data.images.windows import FileWindows, open_windows
 from keras_patching.prediction.held_images import (
     ArrayWindows,
     OpenedWindows,
@@ -146,6 +146,19 @@ class ImageSource:
         if self._value_range is not None:
             self._check_values(pixels, is_last)
         return pixels
+
+    def open_known(self):
+        """Open it once more, for what may be without data.
+
+        Returns:
+            Windows of what is stored, with `known`, to be closed; `None` where
+            all pixels are said to have data.
+        """
+        if not self._stored.lacks_data:
+            return None
+        if RasterWindows.takes(self.original):
+            return RasterWindows(self.original)
+        return FileWindows(self.original)
 
     def close(self):
         """Forget what is held of it, and close what was opened for it."""

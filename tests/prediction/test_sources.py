@@ -225,20 +225,28 @@ def assert_reads(source, image, windows):
     source.close()
 
 
+def as_a_net_sees_it(image, kind):
+    """What declares no data is black where all channels are that value."""
+    if kind == "tiles left out":
+        image = np.where((image == 7).all(axis=-1, keepdims=True), 0, image)
+        image = image.astype("uint8")
+    return image
+
+
 @pytest.mark.parametrize("kind", FILES)
 @settings(max_examples=10)
 @given(data=st.data())
 def test_a_window_of_a_file_is_what_the_whole_image_holds_there(
     files, kind, data
 ):
-    image = kp.data.read_image(files[kind])
+    image = as_a_net_sees_it(kp.data.read_image(files[kind]), kind)
     windows = data.draw(st.lists(windows_of(image.shape), min_size=1))
     assert_reads(open_source(files[kind], 0), image, windows)
 
 
 @pytest.mark.parametrize("kind", FILES)
 def test_bands_make_the_whole_image(files, kind):
-    image = kp.data.read_image(files[kind])
+    image = as_a_net_sees_it(kp.data.read_image(files[kind]), kind)
     source = open_source(str(files[kind]), 0)
     bands = [
         source.read(y, min(10, len(image) - y))
@@ -467,7 +475,7 @@ def test_values_out_of_the_range_are_told_as_of_whole_images(tmp_path, suffix):
     open_source(path, 0).read(30, 10)
 
 
-def test_nodata_is_named(tmp_path):
+def test_nodata_is_black(tmp_path):
     path = tmp_path / "a.tif"
     image = np.zeros(RGB, "float32")
     image[30] = -9999
@@ -475,9 +483,7 @@ def test_nodata_is_named(tmp_path):
     with rasterio.open(path) as data_set:
         for each in (path, data_set):
             source = open_source(each, 0, value_range=(0, 1))
-            source.read(0, 30)
-            with pytest.raises(ValueError, match="declares to be nodata"):
-                source.read(30, 10)
+            assert (source.read(0, 45) == 0).all()
 
 
 def test_values_of_arrays_are_told_as_predict_tells_them():

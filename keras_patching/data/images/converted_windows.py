@@ -1,10 +1,9 @@
 """Windows of images with the channels that are wanted."""
 
-import contextlib
-
 import numpy as np
 
 from keras_patching.data.images.channels import number_of, with_channels
+from keras_patching.data.images.nodata import has_data
 
 
 class HeldWindows:
@@ -14,20 +13,58 @@ class HeldWindows:
         image: Array `(height, width, channels)`.
         alpha: Whether the last channel is alpha.
         nodata: Text of the value that is no data, or `None`.
+        known: Booleans `(height, width)`, false where there is no data;
+            `None` where there is everywhere.
     """
 
     identity = None
 
-    def __init__(self, image, alpha=False, nodata=None):
+    def __init__(self, image, alpha=False, nodata=None, known=None):
         self._image, self.alpha, self.nodata = image, alpha, nodata
+        self._known, self.lacks_data = known, known is not None
         self.shape, self.dtype = image.shape, image.dtype
 
     def read(self, y, height, x, width):
         """Read `(height, width, channels)`, from row y and column x."""
         return self._image[y : y + height, x : x + width]
 
+    def known(self, y, height, x, width):
+        """Tell which pixels have data, `None` for all."""
+        if self._known is None:
+            return None
+        return self._known[y : y + height, x : x + width]
+
     def close(self):
-        self._image = None
+        self._image = self._known = None
+
+
+class BlackenedWindows:
+    """Windows of an image that is black where it has no data.
+
+    Args:
+        windows: `ConvertedWindows` of the image.
+        black: The value of black.
+
+    Attributes:
+        shape, dtype, alpha, nodata, identity, pixel_size: As of `windows`.
+    """
+
+    def __init__(self, windows, black):
+        self._windows, self._black = windows, black
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._windows, name)
+
+    def read(self, y, height, x, width):
+        """Read `(height, width, channels)`, from row y and column x."""
+        pixels, known = self._windows.read_known(y, height, x, width)
+        if known.all():
+            return pixels
+        pixels = pixels.copy()
+        pixels[~known] = self._black
+        return pixels
 
 
 class ConvertedWindows:
@@ -62,6 +99,11 @@ class ConvertedWindows:
         self.seen = None
 
     @property
+    def lacks_data(self):
+        """Whether a value, a mask or alpha of a map says what is no data."""
+        return getattr(self._windows, "lacks_data", False)
+
+    @property
     def nodata(self):
         return self._windows.nodata
 
@@ -79,10 +121,15 @@ class ConvertedWindows:
 
         Returns:
             What `read` gives, and booleans `(height, width)`: false where the
-            image is transparent, or all channels are no data.
+            image is transparent, masked, or has no data, see `has_data`.
         """
-        stored = self._windows.read(y, height, x, width)
-        known = _known(stored, self._windows.alpha, self._windows.nodata)
+        windows = self._windows
+        stored = windows.read(y, height, x, width)
+        known = None
+        if self.lacks_data:
+            known = windows.known(y, height, x, width)
+        if known is None:
+            known = has_data(stored, windows.alpha, windows.nodata)
         return self._converted(stored, y, x), known
 
     def _converted(self, stored, y, x):
@@ -94,19 +141,3 @@ class ConvertedWindows:
 
     def close(self):
         self._windows.close()
-
-
-def _known(stored, alpha, nodata):
-    known = np.ones(stored.shape[:2], bool)
-    if alpha:
-        known = stored[..., -1] != 0
-        stored = stored[..., :-1]
-    with contextlib.suppress(TypeError, ValueError):
-        value = float(nodata)
-        if stored.dtype.kind in "biu":
-            is_none = stored == value
-        else:
-            # The tag is text, which may be rounded.
-            is_none = np.isclose(stored, value, 1e-5, 0, equal_nan=True)
-        known = known & ~is_none.all(axis=-1)
-    return known

@@ -14,12 +14,11 @@ import numpy as np
 
 from keras_patching._faults import ImageFileError
 from keras_patching.data.images.pixel_size import PixelSize
-from keras_patching.data.images.tiff_format import first_tags
+from keras_patching.data.images.tiff_format import MAGIC, first_tags
 
 # GeoTIFF's scale, tie points, matrix and keys, and the RPCs of GDAL.
 _TAGS = {33550, 33922, 34264, 34735, 50844}
 _ORIENTATION = 274
-_TIFF = b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"
 # What GDAL's own sidecar file holds where it is more than statistics.
 _SIDECAR = b"<SRS", b"<GeoTransform", b"<GCPList"
 
@@ -169,7 +168,7 @@ def is_georeferenced(path):
     if path.is_dir():  # an OME-Zarr
         return False
     with open(path, "rb") as stream:
-        is_tiff = stream.read(4) in _TIFF
+        is_tiff = stream.read(4) in MAGIC
         stream.seek(0)
         tags = first_tags(stream, path) if is_tiff else {}
     if not (_TAGS & {*tags.keys()} or _has_sidecar(path)):

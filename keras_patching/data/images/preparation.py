@@ -12,13 +12,16 @@ import numpy as np
 
 from keras_patching.data.images.channels import as_channels
 from keras_patching.data.images.converted_windows import (
+    BlackenedWindows,
     ConvertedWindows,
     HeldWindows,
 )
 from keras_patching.data.images.image_io import decode_seen, nodata_of
+from keras_patching.data.images.known import open_known
 from keras_patching.data.images.normalization import check_normalization
 from keras_patching.data.images.normalized_windows import NormalizedWindows
 from keras_patching.data.images.opened_image import read_seen
+from keras_patching.data.images.tiff_windows import known_of
 from keras_patching.data.images.value_range import (
     check_array,
     check_for_model,
@@ -73,6 +76,9 @@ class Preparation:
             windows = NormalizedWindows(
                 windows, self.normalize, self.value_range
             )
+        elif windows.lacks_data:
+            black = 0 if self.value_range is None else self.value_range[0]
+            windows = BlackenedWindows(windows, black)
         return windows
 
 
@@ -115,9 +121,13 @@ def read_prepared(path, preparation):
         Warning: Floats of at most 1, where white is far above.
     """
     image, alpha, nodata = read_seen(path)
+    with open_known(path) as windows:
+        size = image.shape[:2]
+        known = windows and windows.known(0, size[0], 0, size[1])
     path = getattr(path, "path", path)
     declared = None if preparation.normalize is None else nodata()
-    image = _prepared(HeldWindows(image, alpha, declared), path, preparation)
+    held = HeldWindows(image, alpha, declared, known)
+    image = _prepared(held, path, preparation)
     if preparation.normalize is None:
         value_range = preparation.value_range
         extremes = check_for_model(image, path, value_range, nodata)
@@ -159,7 +169,8 @@ def prepare_array(image, name, preparation):
 def _decode(data, path, preparation):
     image, alpha = decode_seen(data, path)
     nodata = None if preparation.normalize is None else nodata_of(data)
-    return _prepared(HeldWindows(image, alpha, nodata), path, preparation)
+    windows = HeldWindows(image, alpha, nodata, known_of(data, path))
+    return _prepared(windows, path, preparation)
 
 
 def _prepared(windows, name, preparation):

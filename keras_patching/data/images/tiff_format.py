@@ -10,6 +10,7 @@ stack as if they were one image.
 
 import dataclasses
 import io
+import itertools
 import os
 from importlib.util import find_spec
 
@@ -38,6 +39,8 @@ _JPEG = 7
 _PLANES = 2
 _ALPHA = (1, 2)
 _NODATA_TAG = 42113
+_MASK = 4
+MAGIC = b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"
 # Where one of them cannot be read, tifffile goes on with a default.
 _TAGS_WITH_DEFAULTS = {256, 257, 258, 259, 262, 266, 273, 277, 278, 279}
 _TAGS_WITH_DEFAULTS |= {284, 317, 320, 322, 323, 324, 325, 338, 339}
@@ -92,7 +95,7 @@ def tiff_nodata(data):
     Returns:
         The text of the tag, or `None`.
     """
-    if not data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+    if not data.startswith(MAGIC):
         return None
     with tifffile.TiffFile(io.BytesIO(data)) as tiff:
         return nodata_of(tiff)
@@ -102,6 +105,21 @@ def nodata_of(tiff):
     """Give the text of the tag of a `tifffile.TiffFile`, or `None`."""
     tag = tiff.pages.first.tags.get(_NODATA_TAG)
     return None if tag is None else str(tag.value).strip(" \0")
+
+
+def mask_page(page):
+    """Give the page that says where another has data, or `None`.
+
+    Args:
+        page: `tifffile.TiffPage` of the image.
+    """
+    # GDAL writes it next to the image, among overviews at the most.
+    for each in itertools.islice(page.parent.pages, 32):
+        size = getattr(each, "imagelength", 0), getattr(each, "imagewidth", 0)
+        is_mask = getattr(each, "subfiletype", 0) == _MASK  # and not reduced
+        if is_mask and size == (page.imagelength, page.imagewidth):
+            return each
+    return None
 
 
 def first_tags(stream, path):

@@ -1,5 +1,7 @@
 """Windows of a TIFF: only the strips or tiles that they touch are decoded."""
 
+import io
+
 import numpy as np
 
 from keras_patching.data.images.decoding_memory import room_for
@@ -9,13 +11,16 @@ from keras_patching.data.images.headers import (
     plain_dtype,
 )
 from keras_patching.data.images.microscopes import pixel_size_of
+from keras_patching.data.images.nodata import has_data, nodata_value
 from keras_patching.data.images.open_file import OpenFile
 from keras_patching.data.images.tiff_format import (
+    MAGIC,
     as_seen,
     channels_last,
     find_image,
     has_alpha,
     header_of,
+    mask_page,
     nodata_of,
     orientation,
     require_imagecodecs,
@@ -42,6 +47,8 @@ class TiffWindows:
         alpha: Whether the last channel is alpha.
         nodata: Text of the value that is no data, or `None`.
         pixel_size: `PixelSize`, or `None` where the file does not tell it.
+        lacks_data: Whether a value, a mask or alpha says that pixels may have
+            no data.
 
     Raises:
         ValueError: It cannot be read exactly, or a row of strips or tiles is
@@ -77,25 +84,58 @@ class TiffWindows:
             self._least = make_header(
                 (rows, width), header.channels, header.dtype, 1, path
             )
+            mask = mask_page(page)
+            self._mask = mask and Segments(file, mask, mask, divided=True)
         self._kept = [{} for _ in self._pages]
+        self._kept_mask = {}
+        self.lacks_data = bool(
+            self.alpha
+            or mask
+            or nodata_value(self.nodata, np.dtype(page.dtype)) is not None
+        )
 
     def read(self, y, height, x, width):
         """Read `(height, width, channels)`, from row y and column x."""
         window = y, height, x, width
         with naming(self._path), room_for(self._least, self._path):
-            found = self._found
-            planes = [
-                self._read_page(segments, kept, window)
-                for segments, kept in zip(self._pages, self._kept, strict=True)
-            ]
-            lengths = {"Y": height, "X": width}
-            shape = [
-                lengths.get(axis, length)
-                for axis, length in zip(found.axes, found.shape, strict=True)
-            ]
-            array = channels_last(np.stack(planes).reshape(shape), found.axes)
-            array = as_seen(array, found.page, self._raw)
+            array = as_seen(self._stored(window), self._found.page, self._raw)
             return array.astype(self.dtype, copy=False)
+
+    def known(self, y, height, x, width):
+        """Tell which pixels have data.
+
+        Those of a value for no data have none in integers without a sign where
+        all channels are it, which may be a colour, else where one is it.
+
+        Returns:
+            Booleans `(height, width)`; `None` where all are said to have some.
+        """
+        if not self.lacks_data:
+            return None
+        window = y, height, x, width
+        with naming(self._path), room_for(self._least, self._path):
+            known = np.ones((height, width), bool)
+            if self._mask:
+                mask = self._read_page(self._mask, self._kept_mask, window)
+                known &= mask.reshape(height, width) != 0
+            if self.alpha or self.nodata is not None:
+                stored = self._stored(window)
+                known &= has_data(stored, self.alpha, self.nodata)
+            return known
+
+    def _stored(self, window):
+        _, height, _, width = window
+        found = self._found
+        planes = [
+            self._read_page(segments, kept, window)
+            for segments, kept in zip(self._pages, self._kept, strict=True)
+        ]
+        lengths = {"Y": height, "X": width}
+        shape = [
+            lengths.get(axis, length)
+            for axis, length in zip(found.axes, found.shape, strict=True)
+        ]
+        return channels_last(np.stack(planes).reshape(shape), found.axes)
 
     def _read_page(self, segments, kept, window):
         y, height, _, _ = window
@@ -110,6 +150,39 @@ class TiffWindows:
                 if index in kept:
                     kept[index].paste(array, window)
         return array
+
+
+class _BytesFile:
+    """The bytes of a file, read as an `OpenFile` is."""
+
+    def __init__(self, data, path):
+        self._data, self.path = data, path
+        self.stream = io.BytesIO(data)
+
+    def __len__(self):
+        return len(self._data)
+
+    def __getitem__(self, places):
+        return self._data[places]
+
+
+def known_of(data, path):
+    """Tell which pixels of a TIFF have data.
+
+    Args:
+        data: Bytes of a file of any format.
+        path: File that messages name.
+
+    Returns:
+        Booleans `(height, width)`; `None` where all are said to have some.
+    """
+    if not data.startswith(MAGIC):
+        return None
+    windows = TiffWindows(_BytesFile(data, path))
+    if not windows.by_windows:
+        return None
+    height, width, _ = windows.shape
+    return windows.known(0, height, 0, width)
 
 
 class StoredPixels:

@@ -140,6 +140,19 @@ class FileWindows:
             self._file.check_unchanged()
         return window
 
+    @property
+    def lacks_data(self):
+        """Whether the file says that some pixels may have no data."""
+        return getattr(self._pixels, "lacks_data", False)
+
+    def known(self, y, height, x, width):
+        """Tell which pixels of a window have data; as `TiffWindows` does."""
+        if not self.lacks_data:
+            return None
+        known = self._pixels.known(y, height, x, width)
+        self._file.check_unchanged()
+        return known
+
     def close(self):
         """Close the file and forget what is held of it."""
         self._pixels = None

@@ -11,6 +11,7 @@ import pathlib
 import numpy as np
 
 from keras_patching._checks import as_boxes
+from keras_patching.data.images.known import without_data
 from keras_patching.data.labels.places import (
     describe_declared_size,
     describe_fractions,
@@ -122,6 +123,31 @@ def check_boxes_inside(labels, headers):
             )
             hint = ""
     return faults
+
+
+def boxes_without_data(labels, images):
+    """Find boxes whose center lies where their image has no data.
+
+    Args:
+        labels: Dict from image path to `BoxLabels`.
+        images: Paths of the images.
+
+    Returns:
+        A list of faults for `raise_faults`.
+    """
+    return [
+        f"{labels[image].label_file}, {labels[image].places[index]}: the "
+        f"center of the box {_show_box(labels[image].boxes[index])} lies where "
+        f"{image} has no data (nodata, or a mask). Correct or remove it."
+        for image in images
+        for index in np.flatnonzero(
+            without_data(image, _centers(labels[image].boxes))
+        )
+    ]
+
+
+def _centers(boxes):
+    return (boxes[:, [1, 0]] + boxes[:, [3, 2]]) / 2
 
 
 def _mend(box, size):

@@ -15,6 +15,7 @@ import numpy as np
 
 from keras_patching._checks import as_points
 from keras_patching._faults import few
+from keras_patching.data.images.known import without_data
 from keras_patching.data.labels.places import (
     describe_declared_size,
     describe_fractions,
@@ -185,6 +186,26 @@ def check_points_inside(labels, headers):
             )
             hint = ""
     return faults
+
+
+def points_without_data(labels, images):
+    """Find points on pixels where their image has no data.
+
+    Args:
+        labels: Dict from image path to `PointLabels`.
+        images: Paths of the images.
+
+    Returns:
+        A list of faults for `raise_faults`.
+    """
+    return [
+        f"{labels[image].label_file}, {labels[image].places[index]}: the point "
+        f"x={labels[image].points[index, 1]:.15g}, "
+        f"y={labels[image].points[index, 0]:.15g} lies where {image} has no "
+        "data (nodata, or a mask). Correct or remove it."
+        for image in images
+        for index in np.flatnonzero(without_data(image, labels[image].points))
+    ]
 
 
 def as_true_points(points, name, size):

@@ -9,6 +9,9 @@ A new task has a class `Report` here, made of a model and options. It has
   columns, the first of which is the image's name,
 - `documents`: dict from the name of a JSON file to a function that gives its
   content, from model, rows of `results.csv` and dict from table to rows,
+- `features`: dict from the name of a GeoJSON file to a table and to a function
+  from its rows to shapes in pixels, as `to_geometries` takes them; written
+  where images say where on the earth they lie,
 - `page_contents`: what `report.html` tells, see `inference.pages`,
 - `transform`: the `ImageTransform` whose results it takes,
 - `begin(scale, files)`: gives what takes the bands of one image; `scale`

@@ -46,10 +46,12 @@ class Report:
         self.outputs = {"heatmaps": suffixes}
         self.tables = {}
         self.documents = {}
+        self.features = {}
         if self._is_located:
             self.outputs["overlays"] = (".png",)
             # In the long form that the CSV loader reads as labels.
             self.tables["points.csv"] = "image", "x", "y", "score"
+            self.features["points.geojson"] = "points.csv", _points_of
         self.page_contents = CountingContents(model, self._is_located)
 
     def begin(self, scale, files):
@@ -126,3 +128,7 @@ class _Located(_Heatmap):
             (None, f"count: {count:.1f}"),
         ]
         return stacked(overlay, legend(entries, overlay.shape[1]))
+
+
+def _points_of(rows):
+    return {"points": [(row["y"], row["x"]) for row in rows]}

@@ -36,6 +36,7 @@ class Report:
         self.outputs = {"overlays": (".png",)}
         self.tables = {"boxes.csv": ("image", *_CORNERS, "score", "label")}
         self.documents = {"coco.json": to_coco}
+        self.features = {"boxes.geojson": ("boxes.csv", _boxes_of)}
         self.page_contents = DetectionContents(model)
 
     def begin(self, scale, files):
@@ -45,7 +46,8 @@ class Report:
             self._score_threshold,
             large_objects=self._large_objects,
         )
-        return _Found(self._model, MovedObjects(patches, scale))
+        found = files.with_data(MovedObjects(patches, scale))
+        return _Found(self._model, found)
 
 
 class _Found:
@@ -86,6 +88,10 @@ def _rows(found, class_names):
             strict=True,
         )
     ]
+
+
+def _boxes_of(rows):
+    return {"boxes": [[row[corner] for corner in _CORNERS] for row in rows]}
 
 
 def to_coco(model, images, tables):

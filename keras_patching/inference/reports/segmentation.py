@@ -61,6 +61,7 @@ class Report:
             files = {transform: suffixes}
         self.outputs = {**files, "overlays": (".png",)}
         self.documents = {}
+        self.features = {}
         self.page_contents = SegmentationContents(model)
         if transform == "instances":
             self.outputs["polygons"] = (".geojson",)
@@ -86,12 +87,12 @@ class Report:
 class _Masks:
     """The mask of one image."""
 
-    def __init__(self, model, size, open_file):
+    def __init__(self, model, size, files):
         self._model = model
         self._values = _values_of(model)
         colors = _palette_of(model, self._values)
         known = self._values.tolist(), model.ignore_value
-        self._file = open_file(
+        self._file = files.open(
             "masks",
             size,
             self._values.dtype,
@@ -99,7 +100,7 @@ class _Masks:
             *known,
             names=model.class_names,
         )
-        self._classes = _Classes(model, size)
+        self._classes = _Classes(model, size, files.unknown)
         self._check = model._image_transform("classes").check
 
     def add(self, index, band):
@@ -132,15 +133,15 @@ def _palette_of(model, values):
 class _Probabilities:
     """What is predicted of one image."""
 
-    def __init__(self, model, size, open_file):
+    def __init__(self, model, size, files):
         self._model = model
         known = model.predictor._outputs.spec
         dtype = np.dtype(known.dtype)
         shape = *size, known.shape[-1]
-        self._file = open_file(
+        self._file = files.open(
             "probabilities", shape, dtype, names=model.class_names
         )
-        self._classes = _Classes(model, size)
+        self._classes = _Classes(model, size, files.unknown)
 
     def add(self, index, band):
         (classes,) = self._model.decode_predictions(band[None])
@@ -159,19 +160,19 @@ class _Classes:
         rows: How many rows have come.
     """
 
-    def __init__(self, model, size):
+    def __init__(self, model, size, unknown):
         self.size, self.rows = size, 0
-        self._model = model
+        self._model, self._unknown = model, unknown
         self._counts = np.zeros(model.num_classes, "int64")
         self._shown = Picture(size, step_of(size))
 
     def add(self, band):
         """Take the next rows of the mask."""
         self._shown.add(band, self.rows)
+        unknown = self._unknown(self.rows, len(band))
         self.rows += len(band)
-        self._counts += np.bincount(
-            band.ravel(), minlength=self._model.num_classes
-        )
+        counted = band.ravel() if unknown is None else band[~unknown]
+        self._counts += np.bincount(counted, minlength=self._model.num_classes)
 
     def describe(self, picture, draw=None):
         """Give the overlay, the columns and the tables of the image.
@@ -190,7 +191,7 @@ class _Classes:
         present = self._counts.nonzero()[0]
         entries = class_legend(present, model.class_names, colors)
         strip = legend(entries, overlay.shape[1])
-        total = self._counts.sum()
+        total = max(self._counts.sum(), 1)
         names = model.class_names or range(model.num_classes)
         named = list(zip(names, self._counts, strict=True))
         columns = {

@@ -21,6 +21,7 @@ from keras_patching.data.labels.pairing import pair_faults
 from keras_patching.data.labels.point_labels import (
     check_points_inside,
     count_classes,
+    points_without_data,
 )
 from keras_patching.data.labels.summaries import summarize_objects
 from keras_patching.data.patched_dataset import tile_source
@@ -44,7 +45,8 @@ class DrawnHeatmaps:
         self._notes = data.notes
 
     def faults(self, headers, cache):
-        return check_points_inside(self._labels, headers)
+        faults = check_points_inside(self._labels, headers)
+        return faults + points_without_data(self._labels, headers)
 
     def resize(self, scales):
         self._labels = {

@@ -10,8 +10,10 @@ from keras_patching.data.cache.shard_builder import ShardPlan, plan_source
 from keras_patching.data.cache.shards import npy_bytes
 from keras_patching.data.cache.strips import as_strips, strips_shape
 from keras_patching.data.images.channels import number_of
+from keras_patching.data.images.known import open_known
 from keras_patching.data.labels.box_clipping import clip_boxes
 from keras_patching.data.labels.box_labels import (
+    boxes_without_data,
     check_boxes_inside,
 )
 from keras_patching.data.labels.doubts import (
@@ -56,7 +58,8 @@ class YoloLabels:
         self._labels, self._clipped = clip_boxes(
             self._labels, headers, self.parameters["clip"]
         )
-        return check_boxes_inside(self._labels, headers)
+        faults = check_boxes_inside(self._labels, headers)
+        return faults + boxes_without_data(self._labels, headers)
 
     def resize(self, scales):
         self._labels = {
@@ -72,6 +75,7 @@ class YoloLabels:
         plan = plan_patches(
             image.name, header.size, boxes, pixels.patch_size, self.parameters
         )
+        plan = _with_data(plan, image, header.size, pixels.patch_size)
         images = {
             "patches": _patches_plan(image, header, pixels, plan),
             "images": _whole_image_plan(image, header, pixels),
@@ -167,6 +171,32 @@ def _doubt_grid(grid_size, patch_size):
         f"not divide patches of (height, width) {(height, width)}, as {cols} "
         f"and {rows} would. If it was given as (cols, rows), swap it."
     ]
+
+
+def _with_data(plan, image, size, patch_size):
+    """Leave out patches in which the image has no data; one stays."""
+    with open_known(image) as windows:
+        if windows is None:
+            return plan
+        scale = np.divide(windows.shape[:2], size)
+        kept = [
+            patch
+            for patch in plan
+            if _has_data(windows, scale, patch.origin, patch_size)
+        ]
+    return kept or plan[:1]
+
+
+def _has_data(windows, scale, origin, patch_size):
+    """Tell whether the image has data in a patch, which may reach beyond."""
+    first = np.maximum(np.floor(np.multiply(origin, scale)), 0).astype(int)
+    stop = np.ceil(np.add(origin, patch_size) * scale).astype(int)
+    height, width = np.minimum(stop, windows.shape[:2]) - first
+    if height <= 0 or width <= 0:
+        return False
+    y, x = first.tolist()
+    known = windows.known(y, int(height), x, int(width))
+    return known is None or bool(known.any())
 
 
 def _patches_plan(image, header, pixels, plan):

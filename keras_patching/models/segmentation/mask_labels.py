@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_patching._faults import fault_of
 from keras_patching.data.cache.shard_builder import ShardPlan
+from keras_patching.data.images.known import known_digest, read_known
 from keras_patching.data.images.resampling import resampled
 from keras_patching.data.labels.doubts import doubt_classes
 from keras_patching.data.labels.drawing import draw_shapes
@@ -72,7 +73,7 @@ class MaskLabels:
         self._is_resized = True
 
     def source(self, image, header, pixels):
-        shards = functools.partial(self._shards, self._masks[image])
+        shards = functools.partial(self._shards, image)
         return tile_source(image, header, pixels, shards)
 
     def summarize(self, records, headers):
@@ -116,15 +117,20 @@ class MaskLabels:
             pixels[self.ignore_value] = 0
         return pixels.tolist(), inside - int(pixels.sum())
 
-    def _shards(self, mask, grid):
+    def _shards(self, image, grid):
+        mask = self._masks[image]
         highest = max(self.num_classes - 1, self.ignore_value or 0)
         dtype = np.min_scalar_type(highest)
         make, path = self._how_made(mask)
+        content, digest = self._content(grid, mask), known_digest(image)
+        if digest is not None:
+            content = [*content, digest]
+            make = functools.partial(make, image=image)
         plan = ShardPlan(
             kind="masks",
             shape=(grid.num_patches, *grid.patch_size),
             dtype=dtype,
-            parameters=self._content(grid, mask),
+            parameters=content,
             path=path,
             make=functools.partial(
                 make, grid=grid, classes=self.classes, dtype=dtype
@@ -182,6 +188,20 @@ class DrawnMasks(MaskLabels):
         return functools.partial(_cut_drawn, shapes=shapes), None
 
 
+def _ignored(mask, image, size, ignore_value):
+    """Give pixels without data the value of those that are not labelled."""
+    known = resampled(read_known(image).astype("uint8"), size, "nearest") != 0
+    if ignore_value is None:
+        raise ValueError(
+            f"{image}: {np.count_nonzero(~known):,} of its pixels have no "
+            "data (nodata, or a mask), and no class is true there. Pass "
+            "ignore_value=255, so that nothing is learned from them."
+        )
+    mask = mask.copy()
+    mask[~known] = ignore_value
+    return mask
+
+
 def _num_cut(records):
     return sum(math.prod(each.shards["masks"].shape) for each in records)
 
@@ -190,22 +210,24 @@ def _num_inside(headers):
     return sum(math.prod(header.size) for header in headers.values())
 
 
-def _cut_drawn(shapes, grid, classes, dtype):
+def _cut_drawn(shapes, grid, classes, dtype, image=None):
     mask = draw_shapes(shapes, grid.image_size, dtype)
-    return _cut(mask, grid, classes)
+    return _cut(mask, grid, classes, image)
 
 
-def _cut_mask(data, path, grid, classes, dtype):
+def _cut_mask(data, path, grid, classes, dtype, image=None):
     mask = decode_classes(data, path, classes)
     mask = resampled(mask, grid.image_size, "nearest")
-    return _cut(mask.astype(dtype, copy=False), grid, classes)
+    return _cut(mask.astype(dtype, copy=False), grid, classes, image)
 
 
-def _cut_empty(grid, classes, dtype):
-    return _cut(np.zeros(grid.image_size, dtype), grid, classes)
+def _cut_empty(grid, classes, dtype, image=None):
+    return _cut(np.zeros(grid.image_size, dtype), grid, classes, image)
 
 
-def _cut(mask, grid, classes):
+def _cut(mask, grid, classes, image):
+    if image is not None:
+        mask = _ignored(mask, image, grid.image_size, classes.ignore_value)
     return cut_patches(
         mask,
         grid.origins,

@@ -1,0 +1,50 @@
+"""What was found in georeferenced images, as GeoJSON beside the tables."""
+
+from keras_patching.data.images.georeference import (
+    is_georeferenced,
+    read_georeference,
+)
+from keras_patching.data.labels.map_features import (
+    WGS84,
+    to_collection,
+    to_feature,
+    to_geometries,
+)
+
+_SHAPE = {"x", "y", "x1", "y1", "x2", "y2"}
+
+
+def collect_features(entries, table, to_shapes):
+    """Give the rows of a table as features in longitude and latitude.
+
+    Args:
+        entries: List of `Entry`, of the images that are done.
+        table: Name of the table.
+        to_shapes: Function from rows to shapes in pixels, a dict of what
+            `to_geometries` takes.
+
+    Returns:
+        Collection of GeoJSON whose features have as properties image, score
+        and what else a row tells; `None` where no image is georeferenced.
+
+    Raises:
+        ImportError: One is, and rasterio is not installed.
+    """
+    features, has_maps = [], False
+    for entry in entries:
+        if not is_georeferenced(entry.source.path):
+            continue
+        reference = read_georeference(entry.source.path)
+        if reference is None or reference.crs is None:
+            continue
+        has_maps, rows = True, entry.tables[table]
+        shapes = to_shapes(rows) if rows else {"points": []}
+        geometries = to_geometries(reference, WGS84, **shapes)
+        features += [
+            to_feature(
+                geometry,
+                {name: row[name] for name in row if name not in _SHAPE},
+            )
+            for geometry, row in zip(geometries, rows, strict=True)
+        ]
+    return to_collection(features) if has_maps else None
