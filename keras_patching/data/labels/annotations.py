@@ -20,6 +20,8 @@ from keras_patching.data.labels.files import (
 from keras_patching.data.labels.forms import is_coco, is_labelme, is_via
 from keras_patching.data.labels.image_names import ImageNames
 from keras_patching.data.labels.labelme import read_labelme
+from keras_patching.data.labels.map_labels import read_map_labels
+from keras_patching.data.labels.points_geojson import is_geojson
 from keras_patching.data.labels.shapes import KINDS, AnnotatedImage
 from keras_patching.data.labels.strict_json import load_any_json
 from keras_patching.data.labels.via import read_via
@@ -79,7 +81,7 @@ def read_annotations(path, images, unlabelled="error", kinds=KINDS):
     else:
         content = load_any_json(path)
         is_listed = is_coco(content)
-        found = annotations_of(path, content, faults, kinds)
+        found = annotations_of(path, content, faults, kinds, names)
     if found is None:
         return None
     found, class_names = found
@@ -102,7 +104,7 @@ def read_annotations(path, images, unlabelled="error", kinds=KINDS):
     )
 
 
-def annotations_of(path, content, faults, kinds=KINDS):
+def annotations_of(path, content, faults, kinds=KINDS, names=None):
     """Read the images and shapes of the content of a JSON file.
 
     Args:
@@ -110,6 +112,8 @@ def annotations_of(path, content, faults, kinds=KINDS):
         content: What `strict_json.load_any_json` reads.
         faults: List that what is wrong is added to, with file and place.
         kinds: Kinds of shapes that are wanted.
+        names: `ImageNames` of all images, where the file may be of all: then
+            GeoJSON that is not called as one of them is of maps.
 
     Returns:
         List of `AnnotatedImage`, and tuple of the names of classes; or `None`
@@ -124,10 +128,19 @@ def annotations_of(path, content, faults, kinds=KINDS):
     elif is_via(content):
         found = read_via(path, content, slips)
         class_names = _labels_of(found)
+    elif names is not None and _is_of_maps(path, content, names):
+        found = read_map_labels(path, content, names.images, slips, kinds)
+        class_names = _labels_of(found)
     else:
         return None
     faults += [f"{path}, {slip}" for slip in slips]
     return found, class_names
+
+
+def _is_of_maps(path, content, names):
+    """Tell GeoJSON of all images from that of one, which is called as it."""
+    has_crs = isinstance(content, tuple) and "crs" in dict(content)
+    return is_geojson(content) and (has_crs or not names.find_stem(path.stem))
 
 
 def load_labelme_folder(folder, names, faults):

@@ -38,7 +38,7 @@ def read_boxes_of_shapes(path, content, names, faults):
     Returns:
         A `BoxFile`, or `None` if it is no file of these tools.
     """
-    found = annotations_of(path, content, faults, _KINDS)
+    found = annotations_of(path, content, faults, _KINDS, names)
     if found is None:
         return None
     images, class_names = found

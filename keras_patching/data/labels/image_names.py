@@ -39,6 +39,11 @@ class ImageNames:
             images | {image.name: image for image in self._images}
         )
 
+    @property
+    def images(self):
+        """List of the paths of all images."""
+        return list(self._images)
+
     def find(self, name):
         """Give the path of an image, or `None`.
 

@@ -53,7 +53,7 @@ def are_shapes(dirname, path):
         path: Folder or file of labels.
     """
     dirname, path = pathlib.Path(dirname), pathlib.Path(path)
-    if path.suffix.lower() == ".json" and not path.is_dir():
+    if path.suffix.lower() in (".json", ".geojson") and not path.is_dir():
         return True
     if not path.is_dir():
         return path.is_file()
@@ -94,7 +94,7 @@ def read_mask_shapes(
     table = find_class_table(path) if path.is_dir() else None
     if not path.is_dir():
         path = find_label_file(path, dirname, _EXPECTED)
-        if path.suffix.lower() != ".json":
+        if path.suffix.lower() not in (".json", ".geojson"):
             raise ValueError(f"{path}: is a file. {_EXPECTED}")
     found = read_annotations(path, images, unlabelled, _KINDS)
     if found is None:

@@ -3,6 +3,7 @@
 from keras_patching._faults import fault_of
 from keras_patching.data.labels.annotations import annotations_of
 from keras_patching.data.labels.forms import describe_json_form
+from keras_patching.data.labels.map_labels import are_of_map
 from keras_patching.data.labels.point_labels import to_point_labels
 from keras_patching.data.labels.points_axes import read_axes
 from keras_patching.data.labels.points_csv import read_image_table
@@ -44,7 +45,14 @@ def read_image_points(path, image, names, faults, notes, classes=None):
 def _read_content(path, content, image, names, faults, classes):
     """Read the points of JSON, and the size that it says the image has."""
     if is_geojson(content) or (path.suffix == ".geojson" and content == []):
-        return read_geojson(path, content, faults, classes), None
+        points = read_geojson(path, content, faults, classes)
+        if are_of_map(image, [point[:2] for point in points]):
+            faults.append(
+                f"{path}: its points lie in {image.name} as longitude and "
+                "latitude, and a file that is called as its image is read in "
+                "pixels. Pass one GeoJSON file of all images, of another name."
+            )
+        return points, None
     if found := annotations_of(path, content, faults, ("point",)):
         return _read_shapes(path, found[0], image, names, faults, classes)
     if form := describe_json_form(content):

@@ -182,7 +182,9 @@ def test_nodata_is_black_to_what_is_trained(tmp_path, nodata):
     write_data(
         tmp_path, [image], photometric="rgb", extratags=[tag], metadata=None
     )
-    x, _ = load(tmp_path, value_range=(0, 1), shuffle=False)[0]
+    x, _ = load(tmp_path, value_range=(0, 1), shuffle=False, ignore_value=255)[
+        0
+    ]
     assert (x[0, 3:6, 4:16] == 0).all()
 
 
