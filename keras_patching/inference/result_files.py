@@ -49,10 +49,10 @@ class ImageFiles:
         if self._is_map and folder.report.features:
             import_rasterio(source.name)
         self._files = []
-        self._rows = self._known_rows(scale)
+        self._known = self._known_rows(scale)
 
     def _known_rows(self, scale=None):
-        windows = self._source.open_known()
+        windows = self.source.open_known()
         if windows is None:
             return None
         return KnownRows(windows, None, scale or (1, 1))
@@ -67,7 +67,7 @@ class ImageFiles:
         Returns:
             Booleans `(count, width)`; `None` where all have some.
         """
-        return None if self._rows is None else self._rows.unknown(y, count)
+        return None if self._known is None else self._known.unknown(y, count)
 
     def with_data(self, result):
         """Give a result whose objects lie on pixels that have data.
@@ -174,8 +174,8 @@ class ImageFiles:
             path.unlink(missing_ok=True)
 
     def _close(self):
-        if self._rows is not None:
-            self._rows.close()
+        if self._known is not None:
+            self._known.close()
 
 
 def _meaning(palette, values, names):

@@ -77,10 +77,10 @@ class Report:
 
     def _begin(self, size, files):
         if self._kind == "classes":
-            return _Masks(self._model, size, files.open)
+            return _Masks(self._model, size, files)
         if self._kind == "probabilities":
-            return _Probabilities(self._model, size, files.open)
-        classes = _Classes(self._model, size)
+            return _Probabilities(self._model, size, files)
+        classes = _Classes(self._model, size, files.unknown)
         return Objects(self._model, size, files, classes)
 
 
