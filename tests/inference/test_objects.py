@@ -176,6 +176,26 @@ def test_those_of_resized_images_are_in_pixels_of_the_files(tmp_path):
     check_polygons(out / "polygons/a.geojson", numbers)
 
 
+@pytest.mark.parametrize("format", ["npy", "zarr", "ome.tif", "ome.zarr"])
+@pytest.mark.parametrize("transform", ["classes", "instances"])
+def test_a_page_shows_them_whatever_they_are_written_as(
+    format, transform, tmp_path
+):
+    mask = mask_of(1)
+    write(tmp_path / "a.tif", mask)
+    predict_files(
+        model_of(),
+        tmp_path / "a.tif",
+        tmp_path / "found",
+        transform=transform,
+        format=format,
+        report=True,
+        truth={"a.tif": mask.astype("uint8")},
+        verbose=False,
+    )
+    assert "100.0%" in (tmp_path / "found/report.html").read_text()
+
+
 def test_the_command_scores_them_as_classes(tmp_path):
     mask = mask_of(1)
     (tmp_path / "images").mkdir()

@@ -53,7 +53,9 @@ class WrittenFiles:
             with contextlib.closing(StoredPixels(path)) as stored:
                 return read(stored)
         if path.suffix == ".zarr":
-            return read(import_zarr("`format`").open(path, mode="r"))
+            stored = import_zarr("`format`").open(path, mode="r")
+            # An OME-Zarr is a group, whose largest level is written first.
+            return read(stored if hasattr(stored, "dtype") else stored["0"])
         return read(path)
 
 
