@@ -26,12 +26,14 @@ from keras_patching.data.feeding.kept_patches import (
     keep,
     patch_boxes,
 )
+from keras_patching.data.feeding.patch_source import PatchSource
 from keras_patching.data.feeding.read_ahead import ReadAhead
 from keras_patching.data.feeding.readers import open_readers
 from keras_patching.data.feeding.resampling import (
     check_resampling,
     open_resampled,
 )
+from keras_patching.data.feeding.tf_dataset import to_tf_dataset
 from keras_patching.data.images.preparation import Preparation
 
 
@@ -358,6 +360,30 @@ class PatchingSequence(keras.utils.PyDataset):
         places = [each.tolist() for each in self._at(self.epoch)]
         _, *labels = self._readers.items()
         return _read_labels(labels, places)
+
+    def to_grain(self) -> PatchSource:
+        """Give single patches by their number, as Grain and PyTorch take them.
+
+        Returns:
+            `PatchSource`, for `grain.MapDataset.source` and for
+            `torch.utils.data.DataLoader`, which shuffle and make batches.
+        """
+        return PatchSource(self)
+
+    def to_tf_dataset(self) -> Any:
+        """Give the batches as a `tf.data.Dataset`, which declares their shapes.
+
+        Each pass over it is an epoch, beginning with that of the sequence:
+        the same batches, in the same order, as `fit` sees. It does not change
+        the sequence.
+
+        Returns:
+            `tf.data.Dataset` of pairs of images and labels, as in a batch.
+
+        Raises:
+            ImportError: If tensorflow is not installed.
+        """
+        return to_tf_dataset(self)
 
     def _at(self, epoch):
         """Give shard and row of each patch, in the order of an epoch."""
