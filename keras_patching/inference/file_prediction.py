@@ -156,6 +156,12 @@ def predict_files(
     many of its pixels: memory does not grow with it, if its format is read by
     windows, as TIFF.
 
+    Results of georeferenced images are GeoTIFFs that lie where these do, in
+    tiles, compressed and with overviews (`pip install "keras-patching[geo]"`):
+    masks are `.tif` then too, with a palette. Pixels without data have none
+    there, and count for no class. Points and boxes are also written as
+    `points.geojson` and `boxes.geojson`, in longitude and latitude.
+
     An image that fails does not keep the others from being predicted. A call
     that was stopped or killed, or in which images failed, goes on when it is
     repeated: images whose results are in place are not predicted again, if

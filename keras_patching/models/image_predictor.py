@@ -95,7 +95,12 @@ class ImagePredictor:
                 that holds a kept pixel, and what is kept comes out as without
                 `keep`. Outputs that are not stitched are computed everywhere,
                 but objects are looked for in kept patches only.
-            fill: What pixels hold that belong to places with nothing in them.
+            fill: What pixels hold that belong to places with nothing in them,
+                and those that have no data: where a TIFF or a rasterio data
+                set says so by a value, a mask or alpha. A net sees these
+                black. Of georeferenced images `.tif` results are GeoTIFFs
+                that lie where these do (`pip install "keras-patching[geo]"`),
+                and have no data where these have none.
             shard: `(index, count)`: predicts only the share of one of several
                 processes, every `count`-th image from that of `index` on.
             split: `"rows"` runs each image whole, its rows shared by the

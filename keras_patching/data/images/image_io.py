@@ -36,7 +36,7 @@ from keras_patching.data.images.tiff_writing import encode_tiff
 
 # Raise it with every change after which a file gives other values than before:
 # patches that were cut from what was read until then are not used any more.
-READER_VERSION = 3
+READER_VERSION = 4
 
 _PNG_HOLDS = {("uint8", 1), ("uint8", 3), ("uint8", 4), ("uint16", 1)}
 _JPEG_HOLDS = {("uint8", 1), ("uint8", 3)}

@@ -56,6 +56,10 @@ def load_heatmap_dataset_with_csv_from_directory(
     `load_heatmap_dataset_with_json_files_from_directory`. Shapes that are no
     points are an error.
 
+    Or it is one GeoJSON file of all images, which are georeferenced: of points
+    in longitude and latitude, or as its member `crs` says, with the class as
+    property `label` or `class`.
+
     Images and heatmaps are cut into tiles without overlap, padded at the
     bottom and right with black, and saved in `<dirname>_patches`; a second
     call finds them there. Another sigma draws heatmaps only.

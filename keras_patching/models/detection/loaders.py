@@ -50,6 +50,7 @@ def load_yolo_dataset_from_directory(
     | JSON file | `{"<file or id>": {"width": w, "height": h, "file_name": ...,
       "objects": [{"all_points_x": [x1, x2], "all_points_y": [y1, y2],
       "label": "plant"}, ...]}}`, as of Deep Plant Phenomics |
+    | GeoJSON file | of all images, georeferenced, in coordinates of the map |
     | CSV file | `image,xmin,ymin,xmax,ymax,label` and other names of columns |
     | folder of JSON | LabelMe, a file for each image |
     | folder of XML | Pascal VOC, whose corners are pixels counted from 1;

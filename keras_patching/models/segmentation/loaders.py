@@ -93,12 +93,14 @@ def load_dataset_from_directory_with_segmentation_masks(
             `dataset.json` in the folder above. Or a folder of JSON files of
             LabelMe, which may be that of the images, or the name or path of a
             JSON file of COCO or of the VGG Image Annotator: their shapes are
-            drawn, each over those before it; a pixel is of a shape that its
-            center is in, and of class 0 where none is.
+            drawn, each over those before it, as are the polygons of one
+            GeoJSON file in map coordinates of georeferenced images; a pixel is
+            of a shape that its center is in, and of class 0 where none is.
         patch_size: `(height, width)` in pixels, or one integer.
         num_classes: Number of classes, background included; `None` takes what
             the table or other arguments tell, or 2.
-        ignore_value: Value of unlabelled pixels in the masks. Crowds of COCO
+        ignore_value: Value of unlabelled pixels in the masks, and of those
+            where a TIFF has no data. Crowds of COCO
             and what LabelMe calls `__ignore__` get it.
         class_names: Names of the classes, that of class 0 first; `None` takes
             those of the table or of COCO, if there is one. Of several labels
