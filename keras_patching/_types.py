@@ -35,6 +35,7 @@ class Tiling(TypedDict, total=False):
     blend: str
     predict_patch_size: int | Sequence[int | None] | None
     shrink: bool
+    test_time_augmentation: str | None
 
 
 class ImagesOptions(TypedDict, total=False):

@@ -248,7 +248,7 @@ def _image_shape(predictor, channels):
 
 def _any_size(predictor, channels):
     """Return the patch model, for images of any size, with its weights."""
-    patch_model = predictor.layer
+    patch_model = predictor.inference_layer()
     shape = getattr(patch_model, "input_shape", None)
     if not isinstance(shape, tuple) or shape.count(None) >= 3:
         return patch_model

@@ -7,8 +7,17 @@ layer then is listed in `row_layers`, the loops over the bands in `row_loops`.
 Keras's layers are in `receptive_fields.rules`.
 """
 
+from keras_patching.layers.ensemble import Ensemble
 from keras_patching.layers.patched_predictor import PatchedPredictor
 from keras_patching.layers.row_stream import RowStream, StreamedOutput
+from keras_patching.layers.test_time_augmentation import TestTimeAugmentation
 from keras_patching.receptive_fields.walk import register_rule
 
-__all__ = ["PatchedPredictor", "RowStream", "StreamedOutput", "register_rule"]
+__all__ = [
+    "Ensemble",
+    "PatchedPredictor",
+    "RowStream",
+    "StreamedOutput",
+    "TestTimeAugmentation",
+    "register_rule",
+]

@@ -26,7 +26,7 @@ class PatchModelCall:
     """
 
     def __init__(self, layer, name, stitch, data_format):
-        self._layer, self._name = layer, name
+        self.layer, self._name = layer, name
         self._stitch, self._data_format = stitch, data_format
 
     def patch_spec(self, patch_size, channels):
@@ -42,7 +42,7 @@ class PatchModelCall:
         Raises:
             ValueError: If one is to be stitched, and no part of the patch.
         """
-        spec = output_spec(self._layer, self.patch_spec(patch_size, channels))
+        spec = output_spec(self.layer, self.patch_spec(patch_size, channels))
         scales = tuple(
             self._scale(output.shape, patch_size)
             for output in keras.tree.flatten(spec)
@@ -58,7 +58,7 @@ class PatchModelCall:
         """
         return [
             (each, ops.reshape(each.value, each.shape))
-            for each in self._layer.variables
+            for each in self.layer.variables
         ]
 
     def __call__(self, patches, values=None, call=None):
@@ -77,13 +77,13 @@ class PatchModelCall:
             patches = ops.cast(patches, keras.config.floatx())
         patches = from_channels_last(patches, self._data_format)
         if values is None:
-            return (call or self._layer)(patches)
+            return (call or self.layer)(patches)
         # What changes inside of a loop must not leave it: seeds, so that all
         # chunks draw from one where a patch model draws at inference, and
         # losses that layers add. Called like any layer, the patch model
         # learns that this is no training.
         with keras.StatelessScope(values):
-            return (call or self._layer)(patches)
+            return (call or self.layer)(patches)
 
     def run(self, patches, known, values=None, call=None):
         """Call the patch model, and make channels-last what is stitched.
@@ -111,7 +111,7 @@ class PatchModelCall:
         ):
             if self._scale(output.shape, patch_size) != scale:
                 raise ValueError(
-                    f"'{self._layer.name}' gives an output of shape "
+                    f"'{self.layer.name}' gives an output of shape "
                     f"{tuple(output.shape)} for patches of {patch_size}, "
                     "which is another part of the patch than that for "
                     f"patches of {known.patch_size}. Predict with patches of "
@@ -129,7 +129,7 @@ class PatchModelCall:
             raise ValueError(
                 "An output of rank 4 must be k times or 1/k of the patch to "
                 f"be stitched. Layer '{self._name}' received an output of "
-                f"shape {tuple(output_shape)} from '{self._layer.name}' for "
+                f"shape {tuple(output_shape)} from '{self.layer.name}' for "
                 f'patches of {patch_size}. Use padding="same" in the '
                 "patch model, or stitch=False for the outputs of each patch."
             )

@@ -1,6 +1,7 @@
 """The layer that runs a patch model over whole images inside the graph."""
 
 import contextlib
+import dataclasses
 import functools
 import math
 import numbers
@@ -19,6 +20,7 @@ from keras_patching.geometry import (
     check_pad_mode,
     check_patch_geometry,
 )
+from keras_patching.layers.mean_of_passes import Doubt
 from keras_patching.layers.nested_metrics import metrics_outside_models
 from keras_patching.layers.patch_model_call import PatchModelCall
 from keras_patching.layers.patch_run import (
@@ -36,6 +38,7 @@ from keras_patching.layers.predictor_arguments import (
 )
 from keras_patching.layers.row_stream import RowStream
 from keras_patching.layers.row_streaming import RowStreaming, find_streaming
+from keras_patching.layers.test_time_augmentation import TestTimeAugmentation
 from keras_patching.ops.chunks import patches_per_chunk
 from keras_patching.ops.data_formats import (
     from_channels_last,
@@ -52,11 +55,31 @@ from keras_patching.ops.patches import (
     scaled_length,
 )
 from keras_patching.receptive_fields.automatic_overlap import (
+    cheaper_patches,
     check_size,
     check_whole_length,
     find_overlap,
     takes_any_size,
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class Resolved:
+    """A tiling in numbers, or streamed rows.
+
+    Attributes:
+        overlap: A pair; `"auto"` where rows are streamed, or it is not known
+            yet what there will be.
+        multiple_of, shrink: As for `PatchedPredictor`.
+        streaming: `RowStreaming`, or `None` for tiles.
+        tile_size: Size of tiles that nobody has asked for; else `None`.
+    """
+
+    overlap: Any
+    multiple_of: Any
+    shrink: bool
+    streaming: RowStreaming | None = None
+    tile_size: tuple[int, int] | None = None
 
 
 @keras.saving.register_keras_serializable(package="keras_patching")
@@ -142,6 +165,14 @@ class PatchedPredictor(keras.layers.Wrapper):
             graph does not know the size of images, only patches longer than
             the image shrink, so that with an overlap in numbers there may be
             seams elsewhere.
+        test_time_augmentation: `"all"`, `"turns"`, `"mirrors"` or
+            `"left_right"`: predictions are the mean over these symmetries of
+            the image (see `TestTimeAugmentation`), at 8, 4, 4 and 2 times the
+            cost. Training knows nothing of it, but for its validation. With
+            `overlap="auto"` all but `"left_right"` are run on tiles, of a size
+            that computes about 2 pixels for each where `predict_patch_size` is
+            `None` and the patch model takes any. `None` predicts the image as
+            it is.
         data_format: `"channels_last"` or `"channels_first"`; of the images
             and of the patch model. Defaults to `keras.config`'s.
         **kwargs: Arguments of `keras.layers.Layer`. The dtype policy defaults
@@ -199,6 +230,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         patch_batch_size: int | Literal["auto"] = "auto",
         predict_patch_size: int | Sequence[int | None] | None = None,
         shrink: bool = False,
+        test_time_augmentation: str | None = None,
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -215,16 +247,21 @@ class PatchedPredictor(keras.layers.Wrapper):
         self.patch_batch_size = patch_batch_size
         self.data_format = data_format or keras.config.image_data_format()
         check_data_format(self.data_format)
-        self._patch_model = PatchModelCall(
-            patch_model, self.name, self.stitch, self.data_format
-        )
+        self._patch_model = self._call_of(patch_model)
+        self._inference_model = self._patch_model
+        self._averages_logits = False
+        self._gives_doubt = False
         self.patch_size = None
         self._outputs: Any = None  # `PatchOutputs`, from `build` on.
         self._streaming: RowStreaming | None = None
         self._may_loop = True  # Not while a graph without loops is made.
         self._is_seamless = False  # Whether `overlap="auto"` was asked for.
         self._may_resolve = False  # Before `build`, "auto" is kept.
-        self._tile(overlap, multiple_of, blend, predict_patch_size, shrink)
+        self._tile_size: tuple[int, int] | None = None  # Chosen, not given.
+        self._tile(
+            *(overlap, multiple_of, blend, predict_patch_size, shrink),
+            test_time_augmentation,
+        )
         if patch_size is not None:
             self.set_patch_size(*as_pair(patch_size, "patch_size"))
         self._may_resolve = self.layer.built
@@ -238,11 +275,11 @@ class PatchedPredictor(keras.layers.Wrapper):
         `set_patch_size`.
 
         Args:
-            **tiling: `overlap`, `multiple_of`, `blend`, `predict_patch_size`
-                or `shrink`, as for the class. What is left out stays, but
-                `overlap="auto"` finds `multiple_of` and `shrink` anew, and
-                so does another `predict_patch_size` alone where it was asked
-                for before.
+            **tiling: `overlap`, `multiple_of`, `blend`, `predict_patch_size`,
+                `shrink` or `test_time_augmentation`, as for the class. What is
+                left out stays, but `overlap="auto"` finds `multiple_of` and
+                `shrink` anew, and so does another `predict_patch_size` or
+                `test_time_augmentation` alone where it was asked for before.
 
         Raises:
             TypeError: If there is no such argument.
@@ -254,13 +291,15 @@ class PatchedPredictor(keras.layers.Wrapper):
             "blend": self.blend,
             "predict_patch_size": self.predict_patch_size,
             "shrink": self.shrink,
+            "test_time_augmentation": self.test_time_augmentation,
         }
         if unknown := tiling.keys() - now:
             raise TypeError(
                 f"`set_tiling` takes {', '.join(now)}. Received: "
                 f"{', '.join(sorted(unknown))}"
             )
-        if self._is_seamless and tiling.keys() == {"predict_patch_size"}:
+        resolved_anew = {"predict_patch_size", "test_time_augmentation"}
+        if self._is_seamless and tiling.keys() <= resolved_anew:
             tiling["overlap"] = "auto"
         if tiling.get("overlap") == "auto":
             now |= {"multiple_of": 1, "shrink": False}
@@ -283,10 +322,83 @@ class PatchedPredictor(keras.layers.Wrapper):
         predictor = PatchedPredictor(
             self.layer, dtype=self.dtype_policy, **self._arguments()
         )
+        predictor._average_logits(self._averages_logits)
         predictor.set_tiling(**tiling)
         return predictor
 
-    def _tile(self, overlap, multiple_of, blend, predict_patch_size, shrink):
+    def with_doubt(self) -> Self:
+        """Return a layer of the same tiling that gives the doubt of each pixel.
+
+        Returns:
+            A `PatchedPredictor` with the same patch model, for inference. It
+            gives one channel, the largest standard deviation of a channel over
+            the passes of `test_time_augmentation` and of an `Ensemble`.
+
+        Raises:
+            ValueError: If there is one pass only.
+        """
+        predictor = PatchedPredictor(
+            self.layer, dtype=self.dtype_policy, **self._arguments()
+        )
+        predictor._averages_logits = self._averages_logits
+        predictor._gives_doubt = True
+        predictor.set_tiling(test_time_augmentation=self.test_time_augmentation)
+        shape = (None, None, None, self.channels)
+        predictor.build(shape_from_channels_last(shape, self.data_format))
+        return predictor
+
+    # No property: Keras would save its weights under that name.
+    def inference_layer(self) -> keras.layers.Layer:
+        """Return what is run on patches when not training.
+
+        It has the weights of the patch model, and is it, but for
+        `test_time_augmentation`.
+        """
+        return self._inference_model.layer
+
+    def _average_logits(self, are_logits: bool) -> None:
+        """Tell whether the patch model gives logits.
+
+        Args:
+            are_logits: Whether `test_time_augmentation` averages the
+                probabilities that outputs stand for; see
+                `TestTimeAugmentation`.
+        """
+        if are_logits == self._averages_logits:
+            return
+        self._averages_logits = are_logits
+        if self.test_time_augmentation is not None:
+            self.set_tiling(test_time_augmentation=self.test_time_augmentation)
+
+    def _call_of(self, layer):
+        return PatchModelCall(layer, self.name, self.stitch, self.data_format)
+
+    def _augmented(self, symmetries):
+        """Return the call of the patch model, augmented if it is asked for."""
+        layer = self.layer
+        if symmetries is not None:
+            layer = TestTimeAugmentation(
+                self.layer,
+                symmetries,
+                from_logits=self._averages_logits,
+                data_format=self.data_format,
+                name=self.layer.name,
+            )
+        if self._gives_doubt:
+            layer = Doubt(layer)
+        return (
+            self._patch_model if layer is self.layer else self._call_of(layer)
+        )
+
+    def _tile(
+        self,
+        overlap,
+        multiple_of,
+        blend,
+        predict_patch_size,
+        shrink,
+        test_time_augmentation,
+    ):
         """Set the tiling, if it is possible."""
         check_blend(blend)
         multiple_of = as_pair(multiple_of, "multiple_of")
@@ -303,14 +415,28 @@ class PatchedPredictor(keras.layers.Wrapper):
         largest = predict_patch_size or self.patch_size
         if largest is not None and overlap != "auto":
             check_patch_geometry(largest, overlap, multiple_of)
-        is_seamless, streaming = overlap == "auto", None
-        if largest is not None and self._may_resolve:
-            overlap, multiple_of, shrink, streaming = self._resolve(
-                largest, overlap, multiple_of, shrink, predict_patch_size
+        if test_time_augmentation is not None and not self.stitch:
+            raise ValueError(
+                "Test-time augmentation averages outputs that are images, "
+                "pixel by pixel; boxes of mirrored and turned patches are not "
+                "merged. Received: test_time_augmentation="
+                f"{test_time_augmentation!r}, stitch=False"
             )
-        self._streaming, self._is_seamless = streaming, is_seamless
-        self.overlap, self.multiple_of, self.blend = overlap, multiple_of, blend
-        self.predict_patch_size, self.shrink = predict_patch_size, bool(shrink)
+        is_seamless = overlap == "auto"
+        model = self._augmented(test_time_augmentation)
+        resolved = Resolved(overlap, multiple_of, shrink)
+        outputs = self._outputs
+        if largest is not None and self._may_resolve:
+            resolved = self._resolve(
+                model.layer, largest, resolved, predict_patch_size
+            )
+            if self.patch_size is not None and self.built:
+                outputs = model.find_outputs(self.patch_size, self.channels)
+        self._take(resolved)
+        self._inference_model, self._outputs = model, outputs
+        self._is_seamless, self.blend = is_seamless, blend
+        self.predict_patch_size = predict_patch_size
+        self.test_time_augmentation = test_time_augmentation
 
     def _input_channels(self):
         """Channels that the patch model was built for, or None if unknown."""
@@ -336,7 +462,7 @@ class PatchedPredictor(keras.layers.Wrapper):
             (height, height if width is None else width), "patch_size"
         )
         overlap, multiple_of = self.overlap, self.multiple_of
-        if overlap == "auto" or self.predict_patch_size is not None:
+        if overlap == "auto" or (self.predict_patch_size or self._tile_size):
             overlap, multiple_of = (0, 0), (1, 1)
         try:
             check_patch_geometry(patch_size, overlap, multiple_of)
@@ -347,7 +473,11 @@ class PatchedPredictor(keras.layers.Wrapper):
             ) from error
         outputs = None
         if self.built:
-            outputs = self._patch_model.find_outputs(patch_size, self.channels)
+            outputs = self._inference_model.find_outputs(
+                patch_size, self.channels
+            )
+        if self._tile_size is not None:  # Another patch, another tile.
+            self._take(Resolved("auto", (1, 1), False))
         if self.overlap == "auto" and self._may_resolve:
             self._resolve_tiling(self.predict_patch_size or patch_size)
         self.patch_size, self._outputs = patch_size, outputs
@@ -361,41 +491,57 @@ class PatchedPredictor(keras.layers.Wrapper):
         self._may_resolve = True
         if self.patch_size is not None:
             self._resolve_tiling(self._largest_patch())
-            self._outputs = self._patch_model.find_outputs(
+            self._outputs = self._inference_model.find_outputs(
                 self.patch_size, self.channels
             )
 
     def _resolve_tiling(self, patch_size):
-        self.overlap, self.multiple_of, self.shrink, self._streaming = (
+        now = Resolved(
+            *(self.overlap, self.multiple_of, self.shrink),
+            tile_size=self._tile_size,
+        )
+        self._take(
             self._resolve(
-                patch_size,
-                self.overlap,
-                self.multiple_of,
-                self.shrink,
+                *(self.inference_layer(), patch_size, now),
                 self.predict_patch_size,
             )
         )
 
-    def _resolve(
-        self, patch_size, overlap, multiple_of, shrink, predict_patch_size
-    ):
+    def _take(self, resolved):
+        self.overlap, self.multiple_of = resolved.overlap, resolved.multiple_of
+        self.shrink, self._streaming = bool(resolved.shrink), resolved.streaming
+        self._tile_size = resolved.tile_size
+
+    def _resolve(self, layer, patch_size, asked, predict_patch_size):
         """Put numbers in the place of `overlap="auto"`, or stream rows."""
+        overlap, multiple_of = asked.overlap, asked.multiple_of
+        shrink = asked.shrink
+        self._build_inference(layer)
+        tile_size = asked.tile_size
         if overlap == "auto":
             streaming = find_streaming(
-                self.layer, predict_patch_size, self.data_format
+                layer, predict_patch_size, self.data_format
             )
             if streaming is not None:
-                return overlap, multiple_of, shrink, streaming
+                return Resolved(overlap, multiple_of, shrink, streaming)
+            shrink = takes_any_size(layer, self.data_format)
+            if layer is not self.layer and shrink and not predict_patch_size:
+                # Patches to train on may be too small to be tiles.
+                tile_size = cheaper_patches(layer, patch_size, self.data_format)
+                patch_size = tile_size
             overlap, multiple_of = find_overlap(
-                self.layer, patch_size, self.data_format
+                layer, patch_size, self.data_format
             )
-            shrink = takes_any_size(self.layer, self.data_format)
         elif None in patch_size:
-            check_whole_length(
-                self.layer, patch_size, multiple_of, self.data_format
-            )
-        check_size(self.layer, patch_size, shrink, self.data_format)
-        return overlap, multiple_of, shrink, None
+            check_whole_length(layer, patch_size, multiple_of, self.data_format)
+        check_size(layer, patch_size, shrink, self.data_format)
+        return Resolved(overlap, multiple_of, shrink, None, tile_size)
+
+    def _build_inference(self, layer):
+        """Let a layer around the patch model know its channels."""
+        if layer is not self.layer and not layer.built:
+            shape = (None, None, None, self._input_channels())
+            layer.build(shape_from_channels_last(shape, self.data_format))
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -417,23 +563,27 @@ class PatchedPredictor(keras.layers.Wrapper):
         """
         if self._is_one_patch(image_size, training):
             return graph_grid(image_size, self.patch_size)
-        largest = self._largest_patch()
-        overlap, multiple_of, shrink, streaming = self._resolved()
-        if streaming is not None:
-            return streaming.grid(image_size)
-        shrink = shrink or bool(training and self.predict_patch_size)
-        return graph_grid(image_size, largest, overlap, multiple_of, shrink)
+        resolved = self._resolved()
+        if resolved.streaming is not None:
+            return resolved.streaming.grid(image_size)
+        largest = resolved.tile_size or self._largest_patch()
+        is_smaller = training and (self.predict_patch_size or self._tile_size)
+        shrink = resolved.shrink or bool(is_smaller)
+        return graph_grid(
+            *(image_size, largest, resolved.overlap, resolved.multiple_of),
+            shrink,
+        )
 
     def _resolved(self):
         """Give the tiling in numbers, also before the layer is built."""
-        if self.overlap != "auto" or self._streaming is not None:
-            return (
-                *(self.overlap, self.multiple_of, self.shrink),
-                self._streaming,
-            )
-        return self._resolve(
-            self._largest_patch(),
+        now = Resolved(
             *(self.overlap, self.multiple_of, self.shrink),
+            *(self._streaming, self._tile_size),
+        )
+        if self.overlap != "auto" or self._streaming is not None:
+            return now
+        return self._resolve(
+            *(self.inference_layer(), self._largest_patch(), now),
             self.predict_patch_size,
         )
 
@@ -450,6 +600,13 @@ class PatchedPredictor(keras.layers.Wrapper):
             strides = self._streaming.stride
             axes = zip(self.patch_size, strides, strict=True)
             return not any(patch % stride for patch, stride in axes)
+        if self.test_time_augmentation is not None and any(
+            patch % multiple
+            for patch, multiple in zip(
+                self.patch_size, self._resolved().multiple_of, strict=True
+            )
+        ):
+            return False  # Turned, its strides would fall on other pixels.
         sizes = zip(self.patch_size, self._largest_patch(), strict=True)
         return all(tile is None or patch <= tile for patch, tile in sizes)
 
@@ -474,7 +631,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         """
         grid = self.patch_grid(image_size)
         computed = grid.num_patches * math.prod(grid.patch_size)
-        streaming = self._resolved()[3]
+        streaming = self._resolved().streaming
         if streaming is not None:
             computed = streaming.computed_pixels(image_size)
         return computed / math.prod(grid.image_size)
@@ -500,7 +657,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         ... )
         True
         """
-        streaming = self._resolved()[3]
+        streaming = self._resolved().streaming
         if streaming is None or self._is_one_patch(image_size, False):
             return None
         return streaming.stream_of_strip(streaming.grid(image_size).patch_size)
@@ -522,7 +679,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         batch, height, width, channels = self._channels_last_shape(inputs.shape)
         known = self._outputs
         if known is None or channels != self.channels:
-            known = self._patch_model.find_outputs(
+            known = self._inference_model.find_outputs(
                 self._require_patch_size(), channels
             )
         # One of the two lengths may be unknown: any number stands in for it.
@@ -553,8 +710,8 @@ class PatchedPredictor(keras.layers.Wrapper):
         if self._is_one_patch(image_size, training):
             # `fit` on patches and `predict` on images are one graph, and this
             # is the way through it without detours.
-            outputs = self._patch_model(images)
-            return self._outputs.map(add_grid, outputs)
+            model = self._patch_model if training else self._inference_model
+            return self._outputs.map(add_grid, model(images))
         if not self._may_loop:
             outputs = self._run_without_loops(images, image_size)
             return self._outputs.map_stitched(
@@ -567,7 +724,8 @@ class PatchedPredictor(keras.layers.Wrapper):
         if self._streaming is not None and not training:
             outputs = self._stream(images, grid)
         elif training or self.patch_batch_size is None:
-            outputs = run_at_once(self._run(), images, *how)
+            model = self._patch_model if training else None
+            outputs = run_at_once(self._run(model=model), images, *how)
         else:
             run = self._run(self._patch_model.values())
             size = self._chunk_size(grid)
@@ -594,7 +752,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         >>> with layer.without_loops():
         ...     whole = layer(np.zeros((1, 512, 512, 3), "float32"))
         """
-        if self._resolved()[3] is not None and not takes_any_size(
+        if self._resolved().streaming is not None and not takes_any_size(
             self.layer, self.data_format
         ):
             raise ValueError(
@@ -629,10 +787,11 @@ class PatchedPredictor(keras.layers.Wrapper):
             self._run()(images),
         )
 
-    def _run(self, values=None, call=None):
-        """Return what runs the patch model on patches."""
+    def _run(self, values=None, call=None, model=None):
+        """Return what runs the patch model on patches, as in inference."""
+        model = model or self._inference_model
         return functools.partial(
-            self._patch_model.run, known=self._outputs, values=values, call=call
+            model.run, known=self._outputs, values=values, call=call
         )
 
     def _stream(self, images, grid):
@@ -688,7 +847,7 @@ class PatchedPredictor(keras.layers.Wrapper):
     def _largest_patch(self):
         """Size that images are cut into, before patches shrink."""
         patch_size = self._require_patch_size()
-        return self.predict_patch_size or patch_size
+        return self.predict_patch_size or self._tile_size or patch_size
 
     def _require_patch_size(self):
         if self.patch_size is None:
@@ -719,7 +878,7 @@ class PatchedPredictor(keras.layers.Wrapper):
 
     def _arguments(self):
         """Give the arguments that a layer like this one is made with."""
-        return {
+        arguments = {
             "patch_size": self.patch_size,
             "overlap": self.overlap,
             "multiple_of": self.multiple_of,
@@ -730,8 +889,13 @@ class PatchedPredictor(keras.layers.Wrapper):
             "patch_batch_size": self.patch_batch_size,
             "predict_patch_size": self.predict_patch_size,
             "shrink": self.shrink,
+            "test_time_augmentation": self.test_time_augmentation,
             "data_format": self.data_format,
         }
+        if self._is_seamless and self.test_time_augmentation is not None:
+            # Without it the same patch model may stream rows again.
+            arguments |= {"overlap": "auto", "multiple_of": 1, "shrink": False}
+        return arguments
 
 
 def _is_at_most(count, most):

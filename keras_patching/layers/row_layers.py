@@ -6,6 +6,7 @@ import keras
 
 from keras_patching.layers import row_interpolation, row_places, row_windows
 from keras_patching.layers.row_bands import Pointwise
+from keras_patching.layers.symmetries import Turn
 from keras_patching.receptive_fields.errors import describe, inside_of
 
 # What runs each kind of layer that looks at neighbours, or changes the scale.
@@ -20,6 +21,7 @@ _RUNNERS = {
     keras.layers.SeparableConv2D: row_windows.Window,
     keras.layers.UpSampling2D: row_interpolation.Interpolate,
     keras.layers.ZeroPadding2D: row_places.Pad,
+    Turn: row_places.Reverse,
     "AveragePool": row_windows.AveragePooling,
     "Conv": row_windows.Window,
     "ConvTranspose": row_windows.TransposedWindow,

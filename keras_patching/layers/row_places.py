@@ -3,7 +3,12 @@
 import keras
 from keras import ops
 
-from keras_patching.layers.row_bands import Neighbours, Pointwise, spatial_axes
+from keras_patching.layers.row_bands import (
+    Neighbours,
+    Pointwise,
+    Runner,
+    spatial_axes,
+)
 from keras_patching.ops.lengths import maximum
 from keras_patching.receptive_fields.neighbour_rules import (
     read_key,
@@ -117,3 +122,31 @@ class Reshape(Pointwise):
         for before, after in zip(self._from, self._to, strict=True):
             shape[after] = sizes[before]
         return ops.reshape(value, shape)
+
+
+class Reverse(Runner):
+    """The last column comes first, of as many as the image has."""
+
+    @classmethod
+    def of(cls, call, inputs, output):
+        """Make what runs a call of a `Turn`."""
+        if output.directions == inputs[0].directions:
+            return Pointwise(call, inputs, output)
+        return cls(call, inputs, output)
+
+    def __init__(self, call, inputs, output):
+        self._call, (self._input,) = call, inputs
+
+    def kept(self):
+        """See `Pointwise`."""
+        return []
+
+    def run(self, values, state, bands):
+        """See `Pointwise`."""
+        (value,), (band,) = values, bands
+        if band.width is None:
+            return self._call(value), state
+        _, column_axis = spatial_axes(self._input)
+        columns = ops.shape(value)[column_axis]
+        index = band.width - 1 - ops.arange(columns, dtype="int32")
+        return ops.take(value, ops.maximum(index, 0), axis=column_axis), state

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
-from keras_patching.models.image_transforms import Both, ImageTransform
+from keras_patching.models.image_transforms import Both, Doubt, ImageTransform
 from keras_patching.models.predicting_images import ImagePrediction
 
 
@@ -198,6 +198,16 @@ class ImagePredictor:
     def _image_transforms(self):
         """What a `transform` may be called, by its name."""
         return {}
+
+    @property
+    def _doubt_transform(self):
+        """The `ImageTransform` that tells how much predictions differ."""
+        return ImageTransform(
+            Doubt(self._finish_outputs),
+            name="doubt",
+            method="linear",
+            is_doubt=True,
+        )
 
     def _finish_outputs(self, outputs):
         """Make what the model returns of what its patch model does."""

@@ -27,6 +27,7 @@ class ImageTransform:
         name: What it is called; `None` for a function of the user's.
         method: How pixels of an image that was resized come back to those of
             its file, see `resampling.METHODS`.
+        is_doubt: Whether it takes what `PatchedPredictor.with_doubt` gives.
         values: The integers that results may hold; `None` for any, and for
             floats.
     """
@@ -38,6 +39,7 @@ class ImageTransform:
     name: str | None = None
     method: str = "nearest"
     values: range | None = None
+    is_doubt: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,9 +53,28 @@ class Both:
         return self.second(self.first(outputs))
 
 
-def spec_of(transform, model):
-    """Tell what a transform makes of the outputs of a model, or refuse it."""
-    known = model.predictor._outputs
+@dataclasses.dataclass(frozen=True)
+class Doubt:
+    """The doubt of each pixel, in the units of what the model predicts.
+
+    Attributes:
+        finish: Makes what the model gives of what its patch model does.
+    """
+
+    finish: Callable
+
+    def __call__(self, outputs: Any) -> Any:
+        return self.finish(outputs)[..., 0]
+
+
+def spec_of(transform, predictor):
+    """Tell what a transform makes of the outputs of a model, or refuse it.
+
+    Args:
+        transform: Function of what the patch model returns.
+        predictor: `PatchedPredictor`.
+    """
+    known = predictor._outputs
     spec = Trace(transform).compute_output_spec(known.spec)
     before, after = map(keras.tree.flatten, (known.spec, spec))
     same = len(before) == len(after) and all(

@@ -63,6 +63,7 @@ _PREDICTOR_ARGUMENTS = (
     "patch_batch_size",
     "predict_patch_size",
     "shrink",
+    "test_time_augmentation",
     "data_format",
 )
 
@@ -81,8 +82,8 @@ class PatchedModel(ImagePredictor, keras.Model):
         patch_size: `(height, width)` of a patch in pixels, or one integer;
             or call `set_patch_size`.
         overlap, multiple_of, blend, stitch, pad_value, pad_mode,
-            patch_batch_size, predict_patch_size, shrink, data_format: As for
-            `PatchedPredictor`.
+            patch_batch_size, predict_patch_size, shrink,
+            test_time_augmentation, data_format: As for `PatchedPredictor`.
         **kwargs: Arguments of `keras.Model`.
 
     Attributes:
@@ -125,6 +126,7 @@ class PatchedModel(ImagePredictor, keras.Model):
         patch_batch_size: int | Literal["auto"] = "auto",
         predict_patch_size: int | Sequence[int | None] | None = None,
         shrink: bool = False,
+        test_time_augmentation: str | None = None,
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -146,9 +148,11 @@ class PatchedModel(ImagePredictor, keras.Model):
             patch_batch_size=patch_batch_size,
             predict_patch_size=predict_patch_size,
             shrink=shrink,
+            test_time_augmentation=test_time_augmentation,
             data_format=data_format,
         )
         self._engines = Engines(self.predictor, self._turn)
+        self._doubt_engines: Engines | None = None
         self._knows_of_seams = False
         self._sizes_judged: set[tuple[int, ...]] = set()
         self._check_tiles(overlap, predict_patch_size)
@@ -263,10 +267,10 @@ class PatchedModel(ImagePredictor, keras.Model):
         """Set how images are cut and stitched, at any time; the weights stay.
 
         Args:
-            **tiling: `overlap`, `multiple_of`, `blend`, `predict_patch_size`
-                or `shrink`, as for `PatchedPredictor`. What is left out
-                stays, but `overlap="auto"` finds `multiple_of` and `shrink`
-                anew.
+            **tiling: `overlap`, `multiple_of`, `blend`, `predict_patch_size`,
+                `shrink` or `test_time_augmentation`, as for
+                `PatchedPredictor`. What is left out stays, but
+                `overlap="auto"` finds `multiple_of` and `shrink` anew.
 
         Raises:
             TypeError: If there is no such argument.
@@ -300,7 +304,17 @@ class PatchedModel(ImagePredictor, keras.Model):
         self._sizes_judged.clear()
         self._functions.clear()
         self._engines.clear()
+        self._doubt_engines = None
         drop_compiled_functions(self)
+
+    def _engines_for(self, transform):
+        """Return the `Engines` whose outputs an `ImageTransform` takes."""
+        if not transform.is_doubt:
+            return self._engines
+        if self._doubt_engines is None:
+            predictor = self.predictor.with_doubt()
+            self._doubt_engines = Engines(predictor, self._turn)
+        return self._doubt_engines
 
     def _require_patch_size(self):
         """Return the patch size.

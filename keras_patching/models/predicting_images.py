@@ -102,13 +102,14 @@ class ImagePrediction:
         self._numbered = share(sources, shard)
         _build(model, self._numbered, choice)
         _check_channels(model)
+        self._engines = model._engines_for(transform)
         # A distribution is that of the thread of the caller.
         self._sharing, self._engine = find_sharing(split), None
         if split is not None:
-            self._engine = model._engines.make_whole(
+            self._engine = self._engines.make_whole(
                 transform.in_graph, self._sharing
             )
-        self._spec = spec_of(transform.in_graph, model)
+        self._spec = spec_of(transform.in_graph, self._engines.predictor)
         self._outputs = None
         # What became of images that need not, or cannot, be predicted.
         self._outcomes = {}
@@ -178,7 +179,7 @@ class ImagePrediction:
             which one is `None`.
         """
         sizes = self._sizes()
-        engine = self._engine or self._model._engines.make(
+        engine = self._engine or self._engines.make(
             self._transform.in_graph,
             sizes,
             self._batch_size,

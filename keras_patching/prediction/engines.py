@@ -28,10 +28,13 @@ class Engines:
     Args:
         predictor: The `PatchedPredictor` of the model.
         turn: As for `ModelFunction`.
+
+    Attributes:
+        predictor: The same.
     """
 
     def __init__(self, predictor, turn):
-        self._predictor, self._turn = predictor, turn
+        self.predictor, self._turn = predictor, turn
         self._functions = collections.OrderedDict()
 
     def clear(self):
@@ -62,7 +65,7 @@ class Engines:
         Raises:
             ValueError: If the least that can be computed takes more.
         """
-        streaming = self._predictor._resolved()[3]
+        streaming = self.predictor._resolved().streaming
         if streaming is None:
             return self._make_patches(
                 transform, batch_size, sharing, device_memory
@@ -78,8 +81,8 @@ class Engines:
         ).engine()
 
     def _make_patches(self, transform, batch_size, sharing, device_memory):
-        predictor = self._predictor
-        known, call = predictor._outputs, predictor._patch_model
+        predictor = self.predictor
+        known, call = predictor._outputs, predictor._inference_model
         # Averaged patches are decided on only after that.
         is_averaged = predictor.blend != "crop"
         within = _unchanged if is_averaged else transform
@@ -118,8 +121,8 @@ class Engines:
         Raises:
             ValueError: If the patch model cannot be run so.
         """
-        predictor = self._predictor
-        known, call = predictor._outputs, predictor._patch_model
+        predictor = self.predictor
+        known, call = predictor._outputs, predictor._inference_model
         _check_whole_images(predictor)
         multiple_of = find_multiple_of(predictor)
 
@@ -140,11 +143,11 @@ class Engines:
     def _specs(self, transform):
         """List shapes and dtypes of what a transform makes of a batch."""
         trace = Trace(transform)
-        spec = trace.compute_output_spec(self._predictor._outputs.spec)
+        spec = trace.compute_output_spec(self.predictor._outputs.spec)
         return keras.tree.flatten(spec)
 
     def _grid_of(self, size):
-        predictor = self._predictor
+        predictor = self.predictor
         if not predictor._is_seamless:
             return predictor.patch_grid(size)
         # Tiles of one size are compiled once; without seams it does not
@@ -167,7 +170,7 @@ class Engines:
         devices = count_devices(sharing)
         if batch_size is not None:
             return round_up(max(batch_size // divisor, 1), devices)
-        chosen = self._predictor.patch_batch_size
+        chosen = self.predictor.patch_batch_size
         each = chosen if is_integer(chosen) else patches_per_chunk(patch_size)
         if device_memory is not None:
             each = min(each, self._most_patches(patch_size, device_memory))
@@ -175,9 +178,9 @@ class Engines:
 
     def _most_patches(self, patch_size, device_memory):
         """Tell how many patches `device_memory` holds."""
-        predictor = self._predictor
+        predictor = self.predictor
         shape = 1, *patch_size, predictor.channels
-        each = activation_bytes(predictor.layer, shape)
+        each = activation_bytes(predictor.inference_layer(), shape)
         if each > device_memory:
             raise ValueError(
                 f"A patch of {patch_size[0]} x {patch_size[1]} pixels takes "
@@ -196,7 +199,7 @@ class Engines:
             make: Makes the function, which `ModelFunction` takes.
             sharing: As there.
         """
-        layer = self._predictor.layer
+        layer = self.predictor.inference_layer()
         key = *key, sharing, tuple(map(id, layer.variables))
         if key not in self._functions:
             function = make()
@@ -210,7 +213,7 @@ class Engines:
 
 def _check_whole_images(predictor):
     """Refuse a patch model that does not make an image of an image."""
-    layer = predictor.layer
+    layer = predictor.inference_layer()
     if not takes_any_size(layer, predictor.data_format):
         raise ValueError(
             f"split='rows' runs whole images, and '{layer.name}' takes patches "

@@ -50,8 +50,8 @@ class LaneSteps:
         self._steps, self._divisor = {}, 1
 
     def engine(self):
-        predictor = self._engines._predictor
-        field = receptive_field(predictor.layer)
+        predictor = self._engines.predictor
+        field = receptive_field(predictor.inference_layer())
         return RowLanes(
             self,
             self._streaming.stride,
@@ -79,7 +79,7 @@ class LaneSteps:
         return self._steps[key]
 
     def _make_step(self, width, height):
-        predictor, streaming = self._engines._predictor, self._streaming
+        predictor, streaming = self._engines.predictor, self._streaming
         rows = streaming.rows
         if rows is None:
             height = round_up(height, streaming.stride[0])
@@ -91,7 +91,7 @@ class LaneSteps:
         function, compiled = self._engines.compiled(
             ("rows", rows, width, count, self._transform),
             lambda: LaneFunction(
-                RowStream(predictor.layer, rows),
+                RowStream(predictor.inference_layer(), rows),
                 count,
                 self._transform,
                 predictor._outputs.spec,
@@ -135,8 +135,8 @@ class LaneSteps:
 
     def _fitting(self, rows, count, width):
         """Choose as many lanes, then rows, as `device_memory` holds."""
-        layer = self._engines._predictor.layer
-        channels = self._engines._predictor.channels
+        layer = self._engines.predictor.inference_layer()
+        channels = self._engines.predictor.channels
         stride, devices = (
             self._streaming.stride[0],
             count_devices(self._sharing),

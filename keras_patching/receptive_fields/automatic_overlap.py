@@ -56,6 +56,21 @@ def _larger_patches(field):
     )
 
 
+def cheaper_patches(patch_model, patch_size, data_format):
+    """Return a size of patches without seams that does not cost much.
+
+    Args:
+        patch_model, patch_size, data_format: As for `find_overlap`.
+
+    Returns:
+        `(height, width)`, no less than `patch_size`.
+    """
+    field = receptive_field(patch_model, data_format=data_format)
+    axes = zip(_cheaper_patches(field), patch_size, field.stride, strict=True)
+    height, width = (max(n, round_up(own, s)) for n, own, s in axes)
+    return height, width
+
+
 def _cheaper_patches(field):
     """Return a size of patches that computes about 2 pixels for each."""
     # Of length t, along both axes: (t / (t - overlap))**2 = 2.
@@ -101,7 +116,7 @@ def describe_seams(predictor, image_size):
     grid = predictor.patch_grid(image_size)
     if grid.num_patches == 1:
         return None
-    field = _field_if_known(predictor.layer, predictor.data_format)
+    field = _field_if_known(predictor.inference_layer(), predictor.data_format)
     if field is None or not any(field.halo):
         return None
     return (
@@ -132,7 +147,7 @@ def describe_cost(predictor, image_size):
     cost = predictor.recomputation(image_size)
     if grid.num_patches == 1 or cost <= _DEAR:
         return None
-    field = _field_if_known(predictor.layer, predictor.data_format)
+    field = _field_if_known(predictor.inference_layer(), predictor.data_format)
     if field is None or not _is_exact(grid, field):
         return None
     return (
@@ -157,7 +172,7 @@ def _is_exact(grid, field):
 
 def _cheaper_tilings(predictor, field, image_size, cost):
     """Name what leaves no seam either, and costs less."""
-    if not takes_any_size(predictor.layer, predictor.data_format):
+    if not takes_any_size(predictor.inference_layer(), predictor.data_format):
         return (
             "A patch model that is built with `keras.Input((None, None, "
             "channels))` takes larger patches, or rows, which cost less. "
@@ -177,11 +192,12 @@ def _cheaper_tilings(predictor, field, image_size, cost):
         for patch_size, each in costs.items()
         if each < cost
     ]
-    streamed = (
-        'overlap="auto" without a `predict_patch_size` streams rows where '
-        "every layer can, and computes 1.0"
-    )
-    return f"Less: {'; '.join([*cheaper, streamed])}. "
+    if predictor.test_time_augmentation in (None, "left_right"):
+        cheaper.append(
+            'overlap="auto" without a `predict_patch_size` streams rows where '
+            "every layer can, and computes 1.0"
+        )
+    return f"Less: {'; '.join(cheaper)}. " if cheaper else ""
 
 
 def find_multiple_of(predictor):
@@ -194,7 +210,7 @@ def find_multiple_of(predictor):
         Pair: what the stride of the patch model and `predictor.multiple_of`
         divide; the latter, if the patch model has a layer without a rule.
     """
-    field = _field_if_known(predictor.layer, predictor.data_format)
+    field = _field_if_known(predictor.inference_layer(), predictor.data_format)
     if field is None:
         return predictor.multiple_of
     return tuple(map(math.lcm, field.stride, predictor.multiple_of))

@@ -81,6 +81,19 @@ class FieldAxis:
         """Add indices at both ends that are like some inside, near them."""
         return self.pad(before, after)
 
+    def reverse(self):
+        """Let the last index come first.
+
+        N is a multiple of the stride, and so are cuts counted from the end.
+        """
+        return dataclasses.replace(
+            self, start=self.length - self.end, end=self.length - self.start
+        )
+
+    def across(self):
+        """Let rows be columns, or columns rows."""
+        return self
+
     def merge(self, other):
         """Put on top of another axis, of the same scale and length."""
         return dataclasses.replace(
@@ -181,12 +194,15 @@ class SpatialField(Generic[AxisT]):
         axes: Which axes of the tensor they are. The first is the batch, and
             all others are channels.
         rank: Number of axes of the tensor; 4 of an image.
+        directions: What `y` and `x` run along in the image, 1 for its rows and
+            2 for its columns, less than none where from its end.
     """
 
     y: AxisT
     x: AxisT
     axes: tuple[int, int] = (1, 2)
     rank: int = 4
+    directions: tuple[int, int] = (1, 2)
 
     @classmethod
     def of_images(cls, y, x, data_format):
@@ -288,9 +304,27 @@ class SpatialField(Generic[AxisT]):
         befores, afters = zip(*padding, strict=True)
         return self._along_axes("mirror", befores, afters)
 
+    def mirror_rows(self):
+        """Return the field after the last row has come first."""
+        y, x = self.directions
+        return dataclasses.replace(self, y=self.y.reverse(), directions=(-y, x))
+
+    def mirror_columns(self):
+        """Return the field after the last column has come first."""
+        y, x = self.directions
+        return dataclasses.replace(self, x=self.x.reverse(), directions=(y, -x))
+
+    def swap_axes(self):
+        """Return the field after rows have become columns."""
+        y, x = self.directions
+        return dataclasses.replace(
+            self, y=self.x.across(), x=self.y.across(), directions=(x, y)
+        )
+
     def fits(self, other):
         """Whether both tensors have the same height and width, and axes."""
-        return (self.axes, self.rank) == (other.axes, other.rank) and all(
+        places = ((f.axes, f.rank, f.directions) for f in (self, other))
+        return len(set(places)) == 1 and all(
             (a.scale, a.length) == (b.scale, b.length)
             for a, b in ((self.y, other.y), (self.x, other.x))
         )

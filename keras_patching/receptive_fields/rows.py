@@ -159,6 +159,22 @@ class RowAxis:
             ),
         )
 
+    def reverse(self):
+        """See `FieldAxis.reverse`; of columns only, which have no `rows`."""
+        if self.rows:
+            raise ValueError(
+                "Rows come from the top, and cannot be streamed where an image "
+                "is mirrored top-down or turned."
+            )
+        return dataclasses.replace(self, reading=None)
+
+    def across(self):
+        """See `FieldAxis.across`, which no stream does."""
+        raise ValueError(
+            "Rows cannot be streamed where an image is turned: they become "
+            "columns."
+        )
+
     def merge(self, other):
         """See `FieldAxis.merge`; the one that is ahead waits for the other."""
         return dataclasses.replace(

@@ -303,6 +303,8 @@ def _merge(layer, fields):
 def merge(layer, fields):
     """Return the field of what a layer makes of several, pixel by pixel."""
     for field in fields[1:]:
+        if field.directions != fields[0].directions:
+            raise unbounded(layer, "merges an image with its mirror image")
         if not field.fits(fields[0]):
             raise refusal(layer, "merges tensors of different sizes")
     return functools.reduce(lambda one, other: one.merge(other), fields)

@@ -174,6 +174,12 @@ def _seen_after(axis, cut):
 
 def _check_outputs(patch_model, fields, data_format):
     for index, field in enumerate(fields):
+        if field.directions != (1, 2):
+            raise ValueError(
+                f"Output {index} of {describe(patch_model)} is mirrored or "
+                "turned against the image: tiles of it lie elsewhere. Turn it "
+                "back."
+            )
         scale = field.y.scale
         if (
             field.data_format != data_format

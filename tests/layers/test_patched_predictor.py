@@ -367,6 +367,7 @@ def test_a_layer_with_another_tiling_is_in_all_else_the_same():
         "patch_batch_size": 3,
         "predict_patch_size": (16, None),
         "shrink": True,
+        "test_time_augmentation": "left_right",
         "data_format": "channels_last",
     }
     layer = PatchedPredictor(conv_model(), 8, **arguments, dtype="float16")

@@ -297,7 +297,10 @@ class HeatmapObjectCountingModel(TaskModel):
             sources, **options: As there.
             transform: `"heatmap"` gives what `predict` does, and so may be
                 written to `out`; a function as there gets the heatmap. Of
-                files that are resized the heatmap keeps its sum.
+                files that are resized the heatmap keeps its sum. `"doubt"`
+                gives `(height, width)` of float32, the standard deviation of
+                the objects per pixel over the passes of
+                `test_time_augmentation` and the members of an ensemble.
             min_score, min_distance: As for `locate`, in pixels of the image as
                 it is read.
 
@@ -330,7 +333,8 @@ class HeatmapObjectCountingModel(TaskModel):
         return {
             "heatmap": ImageTransform(
                 self._finish_outputs, name="heatmap", method="sum"
-            )
+            ),
+            "doubt": self._doubt_transform,
         }
 
     def _count_bands(self, min_score, min_distance):

@@ -3,6 +3,7 @@
 import keras
 
 from keras_patching._keras_internals import node_of, operation_of
+from keras_patching.layers.mean_of_passes import MeanOfPasses
 from keras_patching.losses.segmentation_loss import ACTIVATIONS
 
 # These mix neighbours, so that probabilities stay such, and logits too.
@@ -19,6 +20,8 @@ def last_activation(layer):
     Returns:
         One of `ACTIVATIONS`, or `None`.
     """
+    if isinstance(layer, MeanOfPasses):
+        return _activation_of_mean(layer)
     if isinstance(layer, keras.Sequential):
         layers = list(layer.layers)
         while len(layers) > 1 and _only_enlarges(layers[-1]):
@@ -37,6 +40,22 @@ def last_activation(layer):
     activation = getattr(layer, "activation", None)
     name = getattr(activation, "__name__", None)
     return name if name in ACTIVATIONS else None
+
+
+def _activation_of_mean(layer):
+    """Return what all of the averaged nets end in, or None.
+
+    Raises:
+        ValueError: If logits would be averaged as if they were probabilities.
+    """
+    activations = set(map(last_activation, layer._nets()))
+    if activations == {"linear"} and not layer.from_logits:
+        raise ValueError(
+            f"The patch models in '{layer.name}' give logits, whose mean is "
+            "not that of their probabilities: make it with `from_logits=True`. "
+            f"Received: a {type(layer).__name__} with from_logits=False"
+        )
+    return activations.pop() if len(activations) == 1 else None
 
 
 def _only_enlarges(layer):

@@ -192,6 +192,7 @@ class SemanticSegmentationModel(TaskModel):
                 f"'{patch_model.name}' ends in. "
                 f"Received: activation={self.activation!r}"
             )
+        self.predictor._average_logits(self.activation == "linear")
         self.ignore_value = classes.ignore_value
         self._take_classes(classes)
         check_head(patch_model, num_classes, self.activation)
@@ -372,7 +373,11 @@ class SemanticSegmentationModel(TaskModel):
                 class, of pixels that share sides, as `scipy.ndimage.label`
                 finds them in the whole image; none of class 0 and of
                 `ignore_value`. Memory grows with the objects, not with the
-                image. All else is as there.
+                image. `"doubt"` gives `(height, width)` of float32, the
+                standard deviation of the probability of a class over the
+                passes of `test_time_augmentation` and the members of an
+                ensemble, of the class where it is largest: 0 where all agree,
+                0.5 at the most. All else is as there.
 
         Returns:
             As there. Of `"instances"` a dict per image, whose arrays have an
@@ -420,6 +425,7 @@ class SemanticSegmentationModel(TaskModel):
                 self._written_objects,
                 name="instances",
             ),
+            "doubt": self._doubt_transform,
         }
 
     def _measured_objects(self, source):
