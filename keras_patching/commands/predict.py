@@ -67,15 +67,16 @@ def add(commands):
     )
     parser.add_argument(
         "--transform",
-        choices=("classes", "probabilities", "instances", "heatmap"),
+        choices=("classes", "probabilities", "instances", "heatmap", "doubt"),
         help="what a segmentation model writes: classes of pixels, "
         "probabilities (as DIR/probabilities/NAME.tif), or instances, which "
         "are connected regions of a class, numbered in DIR/instances/NAME.tif, "
         "measured in DIR/objects.csv (in pixels, and in metres or micrometres "
         "where the image says how large a pixel is), with outlines in "
         "DIR/polygons/NAME.geojson; or, of a counting model, heatmap, for "
-        "heatmaps and counts and no places (default: classes; heatmaps and "
-        "places)",
+        "heatmaps and counts and no places; of both, doubt, as "
+        "DIR/doubts/NAME.tif: how much several predictions of a pixel differ "
+        "(default: classes; heatmaps and places)",
     )
     parser.add_argument(
         "--format",
@@ -112,6 +113,13 @@ def add(commands):
         "of the model)",
     )
     add_patch_size(parser)
+    parser.add_argument(
+        "--test-time-augmentation",
+        choices=("all", "turns", "mirrors", "left_right", "none"),
+        help="predict images mirrored and turned too, and average: all 8 ways, "
+        "4 quarter-turns, 4 mirrors or 2, at as many times the cost (default: "
+        "that of the model, which is none unless it was set)",
+    )
     parser.add_argument(
         "--level",
         type=integer_from(0),
@@ -187,7 +195,12 @@ def _predict(options, executor):
     from keras_patching.inference import file_prediction
 
     model = file_prediction.load_model(options.model)
-    file_prediction.change_tiling(model, options.overlap, options.patch_size)
+    file_prediction.change_tiling(
+        model,
+        options.overlap,
+        options.patch_size,
+        options.test_time_augmentation,
+    )
     done = file_prediction.predict_files(
         model,
         options.images,

@@ -5,6 +5,7 @@ on where it was stopped; `pages` shows that as HTML; `tiling_verification`
 measures seams; `leakage_check` counts what a split lets through.
 """
 
+from keras_patching.inference.ensembles import load_ensemble
 from keras_patching.inference.file_prediction import (
     FilePredictions,
     load_model,
@@ -20,6 +21,7 @@ __all__ = [
     "FilePredictions",
     "LeakageReport",
     "check_leakage",
+    "load_ensemble",
     "load_model",
     "predict_files",
     "verify_tiling",

@@ -80,17 +80,26 @@ def load_model(path: str | os.PathLike) -> keras.Model:
     return model
 
 
-def change_tiling(model, overlap=None, patch_size=None):
-    """Give a task model another overlap, or other patches to predict with.
+def change_tiling(
+    model, overlap=None, patch_size=None, test_time_augmentation=None
+):
+    """Give a task model another tiling to predict with.
 
     Args:
         model: As `load_model` returns it.
         overlap: Pixels, a pair or one integer, or `"auto"`; `None` keeps it.
         patch_size: As `predict_patch_size` of `PatchedModel`; `None` keeps it.
+        test_time_augmentation: As of `PatchedModel`, or `"none"`; `None`
+            keeps it.
 
     Raises:
         ValueError: If the patch model cannot be tiled so.
     """
+    if test_time_augmentation is not None:
+        is_off = test_time_augmentation == "none"
+        model.set_tiling(
+            test_time_augmentation=None if is_off else test_time_augmentation
+        )
     if overlap is None and patch_size is None:
         return
     overlap = model.predictor.overlap if overlap is None else overlap
@@ -184,7 +193,9 @@ def predict_files(
             written as `probabilities/leaf.tif` (float32, a channel per class)
             instead of masks, or `"instances"`, see above; of a counting
             model `"heatmap"`, which writes
-            heatmaps and counts, and no places.
+            heatmaps and counts, and no places. Of both `"doubt"` writes
+            `doubts/leaf.tif` (float32) and the mean of each in `results.csv`,
+            and nothing else: see `predict_images` of the model.
         format: Of these: `"png"` (masks), `"tif"`, `"npy"`, `"zarr"`,
             `"ome.tif"` or `"ome.zarr"`, which have levels for viewers, and the
             size of pixels where the image tells it; masks as `"png"` are held
@@ -295,6 +306,12 @@ def predict_files(
 
 def _page_parts(model, task, images, report, truth):
     """Give what the page tells, or refuse a truth before anything is done."""
+    if report and task.page_contents is None:
+        raise ValueError(
+            "The page shows what was found, and not the doubt of it: leave "
+            f"`--report` (`report=True`) out. Received: report={report}, "
+            "transform='doubt'"
+        )
     if truth is None:
         return [task.page_contents]
     if not report:

@@ -1,7 +1,12 @@
 """Which report is written of the predictions of which task model."""
 
 from keras_patching.data.images.zarr_windows import import_zarr
-from keras_patching.inference.reports import counting, detection, segmentation
+from keras_patching.inference.reports import (
+    counting,
+    detection,
+    doubt,
+    segmentation,
+)
 from keras_patching.models.counting.heatmap_object_counting_model import (
     HeatmapObjectCountingModel,
 )
@@ -52,6 +57,8 @@ def make_report(model, options):
         ImportError: If zarr arrays are asked for, and zarr is not installed.
     """
     make = report_of(model, model.name)
+    if options.get("transform") == "doubt" and "transform" in make.OPTIONS:
+        make = doubt.Report
     check_options(options, make, model)
     model._require_patch_size()
     report = make(model, **options)
