@@ -107,9 +107,9 @@ class ImageFiles:
             chosen = self.source, path, dtype, self._scale, values, unlabelled
             form = geotiff_form(*chosen, palette)
         file = open_result(path, shape, dtype, palette, form)
-        rows = self._known_rows(self._scale)
-        if rows is not None:
-            file = KnownTarget(file, rows, file.missing)
+        if self._known is not None:
+            # One for all: each holds a row of tiles of the image.
+            file = KnownTarget(file, self._known, file.missing)
         self._files.append(file)
         return file
 
