@@ -215,3 +215,19 @@ def test_the_command_scores_them_as_classes(tmp_path):
     page = (found / "report.html").read_text()
     assert "100.0%" in page
     assert "Numbers of objects" in page
+
+
+def test_pixels_without_data_are_of_no_object(tmp_path):
+    path, out = tmp_path / "map.tif", tmp_path / "found"
+    place = {"crs": "EPSG:32632", "transform": rasterio.Affine.scale(2)}
+    write(path, np.ones((20, 24), int), **place)
+    has_data = np.zeros((20, 24), bool)
+    has_data[3:, 5:] = True
+    with rasterio.open(path, "r+") as file:
+        file.write_mask(has_data)
+    how = {"transform": "instances", "verbose": False}
+    predict_files(model_of(), path, out, **how)
+    (row,) = rows_of(out / "objects.csv")
+    assert int(row["area"]) == has_data.sum()
+    (found,) = model_of().predict_images([path], **how)
+    assert found["boxes"].tolist() == [[5, 3, 24, 20]]
