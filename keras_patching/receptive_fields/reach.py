@@ -29,8 +29,9 @@ def find_reach(patch_model, data_format, seen, is_stitched=True):
         if None in seen:
             raise ValueError(
                 f"How far '{patch_model.name}' looks is not known, and it is "
-                "given patches as long as the image: say how many pixels it "
-                f"is to be, by `guard`. ({error})"
+                "given patches as long as the image. Say how many pixels "
+                "loaders are to go by: `guard`; and leave the model out of "
+                f"`check_leakage`, which then counts what is seen. ({error})"
             ) from error
         return seen
     if is_stitched:

@@ -47,6 +47,10 @@ class EpochSampler:
         self._empty = np.flatnonzero(~has_foreground & kept)
         num_empty = round(keep_empty * len(self._empty))
         self.num_samples = num_samples or len(self._foreground) + num_empty
+        if num_samples and kept.any():
+            # There may be more patches than there were before.
+            share = len(self._empty) / kept.sum()
+            num_empty = min(num_empty, round(share * num_samples))
         if foreground_fraction is not None:
             wanted = round(foreground_fraction * self.num_samples)
             num_empty = self.num_samples - wanted

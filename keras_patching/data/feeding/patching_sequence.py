@@ -285,6 +285,8 @@ class PatchingSequence(keras.utils.PyDataset):
     def patch_boxes(self) -> dict[str, NDArray]:
         """Tell what the patches show of each image, in all epochs.
 
+        After a `resample` it is that of the patches that were drawn.
+
         Returns:
             Dict from the name of an image to integers `(n, 4)`: x1, y1, x2, y2
             in pixels of the image, pixel `i` from `i` to `i + 1`.

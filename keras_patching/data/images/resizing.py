@@ -217,7 +217,9 @@ class ReadScale:
         if self.is_same:
             return places
         moved = places * np.array(self.size) / np.array(self.file_size)
-        return moved.astype(places.dtype, copy=False)
+        # Whole numbers lie between pixels at another size.
+        dtype = np.result_type(places.dtype, np.float32)
+        return moved.astype(dtype, copy=False)
 
     def pixels(self, array, method):
         """Give an array `(height, width, ...)` of pixels at the other size."""

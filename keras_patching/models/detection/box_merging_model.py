@@ -190,8 +190,9 @@ class BoxMergingModel(TaskModel):
                 by an integer until it is no larger than a patch, for objects
                 that no patch holds: these are found whole, and their parts
                 yield to them. An integer is the length of the largest objects
-                in pixels: then it is reduced only until these are no longer
-                than the overlap, and smaller ones are seen better.
+                in pixels of the image as it is read, as the overlap is: then
+                it is reduced only until these are no longer than the overlap,
+                and smaller ones are seen better.
 
         Returns:
             As there; without a `transform`, a dict per image of its objects,

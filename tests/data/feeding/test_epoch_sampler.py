@@ -68,6 +68,17 @@ def test_other_patches_make_up_the_number_of_those_before(
     assert (~flags[samples]).sum() == num_empty
 
 
+def test_of_more_patches_than_before_as_many_are_seen():
+    """As where others of those drawn anew lie in a part of a split."""
+    flags = patches(4, 12)
+    kept = np.arange(16) < 12  # of which 8 are empty
+    sampler = EpochSampler(flags, num_samples=3, kept=kept)
+    samples = draw(sampler)
+    assert len(samples) == 3
+    assert kept[samples].all()
+    assert (~flags[samples]).sum() == 2
+
+
 def test_the_same_seed_draws_the_same():
     sampler = EpochSampler(patches(5, 50), 0.5, 0.5)
     assert draw(sampler, 3).tolist() == draw(sampler, 3).tolist()

@@ -60,6 +60,11 @@ def test_places_are_moved_and_come_back():
     np.testing.assert_allclose(HALF.to_file.boxes(moved), boxes)
 
 
+def test_places_in_whole_numbers_are_not_rounded():
+    assert HALF.points(np.array([[9, 4]])).tolist() == [[4.5, 4 * 20 / 30]]
+    assert HALF.to_file.boxes([[1, 2, 3, 3]]).tolist() == [[1.5, 4, 4.5, 6]]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_points_inside_stay_inside(dtype):
     last = np.nextafter(np.array([[10, 30]], dtype), np.array(0, dtype))
