@@ -229,9 +229,15 @@ class ReadScale:
 
     @property
     def distortion(self):
-        """By how much a square is longer than wide, or wider, from 0."""
-        height, width = np.divide(self.size, self.file_size)
-        return float(max(height / width, width / height) - 1)
+        """By how much a square is longer than wide, or wider, from 0.
+
+        What rounding to whole pixels does to small images is none.
+        """
+        low, high = (
+            (np.array(self.size) + half) / self.file_size
+            for half in (-0.5, 0.5)
+        )
+        return max(float(low.max() / high.min()) - 1, 0.0)
 
 
 def describe_distortion(scales):

@@ -78,5 +78,7 @@ def test_images_that_are_distorted_are_told():
     same = ReadScale((10, 20), (5, 10))
     wide = ReadScale((10, 20), (10, 10))
     assert describe_distortion({"a.png": same}) == ""
+    tiny = ReadScale.of_file((5, 7), 0.5)  # (2, 4), which no factor mends
+    assert describe_distortion({"a.png": tiny}) == ""
     text = describe_distortion({"a.png": same, "b.png": wide})
     assert "distorts 1 of 2 images: b.png of (height, width) (10, 20)" in text
