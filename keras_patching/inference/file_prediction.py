@@ -254,7 +254,7 @@ def predict_files(
     choice = Choice(level, pixel_size, series)
     task = make_report(model, options)
     images = find_images(paths)
-    parts = _page_parts(model, task, images, report, truth)
+    parts = _page_parts(model, task, images, report, truth, choice)
     page = prediction_page.NAME if report else None
     folder = ResultFolder(directory, task, page, verbose)
     folder.check_no_image_is_replaced(images)
@@ -271,7 +271,7 @@ def predict_files(
     num_before = len(journal.entries)
     if verbose and num_before:
         say(f"{num_before} of {len(images)} images were predicted before.")
-    tables = ResultTables(folder, journal, images, model)
+    tables = ResultTables(folder, journal, images, model, choice)
     missing = {
         stem: path
         for stem, path in images.items()
@@ -304,7 +304,7 @@ def predict_files(
     return FilePredictions(rows, further, faults, num_before)
 
 
-def _page_parts(model, task, images, report, truth):
+def _page_parts(model, task, images, report, truth, choice):
     """Give what the page tells, or refuse a truth before anything is done."""
     if report and task.page_contents is None:
         raise ValueError(
@@ -319,6 +319,15 @@ def _page_parts(model, task, images, report, truth):
             "`truth` is compared on the page: pass `--report` (`report=True`) "
             "too, or call `model.evaluate_full_images`. "
             f"Received: report={report}"
+        )
+    if choice.level or choice.pixel_size is not None:
+        raise ValueError(
+            "`truth` is in pixels of the largest level, and cannot be compared "
+            "with what is found in another: leave out `--level` (`level`) and "
+            "`--pixel-size` (`pixel_size`). Or open levels by `open_image`, "
+            "and pass them to `model.evaluate_full_images` with what is true "
+            "in their pixels. Received: "
+            f"level={choice.level}, pixel_size={choice.pixel_size}"
         )
     known = read_truth(model, truth, images)
     return [task.page_contents, task.page_contents.make_scores(known)]

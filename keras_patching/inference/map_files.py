@@ -4,6 +4,7 @@ from keras_patching.data.images.georeference import (
     is_georeferenced,
     read_georeference,
 )
+from keras_patching.data.images.windows import open_windows
 from keras_patching.data.labels.map_features import (
     WGS84,
     to_collection,
@@ -14,7 +15,7 @@ from keras_patching.data.labels.map_features import (
 _SHAPE = {"x", "y", "x1", "y1", "x2", "y2"}
 
 
-def collect_features(entries, table, to_shapes):
+def collect_features(entries, table, to_shapes, choice):
     """Give the rows of a table as features in longitude and latitude.
 
     Args:
@@ -22,6 +23,7 @@ def collect_features(entries, table, to_shapes):
         table: Name of the table.
         to_shapes: Function from rows to shapes in pixels, a dict of what
             `to_geometries` takes.
+        choice: `Choice` of the image and the level that the pixels are of.
 
     Returns:
         Collection of GeoJSON whose features have as properties image, score
@@ -32,10 +34,8 @@ def collect_features(entries, table, to_shapes):
     """
     features, has_maps = [], False
     for entry in entries:
-        if not is_georeferenced(entry.source.path):
-            continue
-        reference = read_georeference(entry.source.path)
-        if reference is None or reference.crs is None:
+        reference = _reference_of(entry.source.path, choice)
+        if reference is None:
             continue
         has_maps, rows = True, entry.tables[table]
         shapes = to_shapes(rows) if rows else {"points": []}
@@ -48,3 +48,21 @@ def collect_features(entries, table, to_shapes):
             for geometry, row in zip(geometries, rows, strict=True)
         ]
     return to_collection(features) if has_maps else None
+
+
+def _reference_of(path, choice):
+    """Give the `Georeference` of what was read of a file, or `None`."""
+    if not is_georeferenced(path):
+        return None
+    reference = read_georeference(path)
+    if reference is None or not reference.tells_places:
+        return None
+    if choice.is_plain:
+        return reference
+    windows = open_windows(path, choice)
+    try:
+        if windows.is_first:
+            return reference.scaled(*windows.downsample)
+    finally:
+        windows.close()
+    return None

@@ -22,17 +22,18 @@ class ResultTables:
         journal: `PredictionJournal` that has what is done.
         images: Dict from name without suffix to path, in the order of rows.
         model: Task model, for the documents.
+        choice: `Choice` of which image of each file is meant, and which level.
     """
 
     # Part of the time that documents may take while images are predicted.
     _SHARE = 0.05
 
-    def __init__(self, folder, journal, images, model):
+    def __init__(self, folder, journal, images, model, choice):
         self._directory = folder.path
         self._report = folder.report
         self._journal = journal
         self._images = images
-        self._model = model
+        self._model, self._choice = model, choice
         self._is_begun = False
         self._documents_due = 0.0
 
@@ -75,7 +76,7 @@ class ResultTables:
         entries = self._journal.entries
         done = [entries[stem] for stem in self._images if stem in entries]
         for name, (table, to_shapes) in self._report.features.items():
-            content = collect_features(done, table, to_shapes)
+            content = collect_features(done, table, to_shapes, self._choice)
             if content is not None:
                 self._write_json(name, content)
         now = time.monotonic()

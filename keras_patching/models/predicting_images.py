@@ -23,7 +23,11 @@ from keras_patching.models.image_transforms import spec_of
 from keras_patching.models.model_digest import model_digest
 from keras_patching.ops.patches import scaled_length
 from keras_patching.prediction.array_target import ArrayTarget
-from keras_patching.prediction.geotiff_form import geotiff_form
+from keras_patching.prediction.geotiff_form import (
+    GeoTiffForm,
+    describe_lost_place,
+    geotiff_form,
+)
 from keras_patching.prediction.image_job import ImageJob
 from keras_patching.prediction.keep import (
     check_fill,
@@ -114,7 +118,7 @@ class ImagePrediction:
         # What became of images that need not, or cannot, be predicted.
         self._outcomes = {}
         self._open, self._reduced = {}, {}
-        self._knows_distortion = False
+        self._knows_distortion = self._knows_lost_place = False
         self._position = 0  # Of the next whose outcome is told.
         self._planned = 0  # Pixels that are to be predicted.
         self._predicted = 0  # Those of images that have ended.
@@ -376,6 +380,7 @@ class ImagePrediction:
             form = ome_form(source, path, (1, 1), Meaning())
             if form is None:
                 form = geotiff_form(source, path, dtype, (1, 1))
+            self._tell_lost_place(source, path, form)
         return self._outputs.open(
             number, source, shape, dtype, details, form, beside
         )
@@ -385,6 +390,15 @@ class ImagePrediction:
         text = describe_distortion({name: scale})
         if text and self._verbose and not self._knows_distortion:
             self._knows_distortion = True
+            say(text)
+
+    def _tell_lost_place(self, source, path, form):
+        """Say once that results do not lie where their images do."""
+        if isinstance(form, GeoTiffForm) or not self._verbose:
+            return
+        text = describe_lost_place(source, path)
+        if text and not self._knows_lost_place:
+            self._knows_lost_place = True
             say(text)
 
     def _target(self, number, source, scale, spec):
@@ -428,6 +442,8 @@ class ImagePrediction:
                 self._transform.values,
                 getattr(self._model, "ignore_value", None),
             )
+        if scale is not None:
+            self._tell_lost_place(source, path, form)
         target = self._outputs.open(number, source, shape, dtype, details, form)
         rows, missing = None, getattr(form, "missing", None)
         if missing is not None:

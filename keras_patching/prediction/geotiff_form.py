@@ -8,8 +8,10 @@ import warnings
 
 import numpy as np
 
+from keras_patching._faults import ImageFileError
 from keras_patching.data.images.georeference import (
     import_rasterio,
+    is_georeferenced,
     read_georeference,
 )
 from keras_patching.prediction.ome_form import ome_suffix
@@ -182,6 +184,30 @@ def geotiff_form(
     factor = denominator / numerator
     reference = reference.scaled(factor * down, factor * right)
     return GeoTiffForm(reference, missing, palette)
+
+
+def describe_lost_place(source, path):
+    """Say that a result does not keep where its image lies; else "".
+
+    Args:
+        source: As for `geotiff_form`.
+        path: Path or array that the result is written into, as no GeoTIFF.
+    """
+    original = getattr(source, "original", None)
+    if original is None or not isinstance(path, (str, os.PathLike)):
+        return ""
+    is_file = isinstance(original, (str, os.PathLike))
+    tells = is_georeferenced if is_file else read_georeference
+    try:
+        is_map = bool(tells(original))
+    except ImageFileError:
+        is_map = True
+    if not is_map:
+        return ""
+    return (
+        f"{path}: does not keep where on the earth {source.name} lies, as .tif "
+        "does."
+    )
 
 
 def _is_tiff(path):

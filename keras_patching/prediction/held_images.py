@@ -164,6 +164,10 @@ class RasterWindows:
         is_unsigned = np.dtype(self._data_set.dtypes[0]).kind == "u"
         return masks.any(axis=0) if is_unsigned else masks.all(axis=0)
 
+    def again(self):
+        """Give the same windows once more, of the same data set."""
+        return RasterWindows(self._data_set)
+
     def close(self):
         self._data_set = None
 
@@ -175,7 +179,8 @@ class OpenedWindows:
         image: `OpenedImage`.
 
     Attributes:
-        shape, dtype, nodata, pixel_size, identity, downsample: Its own.
+        shape, dtype, nodata, pixel_size, identity, downsample, is_first: Its
+            own.
     """
 
     def __init__(self, image):
@@ -183,6 +188,7 @@ class OpenedWindows:
         self.shape, self.dtype = image.shape, image.dtype
         self.nodata, self.pixel_size = image.nodata, image.pixel_size
         self.identity, self.downsample = image.identity, image.downsample
+        self.is_first = image.is_first
 
     def __getattr__(self, name):
         """Give what the windows of its file tell besides, as where data is."""

@@ -28,7 +28,7 @@ from keras_patching.data.images.value_range import (
     holds_any_of,
     refuse_array,
 )
-from keras_patching.data.images.windows import FileWindows, open_windows
+from keras_patching.data.images.windows import open_windows
 from keras_patching.prediction.held_images import (
     ArrayWindows,
     OpenedWindows,
@@ -156,9 +156,7 @@ class ImageSource:
         """
         if not self._stored.lacks_data:
             return None
-        if RasterWindows.takes(self.original):
-            return RasterWindows(self.original)
-        return FileWindows(self.original)
+        return self._stored.again()
 
     def close(self):
         """Forget what is held of it, and close what was opened for it."""
@@ -244,7 +242,7 @@ def open_source(
         opened = ImageSource(
             windows, name, stem, preparation, is_array, is_prepared
         )
-        opened.original = _original(source, is_array, choice)
+        opened.original = _original(source, is_array, windows)
         return opened
     except BaseException:
         windows.close()
@@ -261,14 +259,11 @@ def is_in_memory(source):
     return is_array or keras.ops.is_tensor(source)
 
 
-def _original(source, is_array, choice):
+def _original(source, is_array, windows):
     """Give what the place of the pixels on the earth can be read from."""
-    if isinstance(source, OpenedImage):
-        return source.path
-    is_file = isinstance(source, (str, os.PathLike))
-    # The place is that of the first image of a file.
-    is_other = is_file and choice.series is not None
-    return None if is_array or is_other else source
+    if is_array or not getattr(windows, "is_first", True):
+        return None
+    return source.path if isinstance(source, OpenedImage) else source
 
 
 def _open_file(path, choice):

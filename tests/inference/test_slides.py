@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 import rasterio
-from exact_models import red_model
+from exact_models import red_counter, red_model
 from image_files import noise
+from maps import write_map
 from slides import halved, write_ome_tiff, write_ome_zarr
 
 import keras_patching as kp
@@ -80,6 +81,48 @@ def test_the_result_of_a_level_of_a_map_lies_where_the_map_does(tmp_path):
             np.testing.assert_array_equal(raster.read(1), expected)
             assert tuple(raster.transform)[:3] == (1, 0, 500_000)
             assert tuple(raster.transform)[3:6] == (0, -1, 5_000_000)
+
+
+@pytest.fixture
+def one_dot(tmp_path):
+    """A folder of a map with levels, with one red dot around (61, 101)."""
+    image = np.zeros((96, 128, 3), "uint8")
+    image[60:62, 100:102, 0] = 255
+    (tmp_path / "in").mkdir()
+    path = write_map(tmp_path / "in" / "a.tif", image)
+    with rasterio.open(path, "r+") as file:
+        file.build_overviews([2], rasterio.enums.Resampling.nearest)
+    return tmp_path / "in"
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_points_of_a_level_of_a_map_lie_where_they_are(
+    tmp_path, one_dot, level
+):
+    done = kp.inference.predict_files(
+        red_counter(), one_dot, tmp_path / "out", level=level, verbose=False
+    )
+    (row,) = done.tables["points.csv"]
+    written = json.loads((tmp_path / "out" / "points.geojson").read_text())
+    (feature,) = written["features"]
+    with kp.data.open_image(one_dot / "a.tif", level) as image:
+        expected = kp.data.to_geojson(image, points=[(row["y"], row["x"])])
+    assert feature["geometry"] == expected["features"][0]["geometry"]
+    assert row["x"] == pytest.approx(100 / 2**level, abs=1)
+
+
+def test_what_is_true_of_a_file_is_not_compared_with_a_level(tmp_path, one_dot):
+    with pytest.raises(ValueError, match=r"largest level.*leave out"):
+        kp.inference.predict_files(
+            red_model(),
+            one_dot,
+            tmp_path / "out",
+            level=1,
+            report=True,
+            truth=tmp_path,
+            verbose=False,
+        )
+    assert not (tmp_path / "out").exists()
 
 
 def test_channels_of_a_level_are_those_of_the_model(tmp_path):

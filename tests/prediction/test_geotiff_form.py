@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import rasterio
+import tifffile
 from image_files import noise
 from maps import KINDS, write_map
 
@@ -110,6 +111,39 @@ def test_what_lies_nowhere_is_written_as_before(tmp_path, model):
         [tmp_path / "a.tif"], out=tmp_path / "b.tif", verbose=False
     )
     assert kp.data.read_image(tmp_path / "b.tif").shape == (HEIGHT, WIDTH, 3)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_only_the_first_image_of_a_file_lies_where_the_file_says(
+    tmp_path, model
+):
+    path = write_map(tmp_path / "a.tif", IMAGE)
+    tifffile.imwrite(path, IMAGE[:, :50], append=True, photometric="rgb")
+    with kp.data.open_image(path, series=0) as image:
+        assert image.pixel_size.unit == "m"
+        (made,) = model.predict_images(
+            [image], out=tmp_path / "0.tif", verbose=False
+        )
+    assert fields_of(made)["transform"] == fields_of(path)["transform"]
+    with kp.data.open_image(path, series=1) as image:
+        assert image.pixel_size is None
+        (made,) = model.predict_images(
+            [image], out=tmp_path / "1.tif", verbose=False
+        )
+        with pytest.raises(ValueError, match="where on the earth"):
+            kp.data.to_geojson(image, points=[(1, 1)])
+    with rasterio.open(made) as file:
+        assert file.crs is None
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.zarr", "a.ome.tif", "a.tif"])
+def test_a_place_that_a_result_does_not_keep_is_told(
+    tmp_path, model, capsys, name
+):
+    path = write_map(tmp_path / "map.tif", IMAGE)
+    model.predict_images([path], transform="classes", out=tmp_path / name)
+    printed = "".join(capsys.readouterr())
+    assert ("does not keep where on the earth" in printed) == (name != "a.tif")
 
 
 def test_files_of_maps_are_maps_with_a_palette(tmp_path, model, capsys):

@@ -124,6 +124,53 @@ def test_pixels_of_a_smaller_result_need_one_that_has_data(tmp_path):
         assert np.argwhere(file.dataset_mask()).tolist() == [[5, 10]]
 
 
+@pytest.mark.parametrize("how", ["value", "mask"])
+def test_a_level_has_no_results_where_the_level_has_no_data(
+    tmp_path, segmenter, how
+):
+    path = write(tmp_path / "a.tif", how)
+    with rasterio.open(path, "r+") as file:
+        file.build_overviews([2], rasterio.enums.Resampling.nearest)
+    with kp.data.open_image(path, 1) as level:
+        made = results_of(segmenter, level, out=tmp_path / "out.tif")
+    with rasterio.open(made) as file:
+        known = file.read_masks(1) != 0
+        # GDAL may take either pixel of two.
+        is_inner = ~(KNOWN[::2, ::2] ^ KNOWN[1::2, 1::2])
+        np.testing.assert_array_equal(
+            known[is_inner], KNOWN[::2, ::2][is_inner]
+        )
+
+
+def test_channels_of_several_files_have_no_data_where_all_have_none(
+    tmp_path, segmenter
+):
+    lowest = IMAGE.min(axis=-1) > 11  # black in one file alone is a colour
+    paths = [
+        write_map(
+            tmp_path / f"{index}.tif",
+            IMAGE[..., index] * KNOWN * (lowest if index == 0 else 1),
+            nodata=0,
+        )
+        for index in range(3)
+    ]
+    with kp.data.open_image(paths) as image:
+        made = results_of(segmenter, image, out=tmp_path / "out.tif")
+    with rasterio.open(made) as file:
+        np.testing.assert_array_equal(file.read_masks(1) != 0, KNOWN)
+
+
+def test_a_mask_in_a_file_of_its_own_is_refused(tmp_path, segmenter):
+    path = write_map(tmp_path / "a.tif", IMAGE)
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False),
+        rasterio.open(path, "r+") as file,
+    ):
+        file.write_mask(KNOWN)
+    with pytest.raises(ValueError, match=r"a\.tif\.msk says.*gdal_translate"):
+        results_of(segmenter, path)
+
+
 def test_images_that_are_resized_have_no_results_there_either(tmp_path):
     model = kp.SemanticSegmentationModel(
         3, conv(3, "softmax"), overlap="auto", patch_size=32, resize=0.5

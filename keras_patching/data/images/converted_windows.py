@@ -132,6 +132,10 @@ class ConvertedWindows:
             known = has_data(stored, windows.alpha, windows.nodata)
         return self._converted(stored, y, x), known
 
+    def again(self):
+        """Open the windows of the image as it is stored once more."""
+        return self._windows.again()
+
     def _converted(self, stored, y, x):
         alpha = self._windows.alpha
         pixels = with_channels(stored, alpha, self._channels, self._name)

@@ -47,6 +47,15 @@ class Georeference:
     nodata: float | None = None
     has_mask: bool = False
 
+    @property
+    def tells_places(self):
+        """Whether `to_map` gives places, of a known coordinate system.
+
+        Of RPCs alone it does not: they need heights.
+        """
+        has_places = self.transform is not None or bool(self.gcps)
+        return self.crs is not None and has_places
+
     def to_map(self, points):
         """Give the map coordinates of places in the image.
 
@@ -185,13 +194,12 @@ def is_georeferenced(path):
 
 def _has_sidecar(path):
     """Tell whether a world file, or a sidecar of GDAL, is beside it."""
-    suffix = path.suffix
+    suffix = path.suffix.lower()
     if len(suffix) > 2:
-        short = f".{suffix[1]}{suffix[-1]}w"
-        if any(
-            path.with_suffix(each).is_file()
-            for each in (short, f"{suffix}w", ".wld")
-        ):
+        ends = f".{suffix[1]}{suffix[-1]}w", f"{suffix}w", ".wld"
+        # As GDAL, whatever the case: UP.TIF has UP.TFW beside it.
+        names = {f"{path.stem}{end}".lower() for end in ends}
+        if any(each.lower() in names for each in os.listdir(path.parent)):
             return True
     sidecar = path.with_name(f"{path.name}.aux.xml")
     if not sidecar.is_file():

@@ -101,6 +101,8 @@ class OpenedImage:
         pixel_size: `PixelSize` of the level, or `None` where the file does
             not tell it.
         series: Name of the image in the file.
+        is_first: Whether it is the first of the file, of which alone the file
+            tells where on the earth it lies.
         channel_names: Names of the channels, empty where there are none.
 
     Example:
@@ -119,6 +121,7 @@ class OpenedImage:
         self.path, self.stem = path, stem_of(path)
         self.level, self.levels = level, pyramid.sizes
         self.series, self.channel_names = pyramid.name, pyramid.channel_names
+        self.is_first = pyramid.is_first
         self._windows = windows
         self.shape: tuple[int, int, int] = windows.shape
         self.dtype: np.dtype = windows.dtype

@@ -82,6 +82,8 @@ class Pyramid:
             have none.
         is_image: False for what goes with an image: thumbnails, labels on the
             glass, masks.
+        is_first: Whether it is the first of the file, of which alone the file
+            tells where on the earth it lies.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Pyramid:
     pixel_sizes: tuple[PixelSize | None, ...] = ()
     channel_names: tuple[str, ...] = ()
     is_image: bool = True
+    is_first: bool = True
 
     def downsample(self, level):
         """Give `(y, x)`: pixels of level 0 along a pixel of a level."""

@@ -116,7 +116,7 @@ def mask_page(page):
     # GDAL writes it next to the image, among overviews at the most.
     for each in itertools.islice(page.parent.pages, 32):
         size = getattr(each, "imagelength", 0), getattr(each, "imagewidth", 0)
-        is_mask = getattr(each, "subfiletype", 0) == _MASK  # and not reduced
+        is_mask = getattr(each, "subfiletype", 0) & _MASK
         if is_mask and size == (page.imagelength, page.imagewidth):
             return each
     return None

@@ -142,6 +142,7 @@ def _pyramid(index, series, described):
         reduced(size, sizes),
         channel_names,
         is_image(series),
+        is_first=index == 0,
     )
 
 

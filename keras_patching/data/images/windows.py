@@ -82,7 +82,7 @@ class FileWindows:
     """
 
     def __init__(self, path, choice=PLAIN):
-        self._file = OpenFile(path)
+        self._file, self._choice = OpenFile(path), choice
         try:
             self._pyramid, self.level, self._pixels = _open(self._file, choice)
         except BaseException:
@@ -90,7 +90,8 @@ class FileWindows:
             raise
         self.shape, self.dtype = self._pixels.shape, self._pixels.dtype
         self.pixel_size = getattr(self._pixels, "pixel_size", None)
-        if self.pixel_size is None and not self.level:
+        is_map = choice.series is None and not self.level
+        if self.pixel_size is None and is_map:
             self.pixel_size = pixel_size_of(path)
         self.nodata = self._pixels.nodata
         self.identity = identity_of(path, self._file.stat)
@@ -110,6 +111,11 @@ class FileWindows:
         if self._pyramid is None:
             self._pyramid = self._levels()
         return self._pyramid
+
+    @property
+    def is_first(self):
+        """Whether it is the first image of its file."""
+        return self._pyramid is None or self._pyramid.is_first
 
     def _levels(self):
         """Look for the levels of a TIFF whose largest is read."""
@@ -153,6 +159,10 @@ class FileWindows:
         self._file.check_unchanged()
         return known
 
+    def again(self):
+        """Open the same windows once more."""
+        return FileWindows(self._file.path, self._choice)
+
     def close(self):
         """Close the file and forget what is held of it."""
         self._pixels = None
@@ -182,6 +192,8 @@ def _open(file, choice):
     """
     kind = format_of(file.stream, file.path)
     file.stream.seek(0)
+    if kind == "TIFF":
+        _refuse_mask_beside(file.path)
     if kind == "TIFF" and not choice.is_plain:
         return TiffImages(file).windows(choice)
     pixels = _open_pixels(file, kind)
@@ -191,6 +203,17 @@ def _open(file, choice):
     choose_series([pyramid], choice.series, file.path)
     choose_plane(pyramid, choice, file.path)
     return pyramid, choose_level(pyramid, choice, file.path), pixels
+
+
+def _refuse_mask_beside(path):
+    """Refuse a TIFF whose mask GDAL has put into a file of its own."""
+    beside = f"{path}.msk"
+    if os.path.exists(beside):
+        raise ImageFileError(
+            f"{path}: {beside} says where it has no data, and only masks in "
+            "the file are read. Save both in one (with GDAL: gdal_translate "
+            "--config GDAL_TIFF_INTERNAL_MASK YES), or remove the mask."
+        )
 
 
 def _plain(pixels):

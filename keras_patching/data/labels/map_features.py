@@ -89,9 +89,10 @@ def to_geojson(
         features = _features(geometries, properties, given[0], make)
         return to_collection(features, crs=PIXELS)
     down, right = getattr(image, "downsample", (1.0, 1.0))
+    is_first = getattr(image, "is_first", True)
     image = getattr(image, "path", image)
     import_rasterio(image)
-    reference = read_georeference(image)
+    reference = read_georeference(image) if is_first else None
     if reference is None or reference.crs is None:
         raise ValueError(
             f"{image}: does not say where on the earth it lies. Expected a "

@@ -68,8 +68,6 @@ def _reference_of(source):
     if source.original is None:
         return None
     reference = read_georeference(source.original)
-    if reference is None or reference.crs is None:
+    if reference is None or not reference.tells_places:
         return None
-    if reference.transform is None and not reference.gcps:
-        return None  # Heights are needed.
     return reference.scaled(*source.downsample)

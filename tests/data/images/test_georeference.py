@@ -82,6 +82,15 @@ def test_a_world_file_beside_an_image_tells_its_place(tmp_path):
     assert reference.crs is None
 
 
+def test_a_world_file_is_found_whatever_the_case_of_its_name(tmp_path):
+    path = tmp_path / "MAP.TIF"
+    tifffile.imwrite(path, np.zeros((8, 9, 3), "uint8"), photometric="rgb")
+    (tmp_path / "MAP.TFW").write_text("0.5\n0\n0\n-0.5\n500000\n5500000\n")
+    with rasterio.open(path) as file:
+        expected = tuple(file.transform)[:6]
+    assert read_georeference(path).transform == expected
+
+
 def test_a_georeferenced_image_that_is_turned_is_refused(tmp_path):
     write_map(tmp_path / "a.tif", IMAGE)
     with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as file:
