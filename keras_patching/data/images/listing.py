@@ -88,9 +88,11 @@ def _image_names(directory):
 
 def _is_image(entry):
     name = entry.name.lower()
-    if entry.is_dir():
+    # Of a link to itself `entry.is_dir` raises.
+    is_link = entry.is_symlink()
+    if os.path.isdir(entry.path) if is_link else entry.is_dir():
         return name.endswith(FOLDER_SUFFIX) and is_ome_zarr(entry.path)
-    is_file = entry.is_file(follow_symlinks=False) or entry.is_symlink()
+    is_file = is_link or entry.is_file(follow_symlinks=False)
     return name.endswith(SUFFIXES) and is_file
 
 

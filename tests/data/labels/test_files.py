@@ -94,7 +94,7 @@ JSON_FORMS = {
     "CreateML": [{"image": "a.png", "annotations": []}],
 }
 # Of the others boxes are read.
-NO_BOXES = ["GeoJSON", "QuPath", "results of COCO", "Label Studio", "CreateML"]
+NO_BOXES = ["results of COCO", "Label Studio", "CreateML"]
 XML = '<?xml version="1.0"?>\n<annotation><folder/></annotation>'
 TEXT_FORMS = {
     "XML, as of Pascal VOC": XML,
@@ -127,6 +127,15 @@ def test_well_known_forms_of_json_are_named(folder, read, form):
     with pytest.raises(ValueError, match=f"json: is .*{form}.*not read") as e:
         read(folder)
     assert "Expected {" in str(e.value)
+
+
+@pytest.mark.parametrize("form", ["GeoJSON", "QuPath"])
+def test_features_are_of_images_that_lie_on_the_earth(folder, form):
+    (folder / "labels.json").write_text(json.dumps(JSON_FORMS[form]))
+    with pytest.raises(
+        ValueError, match=r"json: is GeoJSON.*'a\.png'.*of QuPath, the folder"
+    ):
+        read_boxes(folder)
 
 
 def test_objects_may_be_called_regions(folder):
