@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import rasterio
+from exact_models import red_counter, red_model
 from image_files import noise
 from maps import write_map
 
@@ -158,6 +159,29 @@ def test_channels_of_several_files_have_no_data_where_all_have_none(
         made = results_of(segmenter, image, out=tmp_path / "out.tif")
     with rasterio.open(made) as file:
         np.testing.assert_array_equal(file.read_masks(1) != 0, KNOWN)
+
+
+@pytest.mark.parametrize("level", [None, 0, 1])
+def test_what_has_no_data_does_not_count_in_evaluations(tmp_path, level):
+    image = np.zeros((48, 64, 3), "uint8")
+    image[10:12, 50:52, 0] = 255
+    image[30:32, 10:12, 0] = 200
+    valid = np.ones(image.shape[:2], bool)
+    valid[24:] = False
+    true = (image[..., 0] > 0).astype("uint8")
+    path = write_map(tmp_path / "a.tif", image, valid=valid)
+    with rasterio.open(path, "r+") as file:
+        file.build_overviews([2], rasterio.enums.Resampling.nearest)
+    step = 2 if level else 1
+    with kp.data.open_image(path, level) as opened:
+        images = [path if level is None else opened]
+        scores = red_model().evaluate_full_images(
+            images, [true[::step, ::step]]
+        )
+        assert scores["mean_iou"] == 1
+        count = red_counter().evaluate_full_images(images, [[]])
+        (found,) = red_counter().predict_images(images, verbose=False)
+    assert count["count_mae"] == pytest.approx(found["count"], rel=1e-5)
 
 
 def test_a_mask_in_a_file_of_its_own_is_refused(tmp_path, segmenter):

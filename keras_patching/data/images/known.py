@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 
+from keras_patching.data.images.opened_image import OpenedImage
 from keras_patching.data.images.tiff_format import MAGIC
 from keras_patching.data.images.windows import FileWindows
 
@@ -17,11 +18,17 @@ def open_known(path):
     """Open what tells which pixels of a file have data.
 
     Args:
-        path: Path of an image file; of anything else nothing is told.
+        path: Path of an image file, or `OpenedImage`; of anything else nothing
+            is told.
 
     Yields:
-        `FileWindows`; `None` where all pixels are said to have data.
+        Windows of it, with `known`; `None` where all pixels are said to have
+        data.
     """
+    if isinstance(path, OpenedImage):
+        has_some = getattr(path.windows, "lacks_data", False)
+        yield path.windows if has_some else None
+        return
     windows = FileWindows(path) if _is_tiff(path) else None
     try:
         yield windows if windows is not None and windows.lacks_data else None
@@ -62,8 +69,13 @@ def known_digest(path):
 
 
 def read_known(path):
-    """Read which pixels have data, booleans `(height, width)`."""
+    """Read which pixels have data, booleans `(height, width)`.
+
+    It is `None` where all are said to have some.
+    """
     with open_known(path) as windows:
+        if windows is None:
+            return None
         return np.concatenate([known for _, known in known_bands(windows)])
 
 

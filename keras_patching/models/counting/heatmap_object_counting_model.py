@@ -23,6 +23,7 @@ from keras_patching._types import (
 )
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.images.channels import number_of
+from keras_patching.data.images.known import open_known
 from keras_patching.data.labels.density_maps import peak_density
 from keras_patching.data.labels.point_labels import as_true_points
 from keras_patching.data.loader_options import ModelLoaderOptions, loader
@@ -40,6 +41,7 @@ from keras_patching.models.patched_model import PATCHED_MODEL_DEFAULTS
 from keras_patching.models.prediction_checks import check_predictions
 from keras_patching.models.task_model import TaskModel, check_images
 from keras_patching.models.unet import unet
+from keras_patching.prediction.known_pixels import KnownRows
 
 # What the patch model gives at the peak of one object, about: large enough for
 # a training to see, small enough to be reached from the first weights.
@@ -456,8 +458,10 @@ class HeatmapObjectCountingModel(TaskModel):
         tolerance = check_distance(tolerance, "tolerance")
         counts, places, true = [], [], []
         for image, target in self._pair_full_images(images, targets):
+            original = image
             image, scale = self._read_scaled(image)
             heatmaps = self.predict(image[None], verbose=0)
+            heatmaps = self._with_data(heatmaps, original, image.shape[:2])
             counts.append(self.decode_predictions(heatmaps)[0])
             points, _ = self.locate(heatmaps)[0]
             if is_resized:
@@ -471,6 +475,18 @@ class HeatmapObjectCountingModel(TaskModel):
             **count_errors(counts, true_counts),
             **localization_scores(places, true, tolerance),
         }
+
+    def _with_data(self, heatmaps, image, size):
+        """Give the heatmap of one image, 0 where that has no data."""
+        with open_known(image) as windows:
+            if windows is None:
+                return heatmaps
+            (scale,) = self.predictor._outputs.scales
+            rows = KnownRows(windows, size, scale)
+            unknown = rows.unknown(0, heatmaps.shape[1])
+        if unknown is None:
+            return heatmaps
+        return np.where(unknown[None, ..., None], 0, heatmaps)
 
     def _check_full_target(self, target, name, image_size):
         return as_true_points(target, name, image_size)

@@ -10,6 +10,7 @@ import numpy as np
 from keras_patching._checks import check_distance, check_share
 from keras_patching._signatures import IMAGES_DEFAULTS, spelled_out
 from keras_patching._types import ArrayLike, ImagesOptions, NDArray
+from keras_patching.data.images.known import without_data
 from keras_patching.data.images.resizing import ReadScale
 from keras_patching.geometry import as_pair
 from keras_patching.metrics import COCO_IOU_THRESHOLDS, average_precision
@@ -317,14 +318,20 @@ class BoxMergingModel(TaskModel):
         pairs = self._pair_full_images(images, targets)
         targets = [truth for _, truth in pairs]
         merged = []
-        for image, _ in pairs:
-            image, scale = self._read_scaled(image)
+        for original, _ in pairs:
+            image, scale = self._read_scaled(original)
             raw = self.predict(image[None], verbose=0)
             # Average precision needs boxes of low scores too.
             (found,) = self.merge_predictions(
                 raw, image.shape[:2], 0.01, iou_threshold, match_metric
             )
-            merged.append(moved_objects(found, scale))
+            found = moved_objects(found, scale)
+            x1, y1, x2, y2 = np.asarray(found["boxes"], "float64").T
+            centers = np.stack([(y1 + y2) / 2, (x1 + x2) / 2], axis=1)
+            has_data = ~without_data(original, centers)
+            merged.append(
+                {name: each[has_data] for name, each in found.items()}
+            )
         scores = average_precision(merged, targets, COCO_IOU_THRESHOLDS)
         return {name: scores[name] for name in ("ap50", "ap50_95")}
 

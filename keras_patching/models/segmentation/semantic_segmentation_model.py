@@ -20,6 +20,7 @@ from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.images.channels import number_of
 from keras_patching.data.images.contents import read_content
 from keras_patching.data.images.image_io import read_header
+from keras_patching.data.images.known import read_known
 from keras_patching.data.labels.mask_classes import given_classes
 from keras_patching.data.labels.masks import as_class_ids, decode_classes
 from keras_patching.data.loader_options import ModelLoaderOptions, loader
@@ -501,7 +502,8 @@ class SemanticSegmentationModel(TaskModel):
 
         Returns:
             Dict of floats: `mean_iou` over the classes that occur, and
-            `iou_<class>` of each; pixels of `ignore_value` do not count.
+            `iou_<class>` of each; pixels of `ignore_value`, and those without
+            data, do not count.
 
         Raises:
             ValueError: If images and masks do not pair, or a mask is of
@@ -509,10 +511,13 @@ class SemanticSegmentationModel(TaskModel):
         """
         confusion = np.zeros((self.num_classes, self.num_classes), "int64")
         for image, target in self._pair_full_images(images, targets):
+            known = read_known(image)
             image, scale = self._read_scaled(image)
             target = self.read_target(target)
             mask = self.decode_predictions(self.predict(image[None], verbose=0))
             mask = scale.to_file.pixels(mask[0], "nearest")
+            if known is not None:
+                target, mask = target[known], mask[known]
             confusion += confusion_matrix(
                 target, mask, self.num_classes, self.ignore_value
             )
