@@ -6,6 +6,8 @@ results are written: what was read ahead of them is not held so long.
 
 import numpy as np
 
+from keras_patching.data.images.resampling import Resampling
+
 
 class KnownRows:
     """Which pixels of a result are of pixels that have data.
@@ -52,15 +54,18 @@ class KnownRows:
         (height, width), read = self._windows.shape[:2], self._size
         if (height, width) == read:
             return self._windows.known(y, count, 0, width)
-        rows, columns = (
-            (2 * np.arange(begin, begin + number) + 1) * stored // (2 * length)
+        (tops, bottoms), (lefts, rights) = (
+            Resampling(stored, length, "sum").spans(begin, begin + number)
             for begin, number, stored, length in zip(
                 (y, 0), (count, read[1]), (height, width), read, strict=True
             )
         )
-        begin = int(rows[0])
-        known = self._windows.known(begin, int(rows[-1]) + 1 - begin, 0, width)
-        return None if known is None else known[rows - begin][:, columns]
+        top, bottom = int(tops[0]), int(bottoms[-1])
+        known = self._windows.known(top, bottom - top, 0, width)
+        if known is None:
+            return None
+        known = _any_within(known, 0, tops - top, bottoms - top)
+        return _any_within(known, 1, lefts, rights)
 
     def have_data(self, points):
         """Tell which of some places in the file lie on pixels that have data.
@@ -81,6 +86,12 @@ class KnownRows:
     def close(self):
         """Close what it is read from."""
         self._windows.close()
+
+
+def _any_within(known, axis, begins, ends):
+    """Tell where any of some pixels along an axis is known."""
+    counts = np.insert(known.cumsum(axis=axis), 0, 0, axis=axis)
+    return counts.take(ends, axis) > counts.take(begins, axis)
 
 
 def _scaled(known, axis, numerator, denominator):

@@ -294,3 +294,22 @@ def test_points_of_maps_are_written_in_longitude_and_latitude(tmp_path):
     assert written == kp.data.to_geojson(
         path, points=np.reshape(points, (-1, 2)), properties=properties
     )
+
+
+@pytest.mark.parametrize("resize", [(33, 20), 0.4, 1.7])
+def test_a_pixel_that_has_data_has_a_result_also_where_it_is_resized(
+    tmp_path, resize
+):
+    """Of a pixel that is read, some may have data and some none."""
+    net = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Conv2D(1, 1)]
+    )
+    weights = [np.zeros((1, 1, 3, 1)), np.full(1, 5.0)]
+    net.layers[-1].set_weights(weights)
+    model = kp.HeatmapObjectCountingModel(
+        net, patch_size=32, density_scale=1, resize=resize
+    )
+    path = write(tmp_path / "a.tif", "mask")
+    found = results_of(model, path, transform=lambda outputs: outputs)
+    np.testing.assert_array_equal(found[KNOWN], 5)
+    assert (found[25:35, :40] == 0).all()
