@@ -19,7 +19,7 @@ from keras_patching.data.cache.shards import (
 from keras_patching.data.images.image_io import READER_VERSION
 
 FORMAT = "keras_patching.patch_cache"
-VERSION = 3
+VERSION = 4
 
 
 class ManifestError(ValueError):

@@ -126,10 +126,10 @@ def _check_file(path, file):
         and _is_integer(file.mtime_ns)
         and _is_integer(file.ctime_ns)
         and isinstance(file.sha256, str)
-        and len(header) == 5
+        and len(header) == 6
         and all(_is_count(number) and number for number in header[:3])
         and _is_plain_dtype(header[3])
-        and isinstance(header[4], bool),
+        and all(isinstance(flag, bool) for flag in header[4:]),
         f"what it says of the file {path} cannot be",
     )
 

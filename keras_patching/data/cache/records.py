@@ -22,7 +22,7 @@ class FileRecord(FileState):
 
     Attributes:
         size, mtime_ns, ctime_ns, sha256: As in `FileState`.
-        header: `[height, width, channels, dtype, rotated]`.
+        header: `[height, width, channels, dtype, rotated, lacks_data]`.
     """
 
     header: tuple = ()
@@ -46,15 +46,16 @@ class FileRecord(FileState):
                 int(header.channels),
                 np.dtype(header.dtype).name,
                 bool(header.rotated),
+                bool(header.lacks_data),
             ),
         )
 
     @property
     def image_header(self):
         """The `ImageHeader` of the file."""
-        height, width, channels, dtype, rotated = self.header
+        height, width, channels, dtype, *flags = self.header
         return ImageHeader(
-            (height, width), channels, np.dtype(dtype), bool(rotated)
+            (height, width), channels, np.dtype(dtype), *map(bool, flags)
         )
 
 

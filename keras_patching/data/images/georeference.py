@@ -197,12 +197,12 @@ def _has_sidecar(path):
     suffix = path.suffix.lower()
     if len(suffix) > 2:
         ends = f".{suffix[1]}{suffix[-1]}w", f"{suffix}w", ".wld"
-        # As GDAL, whatever the case: UP.TIF has UP.TFW beside it.
-        names = {f"{path.stem}{end}".lower() for end in ends}
-        if any(each.lower() in names for each in os.listdir(path.parent)):
-            return True
-    sidecar = path.with_name(f"{path.name}.aux.xml")
-    if not sidecar.is_file():
+        # UP.TIF has UP.TFW beside it.
+        for end in (*ends, *map(str.upper, ends)):
+            if os.path.isfile(path.parent / f"{path.stem}{end}"):
+                return True
+    sidecar = path.parent / f"{path.name}.aux.xml"
+    if not os.path.isfile(sidecar):  # or its name is too long to be one
         return False
     content = sidecar.read_bytes()
     return any(mark in content for mark in _SIDECAR)

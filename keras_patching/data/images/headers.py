@@ -51,12 +51,15 @@ class ImageHeader:
         channels: Channels that `decode_image` gives, 1 for grey.
         dtype: NumPy dtype that `decode_image` gives.
         rotated: Whether the EXIF orientation swaps height and width.
+        lacks_data: Whether a value, a mask or alpha says that pixels may have
+            no data.
     """
 
     size: tuple[int, int]
     channels: int
     dtype: np.dtype
     rotated: bool = False
+    lacks_data: bool = False
 
 
 @contextlib.contextmanager

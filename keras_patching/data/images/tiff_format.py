@@ -21,6 +21,7 @@ from PIL import Image
 from keras_patching._faults import ImageFileError
 from keras_patching.data.images.decoding_memory import room_for
 from keras_patching.data.images.headers import make_header, naming, upright
+from keras_patching.data.images.nodata import nodata_value
 from keras_patching.data.images.tiff_compressions import (
     COMPRESSIONS,
     INSTALL,
@@ -120,6 +121,12 @@ def mask_page(page):
         if is_mask and size == (page.imagelength, page.imagewidth):
             return each
     return None
+
+
+def lacks_data(page):
+    """Tell whether pixels may have no data, by value, mask or alpha."""
+    nodata = nodata_value(nodata_of(page.parent), np.dtype(page.dtype))
+    return nodata is not None or has_alpha(page) or mask_page(page) is not None
 
 
 def first_tags(stream, path):
@@ -284,7 +291,10 @@ def header_of(found, path, limited=True):
     if page.photometric in (_PALETTE, _CMYK):
         channels, dtype = 3, np.dtype("uint8")
     size = axes["Y"], axes["X"]
-    return make_header(size, channels, dtype, orientation(page), path, limited)
+    header = make_header(
+        size, channels, dtype, orientation(page), path, limited
+    )
+    return dataclasses.replace(header, lacks_data=lacks_data(page))
 
 
 def orientation(page):

@@ -11,7 +11,7 @@ from keras_patching.data.images.headers import (
     plain_dtype,
 )
 from keras_patching.data.images.microscopes import pixel_size_of
-from keras_patching.data.images.nodata import has_data, nodata_value
+from keras_patching.data.images.nodata import has_data
 from keras_patching.data.images.open_file import OpenFile
 from keras_patching.data.images.tiff_format import (
     MAGIC,
@@ -76,6 +76,7 @@ class TiffWindows:
             height, width = header.size
             self.shape = height, width, header.channels
             self.dtype, self.alpha = header.dtype, has_alpha(page)
+            self.lacks_data = header.lacks_data
             if raw and page.colormap is not None:
                 self.shape = height, width, 1
                 self.dtype = plain_dtype(page.dtype)
@@ -88,11 +89,6 @@ class TiffWindows:
             self._mask = mask and Segments(file, mask, mask, divided=True)
         self._kept = [{} for _ in self._pages]
         self._kept_mask = {}
-        self.lacks_data = bool(
-            self.alpha
-            or mask
-            or nodata_value(self.nodata, np.dtype(page.dtype)) is not None
-        )
 
     def read(self, y, height, x, width):
         """Read `(height, width, channels)`, from row y and column x."""

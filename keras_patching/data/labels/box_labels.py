@@ -125,12 +125,12 @@ def check_boxes_inside(labels, headers):
     return faults
 
 
-def boxes_without_data(labels, images):
+def boxes_without_data(labels, headers):
     """Find boxes whose center lies where their image has no data.
 
     Args:
         labels: Dict from image path to `BoxLabels`.
-        images: Paths of the images.
+        headers: Dict from image path to `ImageHeader`.
 
     Returns:
         A list of faults for `raise_faults`.
@@ -139,7 +139,8 @@ def boxes_without_data(labels, images):
         f"{labels[image].label_file}, {labels[image].places[index]}: the "
         f"center of the box {_show_box(labels[image].boxes[index])} lies where "
         f"{image} has no data (nodata, or a mask). Correct or remove it."
-        for image in images
+        for image, header in headers.items()
+        if header.lacks_data
         for index in np.flatnonzero(
             without_data(image, _centers(labels[image].boxes))
         )

@@ -188,12 +188,12 @@ def check_points_inside(labels, headers):
     return faults
 
 
-def points_without_data(labels, images):
+def points_without_data(labels, headers):
     """Find points on pixels where their image has no data.
 
     Args:
         labels: Dict from image path to `PointLabels`.
-        images: Paths of the images.
+        headers: Dict from image path to `ImageHeader`.
 
     Returns:
         A list of faults for `raise_faults`.
@@ -203,7 +203,8 @@ def points_without_data(labels, images):
         f"x={labels[image].points[index, 1]:.15g}, "
         f"y={labels[image].points[index, 0]:.15g} lies where {image} has no "
         "data (nodata, or a mask). Correct or remove it."
-        for image in images
+        for image, header in headers.items()
+        if header.lacks_data
         for index in np.flatnonzero(without_data(image, labels[image].points))
     ]
 

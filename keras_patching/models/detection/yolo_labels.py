@@ -75,7 +75,8 @@ class YoloLabels:
         plan = plan_patches(
             image.name, header.size, boxes, pixels.patch_size, self.parameters
         )
-        plan = _with_data(plan, image, header.size, pixels.patch_size)
+        if header.lacks_data:
+            plan = _with_data(plan, image, header.size, pixels.patch_size)
         images = {
             "patches": _patches_plan(image, header, pixels, plan),
             "images": _whole_image_plan(image, header, pixels),

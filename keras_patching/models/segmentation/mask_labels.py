@@ -73,7 +73,7 @@ class MaskLabels:
         self._is_resized = True
 
     def source(self, image, header, pixels):
-        shards = functools.partial(self._shards, image)
+        shards = functools.partial(self._shards, image, header)
         return tile_source(image, header, pixels, shards)
 
     def summarize(self, records, headers):
@@ -117,12 +117,13 @@ class MaskLabels:
             pixels[self.ignore_value] = 0
         return pixels.tolist(), inside - int(pixels.sum())
 
-    def _shards(self, image, grid):
+    def _shards(self, image, header, grid):
         mask = self._masks[image]
         highest = max(self.num_classes - 1, self.ignore_value or 0)
         dtype = np.min_scalar_type(highest)
         make, path = self._how_made(mask)
-        content, digest = self._content(grid, mask), known_digest(image)
+        content = self._content(grid, mask)
+        digest = known_digest(image) if header.lacks_data else None
         if digest is not None:
             content = [*content, digest]
             make = functools.partial(make, image=image)
