@@ -41,7 +41,7 @@ def make(**changes):
         origins=[[0, 0], [0, 8]],
         stages=["tile", "tile"],
     )
-    file = FileRecord(9, 1, 2, "0" * 64, (8, 16, 3, "uint8", False))
+    file = FileRecord(9, 1, 2, "0" * 64, (8, 16, 3, "uint8", False, False))
     fields = {
         "task": "counting",
         "patch_size": (8, 8),
@@ -149,7 +149,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 def test_the_record_of_a_file_keeps_its_header(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(b"pixels")
-    header = ImageHeader((30, 40), np.int64(3), np.dtype("uint16"), True)
+    header = ImageHeader((30, 40), np.int64(3), np.dtype("uint16"), True, True)
     record = FileRecord.of(b"pixels", path.stat(), header)
     assert record.size == 6
     assert record.image_header == header

@@ -18,7 +18,7 @@ import pytest
 
 from keras_patching.data.cache import shard_builder
 from keras_patching.data.cache.cleaning import clean
-from keras_patching.data.cache.manifest import read_manifest
+from keras_patching.data.cache.manifest import VERSION, read_manifest
 from keras_patching.data.cache.opening import load_cache
 from keras_patching.data.cache.patch_cache import PatchCache, patch_folder
 from keras_patching.data.cache.shard_builder import ShardPlan
@@ -400,7 +400,7 @@ def climb(text):
         lambda text: text[:-10],
         lambda text: "[]",
         lambda text: "{}",
-        lambda text: text.replace('"version":3', '"version":99'),
+        lambda text: text.replace(f'"version":{VERSION}', '"version":99'),
         lambda text: text.replace("keras_patching.", "other."),
         lambda text: text.replace('"origins":[[0,0],', '"origins":[', 1),
         lose_key,
