@@ -1,4 +1,4 @@
-"""The twenty likeliest mistakes of a first user end in what mends them."""
+"""The likeliest mistakes of a first user end in what mends them."""
 
 import json
 import pathlib
@@ -183,6 +183,16 @@ def a_result_in_a_format_that_holds_none():
     segmenter().predict_images("images", out="{name}.jpg", verbose=False)
 
 
+def one_image_that_is_split_over_images():
+    for folder in ("images", "masks"):
+        pathlib.Path(folder, "b.png").unlink()
+    load(validation_split=0.5, subset="both")
+
+
+def a_level_of_all_files():
+    segmenter().predict_images("images", transform="classes", level=1)
+
+
 MENDS = {
     no_patch_size: r"`?model\.set_patch_size\(",
     class_ids_beyond_num_classes: r"b\.png: found the values 2.*`num_classes`",
@@ -210,6 +220,8 @@ MENDS = {
     labels_of_a_class_that_the_detector_does_not_know: "weed.*class_names",
     results_over_those_of_another_run: "overwrite=True",
     a_result_in_a_format_that_holds_none: r"\.npy.*\.tif.*\.zarr",
+    one_image_that_is_split_over_images: 'split_by="blocks"',
+    a_level_of_all_files: r"open_image\(path, level=1\)",
 }
 
 

@@ -181,7 +181,8 @@ class Doubt(keras.layers.Layer):
         if not isinstance(layer, MeanOfPasses):
             raise ValueError(
                 "Doubt is how much several predictions of a pixel differ: call "
-                '`model.set_tiling(test_time_augmentation="all")`, or make an '
+                '`model.set_tiling(test_time_augmentation="all")`, pass '
+                "`--test-time-augmentation all` to the command, or make an "
                 "ensemble (`keras_patching.inference.load_ensemble`). Received:"
                 f" '{layer.name}', which predicts once"
             )

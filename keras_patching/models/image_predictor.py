@@ -170,6 +170,7 @@ class ImagePredictor:
         **options,
     ):
         """Predict images with an `ImageTransform`; see `predict_images`."""
+        _check_options(options)
         prediction = ImagePrediction(self, sources, transform, **options)
         if out is not None:
             return prediction.write(out, resume, overwrite)
@@ -220,3 +221,19 @@ def _values(outcomes):
         if error is not None:
             raise error
         yield value
+
+
+def _check_options(options):
+    """Refuse what chooses a level of a file, which opening it takes.
+
+    Raises:
+        TypeError: With what opens it so.
+    """
+    for name in ("level", "pixel_size", "series"):
+        if name in options:
+            chosen = f"{name}={options[name]!r}"
+            raise TypeError(
+                f"`{name}` is of one file, not of all: pass the image that "
+                f"`keras_patching.data.open_image(path, {chosen})` opens. "
+                f"Received: {chosen}"
+            )

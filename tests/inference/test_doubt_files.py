@@ -57,7 +57,7 @@ def test_the_command_augments_and_writes_doubt(model, image, tmp_path):
 
 def test_doubt_is_of_several_predictions_and_on_no_page(model, image, tmp_path):
     path, out = tmp_path / "leaf.png", tmp_path / "out"
-    with pytest.raises(ValueError, match="which predicts once"):
+    with pytest.raises(ValueError, match="augmentation all"):
         predict_files(model, path, out, transform="doubt")
     model.set_tiling(test_time_augmentation="left_right")
     with pytest.raises(ValueError, match="The page shows"):

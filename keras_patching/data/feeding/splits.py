@@ -98,7 +98,8 @@ def _nothing_to_split(names, members, shares, groups):
         f"There is nothing to split: found {len(names)} images in "
         f"{len(members)} group(s), expected at least one {parts} for "
         f"each of training, {' and '.join(s.split('_')[0] for s in shares)}. "
-        "Add images, split off less, or load the data without "
+        "Add images, split off less, split large images in space by "
+        'split_by="blocks", or load the data without '
         f"{' and '.join(f'`{name}`' for name in shares)}. "
         f"Received: {received}, groups={groups}"
     )
