@@ -1,11 +1,9 @@
 """What `PatchedModel.predict_images` does, whatever the task."""
 
 import contextlib
-import functools
 import math
 
 import keras
-import numpy as np
 
 from keras_patching._checks import check_integer
 from keras_patching._faults import fault_of, raise_faults
@@ -19,35 +17,16 @@ from keras_patching.data.images.resizing import (
 )
 from keras_patching.models.image_list import as_sources, held, share
 from keras_patching.models.image_outputs import ImageOutputs
+from keras_patching.models.image_results import ImageResults, known_rows
 from keras_patching.models.image_transforms import spec_of
 from keras_patching.models.model_digest import model_digest
-from keras_patching.ops.patches import scaled_length
-from keras_patching.prediction.array_target import ArrayTarget
-from keras_patching.prediction.geotiff_form import (
-    GeoTiffForm,
-    describe_lost_place,
-    geotiff_form,
-)
 from keras_patching.prediction.image_job import ImageJob
 from keras_patching.prediction.keep import (
-    check_fill,
     check_keep,
     keep_known,
-    key_of,
     open_keep,
 )
-from keras_patching.prediction.known_pixels import (
-    KnownObjects,
-    KnownRows,
-    KnownTarget,
-)
-from keras_patching.prediction.ome_form import Meaning, ome_form
 from keras_patching.prediction.pipeline import run_jobs
-from keras_patching.prediction.resized_results import (
-    MovedObjects,
-    ResampledTarget,
-)
-from keras_patching.prediction.results import WrittenResult
 from keras_patching.prediction.sharing import find_sharing
 from keras_patching.prediction.sources import is_in_memory, open_source
 
@@ -114,11 +93,11 @@ class ImagePrediction:
                 transform.in_graph, self._sharing
             )
         self._spec = spec_of(transform.in_graph, self._engines.predictor)
-        self._outputs = None
+        self._outputs = self._results = None
+        self._knows_distortion = False
         # What became of images that need not, or cannot, be predicted.
         self._outcomes = {}
         self._open, self._reduced = {}, {}
-        self._knows_distortion = self._knows_lost_place = False
         self._position = 0  # Of the next whose outcome is told.
         self._planned = 0  # Pixels that are to be predicted.
         self._predicted = 0  # Those of images that have ended.
@@ -192,6 +171,15 @@ class ImagePrediction:
         )
         self._planned = sum(map(math.prod, sizes))
         progress = self._progress()
+        self._results = ImageResults(
+            self._model,
+            self._transform,
+            self._spec,
+            self._outputs,
+            self._keep,
+            self._fill,
+            self._verbose,
+        )
         try:
             # Threads end before what they use is closed.
             with contextlib.closing(run_jobs(engine, self._jobs())) as jobs:
@@ -284,8 +272,8 @@ class ImagePrediction:
             keep = open_keep(self._keep, number, job.size)
             # One of them is asked when rows are read, the other, when they
             # are written.
-            job.keep = keep_known(keep, _known_rows(opened, job.size))
-            job.known = _known_rows(opened, job.size)
+            job.keep = keep_known(keep, known_rows(opened, job.size))
+            job.known = known_rows(opened, job.size)
         except BaseException as error:
             job.fail(error)
             opened.close()
@@ -312,10 +300,18 @@ class ImagePrediction:
         """Open an image, and what takes its bands."""
         opened = self._open_source(source, number)
         try:
-            return opened, self._result(number, opened)
+            self._tell_distortion(opened.name, ReadScale.of(opened))
+            return opened, self._results.make(number, opened)
         except BaseException:
             opened.close()
             raise
+
+    def _tell_distortion(self, name, scale):
+        """Say once that objects have other forms than in the files."""
+        text = describe_distortion({name: scale})
+        if text and self._verbose and not self._knows_distortion:
+            self._knows_distortion = True
+            say(text)
 
     def _open_source(self, source, number):
         """Open an image as it is read by the model."""
@@ -338,146 +334,6 @@ class ImagePrediction:
             return opened
         size = resized_size(opened.shape[:2], resize)
         return ResizedWindows(opened, size)
-
-    def _result(self, number, source):
-        """Make what takes the bands of an image."""
-        scale = ReadScale.of(source)
-        self._tell_distortion(source.name, scale)
-        if self._transform.collect is not None:
-            return self._collector(number, source, scale)
-        scales = self._model.predictor._outputs.scales
-        specs = keras.tree.flatten(self._spec)
-        targets = [
-            self._target(number, source, scale, each)
-            for scale, each in zip(scales, specs, strict=True)
-        ]
-        check = self._transform.check
-        return WrittenResult(targets, scales, self._spec, check)
-
-    def _collector(self, number, source, scale):
-        """Make what takes the bands of an image and gives no pixels."""
-        transform = self._transform
-        if self._outputs is None:
-            result = transform.collect(source)
-            if transform.collect_written is not None:
-                return result
-            if not scale.is_same:
-                result = MovedObjects(result, scale)
-            rows = _known_rows(source)
-            return result if rows is None else KnownObjects(result, rows)
-        open_file = functools.partial(self._open_beside, number, source)
-        result = transform.collect_written(source, open_file)
-        self._outputs.note(result)
-        return result
-
-    def _open_beside(self, number, source, shape, dtype, beside=None):
-        """Open the pixels of what is collected, or a file beside them."""
-        keep = open_keep(self._keep, number, tuple(source.shape[:2]))
-        details = [] if keep is None else [key_of(keep)]
-        form = None
-        if beside is None:
-            path = self._outputs.path(number)
-            form = ome_form(source, path, (1, 1), Meaning())
-            if form is None:
-                form = geotiff_form(source, path, dtype, (1, 1))
-            self._tell_lost_place(source, path, form)
-        return self._outputs.open(
-            number, source, shape, dtype, details, form, beside
-        )
-
-    def _tell_distortion(self, name, scale):
-        """Say once that objects have other forms than in the files."""
-        text = describe_distortion({name: scale})
-        if text and self._verbose and not self._knows_distortion:
-            self._knows_distortion = True
-            say(text)
-
-    def _tell_lost_place(self, source, path, form):
-        """Say once that results do not lie where their images do."""
-        if isinstance(form, GeoTiffForm) or not self._verbose:
-            return
-        text = describe_lost_place(source, path)
-        if text and not self._knows_lost_place:
-            self._knows_lost_place = True
-            say(text)
-
-    def _target(self, number, source, scale, spec):
-        """Open what an output of an image is written into."""
-        shape = self._shape(tuple(source.shape[:2]), scale, spec)
-        read = ReadScale.of(source)
-        if scale is None or read.is_same:
-            return self._open_target(number, source, shape, scale, spec)
-        whole = self._shape(read.file_size, scale, spec)
-        self._check_resized_fill()
-        target = self._open_target(number, source, whole, scale, spec)
-        back = ReadScale(whole[:2], shape[:2])
-        return ResampledTarget(target, back, self._transform.method)
-
-    def _check_resized_fill(self):
-        """Refuse what would be other numbers in pixels of another size."""
-        if self._transform.method == "sum" and self._fill != 0:
-            raise ValueError(
-                "Heatmaps of images that are resized keep their sum, so that "
-                "what is left out can be 0 only. Received: "
-                f"fill={self._fill}"
-            )
-
-    def _open_target(self, number, source, shape, scale, spec):
-        dtype = np.dtype(keras.backend.standardize_dtype(spec.dtype))
-        check_fill(self._fill, dtype)
-        if self._outputs is None:
-            return ArrayTarget(
-                np.empty(shape, dtype), shape, dtype, source.name
-            )
-        keep = open_keep(self._keep, number, tuple(source.shape[:2]))
-        details = [] if keep is None else [key_of(keep), repr(self._fill)]
-        path = self._outputs.path(number)
-        form = ome_form(source, path, scale, self._meaning())
-        if form is None:
-            form = geotiff_form(
-                source,
-                path,
-                dtype,
-                scale,
-                self._transform.values,
-                getattr(self._model, "ignore_value", None),
-            )
-        if scale is not None:
-            self._tell_lost_place(source, path, form)
-        target = self._outputs.open(number, source, shape, dtype, details, form)
-        rows, missing = None, getattr(form, "missing", None)
-        if missing is not None:
-            rows = _known_rows(source, scale=scale)
-        if rows is None:
-            return target
-        return KnownTarget(target, rows, missing)
-
-    def _meaning(self):
-        """Tell what the numbers of a result are called."""
-        names = tuple(getattr(self._model, "class_names", None) or ())
-        if self._transform.values is None:
-            return Meaning(channels=names)
-        return Meaning(classes=tuple(enumerate(names)))
-
-    def _shape(self, size, scale, spec):
-        """Return the shape of an output of an image, or refuse it."""
-        if scale is None:
-            grid = self._model.predictor.patch_grid(size)
-            return grid.rows, grid.cols, *spec.shape[1:]
-        height, width = (scaled_length(length, scale) for length in size)
-        return height, width, *spec.shape[3:]
-
-
-def _known_rows(source, size=None, scale=(1, 1)):
-    """Open what tells which pixels have data, `None` where all have some.
-
-    Args:
-        source: `ImageSource`.
-        size: `(height, width)` that it is read at; `None` is that of the file.
-        scale: Of a result.
-    """
-    windows = source.open_known()
-    return None if windows is None else KnownRows(windows, size, scale)
 
 
 def _check_model(model):
