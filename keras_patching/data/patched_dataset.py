@@ -3,22 +3,16 @@
 import dataclasses
 import functools
 import warnings
-from typing import Literal, Protocol
+from typing import Protocol
 
 from keras_patching._faults import raise_faults
 from keras_patching._printing import say
 from keras_patching.data.cache.patch_cache import PatchCache
 from keras_patching.data.cache.shard_builder import plan_source
 from keras_patching.data.images.image_io import read_headers
-from keras_patching.data.images.preparation import (
-    Preparation,
-    decode_prepared,
-)
 from keras_patching.data.images.resizing import (
     ReadScale,
-    as_resize,
     describe_distortion,
-    resize_image,
 )
 from keras_patching.data.images.same_kind import check_same_kind
 from keras_patching.data.images.value_range import check_brightness
@@ -27,8 +21,9 @@ from keras_patching.data.labels.summaries import (
     describe_turned_images,
 )
 from keras_patching.data.patches.tiling import plan_image_shard
+from keras_patching.data.pixel_options import PixelOptions
 from keras_patching.data.sequence_options import SequenceOptions
-from keras_patching.geometry import PatchGrid, as_pair, check_pad_mode
+from keras_patching.geometry import PatchGrid
 
 
 class Labels(Protocol):
@@ -90,94 +85,6 @@ class Labels(Protocol):
 
     def doubts(self, records, headers):
         """Say what can hardly be meant, in a list of sentences."""
-
-
-@dataclasses.dataclass(frozen=True)
-class PixelOptions:
-    """How pixels become patches.
-
-    Attributes:
-        patch_size: `(height, width)` in pixels.
-        channels: Channels to convert to, or "grayscale"; `None` keeps those of
-            the files.
-        value_range: `[black, white]`; padding is black.
-        pad_mode: Or what it is else, one of `PAD_MODES`.
-        normalize: As for `Preparation`.
-        resize: How images are resized before, as of `as_resize`.
-    """
-
-    patch_size: tuple[int, int]
-    channels: int | Literal["grayscale"] | None
-    value_range: list[float]
-    pad_mode: str = "constant"
-    normalize: str | None = None
-    resize: float | tuple[int, int] | None = None
-
-    @classmethod
-    def of(cls, patch_size, channels, value_range, pad_mode, normalize, resize):
-        """Make them of arguments, or refuse these."""
-        preparation = Preparation.of(channels, value_range, normalize)
-        return cls(
-            as_pair(patch_size, "patch_size"),
-            preparation.channels,
-            preparation.value_range,
-            check_pad_mode(pad_mode),
-            normalize,
-            as_resize(resize),
-        )
-
-    @property
-    def preparation(self):
-        """How the pixels of a file are prepared, before it is resized."""
-        return Preparation(self.channels, self.value_range, self.normalize)
-
-    def dtype(self, stored):
-        """Give the dtype of the patches of a file of a dtype."""
-        return self.preparation.dtype(stored)
-
-    @property
-    def parameters(self):
-        """What of these, but for the patch size, is in the key of a cache."""
-        parameters = {
-            "channels": self.channels,
-            "value_range": self.value_range,
-        }
-        if self.normalize is not None:
-            parameters["normalize"] = self.normalize
-        if self.pad_mode != "constant":
-            parameters["pad_mode"] = self.pad_mode
-        if self.resize is not None:
-            parameters["resize"] = self.resize
-        return parameters
-
-    def content(self, size):
-        """Give what decides the pixels of an image, JSON-able, as a list.
-
-        Args:
-            size: `(height, width)` of the image as it is read.
-        """
-        content = [self.channels, self.value_range]
-        if self.normalize is not None:
-            content.append(self.normalize)
-        if self.resize is not None:
-            content.append({"resize": list(size)})
-        return content
-
-    def decode(self, data, path):
-        """Decode an image as models see it.
-
-        Args:
-            data: Bytes of the file.
-            path: File that messages name.
-
-        Returns:
-            Array `(height, width, channels)`.
-
-        Raises:
-            ValueError: As for `decode_prepared`.
-        """
-        image = decode_prepared(data, path, self.preparation)
-        return resize_image(image, self.resize)
 
 
 def tile_source(image, header, pixels, label_shards):

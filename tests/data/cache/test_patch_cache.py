@@ -25,8 +25,8 @@ from keras_patching.data.cache.shard_builder import ShardPlan
 from keras_patching.data.cache.shard_kinds import SHARD_KINDS, ShardKind
 from keras_patching.data.images.image_io import read_image, write_image
 from keras_patching.data.images.listing import list_images
-from keras_patching.data.patched_dataset import PixelOptions
 from keras_patching.data.patches.tiling import plan_image_shard
+from keras_patching.data.pixel_options import PixelOptions
 from keras_patching.geometry import PatchGrid
 
 PATCH = (8, 8)

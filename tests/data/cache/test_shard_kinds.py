@@ -15,7 +15,8 @@ from keras_patching.data.images.listing import list_images
 from keras_patching.data.inspection.contact_sheet import contact_sheet
 from keras_patching.data.inspection.contents import CacheContents
 from keras_patching.data.inspection.report import describe
-from keras_patching.data.patched_dataset import PixelOptions, tile_source
+from keras_patching.data.patched_dataset import tile_source
+from keras_patching.data.pixel_options import PixelOptions
 
 PATCH = (6, 8)
 
