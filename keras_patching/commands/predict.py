@@ -193,9 +193,10 @@ def _run(options):
 def _predict(options, executor):
     from keras_patching._printing import say
     from keras_patching.inference import file_prediction
+    from keras_patching.inference.model_tiling import change_tiling
 
     model = file_prediction.load_model(options.model)
-    file_prediction.change_tiling(
+    change_tiling(
         model,
         options.overlap,
         options.patch_size,

@@ -8,10 +8,10 @@ from typing import Any
 
 import keras
 
-from keras_patching._faults import raise_faults
-from keras_patching._printing import printable, say
+from keras_patching._printing import say
 from keras_patching.data.cache.shared_folder import end_shared_work
 from keras_patching.data.images.pyramids import Choice
+from keras_patching.inference.earlier_predictions import take_up
 from keras_patching.inference.file_run import FileRun
 from keras_patching.inference.model_file import load_model_file
 from keras_patching.inference.pages import prediction_page
@@ -23,7 +23,6 @@ from keras_patching.inference.result_tables import ResultTables
 from keras_patching.inference.shared_run import SharedRun
 from keras_patching.inference.source_files import find_images
 from keras_patching.models.model_digest import model_digest
-from keras_patching.receptive_fields.automatic_overlap import another_tiling
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,32 +77,6 @@ def load_model(path: str | os.PathLike) -> keras.Model:
     model = load_model_file(path)
     report_of(model, path)
     return model
-
-
-def change_tiling(
-    model, overlap=None, patch_size=None, test_time_augmentation=None
-):
-    """Give a task model another tiling to predict with.
-
-    Args:
-        model: As `load_model` returns it.
-        overlap: Pixels, a pair or one integer, or `"auto"`; `None` keeps it.
-        patch_size: As `predict_patch_size` of `PatchedModel`; `None` keeps it.
-        test_time_augmentation: As of `PatchedModel`, or `"none"`; `None`
-            keeps it.
-
-    Raises:
-        ValueError: If the patch model cannot be tiled so.
-    """
-    if test_time_augmentation is not None:
-        is_off = test_time_augmentation == "none"
-        model.set_tiling(
-            test_time_augmentation=None if is_off else test_time_augmentation
-        )
-    if overlap is None and patch_size is None:
-        return
-    overlap = model.predictor.overlap if overlap is None else overlap
-    model.set_tiling(**another_tiling(model.predictor, overlap, patch_size))
 
 
 def predict_files(
@@ -267,7 +240,7 @@ def predict_files(
         if not overwrite:
             folder.check_nothing_there(images, are_tables_ours=False)
     else:
-        _take_up(journal, images, folder)
+        take_up(journal, images, folder)
     num_before = len(journal.entries)
     if verbose and num_before:
         say(f"{num_before} of {len(images)} images were predicted before.")
@@ -338,29 +311,3 @@ def _digest(model):
     if channels and not model.built:
         model.build((None, None, None, channels))
     return model_digest(model)
-
-
-def _take_up(journal, images, folder):
-    """Keep of an earlier prediction what it has done and what still holds."""
-    journal.load()
-    kept, others = {}, []
-    for stem, entry in journal.entries.items():
-        path = images.get(stem)
-        if path is not None and entry.source.is_content_of(path):
-            if entry.is_in_place(folder.path):
-                kept[stem] = entry
-        elif path is None or os.path.abspath(path) != entry.source.path:
-            others.append(entry.source.path)
-    begun = journal.owned - journal.entries.keys() - images.keys()
-    raise_faults(
-        [printable(path) for path in [*others, *sorted(begun)]],
-        f"{folder.path}: holds a prediction that did not come to its end, also "
-        "of other images",
-        "Predict these too (what is done is not repeated), write to another "
-        "folder, or pass `--overwrite` (`overwrite=True`) to predict all that "
-        "you ask for again.",
-    )
-    journal.entries = kept
-    if not journal.replaces:
-        new = images.keys() - journal.owned
-        folder.check_nothing_there(new, are_tables_ours=journal.exists)
