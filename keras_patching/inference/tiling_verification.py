@@ -20,6 +20,7 @@ from keras_patching.inference.tiling_report import TilingReport
 from keras_patching.layers.patched_predictor import PatchedPredictor
 from keras_patching.models.devices import fill_up
 from keras_patching.models.kept_weights import weights_kept
+from keras_patching.models.seen_images import check_prepared
 from keras_patching.receptive_fields.automatic_overlap import (
     another_tiling,
     find_multiple_of,
@@ -81,7 +82,7 @@ def verify_tiling(
         check_tolerance(tolerance)
     if getattr(predictor, "normalize", None) is not None:
         for image in images:
-            predictor._check_prepared(image)
+            check_prepared(image, predictor._preparation, f"'{predictor.name}'")
     predictor = find_predictor(predictor)
     wholes = _predict_whole(predictor, images)
     report = _verify(predictor, images, wholes)

@@ -11,22 +11,13 @@ from keras_patching._types import ArrayLike, NDArray
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.images.channels import (
     GRAYSCALE,
-    as_channels,
     number_of,
 )
-from keras_patching.data.images.normalization import check_normalization
-from keras_patching.data.images.opened_image import OpenedImage
 from keras_patching.data.images.preparation import (
     Preparation,
     prepare_array,
-    read_prepared,
-)
-from keras_patching.data.images.prepared_arrays import (
-    PreparedCheck,
-    check_prepared_dtype,
 )
 from keras_patching.data.images.resizing import (
-    ReadScale,
     as_resize,
     resize_image,
 )
@@ -38,6 +29,11 @@ from keras_patching.data.labels.whole_images import (
 from keras_patching.geometry import as_pair
 from keras_patching.models.patched_model import PatchedModel
 from keras_patching.models.preprocessing import with_preprocessing
+from keras_patching.models.seen_images import (
+    check_images,
+    check_prepared,
+    read_scaled,
+)
 from keras_patching.receptive_fields.reach import find_reach
 
 
@@ -284,13 +280,7 @@ class TaskModel(PatchedModel):
         return Preparation(self.channels, self.value_range, self.normalize)
 
     def _read_scaled(self, image):
-        """Read an image, and tell where its pixels are: a `ReadScale`."""
-        if not isinstance(image, (str, os.PathLike, OpenedImage)):
-            image = np.asarray(image)
-            return image, ReadScale(image.shape[:2], image.shape[:2])
-        found = read_prepared(image, self._preparation)
-        read = resize_image(found, self.resize)
-        return read, ReadScale(found.shape[:2], read.shape[:2])
+        return read_scaled(image, self._preparation, self.resize)
 
     def _pair_full_images(self, images, targets):
         """Pair whole images with what is true of each, and check it.
@@ -328,7 +318,7 @@ class TaskModel(PatchedModel):
     def _check_input(self, x):
         super()._check_input(x)
         if hasattr(x, "shape") and self.normalize is not None:
-            self._check_prepared(x)
+            check_prepared(x, self._preparation, f"'{self.name}'")
         elif hasattr(x, "shape"):
             black, white = self.value_range
             if str(x.dtype).endswith("uint8") and black <= 0 and white >= 255:
@@ -336,14 +326,6 @@ class TaskModel(PatchedModel):
             if not isinstance(x, np.ndarray):
                 x = keras.ops.convert_to_numpy(x)
             check_array(x, self.value_range, f"'{self.name}'")
-
-    def _check_prepared(self, x):
-        """Refuse images that are not normalized, where that can be told."""
-        if not isinstance(x, np.ndarray):
-            x = keras.ops.convert_to_numpy(x)
-        name = f"'{self.name}'"
-        check_prepared_dtype(x.dtype, name, self._preparation)
-        PreparedCheck(self.value_range, name).add(x)
 
     def _loader_arguments(self):
         """Return the arguments that loaders take from their model.
@@ -379,26 +361,6 @@ class TaskModel(PatchedModel):
             "normalize": self.normalize,
             "resize": self.resize,
         }
-
-
-def check_images(patch_model, channels, value_range, normalize=None):
-    """Check the arguments on images, before a patch model is made for them.
-
-    Returns:
-        `channels`, and the `value_range` of what is normalized.
-
-    Raises:
-        ValueError: If one cannot be used, or a default patch model is to be
-            made for any number of channels.
-    """
-    channels = as_channels(channels)
-    value_range = tuple(check_normalization(normalize, value_range))
-    if patch_model is None and channels is None:
-        raise ValueError(
-            "The default patch model needs a number of `channels`: pass it, "
-            "or a `patch_model` of your own. Received: channels=None"
-        )
-    return channels, value_range
 
 
 def _plain(value):

@@ -39,7 +39,8 @@ from keras_patching.models.counting.peaks import find_peaks
 from keras_patching.models.image_transforms import ImageTransform
 from keras_patching.models.patched_model import PATCHED_MODEL_DEFAULTS
 from keras_patching.models.prediction_checks import check_predictions
-from keras_patching.models.task_model import TaskModel, check_images
+from keras_patching.models.seen_images import check_images
+from keras_patching.models.task_model import TaskModel
 from keras_patching.models.unet import unet
 from keras_patching.prediction.known_pixels import KnownRows
 

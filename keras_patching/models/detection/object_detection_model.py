@@ -56,7 +56,7 @@ from keras_patching.models.detection.raw_predictions import (
 )
 from keras_patching.models.detection.yolo_net import check_head, yolo_net
 from keras_patching.models.patched_model import PATCHED_MODEL_DEFAULTS
-from keras_patching.models.task_model import check_images
+from keras_patching.models.seen_images import check_images
 from keras_patching.ops.boxes import non_max_suppression_padded
 from keras_patching.ops.yolo import (
     assign_each,
