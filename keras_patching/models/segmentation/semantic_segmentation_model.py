@@ -30,18 +30,23 @@ from keras_patching.losses.segmentation_loss import (
 )
 from keras_patching.metrics import MeanIoU, PixelAccuracy
 from keras_patching.metrics.confusion import confusion_matrix, iou_per_class
-from keras_patching.models.image_transforms import ImageTransform
 from keras_patching.models.patched_model import PATCHED_MODEL_DEFAULTS
 from keras_patching.models.prediction_checks import (
     PROBABILITY_ROUNDING,
     check_predictions,
 )
+from keras_patching.models.seen_images import check_images
 from keras_patching.models.segmentation import loaders
 from keras_patching.models.segmentation.class_agreement import (
     check_same_classes,
     learned_classes,
 )
 from keras_patching.models.segmentation.class_ids import ClassIds
+from keras_patching.models.segmentation.class_transforms import class_transforms
+from keras_patching.models.segmentation.compile_checks import (
+    check_metric,
+    takes_class_ids,
+)
 from keras_patching.models.segmentation.drawn_targets import (
     DrawnTarget,
     with_drawn_targets,
@@ -50,14 +55,10 @@ from keras_patching.models.segmentation.heads import (
     check_head,
     last_activation,
 )
-from keras_patching.models.segmentation.numbered_objects import (
-    MeasuredObjects,
-    WrittenObjects,
-)
 from keras_patching.models.segmentation.training_masks import (
     check_training_masks,
 )
-from keras_patching.models.task_model import TaskModel, check_images
+from keras_patching.models.task_model import TaskModel
 from keras_patching.models.unet import unet
 
 
@@ -239,7 +240,7 @@ class SemanticSegmentationModel(TaskModel):
         )
 
     def _default_metrics(self, loss):
-        if not _takes_class_ids(loss):
+        if not takes_class_ids(loss):
             return []
         return [MeanIoU(self.num_classes, self.activation, self.ignore_value)]
 
@@ -249,26 +250,10 @@ class SemanticSegmentationModel(TaskModel):
                 self.activation, self.ignore_value, name=metric
             )
         if self.ignore_value is not None and metric is not None:
-            self._check_metric(metric)
-        return metric
-
-    def _check_metric(self, metric):
-        """Refuse a metric of Keras that counts unlabelled pixels."""
-        found = metric
-        if isinstance(metric, str):
-            found = keras.metrics.get(metric)
-        is_of_keras = found.__module__.split(".")[0] == "keras"
-        ignored = getattr(found, "ignore_class", None)
-        if is_of_keras and ignored != self.ignore_value:
-            name = getattr(found, "name", getattr(found, "__name__", metric))
-            raise ValueError(
-                f"The metric '{name}' would count the pixels of ignore_value="
-                f'{self.ignore_value}. Use "accuracy", or of '
-                "`keras_patching.metrics` `MeanIoU(num_classes="
-                f"{self.num_classes}, activation={self.activation!r}, "
-                f"ignore_value={self.ignore_value})` or `DiceScore` with the "
-                f"same. Received: {metric!r}"
+            check_metric(
+                metric, self.num_classes, self.activation, self.ignore_value
             )
+        return metric
 
     def _patch_parameters(self):
         parameters = super()._patch_parameters()
@@ -325,7 +310,7 @@ class SemanticSegmentationModel(TaskModel):
         Raises:
             ValueError: Tells what was found and expected.
         """
-        if _takes_class_ids(getattr(self, "loss", None)):
+        if takes_class_ids(getattr(self, "loss", None)):
             check_training_masks(
                 y, x, self.num_classes, self.ignore_value, self.name
             )
@@ -411,39 +396,7 @@ class SemanticSegmentationModel(TaskModel):
 
     @property
     def _image_transforms(self):
-        classes = ClassIds(self.num_classes, self.activation)
-        return {
-            "classes": ImageTransform(
-                classes,
-                check=classes.check,
-                name="classes",
-                # The last says that a pixel is of none, see `ClassIds`.
-                values=range(self.num_classes + 1),
-            ),
-            "instances": ImageTransform(
-                classes,
-                self._measured_objects,
-                self._written_objects,
-                name="instances",
-            ),
-            "doubt": self._doubt_transform,
-        }
-
-    def _measured_objects(self, source):
-        """Make what takes the classes of an `ImageSource`, and measures."""
-        self._check_is_stitched()
-        return MeasuredObjects(source, self._background, self._check_classes)
-
-    def _written_objects(self, source, open_file):
-        """Make what writes the numbers of objects too."""
-        self._check_is_stitched()
-        return WrittenObjects(
-            source,
-            self._background,
-            self._check_classes,
-            ClassIds(self.num_classes, self.activation).dtype,
-            open_file,
-        )
+        return {**class_transforms(self), "doubt": self._doubt_transform}
 
     @property
     def _check_classes(self):
@@ -453,13 +406,6 @@ class SemanticSegmentationModel(TaskModel):
     def _background(self):
         """Classes that are of no object."""
         return {0, self.ignore_value} - {None}
-
-    def _check_is_stitched(self):
-        if self.predictor._outputs.scales != ((1, 1),):
-            raise ValueError(
-                'transform="instances" finds objects in whole images, and '
-                f"'{self.name}' gives patches: leave out `stitch=False`."
-            )
 
     def _check_predictions(self, predictions):
         """Return predictions as an array, if they are of a model like this."""
@@ -579,14 +525,3 @@ class SemanticSegmentationModel(TaskModel):
             # JSON has no integers as keys.
             "class_ids": self.class_ids and list(self.class_ids.items()),
         }
-
-
-def _takes_class_ids(loss):
-    """Tell whether masks are class ids: a loss of the user's may take others.
-
-    Before `compile` nothing else is known of them.
-    """
-    if loss is None or isinstance(loss, SegmentationLoss):
-        return True
-    name = loss if isinstance(loss, str) else getattr(loss, "name", "")
-    return str(name).startswith("sparse_")
