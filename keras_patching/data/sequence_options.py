@@ -15,10 +15,8 @@ from keras_patching.data.feeding.kept_patches import (
     describe_parts,
     parts_of_patches,
 )
-from keras_patching.data.feeding.patching_sequence import (
-    PatchingSequence,
-    check_feeding,
-)
+from keras_patching.data.feeding.patching_sequence import PatchingSequence
+from keras_patching.data.feeding.sequence_arguments import check_feeding
 from keras_patching.data.feeding.splits import split_names
 
 # The parts that each subset is.

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_patching._checks import check_integer, check_optional
+from keras_patching._checks import check_integer
 from keras_patching._types import NDArray
 from keras_patching.data.cache.opening import load_cache
 from keras_patching.data.cache.shard_kinds import PICTURES, keys_drawn
@@ -32,6 +32,11 @@ from keras_patching.data.feeding.readers import open_readers
 from keras_patching.data.feeding.resampling import (
     check_resampling,
     open_resampled,
+)
+from keras_patching.data.feeding.sequence_arguments import (
+    check_feeding,
+    check_multiprocessing,
+    select_sources,
 )
 from keras_patching.data.feeding.tf_dataset import to_tf_dataset
 from keras_patching.data.images.preparation import Preparation
@@ -138,7 +143,7 @@ class PatchingSequence(keras.utils.PyDataset):
         workers: int = 4,
         **kwargs: Any,
     ) -> None:
-        _check_multiprocessing(kwargs.pop("use_multiprocessing", False))
+        check_multiprocessing(kwargs.pop("use_multiprocessing", False))
         super().__init__(**kwargs)
         self.workers = workers
         check_feeding(batch_size, seed, dtype, augment)
@@ -165,7 +170,7 @@ class PatchingSequence(keras.utils.PyDataset):
         self._value_range = manifest.parameters.get("value_range", (0, 255))
         self._order = None
         self._start_anew()
-        sources = _select(manifest.sources, names, self.manifest_path)
+        sources = select_sources(manifest.sources, names, self.manifest_path)
         foreground = has_foreground(
             sources,
             foreground_classes,
@@ -244,7 +249,7 @@ class PatchingSequence(keras.utils.PyDataset):
 
     @use_multiprocessing.setter
     def use_multiprocessing(self, value: bool) -> None:
-        _check_multiprocessing(value)
+        check_multiprocessing(value)
 
     def check_resampling(self) -> None:
         """Refuse a cache that no other patches can be drawn from.
@@ -446,46 +451,3 @@ def data_shards():
     if getattr(distribution, "auto_shard_dataset", False):
         return getattr(distribution, "num_data_shards", 1)
     return 1
-
-
-def check_feeding(batch_size, seed, dtype, augment):
-    """Refuse arguments of `PatchingSequence` that it cannot work with."""
-    check_integer(batch_size, "batch_size", 1)
-    check_optional(seed, "seed", 0)
-    try:
-        np.dtype(dtype)
-    except TypeError as error:
-        raise ValueError(
-            "`dtype` must be `None` or the name of a NumPy dtype. "
-            f"Received: dtype={dtype!r}"
-        ) from error
-    if not isinstance(augment, bool) and not callable(augment):
-        raise ValueError(
-            "`augment` must be a bool or a function from (images, labels) to "
-            f"the same. Received: augment={augment!r}"
-        )
-
-
-def _check_multiprocessing(use_multiprocessing):
-    if use_multiprocessing:
-        raise ValueError(
-            "Keras's processes skip and repeat batches, and with JAX they can "
-            "hang. Use threads, which load patches as fast: workers=4. "
-            f"Received: use_multiprocessing={use_multiprocessing}"
-        )
-
-
-def _select(sources, names, path):
-    """Give the sources with these names, all if `names` is `None`."""
-    if names is None:
-        return sources
-    names = set(map(os.fspath, names))
-    selected = [source for source in sources if source.name in names]
-    unknown = sorted(names - {source.name for source in selected})
-    if unknown or not selected:
-        raise ValueError(
-            f"{path}: has patches of {len(sources)} images, but not of "
-            f"{unknown[:20]}. Pass names as in `image_names`. "
-            f"Received: names of {len(names)} images"
-        )
-    return selected
