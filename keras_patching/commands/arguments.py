@@ -119,11 +119,7 @@ class OneOrTwo(argparse.Action):
     """Stores a height and a width; one number is both."""
 
     def __call__(self, parser, namespace, values, option_string=None):
-        if len(values) > 2:
-            parser.error(
-                f"argument {option_string}: expected a height, or a height "
-                f"and a width, received {len(values)} numbers"
-            )
+        _check_one_or_two(values, parser, option_string, "a height")
         setattr(namespace, self.dest, (values[0], values[-1]))
 
 
@@ -137,13 +133,18 @@ class FactorOrSize(argparse.Action):
     """Stores one number as it is, and a height and a width as a pair."""
 
     def __call__(self, parser, namespace, values, option_string=None):
-        if len(values) > 2:
-            parser.error(
-                f"argument {option_string}: expected a factor, or a height "
-                f"and a width, received {len(values)} numbers"
-            )
+        _check_one_or_two(values, parser, option_string, "a factor")
         value = values[0] if len(values) == 1 else tuple(values)
         setattr(namespace, self.dest, value)
+
+
+def _check_one_or_two(values, parser, option_string, one):
+    """Refuse more numbers than two; `one` is what a single one means."""
+    if len(values) > 2:
+        parser.error(
+            f"argument {option_string}: expected {one}, or a height and a "
+            f"width, received {len(values)} numbers"
+        )
 
 
 def add_cache(parser, description):
