@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 from networks import fill, strided_unet
+from rasters import Raster
 from small_nets import counting_model
 
 import keras_patching as kp
@@ -338,22 +339,6 @@ def test_objects_are_counted_where_something_is_kept():
     assert len(y) > 0
     assert y.min() >= 128
     assert y.max() < 192
-
-
-class Raster:
-    """A data set with bands first, of a file; it may fail on the way."""
-
-    count, dtypes = 1, ("float32",)
-
-    def __init__(self, path, image, fails_at=None):
-        self.name, self.image, self.fails_at = str(path), image, fails_at
-        self.height, self.width = image.shape[:2]
-
-    def read(self, window):
-        rows, columns = window
-        if self.fails_at is not None and rows[1] > self.fails_at:
-            raise OSError("the disk is gone")
-        return self.image[slice(*rows), slice(*columns)].transpose(2, 0, 1)
 
 
 @pytest.mark.parametrize("tiling", [*STREAMS.values(), *PATCHES.values()])

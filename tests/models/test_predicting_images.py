@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from networks import fill, strided_unet
+from rasters import Raster
 from small_nets import counting_model
 
 import keras_patching as kp
@@ -309,24 +310,6 @@ def test_a_run_that_fails_goes_on_and_ends_in_the_same_bytes(
     model.predict_images([path, missing, other], out=out, verbose=False)
     assert (found / "large.npy").stat() == stamp
     assert len(list(found.iterdir())) == 3
-
-
-class Raster:
-    """A data set with bands first, of a file; it may fail on the way."""
-
-    count, dtypes = 1, ("float32",)
-
-    def __init__(self, path, image, fails_at=None):
-        self.name, self.image, self.fails_at = str(path), image, fails_at
-        self.height, self.width = image.shape[:2]
-        self.rows = []
-
-    def read(self, window):
-        rows, columns = window
-        if self.fails_at is not None and rows[1] > self.fails_at:
-            raise OSError("the disk is gone")
-        self.rows.append(rows[0])
-        return self.image[slice(*rows), slice(*columns)].transpose(2, 0, 1)
 
 
 @pytest.mark.parametrize("tiling", ["few rows", "overlap", "mean", "shrunk"])

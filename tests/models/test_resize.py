@@ -5,7 +5,9 @@ import json
 import keras
 import numpy as np
 import pytest
+import rasterio
 from exact_models import detector, red_counter, red_model
+from maps import NORTH_UP, write_map
 
 import keras_patching as kp
 from keras_patching import cli
@@ -167,29 +169,15 @@ def test_images_are_normalized_and_then_resized(normalize, folder):
 
 
 def test_a_geotiff_stays_where_its_source_lies(folder):
-    rasterio = pytest.importorskip("rasterio")
     path, out = folder / "map.tif", folder / "found.tif"
-    image = draw((20, 28))
-    place = rasterio.Affine(2, 0, 500_000, 0, -2, 5_000_000)
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        height=20,
-        width=28,
-        count=3,
-        dtype="uint8",
-        crs="EPSG:32632",
-        transform=place,
-    ) as target:
-        target.write(np.moveaxis(image, -1, 0))
+    write_map(path, draw((20, 28)))
     model = red_model(resize=0.5)
     options = {"transform": "classes", "verbose": False}
     (expected,) = model.predict_images([path], **options)
     model.predict_images([path], out=[out], **options)
     with rasterio.open(out) as written, rasterio.open(path) as source:
         np.testing.assert_array_equal(written.read(1), expected)
-        assert written.transform == place
+        assert written.transform == source.transform == NORTH_UP
         assert written.crs == source.crs
         (opened,) = model.predict_images([source], **options)
         np.testing.assert_array_equal(opened, expected)

@@ -32,7 +32,9 @@ def control_points(size):
     ]
 
 
-def write_map(path, image, kind="north_up", valid=None, **options):
+def write_map(
+    path, image, kind="north_up", valid=None, overviews=(), **options
+):
     """Write an image as a GeoTIFF.
 
     Args:
@@ -40,6 +42,7 @@ def write_map(path, image, kind="north_up", valid=None, **options):
         image: Array `(height, width)` or `(height, width, channels)`.
         kind: One of `KINDS`.
         valid: Booleans `(height, width)` of an internal mask.
+        overviews: Factors of its further levels.
         **options: Of `rasterio.open`.
     """
     bands = np.moveaxis(np.atleast_3d(image), -1, 0)
@@ -69,4 +72,6 @@ def write_map(path, image, kind="north_up", valid=None, **options):
             file.write(bands)
             if valid is not None:
                 file.write_mask(valid)
+            if overviews:
+                file.build_overviews(overviews)
     return path

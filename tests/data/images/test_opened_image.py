@@ -5,12 +5,12 @@ import re
 
 import numpy as np
 import pytest
-import rasterio
 import tifffile
 import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from image_files import noise
+from maps import write_map
 from slides import halved, write_ome_tiff, write_ome_zarr
 
 from keras_patching import data
@@ -141,20 +141,7 @@ def test_overviews_of_a_map_are_levels(tmp_path):
 
 
 def test_a_level_of_a_map_has_larger_pixels(tmp_path):
-    path = tmp_path / "a.tif"
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        height=70,
-        width=50,
-        count=3,
-        dtype="uint8",
-        crs="EPSG:32632",
-        transform=rasterio.Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000),
-    ) as raster:
-        raster.write(np.moveaxis(IMAGE, -1, 0))
-        raster.build_overviews([2, 4])
+    path = write_map(tmp_path / "a.tif", IMAGE, overviews=[2, 4])
     assert open_image(path).pixel_size == PixelSize(0.5, 0.5, "m")
     with open_image(path, pixel_size=1) as image:
         assert image.level == 1

@@ -114,20 +114,8 @@ def test_points_in_pixels_are_read_back(tmp_path):
 
 
 def test_what_was_found_in_a_level_of_a_map_lies_where_it_is(tmp_path):
-    with rasterio.open(
-        tmp_path / "a.tif",
-        "w",
-        driver="GTiff",
-        height=64,
-        width=64,
-        count=1,
-        dtype="uint8",
-        crs="EPSG:32632",
-        transform=rasterio.Affine(0.5, 0, 500_000, 0, -0.5, 5_000_000),
-    ) as raster:
-        raster.write(noise(1, 64, 64))
-        raster.build_overviews([2])
-    with kp.data.open_image(tmp_path / "a.tif", 1) as level:
+    path = write_map(tmp_path / "a.tif", noise(64, 64, 1), overviews=[2])
+    with kp.data.open_image(path, 1) as level:
         found = kp.data.to_geojson(level, points=[(10, 20)], crs="image")
     (feature,) = found["features"]
-    assert feature["geometry"]["coordinates"] == [500_020, 4_999_990]
+    assert feature["geometry"]["coordinates"] == [500_020, 5_499_990]

@@ -6,6 +6,7 @@ import pytest
 import rasterio
 import tifffile
 import zarr
+from rasters import Raster
 from scipy_regions import number, random_map
 
 import keras_patching as kp
@@ -135,24 +136,6 @@ def test_their_numbers_go_into_arrays_of_the_user():
     for each, mask, array in zip(found, masks(), arrays, strict=True):
         assert each["map"] is array
         np.testing.assert_array_equal(array, check_objects(each, mask))
-
-
-class Raster:
-    """A data set with bands first, of a file; it may fail on the way."""
-
-    count, dtypes = 3, ("float32",) * 3
-
-    def __init__(self, path, image, fails_at=None):
-        self.name, self.image, self.fails_at = str(path), image, fails_at
-        self.height, self.width = image.shape[:2]
-        self.rows = []
-
-    def read(self, window):
-        rows, columns = window
-        if self.fails_at is not None and rows[1] > self.fails_at:
-            raise OSError("the disk is gone")
-        self.rows.append(rows[0])
-        return self.image[slice(*rows), slice(*columns)].transpose(2, 0, 1)
 
 
 def test_a_run_that_fails_goes_on_to_the_same_bytes_and_objects(tmp_path):
