@@ -14,6 +14,7 @@ from keras_patching.ops.chunks import map_chunks
 from keras_patching.ops.lengths import maximum
 from keras_patching.ops.patches import (
     extract_patches,
+    scaled_length,
     slice_patches,
     stitch_columns,
     stitch_rows,
@@ -203,3 +204,31 @@ def add_grid(scale, output):
     if scale is not None:
         return output
     return ops.expand_dims(ops.expand_dims(output, 1), 1)
+
+
+def fold_grid(scale, output):
+    """Fold rows and columns of one output that is not stitched into a batch."""
+    if scale is not None:
+        return output
+    return ops.reshape(output, (-1, *output.shape[3:]))
+
+
+def output_shape(patch_shape, scale, batch, image_size, rows_and_cols):
+    """Tell the shape of one output for images, where a patch model is run.
+
+    Args:
+        patch_shape: That of the output for a batch of patches.
+        scale: As in `PatchOutputs`.
+        batch: Number of images; `None` if it is not known.
+        image_size: `(height, width)` in pixels, with `None` in it likewise.
+        rows_and_cols: Of patches, with `None` in it likewise.
+
+    Returns:
+        Tuple.
+    """
+    if scale is None:
+        return (batch, *rows_and_cols, *patch_shape[1:])
+    height, width = (
+        length and scaled_length(length, scale) for length in image_size
+    )
+    return batch, height, width, patch_shape[3]

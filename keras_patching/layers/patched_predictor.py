@@ -1,10 +1,8 @@
 """The layer that runs a patch model over whole images inside the graph."""
 
 import contextlib
-import dataclasses
 import functools
 import math
-import numbers
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, Self, Unpack
 
@@ -16,29 +14,38 @@ from keras_patching._types import Tensor, Tiling
 from keras_patching.geometry import (
     PatchGrid,
     as_pair,
-    as_patch_size,
     check_pad_mode,
     check_patch_geometry,
 )
-from keras_patching.layers.mean_of_passes import Doubt
+from keras_patching.layers.inference_layers import (
+    build_around,
+    wrap_for_inference,
+)
 from keras_patching.layers.nested_metrics import metrics_outside_models
 from keras_patching.layers.patch_model_call import PatchModelCall
 from keras_patching.layers.patch_run import (
     add_grid,
+    fold_grid,
+    output_shape,
     run_at_once,
     run_in_chunks,
     run_without_loops,
 )
 from keras_patching.layers.predictor_arguments import (
-    check_auto,
+    PREDICTOR_ARGUMENTS,
     check_data_format,
     check_pad_value,
     check_patch_batch_size,
-    check_stitched,
+    checked_tiling,
 )
+from keras_patching.layers.resolved_tiling import Resolved, resolve
 from keras_patching.layers.row_stream import RowStream
-from keras_patching.layers.row_streaming import RowStreaming, find_streaming
-from keras_patching.layers.test_time_augmentation import TestTimeAugmentation
+from keras_patching.layers.row_streaming import RowStreaming
+from keras_patching.layers.whole_runs import (
+    run_streamed,
+    run_whole,
+    with_known_channels,
+)
 from keras_patching.ops.chunks import patches_per_chunk
 from keras_patching.ops.data_formats import (
     from_channels_last,
@@ -47,39 +54,8 @@ from keras_patching.ops.data_formats import (
     to_channels_last,
 )
 from keras_patching.ops.lengths import static_lengths
-from keras_patching.ops.patches import (
-    check_blend,
-    crop_to_image,
-    graph_grid,
-    pad_to_grid,
-    scaled_length,
-)
-from keras_patching.receptive_fields.automatic_overlap import (
-    cheaper_patches,
-    check_size,
-    check_whole_length,
-    find_overlap,
-    takes_any_size,
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class Resolved:
-    """A tiling in numbers, or streamed rows.
-
-    Attributes:
-        overlap: A pair; `"auto"` where rows are streamed, or it is not known
-            yet what there will be.
-        multiple_of, shrink: As for `PatchedPredictor`.
-        streaming: `RowStreaming`, or `None` for tiles.
-        tile_size: Size of tiles that nobody has asked for; else `None`.
-    """
-
-    overlap: Any
-    multiple_of: Any
-    shrink: bool
-    streaming: RowStreaming | None = None
-    tile_size: tuple[int, int] | None = None
+from keras_patching.ops.patches import graph_grid, pad_to_grid
+from keras_patching.receptive_fields.automatic_overlap import takes_any_size
 
 
 @keras.saving.register_keras_serializable(package="keras_patching")
@@ -259,8 +235,12 @@ class PatchedPredictor(keras.layers.Wrapper):
         self._may_resolve = False  # Before `build`, "auto" is kept.
         self._tile_size: tuple[int, int] | None = None  # Chosen, not given.
         self._tile(
-            *(overlap, multiple_of, blend, predict_patch_size, shrink),
-            test_time_augmentation,
+            overlap=overlap,
+            multiple_of=multiple_of,
+            blend=blend,
+            predict_patch_size=predict_patch_size,
+            shrink=shrink,
+            test_time_augmentation=test_time_augmentation,
         )
         if patch_size is not None:
             self.set_patch_size(*as_pair(patch_size, "patch_size"))
@@ -285,14 +265,7 @@ class PatchedPredictor(keras.layers.Wrapper):
             TypeError: If there is no such argument.
             ValueError: If no grid can be made with them. The tiling stays.
         """
-        now = {
-            "overlap": self.overlap,
-            "multiple_of": self.multiple_of,
-            "blend": self.blend,
-            "predict_patch_size": self.predict_patch_size,
-            "shrink": self.shrink,
-            "test_time_augmentation": self.test_time_augmentation,
-        }
+        now = {name: getattr(self, name) for name in TILING_DEFAULTS}
         if unknown := tiling.keys() - now:
             raise TypeError(
                 f"`set_tiling` takes {', '.join(now)}. Received: "
@@ -319,9 +292,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         Raises:
             TypeError, ValueError: As `set_tiling`.
         """
-        predictor = PatchedPredictor(
-            self.layer, dtype=self.dtype_policy, **self._arguments()
-        )
+        predictor = self._twin()
         predictor._average_logits(self._averages_logits)
         predictor.set_tiling(**tiling)
         return predictor
@@ -337,9 +308,7 @@ class PatchedPredictor(keras.layers.Wrapper):
         Raises:
             ValueError: If there is one pass only.
         """
-        predictor = PatchedPredictor(
-            self.layer, dtype=self.dtype_policy, **self._arguments()
-        )
+        predictor = self._twin()
         predictor._averages_logits = self._averages_logits
         predictor._gives_doubt = True
         predictor.set_tiling(test_time_augmentation=self.test_time_augmentation)
@@ -373,59 +342,27 @@ class PatchedPredictor(keras.layers.Wrapper):
     def _call_of(self, layer):
         return PatchModelCall(layer, self.name, self.stitch, self.data_format)
 
-    def _augmented(self, symmetries):
-        """Return the call of the patch model, augmented if it is asked for."""
-        layer = self.layer
-        if symmetries is not None:
-            layer = TestTimeAugmentation(
-                self.layer,
-                symmetries,
-                from_logits=self._averages_logits,
-                data_format=self.data_format,
-                name=self.layer.name,
-            )
-        if self._gives_doubt:
-            layer = Doubt(layer)
+    def _inference_call(self, symmetries):
+        """Return the call of what is run on patches when not training."""
+        layer = wrap_for_inference(
+            *(self.layer, symmetries, self._averages_logits),
+            *(self._gives_doubt, self.data_format),
+        )
         return (
             self._patch_model if layer is self.layer else self._call_of(layer)
         )
 
-    def _tile(
-        self,
-        overlap,
-        multiple_of,
-        blend,
-        predict_patch_size,
-        shrink,
-        test_time_augmentation,
-    ):
+    def _tile(self, **tiling):
         """Set the tiling, if it is possible."""
-        check_blend(blend)
-        multiple_of = as_pair(multiple_of, "multiple_of")
-        if isinstance(overlap, str) and overlap == "auto":
-            check_auto(self.stitch, blend, multiple_of, self.pad_mode)
-        else:
-            overlap = as_pair(overlap, "overlap")
-        if predict_patch_size is not None:
-            predict_patch_size = as_patch_size(
-                predict_patch_size, "predict_patch_size"
-            )
-        if shrink or predict_patch_size is not None:
-            check_stitched(self.stitch, predict_patch_size, shrink)
-        largest = predict_patch_size or self.patch_size
-        if largest is not None and overlap != "auto":
-            check_patch_geometry(largest, overlap, multiple_of)
-        if test_time_augmentation is not None and not self.stitch:
-            raise ValueError(
-                "Test-time augmentation averages outputs that are images, "
-                "pixel by pixel; boxes of mirrored and turned patches are not "
-                "merged. Received: test_time_augmentation="
-                f"{test_time_augmentation!r}, stitch=False"
-            )
-        is_seamless = overlap == "auto"
-        model = self._augmented(test_time_augmentation)
-        resolved = Resolved(overlap, multiple_of, shrink)
+        tiling = checked_tiling(
+            tiling, self.patch_size, self.stitch, self.pad_mode
+        )
+        overlap = tiling["overlap"]
+        predict_patch_size = tiling["predict_patch_size"]
+        model = self._inference_call(tiling["test_time_augmentation"])
+        resolved = Resolved(overlap, tiling["multiple_of"], tiling["shrink"])
         outputs = self._outputs
+        largest = predict_patch_size or self.patch_size
         if largest is not None and self._may_resolve:
             resolved = self._resolve(
                 model.layer, largest, resolved, predict_patch_size
@@ -434,9 +371,9 @@ class PatchedPredictor(keras.layers.Wrapper):
                 outputs = model.find_outputs(self.patch_size, self.channels)
         self._take(resolved)
         self._inference_model, self._outputs = model, outputs
-        self._is_seamless, self.blend = is_seamless, blend
+        self._is_seamless, self.blend = overlap == "auto", tiling["blend"]
         self.predict_patch_size = predict_patch_size
-        self.test_time_augmentation = test_time_augmentation
+        self.test_time_augmentation = tiling["test_time_augmentation"]
 
     def _input_channels(self):
         """Channels that the patch model was built for, or None if unknown."""
@@ -496,15 +433,17 @@ class PatchedPredictor(keras.layers.Wrapper):
             )
 
     def _resolve_tiling(self, patch_size):
-        now = Resolved(
-            *(self.overlap, self.multiple_of, self.shrink),
-            tile_size=self._tile_size,
-        )
         self._take(
             self._resolve(
-                *(self.inference_layer(), patch_size, now),
+                *(self.inference_layer(), patch_size, self._tiling_now()),
                 self.predict_patch_size,
             )
+        )
+
+    def _tiling_now(self):
+        return Resolved(
+            *(self.overlap, self.multiple_of, self.shrink),
+            *(self._streaming, self._tile_size),
         )
 
     def _take(self, resolved):
@@ -513,35 +452,13 @@ class PatchedPredictor(keras.layers.Wrapper):
         self._tile_size = resolved.tile_size
 
     def _resolve(self, layer, patch_size, asked, predict_patch_size):
-        """Put numbers in the place of `overlap="auto"`, or stream rows."""
-        overlap, multiple_of = asked.overlap, asked.multiple_of
-        shrink = asked.shrink
-        self._build_inference(layer)
-        tile_size = asked.tile_size
-        if overlap == "auto":
-            streaming = find_streaming(
-                layer, predict_patch_size, self.data_format
-            )
-            if streaming is not None:
-                return Resolved(overlap, multiple_of, shrink, streaming)
-            shrink = takes_any_size(layer, self.data_format)
-            if layer is not self.layer and shrink and not predict_patch_size:
-                # Patches to train on may be too small to be tiles.
-                tile_size = cheaper_patches(layer, patch_size, self.data_format)
-                patch_size = tile_size
-            overlap, multiple_of = find_overlap(
-                layer, patch_size, self.data_format
-            )
-        elif None in patch_size:
-            check_whole_length(layer, patch_size, multiple_of, self.data_format)
-        check_size(layer, patch_size, shrink, self.data_format)
-        return Resolved(overlap, multiple_of, shrink, None, tile_size)
-
-    def _build_inference(self, layer):
-        """Let a layer around the patch model know its channels."""
-        if layer is not self.layer and not layer.built:
-            shape = (None, None, None, self._input_channels())
-            layer.build(shape_from_channels_last(shape, self.data_format))
+        build_around(
+            layer, self.layer, self._input_channels(), self.data_format
+        )
+        return resolve(
+            *(layer, patch_size, asked, predict_patch_size, self.data_format),
+            is_patch_model=layer is self.layer,
+        )
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -576,10 +493,7 @@ class PatchedPredictor(keras.layers.Wrapper):
 
     def _resolved(self):
         """Give the tiling in numbers, also before the layer is built."""
-        now = Resolved(
-            *(self.overlap, self.multiple_of, self.shrink),
-            *(self._streaming, self._tile_size),
-        )
+        now = self._tiling_now()
         if self.overlap != "auto" or self._streaming is not None:
             return now
         return self._resolve(
@@ -688,18 +602,11 @@ class PatchedPredictor(keras.layers.Wrapper):
         cols = None if width is None else grid.cols
 
         def declare(scale, output):
-            if scale is None:
-                shape = (batch, rows, cols, *output.shape[1:])
-            else:
-                shape = shape_from_channels_last(
-                    (
-                        batch,
-                        height and scaled_length(height, scale),
-                        width and scaled_length(width, scale),
-                        output.shape[3],
-                    ),
-                    self.data_format,
-                )
+            shape = output_shape(
+                *(output.shape, scale, batch, (height, width), (rows, cols))
+            )
+            if scale is not None:
+                shape = shape_from_channels_last(shape, self.data_format)
             return keras.KerasTensor(shape, dtype=output.dtype)
 
         return known.map(declare, known.spec)
@@ -775,17 +682,13 @@ class PatchedPredictor(keras.layers.Wrapper):
         else:
             grid = graph_grid(image_size, (None, None), 0, streaming.stride)
         # Convolutions are converted where the channels are known.
-        images = ops.reshape(
-            pad_to_grid(images, grid, self.pad_value),
-            (ops.shape(images)[0], *grid.padded_size, images.shape[-1]),
+        images = with_known_channels(
+            pad_to_grid(images, grid, self.pad_value), grid
         )
+        how = self._run(), images, grid, self._outputs
         if streaming is None:
-            how = grid, self._outputs, self.blend
-            return run_without_loops(self._run(), images, *how)
-        return self._outputs.map(
-            lambda scale, output: crop_to_image(output, image_size, scale),
-            self._run()(images),
-        )
+            return run_without_loops(*how, self.blend)
+        return run_whole(*how)
 
     def _run(self, values=None, call=None, model=None):
         """Return what runs the patch model on patches, as in inference."""
@@ -802,19 +705,8 @@ class PatchedPredictor(keras.layers.Wrapper):
         at_once = self.patch_batch_size
         if at_once == "auto":
             at_once = streaming.images_at_once(ops.shape(images))
-        batch_size = images.shape[0]
-        if _is_one(grid.num_patches) and (
-            at_once is None or _is_at_most(batch_size, at_once)
-        ):
-            size = grid.image_size
-            return self._outputs.map(
-                lambda scale, output: crop_to_image(output, size, scale),
-                run(images),
-            )
         how = grid, self._outputs, self.blend
-        if at_once is None:
-            return run_at_once(run, images, *how)
-        return run_in_chunks(run, images, *how, at_once)
+        return run_streamed(run, images, *how, at_once)
 
     def fold_grid(self, outputs: Tensor) -> Any:
         """Fold rows and columns of unstitched outputs into the batch.
@@ -827,14 +719,7 @@ class PatchedPredictor(keras.layers.Wrapper):
             shape `(batch, rows, cols, *patch output)` becomes
             `(batch * rows * cols, *patch output)`.
         """
-        return self._outputs.map(
-            lambda scale, output: (
-                ops.reshape(output, (-1, *output.shape[3:]))
-                if scale is None
-                else output
-            ),
-            outputs,
-        )
+        return self._outputs.map(fold_grid, outputs)
 
     def _chunk_size(self, grid):
         if self.patch_batch_size != "auto":
@@ -878,30 +763,14 @@ class PatchedPredictor(keras.layers.Wrapper):
 
     def _arguments(self):
         """Give the arguments that a layer like this one is made with."""
-        arguments = {
-            "patch_size": self.patch_size,
-            "overlap": self.overlap,
-            "multiple_of": self.multiple_of,
-            "blend": self.blend,
-            "stitch": self.stitch,
-            "pad_value": self.pad_value,
-            "pad_mode": self.pad_mode,
-            "patch_batch_size": self.patch_batch_size,
-            "predict_patch_size": self.predict_patch_size,
-            "shrink": self.shrink,
-            "test_time_augmentation": self.test_time_augmentation,
-            "data_format": self.data_format,
-        }
+        arguments = {name: getattr(self, name) for name in PREDICTOR_ARGUMENTS}
         if self._is_seamless and self.test_time_augmentation is not None:
             # Without it the same patch model may stream rows again.
             arguments |= {"overlap": "auto", "multiple_of": 1, "shrink": False}
         return arguments
 
-
-def _is_at_most(count, most):
-    are_known = isinstance(count, int) and isinstance(most, int)
-    return are_known and count <= most
-
-
-def _is_one(count):
-    return isinstance(count, numbers.Integral) and count == 1
+    def _twin(self):
+        """Return a layer like this one, with the same patch model."""
+        return PatchedPredictor(
+            self.layer, dtype=self.dtype_policy, **self._arguments()
+        )

@@ -8,6 +8,28 @@ import math
 import numbers
 
 from keras_patching._checks import is_integer
+from keras_patching.geometry import (
+    as_pair,
+    as_patch_size,
+    check_patch_geometry,
+)
+from keras_patching.ops.patches import check_blend
+
+# Those of a configuration, besides the patch model.
+PREDICTOR_ARGUMENTS = (
+    "patch_size",
+    "overlap",
+    "multiple_of",
+    "blend",
+    "stitch",
+    "pad_value",
+    "pad_mode",
+    "patch_batch_size",
+    "predict_patch_size",
+    "shrink",
+    "test_time_augmentation",
+    "data_format",
+)
 
 
 def check_patch_batch_size(patch_batch_size):
@@ -45,7 +67,54 @@ def check_pad_value(pad_value):
         )
 
 
-def check_auto(stitch, blend, multiple_of, pad_mode):
+def checked_tiling(tiling, patch_size, stitch, pad_mode):
+    """Refuse a tiling that is impossible with any patch model.
+
+    Args:
+        tiling: Dict of all that is in a `Tiling`.
+        patch_size: `(height, width)` of the patches, or `None`.
+        stitch, pad_mode: As for `PatchedPredictor`.
+
+    Returns:
+        Dict of the same names, with pairs where one number was given.
+
+    Raises:
+        ValueError: If no grid can be made with it.
+    """
+    blend, overlap = tiling["blend"], tiling["overlap"]
+    predict_patch_size = tiling["predict_patch_size"]
+    shrink, symmetries = tiling["shrink"], tiling["test_time_augmentation"]
+    check_blend(blend)
+    multiple_of = as_pair(tiling["multiple_of"], "multiple_of")
+    if isinstance(overlap, str) and overlap == "auto":
+        _check_auto(stitch, blend, multiple_of, pad_mode)
+    else:
+        overlap = as_pair(overlap, "overlap")
+    if predict_patch_size is not None:
+        predict_patch_size = as_patch_size(
+            predict_patch_size, "predict_patch_size"
+        )
+    if shrink or predict_patch_size is not None:
+        _check_stitched(stitch, predict_patch_size, shrink)
+    largest = predict_patch_size or patch_size
+    if largest is not None and overlap != "auto":
+        check_patch_geometry(largest, overlap, multiple_of)
+    if symmetries is not None and not stitch:
+        raise ValueError(
+            "Test-time augmentation averages outputs that are images, "
+            "pixel by pixel; boxes of mirrored and turned patches are not "
+            "merged. Received: test_time_augmentation="
+            f"{symmetries!r}, stitch=False"
+        )
+    return {
+        **tiling,
+        "overlap": overlap,
+        "multiple_of": multiple_of,
+        "predict_patch_size": predict_patch_size,
+    }
+
+
+def _check_auto(stitch, blend, multiple_of, pad_mode):
     """Refuse what `overlap="auto"` cannot go with."""
     if pad_mode != "constant":
         raise ValueError(
@@ -66,7 +135,7 @@ def check_auto(stitch, blend, multiple_of, pad_mode):
         )
 
 
-def check_stitched(stitch, patch_size, shrink):
+def _check_stitched(stitch, patch_size, shrink):
     """Refuse patches of other sizes whose outputs are not stitched."""
     if not stitch:
         raise ValueError(

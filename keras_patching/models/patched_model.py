@@ -22,6 +22,7 @@ from keras_patching._types import Tensor, Tiling
 from keras_patching.geometry import as_pair, as_patch_size
 from keras_patching.layers.nested_metrics import metrics_outside_models
 from keras_patching.layers.patched_predictor import PatchedPredictor
+from keras_patching.layers.predictor_arguments import PREDICTOR_ARGUMENTS
 from keras_patching.models.devices import count_devices, fill_up, round_up
 from keras_patching.models.export_formats import (
     check_export_format,
@@ -49,22 +50,6 @@ from keras_patching.prediction.engines import Engines
 from keras_patching.receptive_fields.automatic_overlap import (
     describe_cost,
     describe_seams,
-)
-
-# Arguments that are the predictor's own.
-_PREDICTOR_ARGUMENTS = (
-    "patch_size",
-    "overlap",
-    "multiple_of",
-    "blend",
-    "stitch",
-    "pad_value",
-    "pad_mode",
-    "patch_batch_size",
-    "predict_patch_size",
-    "shrink",
-    "test_time_augmentation",
-    "data_format",
 )
 
 
@@ -643,7 +628,7 @@ class PatchedModel(ImagePredictor, keras.Model):
         return {
             **super().get_config(),
             "patch_model": predictor["layer"],
-            **{name: predictor[name] for name in _PREDICTOR_ARGUMENTS},
+            **{name: predictor[name] for name in PREDICTOR_ARGUMENTS},
         }
 
     @classmethod
