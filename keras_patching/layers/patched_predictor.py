@@ -683,7 +683,7 @@ class PatchedPredictor(keras.layers.Wrapper):
             grid = graph_grid(image_size, (None, None), 0, streaming.stride)
         # Convolutions are converted where the channels are known.
         images = with_known_channels(
-            pad_to_grid(images, grid, self.pad_value), grid
+            pad_to_grid(images, grid, self.pad_value, self.pad_mode), grid
         )
         how = self._run(), images, grid, self._outputs
         if streaming is None:

@@ -198,3 +198,16 @@ def test_without_loops_the_prediction_is_the_same(kind):
     with model.predictor.without_loops():
         found = keras.ops.convert_to_numpy(model(images, training=False))
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("pad_mode", ["reflect", "edge"])
+def test_without_loops_the_same_lies_beyond_an_image(pad_mode):
+    patch_model = keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Conv2D(1, 3, padding="same")]
+    )
+    layer = kp.layers.PatchedPredictor(patch_model, 8, pad_mode=pad_mode)
+    images = np.random.default_rng(0).random((1, 11, 13, 1), "float32")
+    expected = keras.ops.convert_to_numpy(layer(images))
+    with layer.without_loops():
+        found = keras.ops.convert_to_numpy(layer(images))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
