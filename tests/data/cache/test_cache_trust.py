@@ -16,7 +16,7 @@ import keras_patching as kp
 from keras_patching.data.cache import manifest as manifests
 from keras_patching.data.cache import shard_builder
 from keras_patching.data.cache.cleaning import clean
-from keras_patching.data.cache.manifest import read_manifest
+from keras_patching.data.cache.manifest import VERSION, read_manifest
 from keras_patching.data.cache.opening import load_cache
 from keras_patching.data.images.image_io import write_image
 from keras_patching.data.inspection.export import export_copy, export_patches
@@ -234,7 +234,8 @@ def test_a_damaged_shard_without_its_manifest_is_cut_again(folder, lost):
             manifest.unlink()
         else:
             text = manifest.read_text()
-            change = ('"version":3', '"version":1'), ("{", "[")
+            version = f'"version":{VERSION}', '"version":1'
+            change = version, ("{", "[")
             manifest.write_text(text.replace(*change[lost == "damaged"], 1))
     assert content(load(folder, "patches")) == expected
     for file in path.parent.glob("shards/a-*"):
