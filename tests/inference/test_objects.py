@@ -124,6 +124,21 @@ def test_they_are_written_with_numbers_measures_and_outlines(tmp_path):
     }
 
 
+def test_metres_are_as_short_as_they_can_be(tmp_path):
+    place = {"crs": "EPSG:32632", "transform": rasterio.Affine.scale(0.1)}
+    write(tmp_path / "map.tif", mask_of(1), **place)
+    predict_files(
+        model_of(),
+        tmp_path / "map.tif",
+        tmp_path / "found",
+        transform="instances",
+        verbose=False,
+    )
+    for each in rows_of(tmp_path / "found/objects.csv"):
+        for name in ("x1", "y1", "x2", "y2", "perimeter"):
+            assert each[f"physical_{name}"] == str(int(each[name]) / 10)
+
+
 def test_those_of_a_map_are_in_metres_and_lie_where_it_does(tmp_path):
     mask = mask_of(1)
     transform = rasterio.Affine(0.5, 0, 9.5, 0, -0.25, 47.5)

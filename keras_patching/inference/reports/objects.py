@@ -177,11 +177,19 @@ def _measures(found):
         *found["centers"].T[::-1].round(6),
         *found["boxes"].T,
     )
-    columns = [column.tolist() for column in columns]
+    columns = [_without_noise(column) for column in columns]
     return [
         dict(zip(_MEASURES, values, strict=True))
         for values in zip(*columns, strict=True)
     ]
+
+
+def _without_noise(column):
+    """Give a list of numbers that are short to read, as 2.3 for 23 times 0.1."""
+    values = column.tolist()
+    if column.dtype.kind != "f":
+        return values
+    return [float(f"{value:.12g}") for value in values]
 
 
 def _with_numbers(drawn, found, step):
