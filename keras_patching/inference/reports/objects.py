@@ -185,7 +185,7 @@ def _measures(found):
 
 
 def _without_noise(column):
-    """Give a list of numbers that are short to read, as 2.3 for 23 times 0.1."""
+    """Give a list of numbers that are short: 2.3 for 23 times 0.1."""
     values = column.tolist()
     if column.dtype.kind != "f":
         return values
