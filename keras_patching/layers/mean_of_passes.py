@@ -1,5 +1,6 @@
 """What layers share that predict in several passes, and average them."""
 
+import abc
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -45,17 +46,17 @@ class MeanOfPasses(keras.layers.Layer):
         self.data_format = data_format or keras.config.image_data_format()
 
     # No property: Keras would save what it returns under that name.
+    @abc.abstractmethod
     def _nets(self) -> list[keras.layers.Layer]:
         """Return the patch models whose outputs are averaged."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _passes(self, inputs: Tensor) -> Iterable[Any]:
         """Yield what each pass gives."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _in_training(self, inputs: Tensor) -> Any:
         """Return what a training learns from."""
-        raise NotImplementedError
 
     @property
     def inputs(self) -> list[Tensor]:

@@ -11,12 +11,12 @@ import pathlib
 import numpy as np
 
 from keras_patching._checks import as_boxes
-from keras_patching.data.images.known import without_data
 from keras_patching.data.labels.places import (
     describe_declared_size,
     describe_fractions,
     describe_range,
     describe_turned,
+    list_without_data,
     misplaced_boxes,
 )
 
@@ -135,20 +135,15 @@ def boxes_without_data(labels, headers):
     Returns:
         A list of faults for `raise_faults`.
     """
-    return [
-        f"{labels[image].label_file}, {labels[image].places[index]}: the "
-        f"center of the box {_show_box(labels[image].boxes[index])} lies where "
-        f"{image} has no data (nodata, or a mask). Correct or remove it."
-        for image, header in headers.items()
-        if header.lacks_data
-        for index in np.flatnonzero(
-            without_data(image, _centers(labels[image].boxes))
-        )
-    ]
+    return list_without_data(labels, headers, _centers, _show_center)
 
 
-def _centers(boxes):
-    return (boxes[:, [1, 0]] + boxes[:, [3, 2]]) / 2
+def _centers(label):
+    return (label.boxes[:, [1, 0]] + label.boxes[:, [3, 2]]) / 2
+
+
+def _show_center(label, index):
+    return f"the center of the box {_show_box(label.boxes[index])}"
 
 
 def _mend(box, size):

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_patching.data.images.known import without_data
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Misplaced:
@@ -147,6 +149,31 @@ def describe_declared_size(where, declared, image, size, noun):
         f"{fault} If the image was resized, scale its {noun}; if only the size "
         "is wrong, correct or remove it."
     )
+
+
+def list_without_data(labels, headers, places_of, show):
+    """List the objects that lie where their image has no data.
+
+    Args:
+        labels: Dict from image path to labels, with `label_file` and `places`.
+        headers: Dict from image path to `ImageHeader`.
+        places_of: Function from these labels to an array `(n, 2)` of (y, x) in
+            pixels.
+        show: Function from labels and an index to what lies there.
+
+    Returns:
+        A list of faults for `raise_faults`.
+    """
+    return [
+        f"{labels[image].label_file}, {labels[image].places[index]}: "
+        f"{show(labels[image], index)} lies where {image} has no data (nodata, "
+        "or a mask). Correct or remove it."
+        for image, header in headers.items()
+        if header.lacks_data
+        for index in np.flatnonzero(
+            without_data(image, places_of(labels[image]))
+        )
+    ]
 
 
 def describe_range(places, names):

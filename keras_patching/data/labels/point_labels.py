@@ -15,12 +15,12 @@ import numpy as np
 
 from keras_patching._checks import as_points
 from keras_patching._faults import few
-from keras_patching.data.images.known import without_data
 from keras_patching.data.labels.places import (
     describe_declared_size,
     describe_fractions,
     describe_range,
     describe_turned,
+    list_without_data,
     misplaced_points,
 )
 from keras_patching.data.labels.spellings import alike
@@ -198,15 +198,14 @@ def points_without_data(labels, headers):
     Returns:
         A list of faults for `raise_faults`.
     """
-    return [
-        f"{labels[image].label_file}, {labels[image].places[index]}: the point "
-        f"x={labels[image].points[index, 1]:.15g}, "
-        f"y={labels[image].points[index, 0]:.15g} lies where {image} has no "
-        "data (nodata, or a mask). Correct or remove it."
-        for image, header in headers.items()
-        if header.lacks_data
-        for index in np.flatnonzero(without_data(image, labels[image].points))
-    ]
+    return list_without_data(
+        labels, headers, lambda label: label.points, _show_point
+    )
+
+
+def _show_point(label, index):
+    y, x = label.points[index]
+    return f"the point x={x:.15g}, y={y:.15g}"
 
 
 def as_true_points(points, name, size):
