@@ -117,6 +117,21 @@ def _fields(content):
 
 
 def _crs_of(path, content):
+    """Give the coordinate system of a file, as rasterio has it."""
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    name = _crs_name(path, content)
+    try:
+        return CRS.from_user_input(name)
+    except CRSError as error:
+        raise ValueError(
+            f'{path}: its "crs" {name!r} is not known to rasterio. Save it in '
+            "longitude and latitude."
+        ) from error
+
+
+def _crs_name(path, content):
     member = _fields(_fields(content).get("crs"))
     if not member:
         return "EPSG:4326"
@@ -131,7 +146,12 @@ def _crs_of(path, content):
 
 def _shapes_of(content, faults):
     """Yield a `Shape` in map coordinates (y, x) of each piece of a feature."""
-    features = _fields(content).get("features", content)
+    features = content  # a list of them
+    if isinstance(content, tuple):
+        features = _fields(content).get("features", [content])
+    if not isinstance(features, list):
+        faults.append('its "features" are no list. Correct them.')
+        return
     for index, feature in enumerate(features):
         place = f'["features"][{index}]'
         fields = _fields(feature)
@@ -157,9 +177,11 @@ def _shapes_of(content, faults):
                     )
                 rings = piece[:1] if _KINDS[kind] == "polygon" else [[piece]]
                 places = np.array([each[:2] for each in rings[0]], "float64")
+                if places.ndim != 2 or places.shape[1] != 2:
+                    raise ValueError("They are no pairs.")
                 yield Shape(
                     kind=_KINDS[kind],
-                    points=places.reshape(-1, 2)[:, ::-1],
+                    points=places[:, ::-1],
                     label=None if label is None else str(label),
                     place=place,
                     instance=index,
@@ -171,7 +193,8 @@ def _shapes_of(content, faults):
                 )
         except (TypeError, ValueError, IndexError):
             faults.append(
-                f"{place}: has coordinates that are no numbers. Correct them."
+                f"{place}: has coordinates that are no pairs of numbers. "
+                "Correct them."
             )
 
 
@@ -189,16 +212,9 @@ def _moved(shapes, crs, reference):
 def _project(places, crs, reference):
     """Give `(n, 2)` of (x, y) as an image has them, of (y, x) in `crs`."""
     from rasterio.crs import CRS
-    from rasterio.errors import CRSError
     from rasterio.warp import transform
 
-    try:
-        source = CRS.from_user_input(crs)
-    except CRSError as error:
-        raise ValueError(
-            f"The coordinate system {crs!r} of the labels is not known to "
-            "rasterio. Save them in longitude and latitude."
-        ) from error
+    source = CRS.from_user_input(crs)
     target = CRS.from_wkt(reference.crs)
     moved = places[:, ::-1].copy()
     if source == target:

@@ -111,6 +111,38 @@ def test_longitudes_are_never_taken_for_pixels(folder):
         kp.data.read_points(folder / "images", folder / "images")
 
 
+def test_one_feature_alone_is_read_as_a_list_of_it(folder):
+    path = write_labels(folder, points=POINTS[:1])
+    content = json.loads(path.read_text())["features"][0]
+    path.write_text(json.dumps(content))
+    found = kp.data.read_points(folder / "images", path, unlabelled="empty")
+    np.testing.assert_allclose(found["a.tif"], POINTS[:1], atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "match"),
+    [
+        ({"features": 1}, "are no list"),
+        ({"crs": {"properties": {"name": "mars"}}}, "mars' is not known"),
+    ],
+)
+def test_files_that_are_not_as_they_should_be_are_named(folder, changed, match):
+    path = write_labels(folder, points=POINTS)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+    with pytest.raises(ValueError, match=rf"labels\.geojson.*{match}"):
+        kp.data.read_points(folder / "images", path)
+
+
+@pytest.mark.parametrize("ring", [[], [[1], [2], [3], [4]]])
+def test_rings_of_no_pairs_are_refused(folder, ring):
+    path = write_labels(folder, boxes=BOXES)
+    content = json.loads(path.read_text())
+    content["features"][0]["geometry"]["coordinates"] = [ring]
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"\[0\]: has .* no pairs of numbers"):
+        kp.data.read_boxes(path, folder / "images", class_names=["a", "b"])
+
+
 def test_images_that_lie_nowhere_are_named(folder):
     path = write_labels(folder, points=POINTS)
     kp.data.write_image(folder / "images" / "c.png", noise(*SIZE, 3))
