@@ -284,10 +284,11 @@ class ImagePrediction:
         """Begin an image at a smaller size, or end it where that fails."""
         result = job.result.reduced
         try:
+            keep = open_keep(self._keep, number, result.size)
             opened = self._open_source(source, number)
             small = ResizedWindows(opened, result.size)
             also = ImageJob(("reduced", job.number), small, result)
-            also.keep = open_keep(self._keep, number, also.size)
+            also.keep = keep
         except Exception as error:
             job.fail(error)
             job.source.close()

@@ -453,8 +453,8 @@ class HeatmapObjectCountingModel(TaskModel):
             ValueError: If images and points do not pair, points lie outside of
                 their image, or `tolerance` is negative.
         """
-        is_resized = tolerance is None
-        if is_resized:
+        in_resized_pixels = tolerance is None
+        if in_resized_pixels:
             tolerance = 2 * self.density_map_sigma
         tolerance = check_distance(tolerance, "tolerance")
         counts, places, true = [], [], []
@@ -465,7 +465,7 @@ class HeatmapObjectCountingModel(TaskModel):
             heatmaps = self._with_data(heatmaps, original, image.shape[:2])
             counts.append(self.decode_predictions(heatmaps)[0])
             points, _ = self.locate(heatmaps)[0]
-            if is_resized:
+            if in_resized_pixels:
                 target = scale.points(target)
             else:
                 points = scale.to_file.points(points)

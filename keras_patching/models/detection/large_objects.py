@@ -57,13 +57,14 @@ def size_for_large_objects(image_size, patch_size, overlap, large_objects):
         `(height, width)`: lengths divided by an integer, rounded up; `None`
         where nothing is to be reduced.
     """
-    if large_objects is False:
+    if not large_objects:
         return None
     factor = max(
         math.ceil(length / patch)
         for length, patch in zip(image_size, patch_size, strict=True)
     )
-    if large_objects is not True and min(overlap) > 0:
+    is_length = not isinstance(large_objects, (bool, np.bool_))
+    if is_length and min(overlap) > 0:
         factor = min(factor, math.ceil(large_objects / min(overlap)))
     if factor <= 1:
         return None

@@ -42,7 +42,11 @@ class MergedPatches:
         if self.reduced is None:
             return self._end(self.found)
         if self.reduced.found is None:
-            raise ValueError("It could not be read at a smaller size.")
+            raise ValueError(
+                "It could not be predicted at a smaller size, which "
+                "`large_objects` are found at. Look whether the file is as it "
+                "was, or pass large_objects=False."
+            )
         return self._end(self.found, self.reduced.found)
 
     def _find(self):

@@ -111,6 +111,8 @@ def test_a_part_inside_of_the_whole_yields_with_ios_whatever_its_score():
         ((100, 320), False, None),
         ((100, 320), True, (20, 64)),
         ((60, 64), True, None),
+        ((100, 320), np.True_, (20, 64)),
+        ((100, 320), np.False_, None),
         ((65, 64), True, (33, 32)),
         ((1000, 3200), 32, (500, 1600)),  # to half: no longer than the overlap
         ((1000, 3200), 16, None),
