@@ -164,11 +164,11 @@ def predict_files(
         transform: What is written of pixels. Of a segmentation model
             `"classes"`, which `None` is too, or `"probabilities"`, which are
             written as `probabilities/leaf.tif` (float32, a channel per class)
-            instead of masks, or `"instances"`, see above; of a counting
-            model `"heatmap"`, which writes
-            heatmaps and counts, and no places. Of both `"doubt"` writes
-            `doubts/leaf.tif` (float32) and the mean of each in `results.csv`,
-            and nothing else: see `predict_images` of the model.
+            instead of masks, or `"instances"`, see above; of a counting model
+            `"heatmap"`, which writes heatmaps and counts, and no places. Of
+            both `"doubt"` writes `doubts/leaf.tif` (float32) and in
+            `results.csv` the mean over the pixels that have data, and nothing
+            else: see `predict_images` of the model.
         format: Of these: `"png"` (masks), `"tif"`, `"npy"`, `"zarr"`,
             `"ome.tif"` or `"ome.zarr"`, which have levels for viewers, and the
             size of pixels where the image tells it; masks as `"png"` are held

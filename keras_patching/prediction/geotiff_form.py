@@ -21,7 +21,7 @@ _TILE = 512
 _CACHE_MEGABYTES = 64
 # A source's own value for no data is kept where results of floats never come:
 # probabilities and densities not below 0, logits not so far.
-_FAR = -100
+FAR = -100
 
 
 class GeoTiffForm:
@@ -233,7 +233,7 @@ def missing_value(reference, dtype, values=None, preferred=None):
     if own is None and not reference.has_mask:
         return None
     if dtype.kind == "f":
-        is_far = own is not None and not own > _FAR  # also NaN
+        is_far = own is not None and not own > FAR  # also NaN
         fits = is_far and not abs(own) > float(np.finfo(dtype).max)
         return own if fits else float("nan")
     if values is None:

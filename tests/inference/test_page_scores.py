@@ -2,11 +2,13 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 from exact_models import detector, red_counter, red_model
 from page_reader import PageReader
 
+import keras_patching as kp
 from keras_patching.data.images.image_io import write_whole_image
 from keras_patching.inference.file_prediction import predict_files
 
@@ -89,6 +91,23 @@ def test_scores_are_those_of_evaluate_full_images(reds):
         [reds / "images" / "a.png"], [reds / "masks" / "a.png"]
     )
     assert f"mean{scores['mean_iou']:.1%}" in page.text
+
+
+def test_logits_far_below_zero_are_scored_too(reds):
+    layer = keras.layers.Conv2D(2, 1)
+    net = keras.Sequential([keras.Input((None, None, 3)), layer])
+    red = [[0, 0.2], [0, 0], [0, 0]]
+    layer.set_weights([np.reshape(red, (1, 1, 3, 2)), np.array([-20, -40])])
+    model = kp.SemanticSegmentationModel(
+        2, net, patch_size=8, activation="linear", ignore_value=255
+    )
+    truth = {"a.png": reds / "masks" / "a.png"}
+    page = predict(model, reds, truth, transform="probabilities")
+    head = "Mean IoUof classes in truth or found"
+    scores = model.evaluate_full_images(
+        [reds / "images" / "a.png"], list(truth.values())
+    )
+    assert float(cells(page, "a")[head]) == pytest.approx(scores["mean_iou"])
 
 
 def test_counts_have_errors_and_places_have_scores(tmp_path):

@@ -249,6 +249,26 @@ def test_objects_without_data_are_not_counted(tmp_path):
         np.testing.assert_array_equal(~np.isnan(file.read(1)), KNOWN)
 
 
+@pytest.mark.parametrize("resize", [None, 0.5])
+def test_the_mean_doubt_is_of_pixels_that_have_data(resize, tmp_path):
+    model = kp.SemanticSegmentationModel(
+        2,
+        conv(2, "softmax"),
+        overlap="auto",
+        patch_size=32,
+        resize=resize,
+        test_time_augmentation="left_right",
+    )
+    path = write(tmp_path / "a.tif", "value")
+    done = kp.inference.predict_files(
+        model, path, tmp_path / "out", transform="doubt", verbose=False
+    )
+    with rasterio.open(tmp_path / "out" / "doubts" / "a.tif") as file:
+        expected = np.nanmean(file.read(1))
+    assert expected > 1e-4
+    assert done.rows[0]["doubt"] == pytest.approx(expected, rel=1e-4)
+
+
 @pytest.mark.filterwarnings("ignore:The patches of .* do not overlap")
 def test_boxes_whose_center_has_no_data_are_dropped(tmp_path):
     net = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Flatten()])

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_patching.metrics.confusion import confusion_matrix, iou_per_class
+from keras_patching.prediction.geotiff_form import FAR
 from keras_patching.visualization import FALSE_ALARM, MISSED, WRONG_CLASS
 from keras_patching.visualization.pages.class_tables import share
 from keras_patching.visualization.pages.layers import LayerKind, mask_layer
@@ -32,9 +33,8 @@ def read_classes(model, files, read):
         return _classes_of_objects(model, files, read("instances")[..., 0])
     if "masks" not in files:
         predicted = read("probabilities")
-        is_known = np.isfinite(predicted).all(axis=-1) & (predicted > -1).all(
-            axis=-1
-        )
+        is_known = np.isfinite(predicted).all(axis=-1)
+        is_known &= (predicted > FAR).any(axis=-1)  # Logits may be far below 0.
         (mask,) = model.decode_predictions(
             np.where(is_known[..., None], predicted, 0)[None]
         )

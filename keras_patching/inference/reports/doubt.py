@@ -3,11 +3,11 @@
 import numpy as np
 
 from keras_patching.inference.reports.options import FORMATS, suffixes_of
-from keras_patching.prediction.resized_results import ResampledTarget
+from keras_patching.prediction.resized_results import ResampledResult
 
 
 class Report:
-    """Maps of doubt, and the mean of each.
+    """Maps of doubt, and the mean of each over its pixels that have data.
 
     Args:
         model: A segmentation or counting model, with test-time augmentation or
@@ -32,24 +32,28 @@ class Report:
     def begin(self, scale, files):
         """Begin an image; see `reports`."""
         file = files.open("doubts", scale.file_size, np.dtype("float32"))
-        if not scale.is_same:
-            file = ResampledTarget(file, scale, self.transform.method)
-        return _DoubtMap(file)
+        result = _DoubtMap(file, files.unknown)
+        if scale.is_same:
+            return result
+        return ResampledResult(result, scale, self.transform.method)
 
 
 class _DoubtMap:
     """The doubt of one image, on its way into a file."""
 
-    def __init__(self, file):
-        self._file = file
+    def __init__(self, file, unknown):
+        self._file, self._unknown = file, unknown
         self._rows, self._sum, self._pixels = 0, 0.0, 0
 
     def add(self, index, band):
         band = band.astype("float32", copy=False)
         self._file.write(self._rows, band)
+        unknown = self._unknown(self._rows, len(band))
         self._rows += len(band)
-        self._sum += float(band.sum(dtype="float64"))
-        self._pixels += band.size
+        known = band if unknown is None else band[~unknown]
+        self._sum += float(known.sum(dtype="float64"))
+        self._pixels += known.size
 
     def finish(self, picture):
-        return None, {"doubt": round(self._sum / self._pixels, 8)}, {}
+        mean = self._sum / max(self._pixels, 1)
+        return None, {"doubt": round(mean, 8)}, {}
