@@ -268,6 +268,7 @@ def predict_files(
             images,
             journal.entries,
             faults,
+            choice,
             verbose,
         )
     if not faults:

@@ -9,6 +9,7 @@ import rasterio
 from exact_models import red_counter, red_model
 from image_files import noise
 from maps import write_map
+from page_reader import PageReader
 from slides import halved, write_ome_tiff, write_ome_zarr
 
 import keras_patching as kp
@@ -123,6 +124,28 @@ def test_what_is_true_of_a_file_is_not_compared_with_a_level(tmp_path, one_dot):
             verbose=False,
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_the_page_shows_the_level_that_was_predicted(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    whole = np.full((32, 48, 3), 9, "uint8")
+    whole[:16] = 200
+    series = [halved(255 - whole, 2), halved(whole, 2)]
+    write_ome_tiff(path, series, photometric="rgb")
+    kp.inference.predict_files(
+        red_model(),
+        path,
+        tmp_path / "out",
+        series=1,
+        level=1,
+        report=True,
+        verbose=False,
+    )
+    page = PageReader((tmp_path / "out" / "report.html").read_text("utf-8"))
+    shown = np.asarray(page.pictures()[0].convert("RGB"))
+    assert shown.shape == series[1][1].shape
+    off = shown.astype(int) - series[1][1]
+    assert np.abs(off).mean() < 5  # It is a JPEG.
 
 
 def test_channels_of_a_level_are_those_of_the_model(tmp_path):

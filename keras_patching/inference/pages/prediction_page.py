@@ -10,6 +10,7 @@ import keras
 
 from keras_patching._printing import Progress, printable
 from keras_patching._whole_files import whole_file
+from keras_patching.data.images.pyramids import Choice
 from keras_patching.geometry import as_pair
 from keras_patching.inference.pages.written_files import (
     WrittenFiles,
@@ -28,7 +29,9 @@ from keras_patching.visualization.pages.page import (
 NAME = "report.html"
 
 
-def write_page(path, model, parts, images, entries, faults, verbose=True):
+def write_page(
+    path, model, parts, images, entries, faults, choice, verbose=True
+):
     """Write the page of a prediction of files.
 
     Args:
@@ -38,6 +41,7 @@ def write_page(path, model, parts, images, entries, faults, verbose=True):
         images: Dict from name without suffix to path.
         entries: Dict from the same names to `Entry`, of those that are done.
         faults: What was wrong with the others, a line each.
+        choice: `Choice` of which image of each file is shown, and which level.
         verbose: Whether to show the progress.
 
     Raises:
@@ -45,7 +49,7 @@ def write_page(path, model, parts, images, entries, faults, verbose=True):
     """
     done = [(images[stem], entries[stem]) for stem in images if stem in entries]
     progress = Progress(len(done), "picture", verbose)
-    drawer = _Drawer(path.parent, model, parts, progress)
+    drawer = _Drawer(path.parent, model, parts, choice, progress)
     rows = [_row(each, parts, drawer) for each in done]
     of_all = [entry for _, entry in done]
     columns = [column for part in parts for column in part.columns]
@@ -117,11 +121,12 @@ class _Drawer:
     directory: object
     model: keras.Model
     parts: list
+    choice: Choice
     progress: Progress
 
     def draw(self, path, entry, files):
         """Give what `ImageRow.draw` does."""
-        image = _read_picture(path, self.model)
+        image = _read_picture(path, self.model, self.choice)
         layers = [
             layer for part in self.parts for layer in part.layers(entry, files)
         ]
@@ -129,9 +134,9 @@ class _Drawer:
         return image, layers
 
 
-def _read_picture(path, model):
+def _read_picture(path, model, choice):
     """Read an image as it is shown; see `shown_range`."""
-    how = {"channels": model.channels}
+    how = {"channels": model.channels, "choice": choice}
     opened = open_source(path, 0, **how)
     value_range = shown_range(opened, model)
     opened.close()
