@@ -1,5 +1,6 @@
 """Images of slides and microscopes: one level of one image, opened."""
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -78,6 +79,10 @@ def open_image(
             part.close()
         raise
     pyramid, level, _ = opened[0]
+    names = [name for found in opened for name in found[0].channel_names]
+    if len(names) != windows.shape[2]:
+        names = []
+    pyramid = dataclasses.replace(pyramid, channel_names=tuple(names))
     return OpenedImage(str(paths[0]), pyramid, level, windows)
 
 
@@ -194,7 +199,9 @@ class OpenedImage:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray:
         height, width, channels = self.shape
         make_header((height, width), channels, self.dtype, 1, self.path)
-        return np.asarray(self.read(0, height, 0, width), dtype)
+        pixels = self.read(0, height, 0, width)
+        # numpy takes what it asked to be a copy for one.
+        return np.array(pixels, dtype, copy=copy or None)
 
     def __len__(self) -> int:
         return self.shape[0]

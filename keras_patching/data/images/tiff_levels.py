@@ -75,7 +75,7 @@ class TiffImages:
                 f"{path}: is turned by its tag of orientation, and only read "
                 "as a whole. Save it upright."
             )
-        windows.pixel_size = (*pyramid.pixel_sizes, None)[level]
+        windows.pixel_size = pyramid.pixel_sizes[level]
         return pyramid, level, windows
 
     def _find(self, series, plane):
@@ -91,6 +91,13 @@ class TiffImages:
                 f"{series.shape} on {len(pages)} pages, of which it is not "
                 "known which is which. Save it as OME-TIFF, a page for each "
                 "channel."
+            )
+        names = [_name(axis, outer) for axis in outer]
+        if len(set(names)) < len(names):
+            raise ImageFileError(
+                f"{path}: an image of axes {series.axes} with shape "
+                f"{series.shape}, of which it is not known which are planes. "
+                "Save it as OME-TIFF, which names them."
             )
         chosen = np.arange(len(pages)).reshape(shape)
         for axis in outer:

@@ -65,6 +65,7 @@ class TiffWindows:
             self._found, page = found, found.page
             upright = orientation(page) not in range(2, 9)
             self.pixel_size = pixel_size_of(page.parent) if upright else None
+            self.nodata = nodata_of(page.parent)
             self.by_windows = upright and found.series is None
             if not self.by_windows:
                 return
@@ -80,7 +81,6 @@ class TiffWindows:
             if raw and page.colormap is not None:
                 self.shape = height, width, 1
                 self.dtype = plain_dtype(page.dtype)
-            self.nodata = nodata_of(page.parent)
             rows = min(self._pages[0].shape.rows, height)
             self._least = make_header(
                 (rows, width), header.channels, header.dtype, 1, path

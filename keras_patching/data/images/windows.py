@@ -181,6 +181,7 @@ class _Whole:
     def read(self, y, height, x, width):
         if self._image is None:
             image, self.alpha = decode_seen(self._file[:], self._file.path)
+            image.flags.writeable = False  # It is read from again.
             self._image = image
         return self._image[y : y + height, x : x + width]
 
@@ -230,6 +231,6 @@ def _open_pixels(file, kind):
         if windows.by_windows:
             return windows
         whole = _Whole(file)
-        whole.pixel_size = windows.pixel_size
+        whole.pixel_size, whole.nodata = windows.pixel_size, windows.nodata
         return whole
     return _Whole(file)

@@ -58,6 +58,7 @@ def open_zarr(path, choice):
         pyramid = _pyramid(image, arrays)
     level = choose_level(pyramid, choice, path)
     plane = choose_plane(pyramid, choice, path)
+    _check_planes(image, level, arrays)
     windows = ZarrWindows(path, image, level, arrays[level], plane)
     return pyramid, level, windows
 
@@ -79,6 +80,20 @@ def _pyramid(image, arrays):
         tuple(image.pixel_size(level) for level in range(len(arrays))),
         image.channel_names,
     )
+
+
+def _check_planes(image, level, arrays):
+    """Refuse a level of fewer planes: they are numbered as those of all."""
+    for axis, *lengths in zip(
+        image.axes, arrays[0].shape, arrays[level].shape, strict=True
+    ):
+        if axis in ("z", "t") and lengths[0] != lengths[1]:
+            raise ImageFileError(
+                f"{image.folder}: has {lengths[1]} along {axis} at level "
+                f"{level} and {lengths[0]} at level 0, so that it is open "
+                f"which `{axis}` is meant. Open level 0, or read what is meant "
+                f"of the array {image.paths[level]!r} with zarr."
+            )
 
 
 def zarr_header(path):
@@ -125,6 +140,7 @@ class ZarrWindows:
     alpha, nodata = False, None
 
     def __init__(self, path, image, level, array, plane):
+        self._opened = path, image, level, array, plane
         self._path, self._array, self._axes = path, array, image.axes
         lengths = dict(zip(image.axes, array.shape, strict=True))
         others = [
@@ -187,6 +203,7 @@ class ZarrWindows:
         if start < bottom:
             head.append(self._read(start, bottom, left, right))
         block = head[0] if len(head) == 1 else np.concatenate(head)
+        block.flags.writeable = False  # It is read from again.
         self._kept = top, left, right, block
         return block
 
@@ -205,6 +222,10 @@ class ZarrWindows:
         return np.ascontiguousarray(
             found.reshape(*found.shape[:2], -1), self.dtype
         )
+
+    def again(self):
+        """Open the same windows once more."""
+        return ZarrWindows(*self._opened)
 
     def close(self):
         """Forget what is held of it."""

@@ -117,6 +117,22 @@ def test_what_is_no_pixel_does_not_count_and_becomes_black(normalize, tmp_path):
 
 
 @BOTH
+def test_no_data_of_a_turned_image_does_not_count(normalize, tmp_path):
+    image = noise(20, 30, 3).astype("int16")
+    image[:8] = -9999
+    tags = [(274, "H", 1, 6, True), (42113, "s", 0, "-9999", True)]
+    write_tiff(tmp_path / "a.tif", image, extratags=tags)
+    how = {"value_range": RANGES[normalize], "normalize": normalize}
+    source = open_source(tmp_path / "a.tif", 0, **how)
+    found = source.read(0, 30)
+    source.close()
+    upright = np.rot90(image, -1)
+    expected = prepared(upright[:, :12], normalize)
+    np.testing.assert_array_equal(found[:, :12], expected)
+    assert (found[:, 12:] == RANGES[normalize][0]).all()
+
+
+@BOTH
 def test_transparent_pixels_do_not_count(normalize, tmp_path):
     image = noise(20, 30, 4)
     image[..., 3] = 255

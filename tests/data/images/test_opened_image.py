@@ -183,6 +183,26 @@ def test_it_is_sliced_as_an_array_is(small, key):
     )
 
 
+@pytest.mark.parametrize("name", ["a.zarr", "a.npy", "a.tif", "a.png"])
+def test_writing_into_what_was_read_changes_nothing_else(tmp_path, name):
+    path = tmp_path / name
+    if name == "a.zarr":
+        write_ome_zarr(path, channels_first(LEVELS[:1]))
+    elif name == "a.npy":
+        np.save(path, np.asfortranarray(IMAGE))
+    elif name == "a.tif":
+        turned = np.rot90(IMAGE)
+        tifffile.imwrite(path, turned, extratags=[(274, "H", 1, 6, True)])
+    else:
+        data.write_image(path, IMAGE)
+    with open_image(path) as image:
+        for pixels in image[:20], np.asarray(image), np.array(image):
+            if pixels.flags.writeable:
+                pixels[...] = 0
+        assert pixels.flags.writeable
+        np.testing.assert_array_equal(image, IMAGE)
+
+
 def test_windows_that_share_chunks_are_exact(ome_zarr):
     with open_image(ome_zarr) as image:
         for y, height, x, width in [
@@ -255,6 +275,24 @@ def test_planes_and_times_are_chosen(tmp_path):
             open_image(tmp_path / name, t=0, z=4)
 
 
+def test_planes_that_are_named_alike_are_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, noise(2, 3, 20, 30), photometric="minisblack")
+    with pytest.raises(ValueError, match="not known which are planes"):
+        open_image(path, z=1)
+
+
+def test_a_level_of_fewer_planes_is_refused(tmp_path):
+    stack = noise(4, 20, 30)
+    path = write_ome_zarr(
+        tmp_path / "a.zarr", [stack, stack[::2, ::2, ::2]], axes="zyx"
+    )
+    with open_image(path, z=1) as image:
+        np.testing.assert_array_equal(image[..., 0], stack[1])
+    with pytest.raises(ValueError, match="2 along z at level 1 and 4 at level"):
+        open_image(path, 1, z=1)
+
+
 @pytest.mark.parametrize("axes", ["yx", "cyx", "zyx", "tcyx", "yxc", "xyc"])
 def test_any_axes_come_out_with_channels_last(tmp_path, axes):
     lengths = {"t": 1, "c": 2, "z": 1, "y": 9, "x": 7}
@@ -323,6 +361,30 @@ def test_channels_of_several_files_lie_behind_each_other(tmp_path):
     write_ome_tiff(paths[0], [[IMAGE[:9, :9, :1]]])
     with pytest.raises(ValueError, match=r"a_C1\.ome\.tif: has 70 x 50 pixels"):
         open_image(paths)
+
+
+def test_an_image_of_a_tiff_and_a_zarr_is_opened_again(tmp_path):
+    paths = tmp_path / "a.tif", tmp_path / "a.zarr"
+    nodata = [(42113, "s", 2, "0", True)]
+    tifffile.imwrite(paths[0], IMAGE[..., 0], extratags=nodata)
+    write_ome_zarr(paths[1], [IMAGE[..., 1]], axes="yx")
+    with open_image(paths) as image:
+        again = image.windows.again()
+        np.testing.assert_array_equal(again.read(0, 70, 0, 50), IMAGE[..., :2])
+        assert again.known(0, 70, 0, 50).all()
+        again.close()
+
+
+def test_channels_of_several_files_have_the_names_of_all(tmp_path):
+    paths = [tmp_path / f"{name}.zarr" for name in ("DAPI", "GFP")]
+    for path in paths:
+        write_ome_zarr(
+            path,
+            channels_first([IMAGE[..., :1]]),
+            omero={"channels": [{"label": path.stem}]},
+        )
+    with open_image(paths) as image:
+        assert image.channel_names == ("DAPI", "GFP")
 
 
 def test_names_of_channels_are_told(tmp_path):
