@@ -303,7 +303,7 @@ def _page_parts(model, task, images, report, truth, choice):
             "in their pixels. Received: "
             f"level={choice.level}, pixel_size={choice.pixel_size}"
         )
-    known = read_truth(model, truth, images)
+    known = read_truth(model, truth, images, choice)
     return [task.page_contents, task.page_contents.make_scores(known)]
 
 

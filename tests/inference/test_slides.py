@@ -148,6 +148,22 @@ def test_the_page_shows_the_level_that_was_predicted(tmp_path):
     assert np.abs(off).mean() < 5  # It is a JPEG.
 
 
+def test_one_of_several_images_of_a_file_is_compared_with_the_truth(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    write_ome_tiff(path, [[255 - IMAGE], [IMAGE]], photometric="rgb")
+    kp.inference.predict_files(
+        red_model(),
+        path,
+        tmp_path / "out",
+        series=1,
+        truth={path.name: is_red(IMAGE)},
+        report=True,
+        verbose=False,
+    )
+    page = PageReader((tmp_path / "out" / "report.html").read_text("utf-8"))
+    assert "mean100.0%" in page.text
+
+
 def test_channels_of_a_level_are_those_of_the_model(tmp_path):
     model = red_model()
     grey = write_zarr(tmp_path / "a.zarr", [IMAGE[..., :1]])

@@ -240,7 +240,7 @@ def test_objects_without_data_are_not_counted(tmp_path):
     path = write(tmp_path / "in" / "a.tif", "value")
     expected = results_of(model, BLACK, transform="heatmap")[KNOWN].sum()
     done = kp.inference.predict_files(
-        model, tmp_path / "in", tmp_path / "out", verbose=False
+        model, tmp_path / "in", tmp_path / "out", verbose=False, report=True
     )
     assert done.rows[0]["count"] == pytest.approx(expected, rel=1e-3)
     assert results_of(model, path)["count"] == pytest.approx(expected, rel=1e-5)

@@ -1,5 +1,6 @@
 """What is true of images that are predicted, for the scores of a page."""
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Mapping
@@ -7,13 +8,14 @@ from collections.abc import Mapping
 from keras_patching._faults import raise_faults
 from keras_patching._printing import printable
 from keras_patching.data.images.image_io import read_header
+from keras_patching.data.images.windows import open_windows
 from keras_patching.data.labels.boxes import read_boxes
 from keras_patching.data.labels.pairing import pair_by_stem
 from keras_patching.data.labels.points import read_points
 from keras_patching.models.segmentation.drawn_targets import with_drawn_targets
 
 
-def read_truth(model, truth, images):
+def read_truth(model, truth, images, choice):
     """Read what is true of images, as `evaluate_full_images` takes it.
 
     Args:
@@ -22,6 +24,7 @@ def read_truth(model, truth, images):
             boxes; or a dict from names of images to what is true of them.
             Images that it does not name have no scores.
         images: Dict from name without suffix to path.
+        choice: `Choice` of which image of each file is meant.
 
     Returns:
         Dict from the name of each image that has a truth to it, checked.
@@ -48,7 +51,7 @@ def read_truth(model, truth, images):
     checked, faults = {}, []
     for name, target in known.items():
         try:
-            size = tuple(read_header(paths[name]).size)
+            size = _size_of(paths[name], choice)
         except (OSError, ValueError):
             continue  # What is wrong is said when it is predicted.
         try:
@@ -59,6 +62,13 @@ def read_truth(model, truth, images):
             faults.append(str(error))
     raise_faults(faults, "A truth that cannot be used", "Correct the labels.")
     return checked
+
+
+def _size_of(path, choice):
+    if choice.is_plain:
+        return tuple(read_header(path).size)
+    with contextlib.closing(open_windows(path, choice)) as windows:
+        return tuple(windows.shape[:2])
 
 
 def _read(model, truth, paths):

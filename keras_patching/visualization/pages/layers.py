@@ -99,14 +99,14 @@ def heatmap_layer(key: str, heatmap: NDArray, highest: float) -> Layer:
 
     Args:
         key: That of the `LayerKind`.
-        heatmap: Array `(height, width)`, from 0.
+        heatmap: Array `(height, width)`, from 0; NaN where there is no data.
         highest: Value that is white.
     """
     return Layer(key, functools.partial(_draw_heatmap, heatmap, highest))
 
 
 def _draw_heatmap(heatmap, highest, side):
-    share = np.clip(_shrunk(heatmap, side) / highest, 0, 1)
+    share = np.clip(np.nan_to_num(_shrunk(heatmap, side)) / highest, 0, 1)
     ramp = np.linspace(0, 1, _LEVELS)
     (colors,) = show_heatmap(ramp[None], highest=1)
     table = _with_alpha(colors, 0.8 * colors.max(axis=-1) / 255)
