@@ -1,6 +1,7 @@
 """Pixels that have no data: by a value for it, a mask, or alpha."""
 
 import contextlib
+import decimal
 
 import numpy as np
 
@@ -16,13 +17,13 @@ def nodata_value(text, dtype):
         dtype: NumPy dtype of the pixels; what it cannot hold stands for
             nothing.
     """
-    with contextlib.suppress(TypeError, ValueError):
-        value = float(text)
+    with contextlib.suppress(TypeError, ValueError, ArithmeticError):
         if dtype.kind == "f":
-            return np.float64(value)
-        limits = np.iinfo(dtype)
-        if value.is_integer() and limits.min <= value <= limits.max:
-            return np.float64(value)
+            return np.float64(float(text))
+        # A float would round integers of 64 bits.
+        limits, value = np.iinfo(dtype), decimal.Decimal(text)
+        if limits.min <= value <= limits.max and value == int(value):
+            return dtype.type(int(value))
     return None
 
 

@@ -117,6 +117,21 @@ def test_what_is_no_pixel_does_not_count_and_becomes_black(normalize, tmp_path):
 
 
 @BOTH
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_no_data_of_64_bits_is_told_exactly(normalize, dtype, tmp_path):
+    image = noise(20, 30, 3).astype(dtype)
+    expected = prepared(image[:, :20], normalize)
+    highest = np.iinfo(dtype).max
+    image[:, 20:] = highest
+    tags = [(42113, "s", 0, str(highest), True)]
+    write_tiff(tmp_path / "a.tif", image, extratags=tags)
+    how = Preparation(3, RANGES[normalize], normalize)
+    found = read_prepared(tmp_path / "a.tif", how)
+    np.testing.assert_array_equal(found[:, :20], expected)
+    assert (found[:, 20:] == RANGES[normalize][0]).all()
+
+
+@BOTH
 def test_no_data_of_a_turned_image_does_not_count(normalize, tmp_path):
     image = noise(20, 30, 3).astype("int16")
     image[:8] = -9999
