@@ -152,7 +152,7 @@ def _reach(model, patch_size):
         return find_reach(model, None, patch_size)
     seen = predictor.predict_patch_size or predictor.patch_size or patch_size
     how = predictor.data_format, seen, predictor.stitch
-    return find_reach(predictor.layer, *how)
+    return find_reach(predictor.inference_layer(), *how)
 
 
 def _boxes_by_file(sequence):

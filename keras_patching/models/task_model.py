@@ -345,7 +345,7 @@ class TaskModel(PatchedModel):
         """Return the arguments of a loader: of the model, and its options."""
         if options["split_by"] == "blocks" and options["guard"] is None:
             guard = find_reach(
-                self.patch_model,
+                self.predictor.inference_layer(),
                 self.predictor.data_format,
                 self.predictor.predict_patch_size or self._require_patch_size(),
                 self.predictor.stitch,

@@ -149,3 +149,28 @@ def test_one_line_says_what_was_found(folder, capsys):
 def test_other_data_is_refused(folder):
     with pytest.raises(ValueError, match="`val` must be a `PatchingSequence`"):
         kp.check_leakage(load(folder), np.zeros(3))
+
+
+def test_what_sees_turned_images_looks_as_far_along_both_axes(folder):
+    net = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Conv2D(2, (7, 1), padding="same"),
+            keras.layers.Softmax(),
+        ]
+    )
+    model = kp.SemanticSegmentationModel(2, net, patch_size=PATCH)
+    sequence = load(folder)
+    assert check(sequence, sequence, model).reach == (3, 0)
+    model.set_tiling(test_time_augmentation="turns")
+    assert check(sequence, sequence, model).reach == (3, 3)
+    # Of so small images none has room for it.
+    with pytest.raises(ValueError, match=r"guard=\(3, 3\)"):
+        model.load_dataset_from_directory_with_segmentation_masks(
+            folder / "images",
+            folder / "masks",
+            validation_split=0.5,
+            subset="both",
+            split_by="blocks",
+            verbose=False,
+        )
