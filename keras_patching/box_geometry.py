@@ -13,6 +13,11 @@ def area(boxes):
     return sides[..., 0] * sides[..., 1]
 
 
+def box_centers(boxes):
+    """Return the centers of boxes, `(..., 2)` of `(y, x)`."""
+    return ((boxes[..., :2] + boxes[..., 2:]) / 2)[..., ::-1]
+
+
 def intersection(boxes, others):
     """Return the boxes that are in both; corners are swapped where none is."""
     low = np.maximum(boxes[..., :2], others[..., :2])

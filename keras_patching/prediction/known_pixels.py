@@ -6,6 +6,7 @@ results are written: what was read ahead of them is not held so long.
 
 import numpy as np
 
+from keras_patching.box_geometry import box_centers
 from keras_patching.data.images.resampling import Resampling
 
 
@@ -172,9 +173,8 @@ class KnownObjects:
         """Give those objects alone."""
         found = self._result.finish()
         if "boxes" in found:
-            x1, y1, x2, y2 = np.asarray(found["boxes"], "float64").T
-            centers = np.stack([(y1 + y2) / 2, (x1 + x2) / 2], axis=1)
-            kept = self._rows.have_data(centers)
+            boxes = np.asarray(found["boxes"], "float64")
+            kept = self._rows.have_data(box_centers(boxes))
             found = {name: values[kept] for name, values in found.items()}
         self._rows.close()
         return found

@@ -11,6 +11,7 @@ import pathlib
 import numpy as np
 
 from keras_patching._checks import as_boxes
+from keras_patching.box_geometry import box_centers
 from keras_patching.data.labels.places import (
     describe_declared_size,
     describe_fractions,
@@ -139,7 +140,7 @@ def boxes_without_data(labels, headers):
 
 
 def _centers(label):
-    return (label.boxes[:, [1, 0]] + label.boxes[:, [3, 2]]) / 2
+    return box_centers(label.boxes)
 
 
 def _show_center(label, index):

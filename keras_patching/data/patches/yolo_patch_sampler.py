@@ -18,6 +18,7 @@ import numpy as np
 
 from keras_patching._checks import as_boxes, check_integer
 from keras_patching._types import ArrayLike, NDArray
+from keras_patching.box_geometry import box_centers
 from keras_patching.geometry import as_pair
 
 # What a plan holds; another number where the same draws mean other patches.
@@ -176,7 +177,7 @@ class YoloPatchSampler:
         boxes = as_boxes(boxes, "boxes")
         _check_boxes(boxes, image_size)
         padded_size = np.maximum(image_size, self.patch_size)
-        return _centers(boxes), padded_size - self.patch_size
+        return box_centers(boxes), padded_size - self.patch_size
 
     def _cell_origins(self, centers, last):
         return [
@@ -240,7 +241,7 @@ def boxes_in_patch(boxes, origin, patch_size):
     boxes = as_boxes(boxes, "boxes")
     top, left = origin
     height, width = _positive_pair(patch_size, "patch_size")
-    y, x = _centers(boxes).T
+    y, x = box_centers(boxes).T
     indices = np.flatnonzero(
         (y >= top) & (y < top + height) & (x >= left) & (x < left + width)
     )
@@ -350,14 +351,9 @@ def _origins(y, x):
     return list(zip(y.tolist(), x.tolist(), strict=True))
 
 
-def _centers(boxes):
-    """Return the centers as an array `(boxes, 2)` of y, x."""
-    return ((boxes[:, :2] + boxes[:, 2:]) / 2)[:, ::-1]
-
-
 def _check_boxes(boxes, image_size):
     x1, y1, x2, y2 = boxes.T
-    y, x = _centers(boxes).T
+    y, x = box_centers(boxes).T
     height, width = image_size
     fine = (x1 < x2) & (x >= 0) & (x < width)
     fine &= (y1 < y2) & (y >= 0) & (y < height)

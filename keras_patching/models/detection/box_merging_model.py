@@ -10,6 +10,7 @@ import numpy as np
 from keras_patching._checks import check_distance, check_share
 from keras_patching._signatures import IMAGES_DEFAULTS, spelled_out
 from keras_patching._types import ArrayLike, ImagesOptions, NDArray
+from keras_patching.box_geometry import box_centers
 from keras_patching.data.images.known import without_data
 from keras_patching.data.images.resizing import ReadScale
 from keras_patching.geometry import as_pair
@@ -326,9 +327,8 @@ class BoxMergingModel(TaskModel):
                 raw, image.shape[:2], 0.01, iou_threshold, match_metric
             )
             found = moved_objects(found, scale)
-            x1, y1, x2, y2 = np.asarray(found["boxes"], "float64").T
-            centers = np.stack([(y1 + y2) / 2, (x1 + x2) / 2], axis=1)
-            has_data = ~without_data(original, centers)
+            boxes = np.asarray(found["boxes"], "float64")
+            has_data = ~without_data(original, box_centers(boxes))
             merged.append(
                 {name: each[has_data] for name, each in found.items()}
             )
