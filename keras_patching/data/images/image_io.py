@@ -195,6 +195,7 @@ def read_image(
 
     Raises:
         FileNotFoundError: There is no such file.
+        TypeError: It is neither a path nor an opened image.
         ValueError: It cannot be read exactly.
 
     Example:
@@ -203,10 +204,15 @@ def read_image(
     >>> image.shape, image.dtype
     ((130, 140, 3), dtype('uint8'))
     """
-    if not isinstance(path, (str, os.PathLike)):  # an `OpenedImage`
-        array = np.asarray(path)
-        return with_channels(array, path.alpha, channels, path.path)
-    return decode_image(read_content(path), path, channels)
+    if isinstance(path, (str, os.PathLike)):
+        return decode_image(read_content(path), path, channels)
+    if not hasattr(path, "alpha"):  # no `OpenedImage`
+        raise TypeError(
+            "`path` must be the path of an image file, or what `open_image` "
+            f"gives. Received: {type(path).__name__}"
+        )
+    array = np.asarray(path)
+    return with_channels(array, path.alpha, channels, path.path)
 
 
 def write_image(

@@ -117,3 +117,9 @@ def test_files_that_are_written_open_elsewhere(tmp_path):
         with Image.open(io.BytesIO(path.read_bytes())) as image:
             assert image.mode == "RGB"
             np.testing.assert_array_equal(np.asarray(image), array)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, noise(6, 8, 3)])
+def test_what_is_no_path_is_refused_with_what_is_read(wrong):
+    with pytest.raises(TypeError, match="must be the path of an image file"):
+        image_io.read_image(wrong)
