@@ -78,14 +78,9 @@ class HeatmapObjectCountingModel(TaskModel):
             needs a `patch_model`.
         value_range: Lowest (black, the padding) and highest value of images,
             as `predict` takes them.
-        normalize: What scales the values of whole images, whatever range files
-            have, per channel: `"percentile"`, from the 1st (black of
-            `value_range`) to the 99.8th (white); `"zscore"`, to mean 0 and
-            deviation 1, with a `value_range` of (-3, 3). Loaders, read_image,
-            predict_images and all that reads files do it alike; `predict`,
-            and what is exported, takes what `read_image` gives, or
-            `prepare_image` of an array. The loader of masks tells more. `None`
-            takes values as they are.
+        normalize: What scales the values of whole images, per channel:
+            `"percentile"`, `"zscore"`, or `None`, as for
+            `SemanticSegmentationModel`.
         resize: Factor that files are resized by as they are read (0.5 halves
             height and width), or the `(height, width)` of every image; `None`
             leaves them. Patches, `density_map_sigma` and `min_distance` are
