@@ -100,7 +100,7 @@ def _keras_home():
         return pathlib.Path(os.path.expanduser(os.environ["KERAS_HOME"]))
     home = os.path.expanduser("~")
     if not os.access(home, os.W_OK):
-        home = "/tmp"
+        home = "/tmp"  # noqa: S108 - only read, from where Keras reads
     return pathlib.Path(home) / ".keras"
 
 

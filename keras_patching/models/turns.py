@@ -63,7 +63,7 @@ class Turns:
         while not self._is_own():
             try:
                 self._take()
-            except BaseException:
+            except BaseException:  # noqa: S112 - the first is told
                 continue
 
     def _take(self):

@@ -162,7 +162,7 @@ class PatchingSequence(keras.utils.PyDataset):
         self.batch_size = int(batch_size)
         self.shuffle = bool(shuffle)
         # Python's own generator is what Keras draws its default seeds from.
-        self.seed = random.randrange(2**31) if seed is None else int(seed)
+        self.seed = int(random.randrange(2**31) if seed is None else seed)  # noqa: S311 - no secret
         self.epoch = 0
         self.dtype = None if dtype is None else np.dtype(dtype)
         self.augment = augment
