@@ -19,7 +19,7 @@ from keras_patching.data.cache.shards import (
 from keras_patching.data.images.image_io import READER_VERSION
 
 FORMAT = "keras_patching.patch_cache"
-VERSION = 4
+VERSION = 5
 
 
 class ManifestError(ValueError):

@@ -184,7 +184,7 @@ def _check_shard(kind, shard, count, patch_size, name):
         is_plain_name(shard.file)
         and _is_count(shard.bytes)
         and _is_integer(shard.mtime_ns)
-        and isinstance(shard.sha256, str),
+        and isinstance(shard.checksum, str),
         what,
     )
     _expect(

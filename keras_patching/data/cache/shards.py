@@ -2,8 +2,12 @@
 
 A shard's name says what it was made from, so its content never changes: two
 processes that write the same shard write the same bytes. Behind the array,
-where readers of `.npy` do not look, it ends in a hash of its name and content:
-so a shard that no manifest knows can be told from one that is damaged.
+where readers of `.npy` do not look, it ends in a checksum of its name and
+content: so a shard that no manifest knows can be told from one that is damaged.
+
+The checksum tells accidents. It is no guard against forgery, nor could a slower
+hash be one: whoever may write a shard may write its checksum and manifest too.
+What a shard is made from is named by sha256, since images come from anybody.
 """
 
 import contextlib
@@ -17,13 +21,14 @@ import pathlib
 import stat
 
 import numpy as np
+import xxhash
 
 from keras_patching._whole_files import replaced
 from keras_patching.data.images.npy_format import encode_npy_header
 from keras_patching.data.images.open_file import read_at
 
 _TRAILER = b"kp-shard"
-_TRAILER_BYTES = len(_TRAILER) + hashlib.sha256().digest_size
+_TRAILER_BYTES = len(_TRAILER) + xxhash.xxh3_128().digest_size
 _BUFFER_BYTES = 2**20
 # `clean` may be told to remove temporary files however young they are.
 _ATTEMPTS = 3
@@ -52,7 +57,7 @@ class ShardRecord:
         file: File name in the folder of shards.
         bytes: Size of the file.
         mtime_ns: Modification time of the file.
-        sha256: Hash of the file's name and content.
+        checksum: XXH3 of the file's name and content, 128 bits in hex.
         shape: Shape of the array, patches first.
         dtype: Name of the array's dtype.
         facts: Dict from a fact's name to a list with one entry per patch.
@@ -61,7 +66,7 @@ class ShardRecord:
     file: str
     bytes: int
     mtime_ns: int
-    sha256: str
+    checksum: str
     shape: tuple[int, ...]
     dtype: str
     facts: dict[str, list]
@@ -116,7 +121,7 @@ def write_shard(path, array):
         encode_npy_header(array.shape, array.dtype),
         array.reshape(-1).view("uint8"),
     ]
-    content = _start_hash(path.name)
+    content = _start_checksum(path.name)
     for chunk in chunks:
         content.update(chunk)
     chunks.append(_TRAILER + content.digest())
@@ -252,7 +257,7 @@ def verify_shard(directory, record):
         status = os.fstat(file)
         if status.st_mtime_ns == record.mtime_ns:
             return record
-        if _hash_content(file, record) != record.sha256:
+        if _sum_content(file, record) != record.checksum:
             raise ShardError(
                 f"{directory}/{record.file}: was changed after it was written."
             )
@@ -301,7 +306,7 @@ def adopt_shard(path, shape, dtype):
         return None
     finally:
         os.close(file)
-    content = _start_hash(path.name)
+    content = _start_checksum(path.name)
     content.update(memoryview(data)[:-_TRAILER_BYTES])
     header = encode_npy_header(shape, dtype)
     whole = data.endswith(_TRAILER + content.digest())
@@ -312,9 +317,9 @@ def adopt_shard(path, shape, dtype):
     return record, array.reshape(shape)
 
 
-def _hash_content(file, record):
-    """Hash the content of an open shard; `None` if its own hash is another."""
-    content = _start_hash(record.file)
+def _sum_content(file, record):
+    """Give the checksum of an open shard; `None` if it ends in another."""
+    content = _start_checksum(record.file)
     left = record.bytes - _TRAILER_BYTES
     os.lseek(file, 0, os.SEEK_SET)
     while left > 0 and (data := os.read(file, min(left, _BUFFER_BYTES))):
@@ -324,8 +329,8 @@ def _hash_content(file, record):
     return content.hexdigest() if whole else None
 
 
-def _start_hash(name):
-    return hashlib.sha256(os.fsencode(name) + b"\0")
+def _start_checksum(name):
+    return xxhash.xxh3_128(os.fsencode(name) + b"\0")
 
 
 def _read_bytes(file, size):
@@ -342,7 +347,7 @@ def _record(path, status, content, shape, dtype):
         file=path.name,
         bytes=status.st_size,
         mtime_ns=status.st_mtime_ns,
-        sha256=content.hexdigest(),
+        checksum=content.hexdigest(),
         shape=tuple(shape),
         dtype=np.dtype(dtype).name,
         facts={},

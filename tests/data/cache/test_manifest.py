@@ -22,7 +22,7 @@ def shard(kind, shape, dtype):
         file=f"a.{kind}.npy",
         bytes=1000,
         mtime_ns=7,
-        sha256="f" * 64,
+        checksum="f" * 32,
         shape=shape,
         dtype=dtype,
         facts={"counts": [1.5, 2.5]},

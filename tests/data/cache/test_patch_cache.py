@@ -383,7 +383,7 @@ def lose_key(text):
 
 def lose_shard_key(text):
     content = json.loads(text)
-    del content["sources"][0]["shards"]["images"]["sha256"]
+    del content["sources"][0]["shards"]["images"]["checksum"]
     return json.dumps(content)
 
 

@@ -144,7 +144,7 @@ def test_a_shard_under_another_name_is_not_that_one(shard):
     assert adopt_shard(other, ARRAY.shape, ARRAY.dtype) is None
     other.rename(path)
     adopted, array = adopt_shard(path, ARRAY.shape, ARRAY.dtype)
-    assert (adopted.sha256, adopted.bytes) == (record.sha256, record.bytes)
+    assert (adopted.checksum, adopted.bytes) == (record.checksum, record.bytes)
     np.testing.assert_array_equal(array, ARRAY)
 
 
