@@ -1,23 +1,23 @@
-"""How the models of this package train on a `PatchingSequence`."""
+"""How the models of this package train on a `CachedSequence`."""
 
 import contextlib
 import math
 
 import keras
 
-from keras_patching.data.feeding.patching_sequence import (
-    PatchingSequence,
+from keras_patching.data.feeding.cached_sequence import (
+    CachedSequence,
     data_shards,
 )
 
 
 class Feed(keras.utils.PyDataset):
-    """What Keras sees of a `PatchingSequence`, until it is closed.
+    """What Keras sees of a `CachedSequence`, until it is closed.
 
     Tensorflow never lets go of a data set, and so of its open files.
 
     Args:
-        sequence: The `PatchingSequence`.
+        sequence: The `CachedSequence`.
     """
 
     def __init__(self, sequence):
@@ -42,7 +42,7 @@ class Feed(keras.utils.PyDataset):
 
 @contextlib.contextmanager
 def feeding(*data):
-    """Give what Keras is to see of data: a `Feed` of a `PatchingSequence`.
+    """Give what Keras is to see of data: a `Feed` of a `CachedSequence`.
 
     Args:
         *data: Data of `fit`, `evaluate` or `predict`.
@@ -52,7 +52,7 @@ def feeding(*data):
 
 
 def _feed(x, stack):
-    if not isinstance(x, PatchingSequence):
+    if not isinstance(x, CachedSequence):
         return x
     stack.enter_context(x.led())
     return stack.enter_context(contextlib.closing(Feed(x)))
@@ -66,7 +66,7 @@ def feeding_training(arguments):
         arguments: Dict of the arguments of `keras.Model.fit`.
     """
     x, validation_data = arguments["x"], arguments.get("validation_data")
-    if isinstance(x, PatchingSequence):
+    if isinstance(x, CachedSequence):
         callbacks = arguments.get("callbacks")
         arguments = {
             **arguments,

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_patching._types import ArrayLike, NDArray
-from keras_patching.data.feeding.patching_sequence import PatchingSequence
+from keras_patching.data.feeding.cached_sequence import CachedSequence
 from keras_patching.data.images.channels import (
     GRAYSCALE,
     number_of,
@@ -116,7 +116,7 @@ class TaskModel(PatchedModel):
 
     def _check_data_set(self, data_set):
         super()._check_data_set(data_set)
-        if not isinstance(data_set, PatchingSequence):
+        if not isinstance(data_set, CachedSequence):
             return  # Of the user's own making.
         if data_set.task != self.task:
             raise ValueError(

@@ -1,21 +1,15 @@
 """Feeds the patches of a cache to Keras."""
 
-import contextlib
-import operator
 import os
-import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
-from keras_patching._checks import check_integer
 from keras_patching._types import NDArray
-from keras_patching.data.cache.opening import load_cache
 from keras_patching.data.cache.shard_kinds import PICTURES, keys_drawn
-from keras_patching.data.feeding.batch_augmentation import augment_batch
 from keras_patching.data.feeding.block_split import BlockSplit
+from keras_patching.data.feeding.cached_sequence import CachedSequence
 from keras_patching.data.feeding.epoch_sampler import (
     EpochSampler,
     check_sampling,
@@ -26,23 +20,14 @@ from keras_patching.data.feeding.kept_patches import (
     keep,
     patch_boxes,
 )
-from keras_patching.data.feeding.patch_source import PatchSource
-from keras_patching.data.feeding.read_ahead import ReadAhead
 from keras_patching.data.feeding.readers import open_readers
 from keras_patching.data.feeding.resampling import (
     check_resampling,
     open_resampled,
 )
-from keras_patching.data.feeding.sequence_arguments import (
-    check_feeding,
-    check_multiprocessing,
-    select_sources,
-)
-from keras_patching.data.feeding.tf_dataset import to_tf_dataset
-from keras_patching.data.images.preparation import Preparation
 
 
-class PatchingSequence(keras.utils.PyDataset):
+class PatchingSequence(CachedSequence):
     """Batches of patches from a patch cache, for `fit` and `evaluate`.
 
     A batch is `(images, labels)`: images `(batch, height, width, channels)` in
@@ -143,73 +128,50 @@ class PatchingSequence(keras.utils.PyDataset):
         workers: int = 4,
         **kwargs: Any,
     ) -> None:
-        check_multiprocessing(kwargs.pop("use_multiprocessing", False))
-        super().__init__(**kwargs)
-        self.workers = workers
-        check_feeding(batch_size, seed, dtype, augment)
+        super().__init__(
+            path,
+            batch_size,
+            shuffle,
+            seed,
+            names,
+            dtype,
+            augment,
+            drop_remainder,
+            workers,
+            **kwargs,
+        )
         check_sampling(foreground_fraction, foreground_classes, keep_empty)
         check_split(split, subset)
-        self.manifest_path, manifest = load_cache(path)
-        normalize = manifest.parameters.get("normalize")
-        Preparation(normalize=normalize).check_batch_dtype(dtype)
-        self.directory = self.manifest_path.parent
-        self.task = manifest.task
-        self.parameters = dict(manifest.parameters)
-        self.patch_size = manifest.patch_size
-        self.class_names = manifest.class_names
-        self.class_colors = manifest.class_colors
-        self.class_ids = manifest.class_ids
-        self.batch_size = int(batch_size)
-        self.shuffle = bool(shuffle)
-        # Python's own generator is what Keras draws its default seeds from.
-        self.seed = int(random.randrange(2**31) if seed is None else seed)  # noqa: S311 - no secret
-        self.epoch = 0
-        self.dtype = None if dtype is None else np.dtype(dtype)
-        self.augment = augment
-        self.drop_remainder = bool(drop_remainder)
-        self._value_range = manifest.parameters.get("value_range", (0, 255))
-        self._order = None
-        self._start_anew()
-        sources = select_sources(manifest.sources, names, self.manifest_path)
+        self.patch_size = self._manifest.patch_size
         foreground = has_foreground(
-            sources,
+            self._sources,
             foreground_classes,
-            manifest.parameters.get("ignore_value"),
+            self._manifest.parameters.get("ignore_value"),
         )
         self._fractions = foreground_fraction, keep_empty
         self._part = split, subset
-        self._manifest, self._sources = manifest, sources
-        self._origins = [source.origins for source in sources]
+        self._origins = [source.origins for source in self._sources]
         self._kept = self._keep(self._origins)
-        self._sampler = EpochSampler(
-            foreground, *self._fractions, kept=self._kept
+        self._order_by(
+            EpochSampler(foreground, *self._fractions, kept=self._kept),
+            list(map(len, self._origins)),
         )
-        self.num_samples = self._sampler.num_samples
-        self._index(manifest, sources)
+        if split is not None:
+            self.image_names = list(self.patch_boxes())
+        self._draw = 0
+        self._readers = open_readers(
+            self.manifest_path, self._manifest, self._sources
+        )
+        self._check_augmentation()
 
     def _keep(self, origins):
         """Tell which patches are taken, of those at some origins."""
         known = self._manifest, self._sources, origins
         return keep(*self._part, *known, self.manifest_path)
 
-    def _index(self, manifest, sources):
-        """Precompute where each patch lies, and open what reads it."""
-        lengths = [len(source.origins) for source in sources]
-        self._shard_of = np.repeat(np.arange(len(sources)), lengths)
-        self._row_of = np.concatenate([np.arange(n) for n in lengths])
-        self.image_names = [source.name for source in sources]
-        if self._part[0] is not None:
-            self.image_names = list(self.patch_boxes())
-        if len(self) == 0:
-            raise ValueError(
-                f"{self.manifest_path}: {self.num_samples} patches do not make "
-                "a batch. Use a smaller `batch_size`, or drop_remainder=False. "
-                f"Received: batch_size={self.batch_size}, drop_remainder="
-                f"{self.drop_remainder}"
-            )
-        self._draw = 0
-        self._readers = open_readers(self.manifest_path, manifest, sources)
-        pictures = keys_drawn(manifest.fed_kinds, *PICTURES)
+    def _check_augmentation(self):
+        """Refuse labels that do not move with the pixels."""
+        pictures = keys_drawn(self._manifest.fed_kinds, *PICTURES)
         others = [key for key in self._readers if key not in pictures]
         if self.augment is True and others:
             raise ValueError(
@@ -218,38 +180,6 @@ class PatchingSequence(keras.utils.PyDataset):
                 "detector are augmented as its sampler planned them; for "
                 "others pass a function of a batch. Received: augment=True"
             )
-
-    def _start_anew(self):
-        """Forget the pass that is going on, as in a copy."""
-        self._ahead = ReadAhead()
-        self._led = False
-        self._asked = None
-
-    def __getstate__(self):
-        passing = ("_ahead", "_led", "_asked")
-        return {k: v for k, v in self.__dict__.items() if k not in passing}
-
-    def __setstate__(self, state):
-        self.__dict__.update(state)
-        self._start_anew()
-
-    @property
-    def workers(self) -> int:
-        """1: Keras is to start no threads of its own."""
-        return 1
-
-    @workers.setter
-    def workers(self, value: int) -> None:
-        self._num_readers = check_integer(value, "workers", 0)
-
-    @property
-    def use_multiprocessing(self) -> bool:
-        """`False`: threads read as fast."""
-        return False
-
-    @use_multiprocessing.setter
-    def use_multiprocessing(self, value: bool) -> None:
-        check_multiprocessing(value)
 
     def check_resampling(self) -> None:
         """Refuse a cache that no other patches can be drawn from.
@@ -299,52 +229,6 @@ class PatchingSequence(keras.utils.PyDataset):
         known = self._manifest, self._sources, self._origins, self._kept
         return patch_boxes(*known)
 
-    def _files(self):
-        """Tell of the files of images what two sequences may share.
-
-        Returns:
-            Dict from the name of an image to a list of pairs (where it is
-            cached and its name, and that it is a hash and which: one in common
-            means the same image), and its `(height, width)` as it is read.
-        """
-        folder, hashes = str(self.directory), self._manifest.files
-        return {
-            source.name: (
-                [(folder, source.name), ("sha256", hashes[source.name].sha256)],
-                self._manifest.image_size(source),
-            )
-            for source in self._sources
-        }
-
-    def __len__(self):
-        if self.drop_remainder:
-            return self.num_samples // self.batch_size
-        return (self.num_samples + self.batch_size - 1) // self.batch_size
-
-    def __getitem__(self, index):
-        """Give batch `index` of the current epoch."""
-        index = operator.index(index)
-        if not 0 <= index < len(self):
-            raise IndexError(f"There is no batch {index} in {len(self)}.")
-        if self._asked is not None:
-            self._asked.add(index)
-        return self._ahead.take(self._load, self, index)
-
-    def _load(self, index):
-        """Read batch `index` of the current epoch."""
-        epoch = self.epoch
-        start = index * self.batch_size
-        batch = self._read(epoch, slice(start, start + self.batch_size))
-        if self.augment is True:
-            rng = np.random.default_rng((self.seed, epoch, index))
-            batch = augment_batch(*batch, rng, self._value_range)
-        elif self.augment:
-            batch = self.augment(*batch)
-        images, labels = batch
-        if self.dtype is not None:
-            images = images.astype(self.dtype, copy=False)
-        return images, labels
-
     def _read(self, epoch, samples):
         """Copy patches out of the shards: images, and what belongs to them."""
         places = [each[samples].tolist() for each in self._at(epoch)]
@@ -368,86 +252,8 @@ class PatchingSequence(keras.utils.PyDataset):
         _, *labels = self._readers.items()
         return _read_labels(labels, places)
 
-    def to_grain(self) -> PatchSource:
-        """Give single patches by their number, as Grain and PyTorch take them.
-
-        Returns:
-            `PatchSource`, for `grain.MapDataset.source` and for
-            `torch.utils.data.DataLoader`, which shuffle and make batches.
-        """
-        return PatchSource(self)
-
-    def to_tf_dataset(self) -> Any:
-        """Give the batches as a `tf.data.Dataset`, which declares their shapes.
-
-        Each pass over it is an epoch, beginning with that of the sequence:
-        the same batches, in the same order, as `fit` sees. It does not change
-        the sequence.
-
-        Returns:
-            `tf.data.Dataset` of pairs of images and labels, as in a batch.
-
-        Raises:
-            ImportError: If tensorflow is not installed.
-        """
-        return to_tf_dataset(self)
-
-    def _at(self, epoch):
-        """Give shard and row of each patch, in the order of an epoch."""
-        # One assignment: other threads see the old order or the new one.
-        order, sampler = self._order, self._sampler
-        key = self.seed, epoch, self.shuffle, sampler
-        if order is None or order[0] != key:
-            rng = np.random.default_rng((self.seed, epoch))
-            samples = sampler.draw(rng, self.shuffle)
-            places = self._shard_of[samples], self._row_of[samples]
-            self._order = order = key, places
-        return order[1]
-
-    @contextlib.contextmanager
-    def led(self) -> Iterator[None]:
-        """Leave `epoch` to a model, which knows it better than hooks do.
-
-        When it ends, however it ends, no thread reads ahead.
-        """
-        before, self._led = self._led, True
-        try:
-            yield
-        finally:
-            self._led = before
-            self._ahead.stop()
-
-    # Keras begins and ends an epoch too when it builds a model from the first
-    # batch, may end one twice, and ends many in a pass with `steps_per_epoch`.
-    # So an epoch counts where each batch was asked for since it was begun, and
-    # where somebody begins and ends it by hand.
-
-    def on_epoch_begin(self) -> None:
-        """Note that an epoch was begun; Keras calls it."""
-        self._ahead.start(self._num_readers)
-        if self._asked is None and not self._led:
-            self._asked = set()
-
-    def on_epoch_end(self) -> None:
-        """Go on to the next epoch if this is over; Keras calls it."""
-        self._ahead.stop()
-        asked = self._asked
-        if self._led or asked is None:
-            return
-        if not asked or len(asked) >= len(self) // data_shards():
-            self._asked = None
-            self.epoch += 1
-
 
 def _read_labels(readers, places):
     """Read the labels of one kind, or a dict of those of several."""
     labels = {key: reader.read(*places) for key, reader in readers}
     return labels if len(labels) != 1 else next(iter(labels.values()))
-
-
-def data_shards():
-    """Number of processes that Keras (from 3.16) deals batches out to."""
-    distribution = keras.distribution.distribution()
-    if getattr(distribution, "auto_shard_dataset", False):
-        return getattr(distribution, "num_data_shards", 1)
-    return 1

@@ -16,6 +16,7 @@ from keras_patching._types import (
     NDArray,
     PatchedModelOptions,
 )
+from keras_patching.data.feeding.cached_sequence import CachedSequence
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.images.channels import number_of
 from keras_patching.data.images.contents import read_content
@@ -279,7 +280,7 @@ class SemanticSegmentationModel(TaskModel):
         super()._check_training(
             x=x, validation_data=validation_data, **arguments
         )
-        if isinstance(x, PatchingSequence):
+        if isinstance(x, CachedSequence):
             classes = learned_classes(self._mask_classes, x)
             check_same_classes(classes, validation_data, self.name)
             self._take_classes(classes)

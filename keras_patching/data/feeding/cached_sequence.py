@@ -1,0 +1,259 @@
+"""What sequences that feed a cache to Keras have in common."""
+
+import contextlib
+import operator
+import os
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_patching._checks import check_integer
+from keras_patching.data.cache.opening import load_cache
+from keras_patching.data.feeding.batch_augmentation import augment_batch
+from keras_patching.data.feeding.patch_source import PatchSource
+from keras_patching.data.feeding.read_ahead import ReadAhead
+from keras_patching.data.feeding.sequence_arguments import (
+    check_feeding,
+    check_multiprocessing,
+    select_sources,
+)
+from keras_patching.data.feeding.tf_dataset import to_tf_dataset
+from keras_patching.data.images.preparation import Preparation
+
+
+class CachedSequence(keras.utils.PyDataset):
+    """Batches of a cache, each by the seed, the epoch and its index only.
+
+    It knows orders, epochs, and how batches are read ahead. What samples there
+    are, and how they are read, is that of its subclasses: they call `_order_by`
+    when they are made, and define `_read`. Arguments and attributes are as in
+    `PatchingSequence`.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        batch_size: int,
+        shuffle: bool,
+        seed: int | None,
+        names: Sequence[str] | None,
+        dtype: str | type | np.dtype | None,
+        augment: bool | Callable,
+        drop_remainder: bool,
+        workers: int,
+        **kwargs: Any,
+    ) -> None:
+        check_multiprocessing(kwargs.pop("use_multiprocessing", False))
+        super().__init__(**kwargs)
+        self.workers = workers
+        check_feeding(batch_size, seed, dtype, augment)
+        self.manifest_path, manifest = load_cache(path)
+        normalize = manifest.parameters.get("normalize")
+        Preparation(normalize=normalize).check_batch_dtype(dtype)
+        self.directory = self.manifest_path.parent
+        self.task = manifest.task
+        self.parameters = dict(manifest.parameters)
+        self.class_names = manifest.class_names
+        self.class_colors = manifest.class_colors
+        self.class_ids = manifest.class_ids
+        self.batch_size = int(batch_size)
+        self.shuffle = bool(shuffle)
+        # Python's own generator is what Keras draws its default seeds from.
+        self.seed = int(random.randrange(2**31) if seed is None else seed)  # noqa: S311 - no secret
+        self.epoch = 0
+        self.dtype = None if dtype is None else np.dtype(dtype)
+        self.augment = augment
+        self.drop_remainder = bool(drop_remainder)
+        self._value_range = manifest.parameters.get("value_range", (0, 255))
+        self._order = None
+        self._start_anew()
+        self._manifest = manifest
+        self._sources = select_sources(
+            manifest.sources, names, self.manifest_path
+        )
+        self.image_names = [source.name for source in self._sources]
+
+    def _order_by(self, sampler, counts):
+        """Take the samples of each source, and who draws them for an epoch.
+
+        Args:
+            sampler: `EpochSampler` of all samples.
+            counts: Number of samples of each source.
+
+        Raises:
+            ValueError: If they do not make a batch.
+        """
+        self._sampler = sampler
+        self.num_samples = sampler.num_samples
+        self._shard_of = np.repeat(np.arange(len(counts)), counts)
+        self._row_of = np.concatenate([np.arange(n) for n in counts])
+        if len(self) == 0:
+            raise ValueError(
+                f"{self.manifest_path}: {self.num_samples} samples do not make "
+                "a batch. Use a smaller `batch_size`, or drop_remainder=False. "
+                f"Received: batch_size={self.batch_size}, drop_remainder="
+                f"{self.drop_remainder}"
+            )
+
+    def _start_anew(self):
+        """Forget the pass that is going on, as in a copy."""
+        self._ahead = ReadAhead()
+        self._led = False
+        self._asked = None
+
+    def __getstate__(self):
+        passing = ("_ahead", "_led", "_asked")
+        return {k: v for k, v in self.__dict__.items() if k not in passing}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._start_anew()
+
+    @property
+    def workers(self) -> int:
+        """1: Keras is to start no threads of its own."""
+        return 1
+
+    @workers.setter
+    def workers(self, value: int) -> None:
+        self._num_readers = check_integer(value, "workers", 0)
+
+    @property
+    def use_multiprocessing(self) -> bool:
+        """`False`: threads read as fast."""
+        return False
+
+    @use_multiprocessing.setter
+    def use_multiprocessing(self, value: bool) -> None:
+        check_multiprocessing(value)
+
+    def _files(self):
+        """Tell of the files of images what two sequences may share.
+
+        Returns:
+            Dict from the name of an image to a list of pairs (where it is
+            cached and its name, and that it is a hash and which: one in common
+            means the same image), and its `(height, width)` as it is read.
+        """
+        folder, hashes = str(self.directory), self._manifest.files
+        return {
+            source.name: (
+                [(folder, source.name), ("sha256", hashes[source.name].sha256)],
+                self._manifest.image_size(source),
+            )
+            for source in self._sources
+        }
+
+    def __len__(self):
+        if self.drop_remainder:
+            return self.num_samples // self.batch_size
+        return (self.num_samples + self.batch_size - 1) // self.batch_size
+
+    def __getitem__(self, index):
+        """Give batch `index` of the current epoch."""
+        index = operator.index(index)
+        if not 0 <= index < len(self):
+            raise IndexError(f"There is no batch {index} in {len(self)}.")
+        if self._asked is not None:
+            self._asked.add(index)
+        return self._ahead.take(self._load, self, index)
+
+    def _load(self, index):
+        """Read batch `index` of the current epoch."""
+        epoch = self.epoch
+        start = index * self.batch_size
+        batch = self._read(epoch, slice(start, start + self.batch_size))
+        if self.augment is True:
+            rng = np.random.default_rng((self.seed, epoch, index))
+            batch = augment_batch(*batch, rng, self._value_range)
+        elif self.augment:
+            batch = self.augment(*batch)
+        images, labels = batch
+        if self.dtype is not None:
+            images = images.astype(self.dtype, copy=False)
+        return images, labels
+
+    def _read(self, epoch, samples):
+        """Give the arrays of a batch, images first, of a slice of an epoch."""
+        raise NotImplementedError
+
+    def to_grain(self) -> PatchSource:
+        """Give single patches by their number, as Grain and PyTorch take them.
+
+        Returns:
+            `PatchSource`, for `grain.MapDataset.source` and for
+            `torch.utils.data.DataLoader`, which shuffle and make batches.
+        """
+        return PatchSource(self)
+
+    def to_tf_dataset(self) -> Any:
+        """Give the batches as a `tf.data.Dataset`, which declares their shapes.
+
+        Each pass over it is an epoch, beginning with that of the sequence:
+        the same batches, in the same order, as `fit` sees. It does not change
+        the sequence.
+
+        Returns:
+            `tf.data.Dataset` of pairs of images and labels, as in a batch.
+
+        Raises:
+            ImportError: If tensorflow is not installed.
+        """
+        return to_tf_dataset(self)
+
+    def _at(self, epoch):
+        """Give shard and row of each patch, in the order of an epoch."""
+        # One assignment: other threads see the old order or the new one.
+        order, sampler = self._order, self._sampler
+        key = self.seed, epoch, self.shuffle, sampler
+        if order is None or order[0] != key:
+            rng = np.random.default_rng((self.seed, epoch))
+            samples = sampler.draw(rng, self.shuffle)
+            places = self._shard_of[samples], self._row_of[samples]
+            self._order = order = key, places
+        return order[1]
+
+    @contextlib.contextmanager
+    def led(self) -> Iterator[None]:
+        """Leave `epoch` to a model, which knows it better than hooks do.
+
+        When it ends, however it ends, no thread reads ahead.
+        """
+        before, self._led = self._led, True
+        try:
+            yield
+        finally:
+            self._led = before
+            self._ahead.stop()
+
+    # Keras begins and ends an epoch too when it builds a model from the first
+    # batch, may end one twice, and ends many in a pass with `steps_per_epoch`.
+    # So an epoch counts where each batch was asked for since it was begun, and
+    # where somebody begins and ends it by hand.
+
+    def on_epoch_begin(self) -> None:
+        """Note that an epoch was begun; Keras calls it."""
+        self._ahead.start(self._num_readers)
+        if self._asked is None and not self._led:
+            self._asked = set()
+
+    def on_epoch_end(self) -> None:
+        """Go on to the next epoch if this is over; Keras calls it."""
+        self._ahead.stop()
+        asked = self._asked
+        if self._led or asked is None:
+            return
+        if not asked or len(asked) >= len(self) // data_shards():
+            self._asked = None
+            self.epoch += 1
+
+
+def data_shards():
+    """Number of processes that Keras (from 3.16) deals batches out to."""
+    distribution = keras.distribution.distribution()
+    if getattr(distribution, "auto_shard_dataset", False):
+        return getattr(distribution, "num_data_shards", 1)
+    return 1
