@@ -8,7 +8,9 @@ from keras_patching.data.patches.brightness import brighten
 _BRIGHTNESS = 0.25
 
 
-def augment_batch(images, labels, rng, value_range=(0, 255)):
+def augment_batch(
+    images, labels, rng, value_range=(0, 255), rows=slice(None), size=None
+):
     """Flip, quarter-turn and brighten each patch at random.
 
     Patches that are not square are flipped but not quarter-turned. Brightness
@@ -22,15 +24,17 @@ def augment_batch(images, labels, rng, value_range=(0, 255)):
             dict of them.
         rng: `numpy.random.Generator` that everything is drawn from.
         value_range: Values of black and white.
+        rows, size: Which rows these are of a batch of that size. Each patch is
+            moved as it would be in the whole batch.
 
     Returns:
         `(images, labels)`: new arrays, in all else like the old ones.
     """
-    size = len(images)
+    size = len(images) if size is None else size
     square = images.shape[1] == images.shape[2]
-    turns = rng.integers(4 if square else 1, size=size)
-    flips = rng.integers(2, size=(size, 2)).astype(bool)
-    shares = rng.uniform(-_BRIGHTNESS, _BRIGHTNESS, size=size)
+    turns = rng.integers(4 if square else 1, size=size)[rows]
+    flips = rng.integers(2, size=(size, 2)).astype(bool)[rows]
+    shares = rng.uniform(-_BRIGHTNESS, _BRIGHTNESS, size=size)[rows]
     moved = _move(images, turns, flips)
     for patch, share in zip(moved, shares, strict=True):
         patch[...] = brighten(patch, share, value_range)

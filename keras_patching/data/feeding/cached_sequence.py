@@ -5,7 +5,7 @@ import operator
 import os
 import random
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from keras_patching._checks import check_integer
 from keras_patching.data.cache.opening import load_cache
 from keras_patching.data.feeding.batch_augmentation import augment_batch
+from keras_patching.data.feeding.batch_shares import Share, take_share
 from keras_patching.data.feeding.patch_source import PatchSource
 from keras_patching.data.feeding.read_ahead import ReadAhead
 from keras_patching.data.feeding.sequence_arguments import (
@@ -68,6 +69,7 @@ class CachedSequence(keras.utils.PyDataset):
         self.augment = augment
         self.drop_remainder = bool(drop_remainder)
         self._value_range = manifest.parameters.get("value_range", (0, 255))
+        self._share = Share()
         self._order = None
         self._start_anew()
         self._manifest = manifest
@@ -163,12 +165,16 @@ class CachedSequence(keras.utils.PyDataset):
 
     def _load(self, index):
         """Read batch `index` of the current epoch."""
-        epoch = self.epoch
-        start = index * self.batch_size
-        batch = self._read(epoch, slice(start, start + self.batch_size))
+        epoch, share = self.epoch, self._share
+        # Of the batch that all shares of it make up.
+        size = self.batch_size * share.count
+        start = index * size
+        size = min(size, self._sampler.num_samples - start)
+        rows = share.rows(size)
+        batch = self._read(epoch, slice(start + rows.start, start + rows.stop))
         if self.augment is True:
             rng = np.random.default_rng((self.seed, epoch, index))
-            batch = augment_batch(*batch, rng, self._value_range)
+            batch = augment_batch(*batch, rng, self._value_range, rows, size)
         elif self.augment:
             batch = self.augment(*batch)
         images, labels = batch
@@ -180,12 +186,51 @@ class CachedSequence(keras.utils.PyDataset):
         """Give the arrays of a batch, images first, of a slice of an epoch."""
         raise NotImplementedError
 
+    def shard(self, index: int, count: int) -> Self:
+        """Give what one of several processes trains on.
+
+        Batch `i` of a shard is an equal part of batch `i` of this sequence, in
+        each epoch: together the shards hold each sample once, all have the
+        same number of batches, and the mean of their gradients is that of the
+        whole batch. It is for torch's `DistributedDataParallel`, and for loops
+        of your own. `fit` and `evaluate` of the models of this package share
+        batches by themselves under `keras.distribution`.
+
+        It is a copy that begins at the epoch of this sequence. All processes
+        need the same `seed`. A function for `augment` is given the part.
+
+        Args:
+            index: Number of the process, from 0.
+            count: Number of processes, which divides `batch_size`.
+
+        Returns:
+            A sequence like this one, whose `batch_size` and `num_samples` are
+            those of the process.
+
+        Raises:
+            ValueError: If the processes cannot share each batch equally. That
+                of the last batch is mended by drop_remainder=True.
+
+        Example:
+
+        >>> sequence = keras_patching.PatchingSequence(
+        ...     "field/images_patches", batch_size=4, seed=0
+        ... )
+        >>> shard = sequence.shard(index=1, count=2)  # the second of two
+        >>> shard[0][0].shape, len(shard) == len(sequence)
+        ((2, 128, 128, 3), True)
+        """
+        return take_share(self, index, count)
+
     def to_grain(self) -> PatchSource:
         """Give single patches by their number, as Grain and PyTorch take them.
 
         Returns:
             `PatchSource`, for `grain.MapDataset.source` and for
             `torch.utils.data.DataLoader`, which shuffle and make batches.
+
+        Raises:
+            ValueError: If this is a shard: who makes batches shards them too.
         """
         return PatchSource(self)
 

@@ -36,6 +36,14 @@ class PatchSource:
     """
 
     def __init__(self, sequence) -> None:
+        if sequence._share.count > 1:
+            raise ValueError(
+                "A shard is parts of batches. Call `to_grain` of the whole "
+                "sequence, and let what makes the batches shard it: "
+                "`source[index::count]` of Grain, or "
+                "`torch.utils.data.DistributedSampler`. Received: shard "
+                f"{sequence._share.index} of {sequence._share.count}"
+            )
         self._batches = copy.copy(sequence)
         self._batches.shuffle = False
         self._batches.batch_size = 1

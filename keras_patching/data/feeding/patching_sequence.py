@@ -210,7 +210,7 @@ class PatchingSequence(CachedSequence):
             )
             kept = self._keep(origins)
             sampler = EpochSampler(
-                foreground, *self._fractions, self.num_samples, kept
+                foreground, *self._fractions, self._sampler.num_samples, kept
             )
             self._readers, self._sampler = readers, sampler
             self._origins, self._kept = origins, kept
