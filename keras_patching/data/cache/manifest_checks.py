@@ -13,6 +13,7 @@ import numpy as np
 from keras_patching.data.cache.shard_kinds import shard_kind
 from keras_patching.data.cache.strips import strips_shape
 from keras_patching.data.images.resizing import as_resize
+from keras_patching.geometry import PAD_MODES
 
 
 def check_manifest(manifest):
@@ -161,21 +162,28 @@ def _check_source(source, image_size, patch_size, parameters):
     for kind, shard in source.shards.items():
         _check_shard(kind, shard, count, patch_size, source.name)
         if shard_kind(kind).is_cut:
-            _check_cut(shard, source, image_size, parameters)
+            _check_cut(kind, shard, source, image_size, parameters)
 
 
-def _check_cut(shard, source, image_size, parameters):
+def _check_cut(kind, shard, source, image_size, parameters):
     """Check what patches are cut out of when they are read."""
     _expect(
-        shard.shape[1:] == strips_shape(image_size, shard.shape[-1]),
-        f"the whole image of {source.name} is not of the size of its file",
+        shard.shape[1:] == strips_shape(image_size, *shard.shape[4:]),
+        f"the {kind} of {source.name} are not of the size of its file",
     )
-    _expect(
-        len(source.augmentations) == len(source.origins),
-        f"{source.name} does not have an augmentation for each patch",
-    )
-    # What lies beyond the image is black.
+    # What lies beyond the image is black, or as these say.
     _expect("value_range" in parameters, "it has no value range")
+    pad_mode = parameters.get("pad_mode", "constant")
+    _expect(pad_mode in PAD_MODES, f"{pad_mode!r} is no `pad_mode`")
+    if shard_kind(kind).drawn == "mask":
+        ignored = parameters.get("ignore_value") or 0
+        is_integer = np.dtype(shard.dtype).kind in "iu"
+        _expect(
+            is_integer
+            and _is_count(ignored)
+            and ignored <= np.iinfo(shard.dtype).max,
+            f"masks of {shard.dtype} cannot hold the ignore value {ignored!r}",
+        )
 
 
 def _check_shard(kind, shard, count, patch_size, name):

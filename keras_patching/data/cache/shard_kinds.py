@@ -75,7 +75,13 @@ SHARD_KINDS = {
         (None, None, None, None), per_image=True, drawn="image", key="images"
     ),
     "masks": ShardKind(("height", "width"), drawn="mask"),
+    "whole_masks": ShardKind(
+        (None, None, None), per_image=True, drawn="mask", key="masks"
+    ),
     "heatmaps": ShardKind(("height", "width"), drawn="heatmap"),
+    "whole_heatmaps": ShardKind(
+        (None, None, None), per_image=True, drawn="heatmap", key="heatmaps"
+    ),
     "boxes": ShardKind((None, 4), padding=-1, drawn="boxes"),
     "box_labels": ShardKind((None,), padding=-1, key="labels"),
     "points": ShardKind((None, 2), fed=False, padding=-1, drawn="points"),

@@ -1,4 +1,4 @@
-"""Whole images in shards: cut into strips of a few columns each.
+"""Whole images in shards, or labels of their size, cut into strips of columns.
 
 The rows of a wide image lie far apart in a file, so that a window of it would
 be as many reads as it has rows. Those of a strip lie side by side: a window is
@@ -12,38 +12,38 @@ import numpy as np
 _MOST_COLUMNS = 256
 
 
-def strips_shape(image_size, channels):
+def strips_shape(image_size, *pixel_shape):
     """Give the shape of the strips of an image.
 
     Args:
         image_size: `(height, width)` in pixels.
-        channels: Number of channels.
+        *pixel_shape: Number of channels; nothing for labels without.
 
     Returns:
-        `(strips, height, columns, channels)`; the last strip may reach beyond
-        the image.
+        `(strips, height, columns, *pixel_shape)`; the last strip may reach
+        beyond the image.
 
     Example:
 
-    >>> strips_shape((3000, 4000), 3)
-    (16, 3000, 250, 3)
+    >>> strips_shape((3000, 4000), 3), strips_shape((3000, 4000))
+    ((16, 3000, 250, 3), (16, 3000, 250))
     """
     height, width = (int(length) for length in image_size)
     strips = _divide_up(width, _MOST_COLUMNS)
-    return strips, height, _divide_up(width, strips), int(channels)
+    return strips, height, _divide_up(width, strips), *map(int, pixel_shape)
 
 
 def as_strips(image):
     """Cut an image into strips.
 
     Args:
-        image: Array `(height, width, channels)`.
+        image: Array `(height, width, ...)`.
 
     Returns:
         Array of the same dtype and of `strips_shape`; 0 beyond the image.
     """
-    height, width, channels = image.shape
-    strips = np.zeros(strips_shape((height, width), channels), image.dtype)
+    shape = strips_shape(image.shape[:2], *image.shape[2:])
+    strips = np.zeros(shape, image.dtype)
     columns = strips.shape[2]
     for index, strip in enumerate(strips):
         part = image[:, index * columns : (index + 1) * columns]

@@ -11,11 +11,11 @@ import numpy as np
 from keras_patching.data.cache.opening import SHARD_FOLDER
 from keras_patching.data.cache.shard_kinds import key_of, shard_kind
 from keras_patching.data.feeding.shard_pool import ShardPool
-from keras_patching.data.patches.planned_patches import (
-    NO_OBJECT,
-    complete_patch,
-    visible_window,
+from keras_patching.data.feeding.window_readers import (
+    PlannedReader,
+    open_window_reader,
 )
+from keras_patching.data.patches.planned_patches import NO_OBJECT
 
 
 def open_readers(manifest_path, manifest, sources, kinds=None):
@@ -43,17 +43,16 @@ def open_readers(manifest_path, manifest, sources, kinds=None):
 
 
 def _open_reader(kind, manifest_path, manifest, sources):
-    place = manifest_path.parent, [source.shards[kind] for source in sources]
     entry = shard_kind(kind)
     if entry.is_cut:
-        return WindowReader(
-            *place,
-            [manifest.image_size(source) for source in sources],
+        return PlannedReader(
+            open_window_reader(kind, manifest_path, manifest, sources),
             [source.origins for source in sources],
             [source.augmentations for source in sources],
             manifest.patch_size,
             manifest.parameters["value_range"],
         )
+    place = manifest_path.parent, [source.shards[kind] for source in sources]
     if entry.padding is not None:
         return PaddedReader(*place, most_rows(kind, manifest), entry.padding)
     _check_alike(place[1], [source.name for source in sources], manifest_path)
@@ -148,52 +147,3 @@ class MemoryReader:
             row = self._arrays[s][r]
             target[: len(row)] = row
         return labels
-
-
-class WindowReader:
-    """Cuts patches out of whole images, and augments them, as planned.
-
-    Args:
-        directory, records: As for `StackedReader`; a shard holds one
-            whole image in strips.
-        image_sizes: `(height, width)` in pixels, per source.
-        origins: Pairs `(y, x)` per patch, per source.
-        augmentations: What is done to each patch, per source.
-        patch_size: `(height, width)` in pixels.
-        value_range: `(black, white)`.
-    """
-
-    def __init__(
-        self,
-        directory,
-        records,
-        image_sizes,
-        origins,
-        augmentations,
-        patch_size,
-        value_range,
-    ):
-        self._pool = ShardPool(directory / SHARD_FOLDER, records)
-        self._channels, self._dtype = records[0].shape[-1], records[0].dtype
-        self._image_sizes = image_sizes
-        self._origins = origins
-        self._augmentations = augmentations
-        self._patch_size = patch_size
-        self._value_range = value_range
-
-    def read(self, sources, rows):
-        """Cut patches, one per pair of source and row, into one array."""
-        shape = (len(rows), *self._patch_size, self._channels)
-        patches = np.empty(shape, self._dtype)
-        for target, s, r in zip(patches, sources, rows, strict=True):
-            y, x, height, width = visible_window(
-                self._image_sizes[s], self._origins[s][r], self._patch_size
-            )
-            self._pool.read_window(s, (y, x), target[:height, :width])
-            complete_patch(
-                target,
-                (height, width),
-                self._augmentations[s][r],
-                self._value_range,
-            )
-        return patches

@@ -4,10 +4,10 @@ import numpy as np
 
 from keras_patching.data.cache.opening import SHARD_FOLDER
 from keras_patching.data.cache.shards import read_shard
-from keras_patching.data.feeding.readers import (
-    MemoryReader,
-    WindowReader,
-    most_rows,
+from keras_patching.data.feeding.readers import MemoryReader, most_rows
+from keras_patching.data.feeding.window_readers import (
+    PlannedReader,
+    open_window_reader,
 )
 from keras_patching.data.patches.planned_patches import (
     NO_OBJECT,
@@ -65,10 +65,8 @@ def open_resampled(manifest_path, manifest, sources, number):
     has_objects = [(each != NO_OBJECT).any(axis=1) for each in classes]
     origins = [[patch.origin for patch in plan] for plan in plans]
     readers = {
-        "images": WindowReader(
-            manifest_path.parent,
-            [source.shards[_WHOLE] for source in sources],
-            [manifest.image_size(source) for source in sources],
+        "images": PlannedReader(
+            open_window_reader(_WHOLE, manifest_path, manifest, sources),
             origins,
             [[patch.augmentation for patch in plan] for plan in plans],
             manifest.patch_size,

@@ -126,15 +126,18 @@ class ShardPool:
         Args:
             shard: Index of the shard.
             origin: `(y, x)` of the window, which lies inside of the image.
-            target: Array `(height, width, channels)` to copy into, its rows
+            target: Array `(height, width, ...)` to copy into, its rows
                 contiguous.
         """
         opened = self._open(shard)
-        _, _, rows, columns, channels = self.records[shard].shape
+        _, _, rows, *row_shape = self.records[shard].shape
         (y, x), (height, width) = origin, target.shape[:2]
-        row_bytes = columns * channels * target.itemsize
+        columns, row_bytes = (
+            row_shape[0],
+            math.prod(row_shape) * target.itemsize,
+        )
         step = max(_BYTES_AT_ONCE // row_bytes, 1)
-        buffer = np.empty((min(step, height), columns, channels), target.dtype)
+        buffer = np.empty((min(step, height), *row_shape), target.dtype)
         for strip in range(x // columns, (x + width - 1) // columns + 1):
             left = strip * columns - x  # where it begins in the window
             skipped = max(-left, 0)

@@ -75,12 +75,16 @@ def cut_planned(image, origins, augmentations, patch_size, value_range):
             image.shape[:2], origin, patch_size
         )
         patch[:height, :width] = image[y : y + height, x : x + width]
-        complete_patch(patch, (height, width), augmentation, value_range)
+        patch[height:] = value_range[0]
+        patch[:height, width:] = value_range[0]
+        if augmentation:
+            inside_size = height, width
+            augment_patch(patch, inside_size, augmentation, value_range)
     return patches
 
 
-def complete_patch(patch, inside_size, augmentation, value_range):
-    """Pad and augment, in place, a patch that has its pixels of the image.
+def augment_patch(patch, inside_size, augmentation, value_range):
+    """Augment a patch in place.
 
     Args:
         patch: Array `(height, width, channels)`.
@@ -89,16 +93,10 @@ def complete_patch(patch, inside_size, augmentation, value_range):
         augmentation: What is done to it, as in `PlannedPatch`.
         value_range: `(black, white)`; what lies beyond the image is black.
     """
-    (rows, cols), (black, _) = inside_size, value_range
-    patch[rows:] = black
-    patch[:rows, cols:] = black
-    if augmentation:
-        moved = augment_pixels(
-            patch.copy(), augmentation, value_range, inside_size
-        )
-        # Pixels of a turned view lie apart: a channel at a time is quicker.
-        for channel in range(patch.shape[2]):
-            patch[..., channel] = moved[..., channel]
+    moved = augment_pixels(patch.copy(), augmentation, value_range, inside_size)
+    # Pixels of a turned view lie apart: a channel at a time is quicker.
+    for channel in range(patch.shape[2]):
+        patch[..., channel] = moved[..., channel]
 
 
 def visible_window(image_size, origin, patch_size):
