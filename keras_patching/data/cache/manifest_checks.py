@@ -171,6 +171,12 @@ def _check_cut(kind, shard, source, image_size, parameters):
         shard.shape[1:] == strips_shape(image_size, *shard.shape[4:]),
         f"the {kind} of {source.name} are not of the size of its file",
     )
+    # Tiles are fed as they are, what a sampler planned as it says.
+    _expect(
+        len(source.augmentations) == len(source.origins)
+        or set(source.stages) <= {"tile"},
+        f"{source.name} does not have an augmentation for each patch",
+    )
     # What lies beyond the image is black, or as these say.
     _expect("value_range" in parameters, "it has no value range")
     pad_mode = parameters.get("pad_mode", "constant")
