@@ -118,7 +118,10 @@ def load(data):
 
 
 def _open(data):
-    return Picture(io.BytesIO(data))
+    image = Picture(io.BytesIO(data))
+    # In one go: after each part Pillow waits for its turn among the threads.
+    image.decodermaxblock = len(data)
+    return image
 
 
 def size_and_channels(data):

@@ -34,6 +34,9 @@ _PILLOW_CLASSES = {
 }
 _SEEN_MODES = {"1": "L", "P": "RGB", "PA": "RGBA", "La": "LA", "RGBa": "RGBA"}
 _SEEN_MODES |= dict.fromkeys(("RGBX", "CMYK", "YCbCr"), "RGB")
+# Of the array that is made of an image, and how many are copied at once.
+_PIXEL_BYTES = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
+_BYTES_AT_ONCE = 2**19
 _CHANNELS_AND_DTYPE = {
     "L": (1, "uint8"),
     "LA": (2, "uint8"),
@@ -63,7 +66,7 @@ def pillow_pixels(stream, kind, path, raw):
         stored = image.mode
         if not raw:
             image = _as_seen(image)
-        array = np.asarray(image)
+        array = _array_of(image)
         if kind == "PNG":
             # A missing row is of zeros, whose colour in a palette may be any.
             last_row = array[-1] if image.mode == stored else None
@@ -86,6 +89,27 @@ def _load(image, data, kind):
         raise ValueError("it has no end")
     image.load()
     return image
+
+
+def _array_of(image):
+    """Give `np.asarray(image)`, made a few rows at a time.
+
+    Pillow copies all pixels twice for it, and lets no other thread run
+    meanwhile: rows that the processor still holds are copied in a third of the
+    time.
+    """
+    width, height = image.size
+    rows = max(_BYTES_AT_ONCE // (width * _PIXEL_BYTES.get(image.mode, 1)), 1)
+    if image.mode not in _PIXEL_BYTES or rows >= height:
+        return np.asarray(image)
+    array = None
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        part = np.asarray(image.crop((0, top, width, bottom)))
+        if array is None:
+            array = np.empty((height, *part.shape[1:]), part.dtype)
+        array[top:bottom] = part
+    return array
 
 
 def is_lossy(data, kind):

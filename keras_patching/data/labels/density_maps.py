@@ -48,7 +48,7 @@ def density_map(points, size, sigma):
         cols = _kernels(batch[:, 1], size[1], sigma)
         for y, down, x, across in zip(*rows, *cols, strict=True):
             window = density[y : y + len(down), x : x + len(across)]
-            window += np.outer(down, across)
+            window += down[:, None] * across
     return density
 
 

@@ -11,6 +11,8 @@ from keras_patching.data.labels.mask_colors import (
     shows_white,
 )
 
+_FEW_CLASSES = 16
+
 
 def decode_classes(data, path, classes):
     """Decode the bytes of a mask file to classes.
@@ -69,6 +71,8 @@ def as_class_ids(
     """
     if ids is not None:
         return _mapped(mask, name, ignore_value, ids)
+    if mask.min(initial=0) >= 0 and mask.max(initial=0) < num_classes:
+        return mask
     valid = (mask >= 0) & (mask < num_classes)
     if ignore_value is not None:
         valid |= mask == ignore_value
@@ -110,14 +114,18 @@ def count_pixels(masks, num_classes):
     Returns:
         Dict of `pixels`: a list per patch of a number per class.
     """
-    return {
-        "pixels": [
-            np.bincount(mask.ravel(), minlength=num_classes)[
-                :num_classes
-            ].tolist()
-            for mask in np.asarray(masks)
-        ]
-    }
+    # Of few classes, looking at all pixels for each is quicker.
+    count = _count_each if num_classes <= _FEW_CLASSES else _count_all
+    return {"pixels": [count(mask, num_classes) for mask in np.asarray(masks)]}
+
+
+def _count_each(mask, num_classes):
+    return [int(np.count_nonzero(mask == k)) for k in range(num_classes)]
+
+
+def _count_all(mask, num_classes):
+    counts = np.bincount(mask.ravel(), minlength=num_classes)
+    return counts[:num_classes].tolist()
 
 
 def _describe_values(mask, name, num_classes, ignore_value):

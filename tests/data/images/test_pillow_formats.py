@@ -17,6 +17,15 @@ def test_a_jpeg_is_read_as_pillow_reads_it(tmp_path):
     assert image_io.read_header(path).size == (32, 48)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_many_rows_are_read_as_few(tmp_path, channels):
+    """An image of which Pillow is asked for some rows at a time."""
+    array = noise(700, 1203, channels)
+    image = Image.fromarray(array[..., 0] if channels == 1 else array)
+    path = save(tmp_path / "a.png", image)
+    np.testing.assert_array_equal(image_io.read_image(path), array)
+
+
 @pytest.mark.parametrize("suffix", [".bmp", ".webp"])
 def test_bmp_and_lossless_webp_are_read(tmp_path, suffix):
     array = noise(9, 11, 3)

@@ -5,6 +5,7 @@ import pytest
 
 import keras_patching as kp
 from keras_patching.data.labels.density_maps import density_map
+from keras_patching.data.labels.masks import count_pixels
 from keras_patching.data.patches.patch_augmentation import (
     augment_boxes,
     augment_pixels,
@@ -33,6 +34,18 @@ def boxes_around(points, margin=0.0):
 def some_points(count=9):
     rng = np.random.default_rng(0)
     return rng.uniform(0, SIZE, (count, 2))
+
+
+@pytest.mark.parametrize("num_classes", [1, 2, 16, 17, 200])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32"])
+def test_pixels_are_counted_per_patch_and_class(num_classes, dtype):
+    rng = np.random.default_rng(0)
+    masks = rng.integers(0, 201, (3, 5, 7)).astype(dtype)
+    expected = [
+        [(mask == number).sum() for number in range(num_classes)]
+        for mask in masks
+    ]
+    assert count_pixels(masks, num_classes) == {"pixels": expected}
 
 
 @pytest.mark.parametrize("move", MOVES)
