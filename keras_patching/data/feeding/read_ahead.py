@@ -53,7 +53,9 @@ class ReadAhead:
         """
         with self._lock:
             future = self._turn_to(read, sequence, index)
-        return read(index) if future is None else future.result()
+        # One that no thread has come to is read here rather than waited for.
+        here = future is None or future.cancel()
+        return read(index) if here else future.result()
 
     def _turn_to(self, read, sequence, index):
         epoch, last = self._last

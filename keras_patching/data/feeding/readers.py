@@ -95,8 +95,7 @@ class StackedReader:
     def read(self, sources, rows):
         """Copy patches, one per pair of source and row, into one array."""
         patches = np.empty((len(rows), math.prod(self._shape)), self._dtype)
-        for target, s, r in zip(patches, sources, rows, strict=True):
-            self._pool.read_patch(s, r, target)
+        self._pool.read_patches(sources, rows, patches)
         return patches.reshape(-1, *self._shape)
 
 

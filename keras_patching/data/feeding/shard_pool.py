@@ -1,7 +1,7 @@
 """Open shards that threads share, a bounded number of them.
 
-They are read, not mapped: a map of a file that someone truncates ends the
-process without a word, and reading it is an error that can be told.
+A file that someone truncates meanwhile is an error that can be told, so maps
+are read by the system only: touching one would end the process without a word.
 """
 
 import errno
@@ -13,11 +13,19 @@ import weakref
 import numpy as np
 
 from keras_patching.data.cache.shards import open_shard, truncated
+from keras_patching.data.feeding.gathering import (
+    FileMap,
+    gather,
+    waits_for_disk,
+)
 from keras_patching.data.images.open_file import read_at
 
 _FEW, _MANY = 512, 32768
 # What stays in the cache of a processor until it is copied from there.
 _BYTES_AT_ONCE = 2**18
+# Batches that are read patch by patch after one that had to wait for the disk,
+# which is read in larger pieces so.
+_PATIENCE = 64
 
 
 def max_open_files():
@@ -42,7 +50,16 @@ class _OpenShard:
     def __init__(self, directory, record):
         self._file = None
         self._name = f"{directory}/{record.file}"
+        self._size = record.bytes
         self._file, self._offset = open_shard(directory, record)
+        self._map = None
+        self.address = None
+
+    def map(self):
+        """Tell in `address` where the array begins, if it can be mapped."""
+        self._map = FileMap(self._file, self._size)
+        if self._map.start is not None:
+            self.address = self._map.start + self._offset
 
     def read(self, place, target):
         """Fill a contiguous array with what lies at a place, in bytes."""
@@ -113,7 +130,33 @@ class ShardPool:
         self.directory = directory
         self.records = records
         self.kept = {}
+        self._waiting = 0
         _files.join(self)
+
+    def read_patches(self, shards, rows, targets):
+        """Copy patches, one per pair of shard and row, into rows of an array.
+
+        Args:
+            shards, rows: Lists of integers.
+            targets: Array `(patches, items)` to copy into, contiguous.
+        """
+        opened = [self.kept.get(shard) for shard in shards]
+        if None in opened or not self._gather(opened, rows, targets):
+            for shard, row, target in zip(shards, rows, targets, strict=True):
+                self.read_patch(shard, row, target)
+
+    def _gather(self, opened, rows, targets):
+        """Copy all in one call, and tell whether that could be done."""
+        starts = [each.address for each in opened]
+        if self._waiting or None in starts or not targets.nbytes:
+            self._waiting = max(self._waiting - 1, 0)
+            return False
+        places = np.multiply(rows, targets.nbytes // len(targets)) + starts
+        waits = waits_for_disk()
+        whole = gather(places, targets)
+        if waits_for_disk() > waits:
+            self._waiting = _PATIENCE
+        return whole
 
     def read_patch(self, shard, row, target):
         """Copy patch `row` of a shard into a flat array of its dtype."""
@@ -158,6 +201,7 @@ class ShardPool:
         )
         with _files.lock:
             if shard not in self.kept and _files.left():
+                opened.map()
                 self.kept[shard] = opened
                 _files.add(opened)
         return opened

@@ -1,6 +1,7 @@
 """What a pool reads is what lies in the shards, wherever it lies."""
 
 import concurrent.futures
+import os
 import pickle
 
 import numpy as np
@@ -63,6 +64,36 @@ def test_patches_are_rows_of_their_shards(tmp_path):
         np.testing.assert_array_equal(target, arrays[shard][row].ravel())
 
 
+def test_patches_of_many_shards_make_a_batch(tmp_path):
+    arrays = [draw(4, 5, 6, dtype="uint16") + index for index in range(3)]
+    pool = make_pool(tmp_path, *arrays)
+    shards, rows = np.random.default_rng(0).integers(0, (3, 4), (50, 2)).T
+    targets = np.empty((50, 30), "uint16")
+    pool.read_patches(shards.tolist(), rows.tolist(), targets)
+    expected = [arrays[s][r].ravel() for s, r in zip(shards, rows, strict=True)]
+    np.testing.assert_array_equal(targets, expected)
+
+
+def test_what_waits_for_the_disk_is_read_too(tmp_path):
+    arrays = draw(3, 5_000), draw(3, 5_000)
+    pool = make_pool(tmp_path, *arrays)
+    for path in tmp_path.iterdir():
+        with open(path, "rb") as stream:
+            os.fsync(stream)
+            if hasattr(os, "posix_fadvise"):
+                whole = 0, 0, os.POSIX_FADV_DONTNEED
+                os.posix_fadvise(stream.fileno(), *whole)
+    for _ in range(100):
+        targets = np.empty((2, 5_000), "uint8")
+        pool.read_patches([1, 0], [2, 1], targets)
+        np.testing.assert_array_equal(targets, [arrays[1][2], arrays[0][1]])
+
+
+def test_a_batch_of_no_patches_is_empty(tmp_path):
+    pool = make_pool(tmp_path, draw(3, 4))
+    pool.read_patches([], [], np.empty((0, 4), "uint8"))
+
+
 def test_threads_and_other_processes_read_the_same(images):
     images, pool = images
     expected = images[0]
@@ -89,6 +120,16 @@ def test_a_shard_that_loses_its_end_while_it_is_open_is_told(tmp_path):
     pool.read_patch(0, 1, target)  # which is still there
     with pytest.raises(ShardError, match=r"0\.npy: was truncated.*rebuilds"):
         pool.read_patch(0, 2, target)
+
+
+def test_a_batch_names_the_shard_that_lost_its_end(tmp_path):
+    pool = make_pool(tmp_path, draw(3, 9_000), draw(3, 9_000))
+    places, targets = ([0, 1], [2, 2]), np.empty((2, 9_000), "uint8")
+    pool.read_patches(*places, targets)
+    os.truncate(tmp_path / "1.npy", 128 + 9_000)
+    with pytest.raises(ShardError, match=r"1\.npy: was truncated.*rebuilds"):
+        pool.read_patches(*places, targets)
+    pool.read_patches([0, 1], [2, 0], targets)
 
 
 def test_a_shard_that_is_gone_is_told_when_it_is_asked_for(tmp_path):
