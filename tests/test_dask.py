@@ -24,7 +24,7 @@ from keras_patching.data.cache.patch_cache import PatchCache
 from keras_patching.data.cache.shard_builder import plan_source
 from keras_patching.data.images.image_io import write_image
 from keras_patching.data.images.listing import list_images
-from keras_patching.data.patches.tiling import plan_image_shard
+from keras_patching.data.patches.stores import plan_image_shard
 from keras_patching.data.pixel_options import PixelOptions
 from keras_patching.geometry import PatchGrid
 from keras_patching.inference.file_prediction import predict_files

@@ -130,6 +130,14 @@ def add(commands):
         "%(default)s)",
     )
     parser.add_argument(
+        "--store",
+        choices=("patches", "images"),
+        default="patches",
+        help="what to save: patches, or whole images with their masks, of "
+        "which patches are cut when they are read, also at random positions "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
         "--cache-dir",
         metavar="DIR",
         help="folder to keep the patches below, instead of beside the images",
@@ -169,6 +177,7 @@ def _patch(options, executor):
         normalize=options.normalize,
         resize=options.resize,
         pad_mode=options.pad_mode,
+        store=options.store,
         cache_dir=options.cache_dir,
         overwrite=options.overwrite,
         executor=executor,

@@ -33,6 +33,7 @@ class ModelLoaderOptions(TypedDict, total=False):
     split_by: Literal["images", "blocks"]
     block_size: int | Sequence[int] | None
     guard: int | Sequence[int] | None
+    store: Literal["patches", "images"]
     cache_dir: str | os.PathLike | None
     overwrite: bool
     executor: concurrent.futures.Executor | None
@@ -54,6 +55,7 @@ class LoaderOptions(ModelLoaderOptions, total=False):
 
 DEFAULTS = {
     **{each.name: each.default for each in dataclasses.fields(SequenceOptions)},
+    "store": "patches",
     "cache_dir": None,
     "overwrite": False,
     "executor": None,

@@ -20,7 +20,11 @@ from keras_patching.data.labels.summaries import (
     describe_left_out,
     describe_turned_images,
 )
-from keras_patching.data.patches.tiling import plan_image_shard
+from keras_patching.data.patches.stores import (
+    PixelShards,
+    describe_stores,
+    plan_image_shard,
+)
 from keras_patching.data.pixel_options import PixelOptions
 from keras_patching.data.sequence_options import SequenceOptions
 from keras_patching.geometry import PatchGrid
@@ -92,7 +96,7 @@ def tile_source(image, header, pixels, label_shards):
 
     Args:
         image, header, pixels: As for `Labels.source`.
-        label_shards: Function from a `PatchGrid` to a list of `ShardPlan`.
+        label_shards: Function from `PixelShards` to a list of `ShardPlan`.
 
     Returns:
         A `Source`.
@@ -101,7 +105,7 @@ def tile_source(image, header, pixels, label_shards):
     plan = plan_image_shard(image, header, grid, pixels)
     return plan_source(
         name=image.name,
-        plans=[plan, *label_shards(grid)],
+        plans=[plan, *label_shards(PixelShards(grid, pixels.store))],
         origins=[list(origin) for origin in grid.origins],
         stages=["tile"] * grid.num_patches,
     )
@@ -121,6 +125,7 @@ def load_patched_dataset(
     normalize=None,
     pad_mode="constant",
     resize=None,
+    store="patches",
     cache_dir,
     overwrite,
     executor,
@@ -138,7 +143,7 @@ def load_patched_dataset(
         left_out: Names of the images in the folder that have no labels.
         classes: Function that gives what is known of the classes, as in
             `Manifest`, when the labels are checked.
-        channels, value_range, normalize, pad_mode, resize, cache_dir,
+        channels, value_range, normalize, pad_mode, resize, store, cache_dir,
             overwrite, executor, verbose: As in the loaders.
         **options: Those of `SequenceOptions`.
 
@@ -151,7 +156,7 @@ def load_patched_dataset(
     """
     options = SequenceOptions(**options)
     pixels = PixelOptions.of(
-        patch_size, channels, value_range, pad_mode, normalize, resize
+        patch_size, channels, value_range, pad_mode, normalize, resize, store
     )
     pixels.preparation.check_batch_dtype(options.dtype)
     parts = options.split([image.name for image in images])
@@ -182,6 +187,7 @@ def load_patched_dataset(
         said = labels.summarize(records, headers)
         turned = describe_turned_images(headers)
         say(f"{said}{describe_left_out(left_out)}{turned}")
+        say(describe_stores(sources, sizes, pixels.patch_size))
         for sentence in split:
             say(sentence)
     for doubt in labels.doubts(records, headers):

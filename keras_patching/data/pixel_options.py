@@ -8,6 +8,7 @@ from keras_patching.data.images.preparation import (
     decode_prepared,
 )
 from keras_patching.data.images.resizing import as_resize, resize_image
+from keras_patching.data.patches.stores import check_store
 from keras_patching.geometry import as_pair, check_pad_mode
 
 
@@ -23,6 +24,7 @@ class PixelOptions:
         pad_mode: Or what it is else, one of `PAD_MODES`.
         normalize: As for `Preparation`.
         resize: How images are resized before, as of `as_resize`.
+        store: What is kept of them, one of `STORES`.
     """
 
     patch_size: tuple[int, int]
@@ -31,9 +33,19 @@ class PixelOptions:
     pad_mode: str = "constant"
     normalize: str | None = None
     resize: float | tuple[int, int] | None = None
+    store: str = "patches"
 
     @classmethod
-    def of(cls, patch_size, channels, value_range, pad_mode, normalize, resize):
+    def of(
+        cls,
+        patch_size,
+        channels,
+        value_range,
+        pad_mode,
+        normalize,
+        resize,
+        store="patches",
+    ):
         """Make them of arguments, or refuse these."""
         preparation = Preparation.of(channels, value_range, normalize)
         return cls(
@@ -43,6 +55,7 @@ class PixelOptions:
             check_pad_mode(pad_mode),
             normalize,
             as_resize(resize),
+            check_store(store),
         )
 
     @property
@@ -67,6 +80,8 @@ class PixelOptions:
             parameters["pad_mode"] = self.pad_mode
         if self.resize is not None:
             parameters["resize"] = self.resize
+        if self.store != "patches":
+            parameters["store"] = self.store
         return parameters
 
     def content(self, size):

@@ -51,5 +51,18 @@ def as_strips(image):
     return strips
 
 
+def as_image(strips, width):
+    """Put strips together; `as_strips(as_image(strips, width))` are they.
+
+    Args:
+        strips: Array as of `as_strips`.
+        width: Width of the image in pixels.
+
+    Returns:
+        Array `(height, width, ...)`.
+    """
+    return np.concatenate(list(strips), axis=1)[:, :width]
+
+
 def _divide_up(length, by):
     return (length + by - 1) // by

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 
-from keras_patching.data.cache.shard_kinds import shard_kind
+from keras_patching.data.cache.shard_kinds import key_of, shard_kind
 from keras_patching.data.feeding.foreground import HAS_OBJECTS
 
 
@@ -101,7 +101,7 @@ def _describe_ids(manifest):
 
 def _describe_labels(manifest):
     kinds = [
-        kind
+        key_of(kind)
         for kind in manifest.kinds
         if shard_kind(kind).drawn not in (None, "image")
     ]

@@ -1,11 +1,7 @@
-"""Image shards of tasks whose patches tile the image."""
-
-import functools
+"""Patches that tile an image."""
 
 import numpy as np
 
-from keras_patching.data.cache.shard_builder import ShardPlan
-from keras_patching.data.images.channels import number_of
 from keras_patching.geometry import pixel_for
 
 
@@ -45,43 +41,3 @@ def _padded(image, origins, patch_size, pad_mode):
             pixels = pixel_for(indices, length, pad_mode, minimum=np.minimum)
             image = image.take(pixels, axis)
     return image
-
-
-def plan_image_shard(path, header, grid, pixels):
-    """Plan the shard of an image's tiles.
-
-    Args:
-        path: `pathlib.Path` of the image.
-        header: Its `ImageHeader`, of the image as it is read.
-        grid: Its `PatchGrid`, without overlap.
-        pixels: `PixelOptions`.
-
-    Returns:
-        A `ShardPlan` of kind "images".
-    """
-    return ShardPlan(
-        kind="images",
-        shape=(
-            grid.num_patches,
-            *grid.patch_size,
-            number_of(pixels.channels, header.channels),
-        ),
-        dtype=pixels.dtype(header.dtype),
-        parameters=[
-            grid.patch_size,
-            *pixels.content(grid.image_size),
-            *([pixels.pad_mode] if pixels.pad_mode != "constant" else []),
-        ],
-        path=path,
-        make=functools.partial(_cut_image, path=path, grid=grid, pixels=pixels),
-    )
-
-
-def _cut_image(data, path, grid, pixels):
-    return cut_patches(
-        pixels.decode(data, path),
-        grid.origins,
-        grid.patch_size,
-        pixels.value_range[0],
-        pixels.pad_mode,
-    )

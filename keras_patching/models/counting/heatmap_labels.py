@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from keras_patching._checks import check_positive
+from keras_patching.data.cache.records import facts_of
 from keras_patching.data.cache.shard_builder import ShardPlan
 from keras_patching.data.images.label_images import decode_label
 from keras_patching.data.images.resampling import resampled
@@ -25,7 +26,6 @@ from keras_patching.data.labels.point_labels import (
 )
 from keras_patching.data.labels.summaries import summarize_objects
 from keras_patching.data.patched_dataset import tile_source
-from keras_patching.data.patches.tiling import cut_patches
 
 
 class DrawnHeatmaps:
@@ -74,26 +74,25 @@ class DrawnHeatmaps:
             + doubt_duplicates(points)
         )
 
-    def _shards(self, points, grid):
+    def _shards(self, points, shards):
+        grid = shards.grid
         size = [int(length) for length in grid.image_size]
-        content = [grid.patch_size, size, points.tolist()]
-        shape = (grid.num_patches, *grid.patch_size)
+        content = [size, points.tolist()]
         owned = points_per_patch(points, grid)
         return [
-            ShardPlan(
-                kind="heatmaps",
-                shape=shape,
-                dtype=np.dtype("float32"),
-                parameters=[MAP_VERSION, self.sigma, *content],
-                make=functools.partial(
-                    _draw, points=points, sigma=self.sigma, grid=grid
+            shards.plan(
+                "heatmaps",
+                np.dtype("float32"),
+                [MAP_VERSION, self.sigma, *content],
+                functools.partial(
+                    density_map, points, grid.image_size, self.sigma
                 ),
             ),
             ShardPlan(
                 kind="points",
                 shape=owned.shape,
                 dtype=owned.dtype,
-                parameters=content,
+                parameters=[grid.patch_size, *content],
                 make=functools.partial(np.copy, owned),
                 facts=_count_points,
             ),
@@ -149,18 +148,14 @@ class ReadyHeatmaps:
         shards = functools.partial(self._shards, self._paths[image])
         return tile_source(image, header, pixels, shards)
 
-    def _shards(self, path, grid):
-        plan = ShardPlan(
-            kind="heatmaps",
-            shape=(grid.num_patches, *grid.patch_size),
-            dtype=np.dtype("float32"),
-            parameters=[
-                grid.patch_size,
-                self.unit,
-                *([grid.image_size] if self._is_resized else []),
-            ],
+    def _shards(self, path, shards):
+        size = shards.grid.image_size
+        plan = shards.plan(
+            "heatmaps",
+            np.dtype("float32"),
+            [self.unit, *([size] if self._is_resized else [])],
+            functools.partial(_read, path=path, size=size, unit=self.unit),
             path=path,
-            make=functools.partial(_cut, path=path, grid=grid, unit=self.unit),
             facts=_sum_heatmaps,
         )
         return [plan]
@@ -190,16 +185,10 @@ def points_per_patch(points, grid):
     return owned
 
 
-def _draw(points, sigma, grid):
-    heatmap = density_map(points, grid.image_size, sigma)
-    return cut_patches(heatmap, grid.origins, grid.patch_size, pad_value=0)
-
-
-def _cut(data, path, grid, unit):
+def _read(data, path, size, unit):
     heatmap = _as_heatmap(decode_label(data, path, "heatmap"), path)
     # As many objects, also where the image is read at another size.
-    heatmap = resampled(heatmap * np.float32(unit), grid.image_size, "sum")
-    return cut_patches(heatmap, grid.origins, grid.patch_size, pad_value=0)
+    return resampled(heatmap * np.float32(unit), size, "sum")
 
 
 def _as_heatmap(heatmap, path):
@@ -231,7 +220,7 @@ def _describe_integers(paths, cache):
 
 
 def _sum_objects(records):
-    return [sum(r.shards["heatmaps"].facts["objects"]) for r in records]
+    return [facts_of([record], "objects").sum() for record in records]
 
 
 def _count_points(points):

@@ -15,9 +15,10 @@ from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.labels.boxes import read_box_labels
 from keras_patching.data.loader_options import LoaderOptions, loader
 from keras_patching.data.patched_dataset import load_patched_dataset
+from keras_patching.data.patches.stores import check_store
 from keras_patching.data.patches.yolo_patch_sampler import PLAN_VERSION
 from keras_patching.geometry import as_pair
-from keras_patching.models.detection.yolo_labels import STORES, YoloLabels
+from keras_patching.models.detection.yolo_labels import YoloLabels
 
 TASK = "detection"
 
@@ -33,7 +34,6 @@ def load_yolo_dataset_from_directory(
     objects_key: str = "objects",
     unlabelled: str = "error",
     clip: bool = False,
-    store: str = "patches",
     empty_patches: int = 0,
     augment: bool = True,
     **options: Unpack[LoaderOptions],
@@ -79,9 +79,6 @@ def load_yolo_dataset_from_directory(
         unlabelled: What images in the folder are that the file does not name:
             an `"error"`; not labelled, so left out, `"skip"`; or images
             without objects, `"empty"`.
-        store: `"patches"` saves every patch. `"images"` saves each decoded
-            image once and cuts on read, in a fraction of the space; batches
-            are the same.
         empty_patches: Number of patches of an image without objects.
         augment: Whether the sampler's augmented patches are turned, flipped
             or brightened, or left as they are cut.
@@ -109,10 +106,7 @@ def load_yolo_dataset_from_directory(
     >>> images.shape[1:], targets["boxes"].shape[2:]
     ((64, 64, 3), (4,))
     """
-    if store not in STORES:
-        raise ValueError(
-            f"`store` must be one of {STORES}. Received: store={store!r}"
-        )
+    store = check_store(options["store"])
     if not isinstance(augment, bool):
         raise ValueError(
             "`augment` of detection is True or False: the sampler plans what "

@@ -7,8 +7,6 @@ import math
 import numpy as np
 
 from keras_patching.data.cache.shard_builder import ShardPlan, plan_source
-from keras_patching.data.cache.shards import npy_bytes
-from keras_patching.data.cache.strips import as_strips, strips_shape
 from keras_patching.data.images.channels import number_of
 from keras_patching.data.images.known import open_known
 from keras_patching.data.labels.box_clipping import clip_boxes
@@ -28,9 +26,9 @@ from keras_patching.data.patches.planned_patches import (
     label_planned,
     plan_patches,
 )
+from keras_patching.data.patches.stores import plan_whole_image
 from keras_patching.data.patches.yolo_patch_sampler import describe_coverage
 
-STORES = ("patches", "images")
 # Share of the boxes that the advised overlap holds whole.
 _HELD_WHOLE = 0.95
 
@@ -42,7 +40,7 @@ class YoloLabels:
         labels: Dict from image path to `BoxLabels`.
         path: File that they were read from.
         parameters: Dict of `class_names`, `objects_key`, `clip`, `grid_size`,
-            `seed`, `empty_patches`, `augment` and `store`.
+            `seed`, `empty_patches` and `augment`.
     """
 
     def __init__(self, labels, path, parameters):
@@ -52,7 +50,6 @@ class YoloLabels:
         self._clipped = []
         self._patch_size = None
         self._coverage = 0
-        self._bytes = dict.fromkeys(STORES, 0)
 
     def faults(self, headers, cache):
         self._labels, self._clipped = clip_boxes(
@@ -77,19 +74,17 @@ class YoloLabels:
         )
         if header.lacks_data:
             plan = _with_data(plan, image, header.size, pixels.patch_size)
-        images = {
-            "patches": _patches_plan(image, header, pixels, plan),
-            "images": _whole_image_plan(image, header, pixels),
-        }
-        for store, each in images.items():
-            self._bytes[store] += npy_bytes(each.shape, each.dtype)
+        if pixels.store == "images":
+            images = plan_whole_image(image, header, pixels)
+        else:
+            images = _patches_plan(image, header, pixels, plan)
         self._coverage += coverage(
             header.size, boxes, pixels.patch_size, self.parameters
         )
         return plan_source(
             name=image.name,
             plans=[
-                images[self.parameters["store"]],
+                images,
                 *_label_plans(boxes, labels, plan, pixels),
                 _objects_plan(boxes, labels),
             ],
@@ -121,17 +116,10 @@ class YoloLabels:
         )
 
     def describe(self):
-        """Say what the patches cover, take and need, in lines of text."""
-        megabytes = {
-            store: f"{size / 1e6:,.0f} MB"
-            for store, size in self._bytes.items()
-        }
+        """Say what the patches cover and need, in lines of text."""
         lines = [
             *self._clipped,
             describe_coverage(self._coverage),
-            f"All patches take {megabytes['patches']} on disk with "
-            f'store="patches", and {megabytes["images"]} with '
-            f'store="images".',
             self._describe_overlap(),
         ]
         return "\n".join(lines)
@@ -228,19 +216,6 @@ def _patches_plan(image, header, pixels, plan):
     )
 
 
-def _whole_image_plan(image, header, pixels):
-    channels = number_of(pixels.channels, header.channels)
-    shape = strips_shape(header.size, channels)
-    return ShardPlan(
-        kind="whole_images",
-        shape=(1, *shape),
-        dtype=pixels.dtype(header.dtype),
-        parameters=[*pixels.content(header.size), shape],
-        path=image,
-        make=functools.partial(_decode_one, path=image, pixels=pixels),
-    )
-
-
 def _label_plans(boxes, labels, plan, pixels):
     arrays = label_planned(boxes, labels, plan, pixels.patch_size)
     content = [
@@ -277,10 +252,6 @@ def _objects_plan(boxes, labels):
         parameters=objects.tolist(),
         make=functools.partial(np.copy, objects),
     )
-
-
-def _decode_one(data, path, pixels):
-    return as_strips(pixels.decode(data, path))[None]
 
 
 def _cut(data, path, pixels, origins, augmentations):

@@ -61,6 +61,7 @@ def load_dataset_from_directory_with_segmentation_masks(
     split_by: Literal["images", "blocks"] = "images",
     block_size: int | Sequence[int] | None = None,
     guard: int | Sequence[int] | None = None,
+    store: Literal["patches", "images"] = "patches",
     cache_dir: str | os.PathLike | None = None,
     overwrite: bool = False,
     executor: concurrent.futures.Executor | None = None,
@@ -166,6 +167,11 @@ def load_dataset_from_directory_with_segmentation_masks(
             away from those of another at least; what comes nearer is left
             out. `None` is as far as the net of the model looks; where that is
             not known, or there is no model, it is the size of a patch.
+        store: What is saved: `"patches"`, or each of the whole `"images"`,
+            decoded, with its labels; then patches are cut when they are read.
+            Batches are the same. Whole images take as much as tiles without
+            padding; patches that overlap, as those of a detector, and those
+            at random positions, take a fraction of what they would if saved.
         cache_dir: Folder to keep the patches below, instead of beside the
             images.
         overwrite: Whether to cut everything again.
@@ -239,6 +245,7 @@ def load_dataset_from_directory_with_segmentation_masks(
         split_by=split_by,
         block_size=block_size,
         guard=guard,
+        store=store,
         cache_dir=cache_dir,
         overwrite=overwrite,
         executor=executor,

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from keras_patching._faults import fault_of
-from keras_patching.data.cache.shard_builder import ShardPlan
+from keras_patching.data.cache.records import facts_of
 from keras_patching.data.images.known import known_digest, read_known
 from keras_patching.data.images.resampling import resampled
 from keras_patching.data.labels.doubts import doubt_classes
@@ -19,7 +19,6 @@ from keras_patching.data.labels.masks import count_pixels, decode_classes
 from keras_patching.data.labels.pairing import pair_faults
 from keras_patching.data.labels.summaries import summarize_pixels
 from keras_patching.data.patched_dataset import tile_source
-from keras_patching.data.patches.tiling import cut_patches
 
 
 class MaskLabels:
@@ -40,6 +39,7 @@ class MaskLabels:
         self.ignore_value = classes.ignore_value
         self._unlabelled = unlabelled
         self._masks = masks
+        self._patch_size = None
         self._is_resized = False
 
     @property
@@ -73,6 +73,7 @@ class MaskLabels:
         self._is_resized = True
 
     def source(self, image, header, pixels):
+        self._patch_size = pixels.patch_size
         shards = functools.partial(self._shards, image, header)
         return tile_source(image, header, pixels, shards)
 
@@ -96,7 +97,7 @@ class MaskLabels:
         place = find_background(names)
         if not place or self.ignore_value is not None:
             return []
-        if _num_cut(records) == _num_inside(headers):
+        if self._num_cut(records) == _num_inside(headers):
             return []
         return [
             f"Beyond their images patches are of class 0, {names[0]!r}, and "
@@ -106,55 +107,58 @@ class MaskLabels:
 
     def _count_classes(self, records, headers):
         """Count the pixels of each class, and those without, padding apart."""
-        pixels = sum(
-            np.sum(record.shards["masks"].facts["pixels"], axis=0)
-            for record in records
-        )
+        pixels = facts_of(records, "pixels").sum(axis=0)
         inside = _num_inside(headers)
         if (self.ignore_value or 0) < self.num_classes:
-            pixels[self.ignore_value or 0] -= _num_cut(records) - inside
+            pixels[self.ignore_value or 0] -= self._num_cut(records) - inside
         if self.ignore_value is not None and self.ignore_value < len(pixels):
             pixels[self.ignore_value] = 0
         return pixels.tolist(), inside - int(pixels.sum())
 
-    def _shards(self, image, header, grid):
-        mask = self._masks[image]
+    def _num_cut(self, records):
+        """Count the pixels of all tiles, padding too."""
+        num_patches = sum(len(record.origins) for record in records)
+        return num_patches * math.prod(self._patch_size)
+
+    def _shards(self, image, header, shards):
+        size, mask = shards.grid.image_size, self._masks[image]
         highest = max(self.num_classes - 1, self.ignore_value or 0)
         dtype = np.min_scalar_type(highest)
         make, path = self._how_made(mask)
-        content = self._content(grid, mask)
+        content = self._content(size, mask)
         digest = known_digest(image) if header.lacks_data else None
         if digest is not None:
             content = [*content, digest]
             make = functools.partial(make, image=image)
-        plan = ShardPlan(
-            kind="masks",
-            shape=(grid.num_patches, *grid.patch_size),
-            dtype=dtype,
-            parameters=content,
-            path=path,
-            make=functools.partial(
-                make, grid=grid, classes=self.classes, dtype=dtype
+        plan = shards.plan(
+            "masks",
+            dtype,
+            content,
+            functools.partial(
+                make, size=size, classes=self.classes, dtype=dtype
             ),
+            path=path,
             facts=functools.partial(count_pixels, num_classes=self.num_classes),
+            pad_value=self.ignore_value or 0,
         )
         return [plan]
 
     def _how_made(self, path):
         """Give the function that makes a mask, and the file that it takes."""
         if path is None:
-            return _cut_empty, None
-        return functools.partial(_cut_mask, path=path), path
+            return _empty_mask, None
+        return functools.partial(_read_mask, path=path), path
 
-    def _content(self, grid, path):
-        """Give what decides the patches of a mask, besides its file."""
-        content = [grid.patch_size, self.num_classes, self.ignore_value]
+    def _content(self, size, path):
+        """Give what decides a mask of a size, besides its file."""
+        size = [int(length) for length in size]
+        content = [self.num_classes, self.ignore_value]
         if path is None:
-            return [*content, [int(length) for length in grid.image_size]]
+            return [*content, size]
         read_by = self.classes.to_json()
         read_by.pop("names", None)
         if self._is_resized:
-            content.append([int(length) for length in grid.image_size])
+            content.append(size)
         return [*content, read_by] if read_by else content
 
 
@@ -180,18 +184,46 @@ class DrawnMasks(MaskLabels):
             for image, shapes in self._masks.items()
         }
 
-    def _content(self, grid, shapes):
-        size = [int(length) for length in grid.image_size]
-        content = [grid.patch_size, self.num_classes, self.ignore_value, size]
+    def _content(self, size, shapes):
+        size = [int(length) for length in size]
+        content = [self.num_classes, self.ignore_value, size]
         return [*content, [shape.content for shape in shapes]]
 
     def _how_made(self, shapes):
-        return functools.partial(_cut_drawn, shapes=shapes), None
+        return functools.partial(_drawn_mask, shapes=shapes), None
 
 
-def _ignored(mask, image, size, ignore_value):
-    """Give pixels without data the value of those that are not labelled."""
-    known = resampled(read_known(image).astype("uint8"), size, "nearest") != 0
+def _num_inside(headers):
+    return sum(math.prod(header.size) for header in headers.values())
+
+
+def _drawn_mask(shapes, size, classes, dtype, image=None):
+    mask = draw_shapes(shapes, size, dtype)
+    return _ignored(mask, image, classes.ignore_value)
+
+
+def _read_mask(data, path, size, classes, dtype, image=None):
+    mask = resampled(decode_classes(data, path, classes), size, "nearest")
+    mask = mask.astype(dtype, copy=False)
+    return _ignored(mask, image, classes.ignore_value)
+
+
+def _empty_mask(size, classes, dtype, image=None):
+    return _ignored(np.zeros(size, dtype), image, classes.ignore_value)
+
+
+def _ignored(mask, image, ignore_value):
+    """Give pixels without data the value of those that are not labelled.
+
+    Args:
+        mask: Integers `(height, width)`.
+        image: Path of the image, if it lacks data somewhere, else `None`.
+        ignore_value: As of the loaders.
+    """
+    if image is None:
+        return mask
+    known = read_known(image).astype("uint8")
+    known = resampled(known, mask.shape, "nearest") != 0
     if ignore_value is None:
         raise ValueError(
             f"{image}: {np.count_nonzero(~known):,} of its pixels have no "
@@ -201,37 +233,3 @@ def _ignored(mask, image, size, ignore_value):
     mask = mask.copy()
     mask[~known] = ignore_value
     return mask
-
-
-def _num_cut(records):
-    return sum(math.prod(each.shards["masks"].shape) for each in records)
-
-
-def _num_inside(headers):
-    return sum(math.prod(header.size) for header in headers.values())
-
-
-def _cut_drawn(shapes, grid, classes, dtype, image=None):
-    mask = draw_shapes(shapes, grid.image_size, dtype)
-    return _cut(mask, grid, classes, image)
-
-
-def _cut_mask(data, path, grid, classes, dtype, image=None):
-    mask = decode_classes(data, path, classes)
-    mask = resampled(mask, grid.image_size, "nearest")
-    return _cut(mask.astype(dtype, copy=False), grid, classes, image)
-
-
-def _cut_empty(grid, classes, dtype, image=None):
-    return _cut(np.zeros(grid.image_size, dtype), grid, classes, image)
-
-
-def _cut(mask, grid, classes, image):
-    if image is not None:
-        mask = _ignored(mask, image, grid.image_size, classes.ignore_value)
-    return cut_patches(
-        mask,
-        grid.origins,
-        grid.patch_size,
-        pad_value=classes.ignore_value or 0,
-    )

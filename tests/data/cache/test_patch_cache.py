@@ -25,7 +25,7 @@ from keras_patching.data.cache.shard_builder import ShardPlan
 from keras_patching.data.cache.shard_kinds import SHARD_KINDS, ShardKind
 from keras_patching.data.images.image_io import read_image, write_image
 from keras_patching.data.images.listing import list_images
-from keras_patching.data.patches.tiling import plan_image_shard
+from keras_patching.data.patches.stores import plan_image_shard
 from keras_patching.data.pixel_options import PixelOptions
 from keras_patching.geometry import PatchGrid
 

@@ -18,7 +18,8 @@ from keras_patching.data.feeding import shard_pool
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.images.image_io import write_image
 from keras_patching.data.images.listing import list_images
-from keras_patching.data.patches.tiling import cut_patches, plan_image_shard
+from keras_patching.data.patches.stores import plan_image_shard
+from keras_patching.data.patches.tiling import cut_patches
 from keras_patching.data.pixel_options import PixelOptions
 from keras_patching.geometry import PatchGrid
 
