@@ -9,6 +9,7 @@ from keras_patching._faults import raise_faults
 from keras_patching._printing import say
 from keras_patching.data.cache.patch_cache import PatchCache
 from keras_patching.data.cache.shard_builder import plan_source
+from keras_patching.data.feeding.random_crops import check_random_crops
 from keras_patching.data.images.image_io import read_headers
 from keras_patching.data.images.resizing import (
     ReadScale,
@@ -159,6 +160,7 @@ def load_patched_dataset(
         patch_size, channels, value_range, pad_mode, normalize, resize, store
     )
     pixels.preparation.check_batch_dtype(options.dtype)
+    check_random_crops(options.random_crops, pixels.store)
     parts = options.split([image.name for image in images])
     cache = PatchCache(
         dirname,

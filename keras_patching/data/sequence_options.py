@@ -40,9 +40,9 @@ class SequenceOptions:
 
     Attributes:
         batch_size, shuffle, seed, augment, dtype, drop_remainder: As in
-            `PatchingSequence`, as are foreground_fraction, foreground_classes
-            and keep_empty. Validation and test see every patch once, in order,
-            as it is, also with `drop_remainder`.
+            `PatchingSequence`, as are foreground_fraction, foreground_classes,
+            keep_empty and random_crops. Validation and test see every patch
+            once, in order, as it is, also with `drop_remainder`.
         validation_split: Fraction of the images for validation, or `None`.
         test_split: Fraction of them that neither sees, or `None`.
         subset: "training", "validation" or "both" with a `validation_split`,
@@ -70,6 +70,7 @@ class SequenceOptions:
     foreground_fraction: float | None = None
     foreground_classes: Sequence[int] | None = None
     keep_empty: float = 1.0
+    random_crops: bool = False
     dtype: str | type | np.dtype | None = None
     drop_remainder: bool = False
 
@@ -231,5 +232,6 @@ class SequenceOptions:
             "foreground_fraction": self.foreground_fraction,
             "foreground_classes": self.foreground_classes,
             "keep_empty": self.keep_empty,
+            "random_crops": self.random_crops,
             "drop_remainder": self.drop_remainder,
         }

@@ -71,6 +71,21 @@ class Blocks:
             np.where(near_test, LEFT_OUT, TRAINING),
         )
 
+    def turns(self, axis, length):
+        """Give where windows may begin to be of another part.
+
+        Args:
+            axis: 0 for y, 1 for x.
+            length: Length of the windows along it, in pixels.
+
+        Returns:
+            Sorted integers: windows of that length are of the same part
+            wherever they begin from one of them to before the next.
+        """
+        cuts, guard = (self.ys, self.xs)[axis], self.guard[axis]
+        ends = cuts - length + 1
+        return np.unique([cuts, cuts + guard, ends, ends - guard])
+
     def _blocks_of(self, windows):
         """Give the first block of each window, and the end of its blocks."""
         first, last = (

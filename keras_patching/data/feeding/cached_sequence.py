@@ -4,6 +4,7 @@ import contextlib
 import operator
 import os
 import random
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
@@ -103,11 +104,12 @@ class CachedSequence(keras.utils.PyDataset):
     def _start_anew(self):
         """Forget the pass that is going on, as in a copy."""
         self._ahead = ReadAhead()
+        self._drawing = threading.Lock()
         self._led = False
         self._asked = None
 
     def __getstate__(self):
-        passing = ("_ahead", "_led", "_asked")
+        passing = ("_ahead", "_drawing", "_led", "_asked")
         return {k: v for k, v in self.__dict__.items() if k not in passing}
 
     def __setstate__(self, state):
@@ -250,16 +252,24 @@ class CachedSequence(keras.utils.PyDataset):
         return to_tf_dataset(self)
 
     def _at(self, epoch):
-        """Give shard and row of each patch, in the order of an epoch."""
-        # One assignment: other threads see the old order or the new one.
-        order, sampler = self._order, self._sampler
-        key = self.seed, epoch, self.shuffle, sampler
-        if order is None or order[0] != key:
-            rng = np.random.default_rng((self.seed, epoch))
-            samples = sampler.draw(rng, self.shuffle)
-            places = self._shard_of[samples], self._row_of[samples]
-            self._order = order = key, places
-        return order[1]
+        """Give where each sample is read, in the order of an epoch."""
+        with self._drawing:  # Threads that read ahead wait for one to draw.
+            order, sampler = self._order, self._sampler
+            key = self.seed, epoch, self.shuffle, sampler
+            if order is None or order[0] != key:
+                rng = np.random.default_rng((self.seed, epoch))
+                places = self._place(sampler.draw(rng, self.shuffle), rng)
+                self._order = order = key, places
+            return order[1]
+
+    def _place(self, samples, rng):
+        """Tell where samples are read: arrays, the first of their shards.
+
+        Args:
+            samples: Indices of the samples of an epoch.
+            rng: `numpy.random.Generator` of the epoch.
+        """
+        return self._shard_of[samples], self._row_of[samples]
 
     @contextlib.contextmanager
     def led(self) -> Iterator[None]:

@@ -25,7 +25,8 @@ def has_foreground(sources, classes=None, ignore_value=None):
     """
     pixels = facts_of(sources, "pixels")
     if pixels is not None:
-        return _holds_classes(pixels, classes, ignore_value)
+        wanted = wanted_classes(pixels.shape[1], classes, ignore_value)
+        return pixels[:, wanted].any(axis=1)
     if classes is not None:
         raise ValueError(
             "`foreground_classes` are those of masks, and these labels have "
@@ -37,12 +38,21 @@ def has_foreground(sources, classes=None, ignore_value=None):
     return np.ones(sum(len(source.origins) for source in sources), bool)
 
 
-def _holds_classes(pixels, classes, ignore_value):
+def wanted_classes(num_classes, classes=None, ignore_value=None):
+    """Give the wanted classes of masks, a list.
+
+    Args:
+        num_classes: Number of classes.
+        classes, ignore_value: As for `has_foreground`.
+
+    Raises:
+        ValueError: If there are no such classes.
+    """
     if classes is None:
-        classes = set(range(1, pixels.shape[1])) - {ignore_value}
-    if not set(classes) <= set(range(pixels.shape[1])):
+        classes = set(range(1, num_classes)) - {ignore_value}
+    if not set(classes) <= set(range(num_classes)):
         raise ValueError(
             "`foreground_classes` must be classes of the masks, 0 to "
-            f"{pixels.shape[1] - 1}. Received: foreground_classes={classes}"
+            f"{num_classes - 1}. Received: foreground_classes={classes}"
         )
-    return pixels[:, list(classes)].any(axis=1)
+    return list(classes)

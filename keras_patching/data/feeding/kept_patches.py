@@ -85,21 +85,30 @@ def parts_of_image(
     Returns:
         Integers `(patches,)`: one of `PARTS`, or -1 of what is left out.
     """
+    blocks = blocks_of_image(split, name, image_size, patch_size, is_tiled)
+    if blocks is None:
+        return np.full(len(origins), PARTS["training"])
+    windows = shown_windows(image_size, origins, patch_size, pad_mode)
+    return blocks.parts_of(windows)
+
+
+def blocks_of_image(split, name, image_size, patch_size, is_tiled):
+    """Give the `Blocks` of an image; `None` where it is not divided.
+
+    Args:
+        split, name, image_size, patch_size, is_tiled: As for `parts_of_image`.
+    """
     group = name if split.groups is None else split.groups(name)
     block_size = split.block_size
-    blocks = draw_blocks(
-        tuple(image_size),
-        tuple(patch_size),
+    return draw_blocks(
+        tuple(map(int, image_size)),
+        tuple(map(int, patch_size)),
         (*split.shares.values(),),
         as_pair(split.guard, "guard"),
         f"{int(split.seed or 0)}\0{group!r}",
         None if block_size is None else as_pair(block_size, "block_size"),
         is_tiled,
     )
-    if blocks is None:
-        return np.full(len(origins), PARTS["training"])
-    windows = shown_windows(image_size, origins, patch_size, pad_mode)
-    return blocks.parts_of(windows)
 
 
 def check_groups(groups, sizes):
@@ -196,12 +205,13 @@ def _nothing_kept(where, subset, split, count):
     )
 
 
-def patch_boxes(manifest, sources, origins, kept):
+def patch_boxes(manifest, sources, origins, kept, crops=None):
     """Give what patches show of each image.
 
     Args:
         manifest, sources, origins: As for `keep`.
         kept: Bool array `(patches,)` of those of all sources.
+        crops: `RandomCrops` that are shown instead of tiles, if there are.
 
     Returns:
         Dict from the name of an image to integers `(n, 4)`, xyxy in its
@@ -209,15 +219,19 @@ def patch_boxes(manifest, sources, origins, kept):
     """
     ends = np.cumsum([len(each) for each in origins])[:-1]
     boxes = {}
-    for source, places, mine in zip(
-        sources, origins, np.split(kept, ends), strict=True
+    for index, (source, places, mine) in enumerate(
+        zip(sources, origins, np.split(kept, ends), strict=True)
     ):
-        windows = shown_windows(
-            manifest.image_size(source),
-            np.asarray(places, int).reshape(-1, 2)[mine],
-            manifest.patch_size,
-            manifest.parameters.get("pad_mode", "constant"),
-        )
+        places = np.asarray(places, int).reshape(-1, 2)[mine]
+        if crops is not None:
+            windows = crops.boxes(index, places)
+        else:
+            windows = shown_windows(
+                manifest.image_size(source),
+                places,
+                manifest.patch_size,
+                manifest.parameters.get("pad_mode", "constant"),
+            )
         if len(windows):
             boxes[source.name] = windows[:, [1, 0, 3, 2]]
     return boxes

@@ -20,6 +20,7 @@ from keras_patching.data.feeding.kept_patches import (
     keep,
     patch_boxes,
 )
+from keras_patching.data.feeding.random_crops import open_crops
 from keras_patching.data.feeding.readers import open_readers
 from keras_patching.data.feeding.resampling import (
     check_resampling,
@@ -70,6 +71,16 @@ class PatchingSequence(CachedSequence):
             class 0.
         keep_empty: Fraction of the patches without foreground that an
             epoch sees, others in the next.
+        random_crops: Whether patches are cut at other places in each epoch, of
+            a cache of `store="images"`. Each tile is moved by up to half a
+            patch each way, at random, inside of its image: an epoch has as
+            many crops as there are tiles, and sees each pixel once on average,
+            the last ones at an edge of an image half as often. With a
+            `split` a crop is of the part that its tile is of. With
+            `foreground_fraction`, or `keep_empty` below 1, a crop of a tile
+            with foreground holds some, and one of a tile without holds none:
+            labels are read to tell. Where 16 places would not do, the tile
+            stays.
         drop_remainder: Whether to leave out the last batch if it is smaller
             than `batch_size`; each batch size is compiled on its own.
         workers: Number of threads that read batches ahead in `fit`,
@@ -126,6 +137,7 @@ class PatchingSequence(CachedSequence):
         keep_empty: float = 1.0,
         drop_remainder: bool = False,
         workers: int = 4,
+        random_crops: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -156,12 +168,17 @@ class PatchingSequence(CachedSequence):
             EpochSampler(foreground, *self._fractions, kept=self._kept),
             list(map(len, self._origins)),
         )
+        self._draw = 0
+        cache = self.manifest_path, self._manifest, self._sources
+        self._crops = None
+        if random_crops:
+            rare = foreground_fraction is not None or keep_empty < 1
+            wanted = (foreground, foreground_classes) if rare else None
+            self._crops, self._readers = open_crops(*cache, *self._part, wanted)
+        else:
+            self._readers = open_readers(*cache)
         if split is not None:
             self.image_names = list(self.patch_boxes())
-        self._draw = 0
-        self._readers = open_readers(
-            self.manifest_path, self._manifest, self._sources
-        )
         self._check_augmentation()
 
     def _keep(self, origins):
@@ -220,14 +237,21 @@ class PatchingSequence(CachedSequence):
     def patch_boxes(self) -> dict[str, NDArray]:
         """Tell what the patches show of each image, in all epochs.
 
-        After a `resample` it is that of the patches that were drawn.
+        After a `resample` it is that of the patches that were drawn; of random
+        crops, of all that may be drawn.
 
         Returns:
             Dict from the name of an image to integers `(n, 4)`: x1, y1, x2, y2
             in pixels of the image, pixel `i` from `i` to `i + 1`.
         """
         known = self._manifest, self._sources, self._origins, self._kept
-        return patch_boxes(*known)
+        return patch_boxes(*known, self._crops)
+
+    def _place(self, samples, rng):
+        sources, rows = super()._place(samples, rng)
+        if self._crops is None:
+            return sources, rows
+        return sources, self._crops.draw(samples, sources, rng)
 
     def _read(self, epoch, samples):
         """Copy patches out of the shards: images, and what belongs to them."""

@@ -191,6 +191,23 @@ class WindowReader:
         target[...] = shown[rows[:, None] - y, cols - x]
 
 
+class CropReader:
+    """Cuts windows of one size, where it is told to.
+
+    Args:
+        windows: `WindowReader`.
+        size: `(height, width)` in pixels.
+    """
+
+    def __init__(self, windows, size):
+        self._windows = windows
+        self._size = size
+
+    def read(self, sources, origins):
+        """Cut windows, one per pair of source and origin, into one array."""
+        return self._windows.cut_all(sources, origins, self._size)
+
+
 class PlannedReader:
     """Cuts the patches that were planned, and augments them.
 

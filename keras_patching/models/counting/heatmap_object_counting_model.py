@@ -194,6 +194,7 @@ class HeatmapObjectCountingModel(TaskModel):
         unlabelled: str = "error",
         classes: Sequence[str] | None = None,
         augment: bool | Callable = False,
+        random_crops: bool = False,
         **options: Unpack[ModelLoaderOptions],
     ) -> PatchingSequence | tuple[PatchingSequence, ...]:
         """Load patches of images and of the heatmaps of a CSV file's points.
@@ -210,6 +211,7 @@ class HeatmapObjectCountingModel(TaskModel):
             unlabelled=unlabelled,
             classes=classes,
             augment=augment,
+            random_crops=random_crops,
             **self._loader_options(options),
         )
 
@@ -221,6 +223,7 @@ class HeatmapObjectCountingModel(TaskModel):
         unlabelled: str = "error",
         classes: Sequence[str] | None = None,
         augment: bool | Callable = False,
+        random_crops: bool = False,
         **options: Unpack[ModelLoaderOptions],
     ) -> PatchingSequence | tuple[PatchingSequence, ...]:
         """Load patches of images and of the heatmaps of JSON files' points.
@@ -236,6 +239,7 @@ class HeatmapObjectCountingModel(TaskModel):
             unlabelled=unlabelled,
             classes=classes,
             augment=augment,
+            random_crops=random_crops,
             **self._loader_options(options),
         )
 
@@ -248,6 +252,7 @@ class HeatmapObjectCountingModel(TaskModel):
         heatmap_unit: float | None = None,
         dots: str | None = None,
         augment: bool | Callable = False,
+        random_crops: bool = False,
         **options: Unpack[ModelLoaderOptions],
     ) -> PatchingSequence | tuple[PatchingSequence, ...]:
         """Load patches of images and of ready heatmaps, or of dot images.
@@ -264,6 +269,7 @@ class HeatmapObjectCountingModel(TaskModel):
             dots=dots,
             density_map_sigma=self.density_map_sigma,
             augment=augment,
+            random_crops=random_crops,
             **self._loader_options(options),
         )
 

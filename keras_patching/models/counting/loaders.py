@@ -36,6 +36,7 @@ def load_heatmap_dataset_with_csv_from_directory(
     unlabelled: str = "error",
     classes: Sequence[str] | None = None,
     augment: bool | Callable = False,
+    random_crops: bool = False,
     **options: Unpack[LoaderOptions],
 ) -> PatchingSequence | tuple[PatchingSequence, ...]:
     """Load images and the points in a table as patches with heatmaps.
@@ -82,7 +83,7 @@ def load_heatmap_dataset_with_csv_from_directory(
         augment: `True` flips, quarter-turns and brightens the training
             patches, image and heatmap together. Or a function from a batch
             `(images, heatmaps)` to the same.
-        **options: As in `keras_patching.
+        random_crops, **options: As in `keras_patching.
             load_dataset_from_directory_with_segmentation_masks`. Foreground
             is a patch with an object.
 
@@ -105,7 +106,8 @@ def load_heatmap_dataset_with_csv_from_directory(
     """
     data, reading = _read_points(dirname, label_file, unlabelled, classes)
     drawing = patch_size, density_map_sigma, reading
-    return _load_points(dirname, data, *drawing, augment=augment, **options)
+    feeding = {"augment": augment, "random_crops": random_crops}
+    return _load_points(dirname, data, *drawing, **feeding, **options)
 
 
 @loader
@@ -117,6 +119,7 @@ def load_heatmap_dataset_with_json_files_from_directory(
     unlabelled: str = "error",
     classes: Sequence[str] | None = None,
     augment: bool | Callable = False,
+    random_crops: bool = False,
     **options: Unpack[LoaderOptions],
 ) -> PatchingSequence | tuple[PatchingSequence, ...]:
     """Load images and a JSON file of points each as patches with heatmaps.
@@ -134,7 +137,7 @@ def load_heatmap_dataset_with_json_files_from_directory(
         density_map_sigma: As for
             `load_heatmap_dataset_with_csv_from_directory`, as are all others.
         unlabelled: What images without a JSON file are, as there.
-        classes, augment, **options: As there.
+        classes, augment, random_crops, **options: As there.
 
     Returns:
         As there; the same points give the same cache.
@@ -156,7 +159,8 @@ def load_heatmap_dataset_with_json_files_from_directory(
     """
     data, reading = _read_points(dirname, None, unlabelled, classes)
     drawing = patch_size, density_map_sigma, reading
-    return _load_points(dirname, data, *drawing, augment=augment, **options)
+    feeding = {"augment": augment, "random_crops": random_crops}
+    return _load_points(dirname, data, *drawing, **feeding, **options)
 
 
 @loader
@@ -169,6 +173,7 @@ def load_heatmap_dataset_with_heatmap_files_from_directory(
     dots: str | None = None,
     density_map_sigma: float = 4.0,
     augment: bool | Callable = False,
+    random_crops: bool = False,
     **options: Unpack[LoaderOptions],
 ) -> PatchingSequence | tuple[PatchingSequence, ...]:
     """Load images and a folder of ready heatmaps, or dot images, as patches.
@@ -190,7 +195,7 @@ def load_heatmap_dataset_with_heatmap_files_from_directory(
             pixels that touch. `None` for heatmaps.
         density_map_sigma: As for
             `load_heatmap_dataset_with_csv_from_directory`, of dot images.
-        augment, **options: As for
+        augment, random_crops, **options: As for
             `load_heatmap_dataset_with_csv_from_directory`.
 
     Returns:
@@ -210,6 +215,7 @@ def load_heatmap_dataset_with_heatmap_files_from_directory(
     >>> images.shape[1:], heatmaps.shape[1:]
     ((64, 64, 3), (64, 64))
     """
+    feeding = {"augment": augment, "random_crops": random_crops}
     if dots is not None:
         if heatmap_unit is not None:
             raise ValueError(
@@ -218,7 +224,7 @@ def load_heatmap_dataset_with_heatmap_files_from_directory(
             )
         data = read_dot_labels(dirname, seg_dirname, dots)
         drawing = patch_size, density_map_sigma, {"dots": dots}
-        return _load_points(dirname, data, *drawing, augment=augment, **options)
+        return _load_points(dirname, data, *drawing, **feeding, **options)
     pairs = pair_by_stem(dirname, seg_dirname, "heatmap")
     return load_patched_dataset(
         TASK,
@@ -226,7 +232,7 @@ def load_heatmap_dataset_with_heatmap_files_from_directory(
         [image for image, _ in pairs],
         ReadyHeatmaps(pairs, seg_dirname, heatmap_unit),
         patch_size,
-        augment=augment,
+        **feeding,
         **options,
     )
 

@@ -69,6 +69,7 @@ def load_dataset_from_directory_with_segmentation_masks(
     foreground_fraction: float | None = None,
     foreground_classes: Sequence[int] | None = None,
     keep_empty: float = 1.0,
+    random_crops: bool = False,
     dtype: str | type | np.dtype | None = None,
     drop_remainder: bool = False,
     verbose: bool = True,
@@ -186,6 +187,11 @@ def load_dataset_from_directory_with_segmentation_masks(
         foreground_classes: The wanted classes; `None` is all but class 0.
         keep_empty: Fraction of the training patches without a wanted class
             that an epoch sees, others in the next.
+        random_crops: Whether training patches are cut at other places in each
+            epoch, with `store="images"`: each tile is moved by up to half a
+            patch each way, inside of its image, and of its part of a split.
+            An epoch has as many crops as there are tiles. What holds a wanted
+            class is as with tiles: see `PatchingSequence`.
         dtype: Dtype of the images in a batch; `None` keeps that of the files.
         drop_remainder: Whether to leave out a last batch that is smaller, in
             training; validation and test see every patch.
@@ -253,6 +259,7 @@ def load_dataset_from_directory_with_segmentation_masks(
         foreground_fraction=foreground_fraction,
         foreground_classes=foreground_classes,
         keep_empty=keep_empty,
+        random_crops=random_crops,
         dtype=dtype,
         drop_remainder=drop_remainder,
         verbose=verbose,

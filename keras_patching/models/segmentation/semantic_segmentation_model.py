@@ -209,6 +209,7 @@ class SemanticSegmentationModel(TaskModel):
         unlabelled: str = "error",
         augment: bool | Callable = False,
         foreground_classes: Sequence[int] | None = None,
+        random_crops: bool = False,
         **options: Unpack[ModelLoaderOptions],
     ) -> PatchingSequence | tuple[PatchingSequence, ...]:
         """Load patches of images and masks, cutting them where not cached.
@@ -231,6 +232,7 @@ class SemanticSegmentationModel(TaskModel):
             unlabelled=unlabelled,
             augment=augment,
             foreground_classes=foreground_classes,
+            random_crops=random_crops,
             pad_mode=self.predictor.pad_mode,
             **self._loader_options(options),
         )

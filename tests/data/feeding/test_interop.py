@@ -1,6 +1,7 @@
 """Patches are fed by other programs than Keras: Grain, tf.data, PyTorch."""
 
 import copy
+import functools
 import json
 import pickle
 import sys
@@ -15,7 +16,7 @@ from keras_patching.data.images.image_io import write_image
 
 @pytest.fixture(scope="module")
 def caches(tmp_path_factory):
-    """A cache of masks, one of heatmaps and one of boxes."""
+    """A cache of masks, of heatmaps, of boxes, and of whole masks."""
     folder = tmp_path_factory.mktemp("interop")
     rng = np.random.default_rng(0)
     for name in ("images", "masks"):
@@ -37,8 +38,11 @@ def caches(tmp_path_factory):
     (folder / "boxes.json").write_text(json.dumps(boxes))
     (folder / "points.csv").write_text("\n".join(rows))
     images, quiet = folder / "images", {"verbose": False}
-    masks = kp.load_dataset_from_directory_with_segmentation_masks(
-        images, folder / "masks", 8, **quiet
+    masks, whole = (
+        kp.load_dataset_from_directory_with_segmentation_masks(
+            images, folder / "masks", 8, store=store, **quiet
+        )
+        for store in ("patches", "images")
     )
     heatmaps = kp.load_heatmap_dataset_with_csv_from_directory(
         images, folder / "points.csv", 8, density_map_sigma=1.0, **quiet
@@ -50,12 +54,17 @@ def caches(tmp_path_factory):
         "masks": masks.manifest_path,
         "heatmaps": heatmaps.manifest_path,
         "boxes": found.manifest_path,
+        "whole masks": whole.manifest_path,
     }
 
 
-@pytest.fixture(params=["masks", "heatmaps", "boxes"])
-def cache(request, caches):
-    return caches[request.param]
+@pytest.fixture(params=["masks", "heatmaps", "boxes", "random crops"])
+def feed(request, caches):
+    """Make a `PatchingSequence` of a cache."""
+    if request.param == "random crops":
+        path = caches["whole masks"]
+        return functools.partial(kp.PatchingSequence, path, random_crops=True)
+    return functools.partial(kp.PatchingSequence, caches[request.param])
 
 
 def same(one, other):
@@ -70,9 +79,9 @@ def patch_of(batch, index):
     return keras.tree.map_structure(lambda array: array[index], batch)
 
 
-def test_single_patches_are_those_of_the_batches_in_order(cache):
-    sequence = kp.PatchingSequence(cache, batch_size=4, shuffle=False)
-    source = kp.PatchingSequence(cache, seed=3).to_grain()
+def test_single_patches_are_those_of_the_batches_in_order(feed):
+    sequence = feed(batch_size=4, shuffle=False, seed=3)
+    source = feed(seed=3).to_grain()
     assert len(source) == sequence.num_samples
     for index in range(len(source)):
         same(source[index], patch_of(sequence[index // 4], index % 4))
@@ -95,17 +104,17 @@ def test_augmentation_of_a_patch_depends_on_epoch_and_number(caches):
     same(first, source[2])
 
 
-def test_what_is_pickled_is_paths(cache):
-    source = kp.PatchingSequence(cache).to_grain()
+def test_what_is_pickled_is_paths(feed):
+    source = feed().to_grain()
     source[0]
     data = pickle.dumps(source)
     assert source[0][0].tobytes() not in data
     same(pickle.loads(data)[1], source[1])
 
 
-def test_grain_reads_each_patch_once(cache):
+def test_grain_reads_each_patch_once(feed):
     grain = pytest.importorskip("grain")
-    source = kp.PatchingSequence(cache).to_grain()
+    source = feed().to_grain()
     patches = grain.MapDataset.source(source).shuffle(seed=0)
     found = sorted(image.tobytes() for image, _ in patches)
     assert found == sorted(image.tobytes() for image, _ in source)
@@ -131,9 +140,9 @@ def test_torch_loads_patches_in_its_workers(start, caches):
         same(found, batch)
 
 
-def test_tf_data_gives_the_batches_of_each_epoch(cache):
+def test_tf_data_gives_the_batches_of_each_epoch(feed):
     tf = pytest.importorskip("tensorflow")
-    sequence = kp.PatchingSequence(cache, batch_size=4, seed=2)
+    sequence = feed(batch_size=4, seed=2)
     sequence.epoch = 3
     dataset = sequence.to_tf_dataset()
     assert dataset.cardinality() == len(sequence)
