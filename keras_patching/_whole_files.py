@@ -65,8 +65,7 @@ def replaced(path, suffix=""):
     Raises:
         OSError: If it cannot be written. `path` is then what it was.
     """
-    name = f".{os.getpid()}-{secrets.token_hex(8)}.tmp{suffix}"
-    temporary = path.with_name(name)
+    temporary = temporary_beside(path, suffix)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -77,10 +76,38 @@ def replaced(path, suffix=""):
             temporary.unlink()
 
 
+def temporary_beside(path, suffix=""):
+    """Give a name in the folder of a file that is `TEMPORARY`, and no other's.
+
+    Args:
+        path: `pathlib.Path` of the file.
+        suffix: Suffix of the name.
+    """
+    name = f".{os.getpid()}-{secrets.token_hex(8)}.tmp{suffix}"
+    return path.with_name(name)
+
+
 def flush(path):
     """Wait until a file is on the disk, so that it survives a power failure."""
     with open(path, "r+b") as stream:
         os.fsync(stream.fileno())
+
+
+def flush_folder(path):
+    """Wait until the names of a folder's files are on the disk.
+
+    A file that is on the disk may be without its name when the power fails.
+    Where folders cannot be flushed, as on Windows, the system sees to it.
+
+    Args:
+        path: `pathlib.Path` of the folder.
+    """
+    with contextlib.suppress(OSError):
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def remove_unfinished(directory):

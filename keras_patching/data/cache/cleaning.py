@@ -7,7 +7,7 @@ import pathlib
 import re
 import time
 
-from keras_patching._whole_files import TEMPORARY
+from keras_patching._whole_files import TEMPORARY, temporary_beside
 from keras_patching.data.cache.manifest import (
     ManifestError,
     OutdatedManifestError,
@@ -75,12 +75,39 @@ def _clean(directory, min_age):
     youngest = max((status.st_mtime for status in found.values()), default=0)
     if time.time() - youngest < min_age:
         return Cleaned([], 0)
-    removed = []
-    for path in sorted(found):
-        with contextlib.suppress(FileNotFoundError):  # by another `clean`
-            path.unlink()
-            removed.append(path)
+    removed = _remove(directory, found)
     return Cleaned(removed, sum(found[path].st_size for path in removed))
+
+
+def _remove(directory, paths):
+    """Remove files, but none that a manifest names by now; list them.
+
+    A build that ends meanwhile writes its manifest and then looks for its
+    shards. Either it misses what was set aside, and makes it again; or its
+    manifest is there when manifests are read after that.
+    """
+    aside, named, removed = {}, {path.name for path in paths}, []
+    try:
+        for path in sorted(paths):
+            with contextlib.suppress(FileNotFoundError):  # by another `clean`
+                aside[path] = _set_aside(path)
+        named = _named_shards(directory)
+    finally:
+        for path, moved in aside.items():
+            with contextlib.suppress(FileNotFoundError):
+                if path.name in named:
+                    os.replace(moved, path)
+                else:
+                    moved.unlink()
+                    removed.append(path)
+    return removed
+
+
+def _set_aside(path):
+    """Give a file the name of a temporary one, and give that."""
+    moved = temporary_beside(path)
+    os.rename(path, moved)
+    return moved
 
 
 @contextlib.contextmanager
