@@ -21,6 +21,7 @@ import time
 from keras_patching._disk_space import check_space, describe_bytes
 from keras_patching._faults import raise_faults
 from keras_patching._printing import say
+from keras_patching._whole_files import flush_folder
 from keras_patching.data.cache.disk_space import missing_bytes
 from keras_patching.data.cache.manifest import (
     manifest_state,
@@ -34,7 +35,11 @@ from keras_patching.data.cache.opening import (
     check_shard_folder,
 )
 from keras_patching.data.cache.records import Manifest
-from keras_patching.data.cache.shard_builder import Job, build_shards
+from keras_patching.data.cache.shard_builder import (
+    Job,
+    build_shards,
+    changed_meanwhile,
+)
 from keras_patching.data.cache.shards import ShardError, digest, open_shard
 from keras_patching.data.cache.shared_folder import shared_folder
 from keras_patching.data.cache.workers import WorkersEndedError, run_jobs
@@ -200,8 +205,17 @@ class PatchCache:
         except WorkersEndedError as error:
             problem = _describe_ended(self.directory, jobs, error)
             raise ValueError(problem) from error
+        faults = [fault for outcome in outcomes for fault in outcome.faults]
+        # What was read of a file that was being written need not be an image
+        # that there ever was.
+        faults += [
+            changed_meanwhile(path)
+            for outcome in outcomes
+            for path, file in outcome.files.items()
+            if not file.is_as_read(path)
+        ]
         raise_faults(
-            [fault for outcome in outcomes for fault in outcome.faults],
+            faults,
             f"{self.dirname}: files that cannot be used",
             "Do as each line says, or remove the file, and run again; the "
             "patches of the others are cached already.",
@@ -285,7 +299,11 @@ class PatchCache:
         )
         old = self._manifest
         if old is None or not _says_the_same(old, manifest):
+            # Also when the power fails, what it names is there.
+            flush_folder(self._shards)
             self._state = write_manifest(self.directory, manifest)
+            flush_folder(self.directory)
+            flush_folder(self.directory.parent)  # It may be new there.
         elif hashed and manifest_state(self.manifest_path) == self._state:
             # Not over one that another process has written meanwhile, which
             # may know of more images.

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_patching.data.cache.shard_kinds import shard_kind
 from keras_patching.data.cache.shards import ShardRecord, digest
+from keras_patching.data.images.contents import status_of
 from keras_patching.data.images.file_state import FileState
 from keras_patching.data.images.headers import ImageHeader
 from keras_patching.data.images.resizing import as_resize, resized_size
@@ -49,6 +50,13 @@ class FileRecord(FileState):
                 bool(header.lacks_data),
             ),
         )
+
+    def is_as_read(self, path):
+        """Tell whether a file has the size and times that it was read with."""
+        try:
+            return self.has_times_of(status_of(path))
+        except OSError:
+            return False
 
     @property
     def image_header(self):

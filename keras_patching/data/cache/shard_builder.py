@@ -194,14 +194,16 @@ def _read(path, job, outcome):
     with readable(path):
         data, status, after = read_with_status(place)
     header = decode_header(data, path)
-    if header != job.headers[path] or _state(status) != _state(after):
-        raise ValueError(f"{path}: was changed while it was read. Run again.")
-    outcome.files[path] = FileRecord.of(data, status, header)
-    return data, outcome.files[path].sha256
+    record = FileRecord.of(data, status, header)
+    if header != job.headers[path] or not record.has_times_of(after):
+        raise ValueError(changed_meanwhile(path))
+    outcome.files[path] = record
+    return data, record.sha256
 
 
-def _state(status):
-    return status.st_size, status.st_mtime_ns
+def changed_meanwhile(path):
+    """Say that a file is not the one any more that a build began with."""
+    return f"{path}: was changed while it was read. Run again."
 
 
 def _reuse(job, plan, sha256):

@@ -244,6 +244,25 @@ def test_an_image_that_is_replaced_during_a_build(images, size):
     assert load_cache(path)[1].files["3.png"].header[:2] == size
 
 
+def test_an_image_that_is_replaced_after_it_was_read(images):
+    """It may have been read while half of it was written."""
+    image = images / "a.npy"
+    np.save(image, np.zeros((12, 20, 3), "uint8"))
+    before = image.stat()
+
+    def replace():
+        np.save(image, np.ones((12, 20, 3), "uint8"))
+        os.utime(image, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    cache, sources = plan(images)
+    (index,) = [i for i, each in enumerate(sources) if each.name == "a.npy"]
+    sources[index] = with_images_made_after(sources[index], replace)
+    with pytest.raises(ValueError, match=r"a\.npy: was changed"):
+        cache.build(sources, verbose=False)
+    assert cache.built is None
+    assert (read_shard(build(images), "a.npy", "images")[0] == 1).all()
+
+
 def test_a_builder_that_is_late_keeps_what_another_added(images):
     build(images)
     os.utime(images / "0.png")
