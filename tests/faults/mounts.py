@@ -1,0 +1,91 @@
+"""File systems that are mounted for a fault, where that is allowed."""
+
+import contextlib
+import ctypes
+import functools
+import os
+import pathlib
+import tempfile
+
+_RDONLY, _REMOUNT, _BIND = 1, 32, 4096
+_MEGABYTE = 2**20
+
+
+def mount(source, target, kind, flags=0, options=""):
+    """Call mount(2).
+
+    Raises:
+        OSError: As the system says.
+    """
+    texts = [os.fsencode(each) for each in (source, target, kind, options)]
+    source, target, kind, options = texts
+    _check(_libc().mount(source, target, kind, flags, options), target)
+
+
+@functools.cache
+def can_mount():
+    """Tell whether this process may mount file systems."""
+    try:
+        with disk_in_memory():
+            return True
+    except (OSError, AttributeError):  # Not allowed, or not Linux.
+        return False
+
+
+@contextlib.contextmanager
+def disk_in_memory(size=8 * _MEGABYTE):
+    """Mount a file system of some bytes; yields its folder."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="faults_disk_"))
+    try:
+        mount("tmpfs", folder, "tmpfs", options=f"size={size}")
+        try:
+            yield folder
+        finally:
+            unmount(folder)
+    finally:
+        folder.rmdir()
+
+
+def resize(folder, size):
+    """Give a disk in memory another size."""
+    mount("tmpfs", folder, "tmpfs", _REMOUNT, f"size={size}")
+
+
+def set_read_only(folder, is_read_only):
+    """Let a disk in memory be read only, or not any more.
+
+    Raises:
+        OSError: Something writes to it at this moment.
+    """
+    flags = _REMOUNT | (_RDONLY if is_read_only else 0)
+    mount("tmpfs", folder, "tmpfs", flags)
+
+
+def fill(folder):
+    """Take all the room that a disk has; gives the file that does."""
+    path = folder / "filler"
+    step = _MEGABYTE
+    with open(path, "wb") as stream:
+        while step >= 1:
+            try:
+                end = stream.seek(0, os.SEEK_END)
+                os.posix_fallocate(stream.fileno(), end, step)
+            except OSError:
+                step //= 2
+    return path
+
+
+def unmount(folder):
+    """Call umount2(2)."""
+    _check(_libc().umount2(os.fsencode(folder), 0), folder)
+
+
+@functools.cache
+def _libc():
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _check(status, path):
+    if status:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(path))
