@@ -38,18 +38,19 @@ def fill_up(images):
     return np.concatenate([images, np.repeat(images[-1:], missing, axis=0)])
 
 
-def check_batches(count, batch_size, drop_remainder=False):
+def check_batches(count, batch_size, drop_remainder=False, processes=1):
     """Refuse batches that the devices of a distribution cannot share.
 
     Args:
         count: Number of images or patches.
         batch_size: Number in a batch.
         drop_remainder: Whether a smaller last batch is left out.
+        processes: Number of processes that each have such a batch.
 
     Raises:
         ValueError: If any batch does not divide by the number of devices.
     """
-    devices = count_devices()
+    devices = count_devices() // processes
     sizes = {min(batch_size, count)}
     if not drop_remainder:
         sizes.add(count % batch_size)

@@ -5,10 +5,8 @@ import math
 
 import keras
 
-from keras_patching.data.feeding.cached_sequence import (
-    CachedSequence,
-    data_shards,
-)
+from keras_patching.data.feeding.cached_sequence import CachedSequence
+from keras_patching.models.processes import shared
 
 
 class Feed(keras.utils.PyDataset):
@@ -47,7 +45,7 @@ def feeding(*data):
     Args:
         *data: Data of `fit`, `evaluate` or `predict`.
     """
-    with contextlib.ExitStack() as stack:
+    with shared(*data), contextlib.ExitStack() as stack:
         yield [_feed(x, stack) for x in data]
 
 
@@ -116,7 +114,7 @@ class FollowEpochs(keras.callbacks.Callback):
         self.sequence.epoch = self._passes_before(epoch + 1)
 
     def _passes_before(self, epoch):
-        num_batches = max(len(self.sequence) // data_shards(), 1)
+        num_batches = max(len(self.sequence), 1)
         steps = (self.params or {}).get("steps") or num_batches
         epochs_per_pass = math.ceil(num_batches / steps)
         return self._start + (epoch - self._first) // epochs_per_pass

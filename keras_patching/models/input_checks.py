@@ -7,6 +7,7 @@ import math
 import os
 
 from keras_patching.models.devices import check_batches
+from keras_patching.models.processes import is_shared_already, own_share
 
 
 def check_inputs(x, predictor, name):
@@ -65,7 +66,10 @@ def check_shared(x, batch_size, validation_split=0.0):
     """Refuse batches that the devices of a distribution cannot share."""
     if hasattr(x, "num_samples") and hasattr(x, "batch_size"):
         check_batches(
-            x.num_samples, x.batch_size, getattr(x, "drop_remainder", False)
+            x.num_samples,
+            x.batch_size,
+            getattr(x, "drop_remainder", False),
+            own_share().count if is_shared_already(x) else 1,
         )
     elif hasattr(x, "shape"):
         # Keras rounds so when it splits arrays.

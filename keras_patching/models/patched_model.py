@@ -42,6 +42,7 @@ from keras_patching.models.input_checks import (
 from keras_patching.models.kept_weights import weights_kept
 from keras_patching.models.litert_check import write_checked
 from keras_patching.models.patch_model_check import check_patch_model
+from keras_patching.models.processes import check_alone
 from keras_patching.models.quantizing import check_quantizable
 from keras_patching.models.turns import GiveWay, Turns
 from keras_patching.ops.compiling import FunctionsBySize
@@ -362,7 +363,13 @@ class PatchedModel(ImagePredictor, keras.Model):
     def fit(
         self, x: Tensor = None, y: Tensor = None, *args: Any, **kwargs: Any
     ) -> keras.callbacks.History:
-        """Train on patches; arguments as for `keras.Model.fit`."""
+        """Train on patches; arguments as for `keras.Model.fit`.
+
+        Where several processes have a `keras.distribution` in common, all are
+        given the same sequence, and each feeds its share of every batch: the
+        weights are those of one process. With `auto_shard_dataset=False` each
+        is given its own `sequence.shard(index, count)`. `evaluate` does so too.
+        """
         arguments = _by_name(super().fit, x, y, *args, **kwargs)
         self._check_training(**arguments)
         arguments["x"] = self._check_each(x)
@@ -429,6 +436,7 @@ class PatchedModel(ImagePredictor, keras.Model):
             ValueError: If the patch size is not set or `x` is not a batch of
                 images that the patch model takes. The weights stay.
         """
+        check_alone(self.name)
         self._check_input(x)
         if hasattr(x, "shape"):
             shape = self.predictor._channels_last_shape(x.shape)

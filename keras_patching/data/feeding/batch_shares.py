@@ -1,5 +1,6 @@
 """Batches that several processes share, each its own rows of every batch."""
 
+import contextlib
 import copy
 import dataclasses
 
@@ -51,16 +52,46 @@ def take_share(sequence, index, count):
             f"`index` must be from 0 to `count` - 1. Received: index={index}, "
             f"count={count}"
         )
-    check_shares(sequence, count)
     shard = copy.copy(sequence)
-    shard.batch_size = sequence.batch_size // count
-    shard.num_samples = sequence.num_samples // count
-    before = sequence._share
-    shard._share = Share(before.index * count + index, before.count * count)
+    _take(shard, Share(index, count))
     return shard
 
 
-def check_shares(sequence, count):
+@contextlib.contextmanager
+def sharing(sequence, share):
+    """Let a sequence be a shard of itself for a while.
+
+    Unlike a copy it is what callbacks know, and where they resample it.
+
+    Args:
+        sequence: `CachedSequence`.
+        share: `Share`.
+    """
+    names = "batch_size", "num_samples", "_share"
+    before = {name: getattr(sequence, name) for name in names}
+    _take(sequence, share)
+    try:
+        yield
+    finally:
+        vars(sequence).update(before)
+
+
+def _take(sequence, share):
+    """Make a sequence a share of what it is.
+
+    Raises:
+        ValueError: If the shares of a batch would not be of one size.
+    """
+    _check_shares(sequence, share.count)
+    sequence.batch_size //= share.count
+    sequence.num_samples //= share.count
+    before = sequence._share
+    sequence._share = Share(
+        before.index * share.count + share.index, before.count * share.count
+    )
+
+
+def _check_shares(sequence, count):
     """Refuse batches that so many processes cannot share equally.
 
     A mean over shares of several sizes is not that of the batch, and a process
@@ -81,4 +112,30 @@ def check_shares(sequence, count):
             "Make the sequence with drop_remainder=True: then an epoch leaves "
             "them out, and with shuffle=True the next one leaves out others. "
             f"Received: batch_size={size}, drop_remainder=False"
+        )
+
+
+def check_dealt_out(sequence, processes):
+    """Refuse what goes wrong where Keras deals whole batches out to processes.
+
+    Args:
+        sequence: `CachedSequence` that a pass over is begun.
+        processes: Number of processes that Keras deals out to.
+    """
+    if processes == 1:
+        return
+    if sequence._share.count > 1:
+        raise ValueError(
+            f"{sequence.manifest_path}: is a shard of which Keras would deal "
+            f"out each {processes}th batch only. Pass the whole sequence, or "
+            "use keras.distribution.DataParallel(auto_shard_dataset=False). "
+            "Received: auto_shard_dataset=True"
+        )
+    if len(sequence) % processes:
+        raise ValueError(
+            f"{sequence.manifest_path}: Keras would deal {len(sequence)} "
+            f"batches out to {processes} processes, of which some would wait "
+            "for others for ever. Pass `sequence.shard(index, count)` in each "
+            "process, and keras.distribution.DataParallel("
+            "auto_shard_dataset=False). Received: auto_shard_dataset=True"
         )

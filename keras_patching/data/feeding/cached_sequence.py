@@ -14,7 +14,11 @@ import numpy as np
 from keras_patching._checks import check_integer
 from keras_patching.data.cache.opening import load_cache
 from keras_patching.data.feeding.batch_augmentation import augment_batch
-from keras_patching.data.feeding.batch_shares import Share, take_share
+from keras_patching.data.feeding.batch_shares import (
+    Share,
+    check_dealt_out,
+    take_share,
+)
 from keras_patching.data.feeding.patch_source import PatchSource
 from keras_patching.data.feeding.read_ahead import ReadAhead
 from keras_patching.data.feeding.sequence_arguments import (
@@ -89,7 +93,7 @@ class CachedSequence(keras.utils.PyDataset):
         Raises:
             ValueError: If they do not make a batch.
         """
-        self._sampler = sampler
+        self._sampler = self._made_with = sampler
         self.num_samples = sampler.num_samples
         self._shard_of = np.repeat(np.arange(len(counts)), counts)
         self._row_of = np.concatenate([np.arange(n) for n in counts])
@@ -291,6 +295,7 @@ class CachedSequence(keras.utils.PyDataset):
 
     def on_epoch_begin(self) -> None:
         """Note that an epoch was begun; Keras calls it."""
+        check_dealt_out(self, data_shards())
         self._ahead.start(self._num_readers)
         if self._asked is None and not self._led:
             self._asked = set()

@@ -1,0 +1,42 @@
+"""What decides the batches of a sequence, in numbers that can be compared."""
+
+import hashlib
+import zlib
+
+import numpy as np
+
+
+def identify(sequence):
+    """Tell by what the batches of an epoch are given, shards joined.
+
+    Two sequences of the same numbers, also in other processes and on other
+    days, give the same batches, but for a function of `augment` and what
+    `resample` draws.
+
+    Args:
+        sequence: `CachedSequence`.
+
+    Returns:
+        Dict of integers: `seed`, `batch_size`, `num_samples`, and `order`,
+        32 bits of a hash of the images, and of the order of the samples.
+    """
+    count = sequence._share.count
+    sampler = sequence._made_with
+    rng = np.random.default_rng((sequence.seed, 0))
+    samples = sampler.draw(rng, sequence.shuffle)
+    order = sequence._shard_of[samples], sequence._row_of[samples]
+    found = hashlib.sha256()
+    for source in sequence._sources:
+        files = {kind: each.file for kind, each in source.shards.items()}
+        found.update(repr((source.name, sorted(files.items()))).encode())
+    for each in order:
+        found.update(np.ascontiguousarray(each, "<i8").tobytes())
+    found.update(
+        repr((sequence.drop_remainder, bool(sequence.augment))).encode()
+    )
+    return {
+        "seed": sequence.seed,
+        "batch_size": sequence.batch_size * count,
+        "num_samples": sampler.num_samples,
+        "order": zlib.crc32(found.digest()),
+    }

@@ -1,0 +1,155 @@
+"""Several devices and processes train one model, each on its share."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from training_a_share import COUNT, train
+
+from keras_patching import (
+    PatchingSequence,
+    load_dataset_from_directory_with_segmentation_masks,
+)
+from keras_patching.data.images.image_io import write_image
+
+SCRIPT = pathlib.Path(__file__).parents[1] / "support/training_a_share.py"
+
+on_jax = pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="Devices share on jax."
+)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    """Patches with a number in their masks."""
+    folder = tmp_path_factory.mktemp("shared")
+    rng = np.random.default_rng(0)
+    for name in ("images", "masks"):
+        (folder / name).mkdir()
+    for index in range(COUNT // 4):
+        image = rng.integers(1, 256, (8, 8, 1), dtype=np.uint8)
+        numbers = np.arange(4, dtype="uint8").reshape(2, 2) + 4 * index
+        mask = numbers.repeat(4, 0).repeat(4, 1)
+        write_image(folder / "images" / f"{index}.png", image)
+        write_image(folder / "masks" / f"{index}.png", mask)
+    return load_dataset_from_directory_with_segmentation_masks(
+        folder / "images",
+        folder / "masks",
+        patch_size=4,
+        channels=1,
+        num_classes=COUNT,
+        verbose=False,
+    ).manifest_path
+
+
+def train_in(folder, manifest, cases, processes, devices):
+    """Train in some processes of some devices each.
+
+    Returns:
+        List, for each process, of what came of each case.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    flags = f"{os.environ['XLA_FLAGS']} {flags}"
+    started = []
+    for number in range(processes):
+        arguments = folder, number, processes, port, manifest
+        command = [sys.executable, SCRIPT, *map(str, arguments)]
+        process = subprocess.Popen(
+            [*command, json.dumps(cases)],
+            env={**os.environ, "XLA_FLAGS": flags},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+    for process in started:
+        said, _ = process.communicate()
+        assert process.returncode == 0, said
+    return [
+        json.loads((folder / f"{number}.json").read_text())
+        for number in range(processes)
+    ]
+
+
+def assert_trained_as(found, alone):
+    """Each patch once an epoch, and the weights of one process."""
+    assert found["seen"] == alone["seen"] == [[1] * COUNT] * 2
+    assert found["steps"] == alone["steps"] == [4, 4]
+    np.testing.assert_allclose(found["losses"], alone["losses"], rtol=1e-5)
+    np.testing.assert_allclose(
+        found["evaluated"], alone["evaluated"], rtol=1e-5
+    )
+    for one, other in zip(found["weights"], alone["weights"], strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+
+
+@on_jax
+def test_devices_of_one_host_train_as_one(manifest, tmp_path):
+    cases = [({}, {}), ({"batch_size": 6}, {})]
+    ((found, refused),) = train_in(tmp_path, manifest, cases, 1, devices=4)
+    assert_trained_as(found, train(manifest))
+    assert "multiple of 4" in refused
+
+
+@on_jax
+def test_processes_train_as_one(manifest, tmp_path):
+    """The sequence is shared by `fit`, or by who calls it, and never twice."""
+    names = [[f"{i}.png" for i in part] for part in ((0, 1, 2, 3), (4, 5, 6))]
+    cases = {
+        "shared by fit": ({}, {}),
+        "shared before": ({"auto": False}, {"shard": [(0, 2), (1, 2)]}),
+        "both": ({"auto": True}, {"shard": [(0, 2), (1, 2)]}),
+        "predicted": ({"predict": True}, {}),
+        "not at all": ({"auto": False}, {}),
+        "twice the first": ({"shard": (0, 2)}, {}),
+        "other orders": ({}, {"seed": [1, 2]}),
+        "other epochs": ({}, {"epoch": [0, 1]}),
+        "other numbers": ({"auto": False, "batch_size": 4}, {"names": names}),
+    }
+    each = train_in(tmp_path, manifest, list(cases.values()), 2, devices=2)
+    alone = train(manifest)
+    for number, results in enumerate(each):
+        found = dict(zip(cases, results, strict=True))
+        assert "predict_images" in found.pop("predicted")
+        for name in ("shared by fit", "shared before", "both"):
+            assert_trained_as(found.pop(name), alone)
+        own = f"sequence.shard({number}, 2)"
+        for name, *words in (
+            ("not at all", "same samples", own),
+            ("twice the first", "[(0, 2), (0, 2)]", own),
+            ("other orders", "twice and others never", f"seed={number + 1}"),
+            ("other epochs", "twice and others never", f"epoch={number}"),
+            (
+                "other numbers",
+                "wait for each other",
+                "[[4, 4, 16], [3, 4, 12]]",
+            ),
+        ):
+            assert all(word in found[name] for word in words), found[name]
+
+
+class DealsOut(keras.distribution.DataParallel):
+    """As Keras 3.16 in two processes: it gives each every second batch."""
+
+    num_data_shards = 2
+
+
+@on_jax
+def test_what_keras_deals_out_is_not_sharded_before(manifest):
+    net = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Conv2D(1, 1)])
+    net.compile("sgd", "mse")
+    shard = PatchingSequence(manifest, 8, drop_remainder=True).shard(0, 2)
+    with DealsOut(devices=["cpu:0"]).scope():
+        with pytest.raises(ValueError, match="each 2th batch only"):
+            net.fit(shard, verbose=0)
+        with pytest.raises(ValueError, match=r"7 batches.*for ever"):
+            net.fit(PatchingSequence(manifest, 4), verbose=0)
