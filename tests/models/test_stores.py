@@ -2,6 +2,8 @@
 
 import csv
 import filecmp
+import hashlib
+import json
 import math
 import pickle
 
@@ -249,6 +251,43 @@ def test_a_changed_mask_is_read_again(tmp_path):
     assert (before[0] != 2).any()
 
 
+def test_masks_that_are_drawn_and_masks_that_are_not_there(tmp_path):
+    draw_folder(tmp_path)
+    (tmp_path / "masks/1.png").unlink()
+    (height, width), corners = SIZES[0], [3, 2, 40, 2, 9, 17]
+    coco = {
+        "images": [
+            {"id": 7, "file_name": "0.png", "width": width, "height": height}
+        ],
+        "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}],
+        "annotations": [
+            {
+                "id": 1,
+                "image_id": 7,
+                "category_id": 2,
+                "segmentation": [corners],
+            }
+        ],
+    }
+    (tmp_path / "coco.json").write_text(json.dumps(coco))
+    for labels in ("masks", "coco.json"):
+        tiles, whole = (
+            kp.load_dataset_from_directory_with_segmentation_masks(
+                tmp_path / "images",
+                tmp_path / labels,
+                PATCH,
+                num_classes=3,
+                ignore_value=255,
+                unlabelled="empty",
+                seed=0,
+                store=store,
+                verbose=False,
+            )
+            for store in STORES
+        )
+        assert_same(tiles, whole)
+
+
 @pytest.mark.parametrize("load", [*LOADERS.values()], ids=[*LOADERS])
 def test_a_store_that_is_none_is_refused(folder, load):
     with pytest.raises(ValueError, match="Received: store='windows'"):
@@ -283,6 +322,30 @@ def test_the_command_saves_whole_images(tmp_path, capsys):
     assert 'with store="images"' in capsys.readouterr().out
     sequence = kp.PatchingSequence(tmp_path / "images_patches", seed=3)
     assert_same(sequence, load_masks(tmp_path, store="patches"))
+
+
+def test_a_crafted_manifest_of_labels_is_refused(tmp_path):
+    draw_folder(tmp_path)
+    path = load_masks(tmp_path, store="images").manifest_path
+    text = path.read_text().rpartition(',"sha256"')[0]
+    for old, new, problem in (
+        ('"ignore_value":255', '"ignore_value":256', "cannot hold.* 256"),
+        ('"ignore_value":255', '"ignore_value":-1', "cannot hold.* -1"),
+        ('"ignore_value":255', '"ignore_value":"a"', "cannot hold.* 'a'"),
+        ('"store":', '"pad_mode":"wrap","store":', "'wrap' is no `pad_mode`"),
+        ('"shape":[1,1,19,50],', '"shape":[1,1,50,19],', "whole_masks of 0"),
+        (
+            '"dtype":"uint8","facts":{"p',
+            '"dtype":"float64","facts":{"p',
+            "float",
+        ),
+    ):
+        assert text.count(old) >= 1
+        head = text.replace(old, new, 1).encode()
+        digest = hashlib.sha256(head).hexdigest()
+        path.write_bytes(head + f',"sha256":"{digest}"}}'.encode())
+        with pytest.raises(ValueError, match=problem):
+            kp.PatchingSequence(path)
 
 
 def test_patches_by_number_are_cut_in_other_processes_too(folder):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_patching.data.cache.opening import SHARD_FOLDER
+from keras_patching.data.cache.records import facts_of
 from keras_patching.data.cache.shards import read_shard
 from keras_patching.data.feeding.foreground import (
     HAS_OBJECTS,
@@ -28,10 +29,9 @@ def open_contents(manifest_path, manifest, sources, readers, classes):
     """
     size = manifest.patch_size
     if "masks" in readers:
-        parameters = manifest.parameters
-        wanted = wanted_classes(
-            parameters["num_classes"], classes, parameters.get("ignore_value")
-        )
+        num_classes = facts_of(sources, "pixels").shape[1]
+        ignored = manifest.parameters.get("ignore_value")
+        wanted = wanted_classes(num_classes, classes, ignored)
         return _ClassContents(readers["masks"], size, wanted)
     if "points" in manifest.kinds:
         folder = manifest_path.parent / SHARD_FOLDER

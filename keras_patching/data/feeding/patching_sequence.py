@@ -168,17 +168,16 @@ class PatchingSequence(CachedSequence):
             EpochSampler(foreground, *self._fractions, kept=self._kept),
             list(map(len, self._origins)),
         )
-        self._draw = 0
+        self._draw, self._crops = 0, None
+        if split is not None:
+            self.image_names = list(self.patch_boxes())
         cache = self.manifest_path, self._manifest, self._sources
-        self._crops = None
         if random_crops:
             rare = foreground_fraction is not None or keep_empty < 1
             wanted = (foreground, foreground_classes) if rare else None
             self._crops, self._readers = open_crops(*cache, *self._part, wanted)
         else:
             self._readers = open_readers(*cache)
-        if split is not None:
-            self.image_names = list(self.patch_boxes())
         self._check_augmentation()
 
     def _keep(self, origins):

@@ -27,9 +27,10 @@ def check_resampling(manifest_path, manifest):
     """
     if not {_WHOLE, _OBJECTS} <= set(manifest.kinds):
         raise ValueError(
-            f"{manifest_path}: holds patches, and drawing others needs the "
-            "images that they were cut from. Load a detection data set with "
-            'store="images".'
+            f"{manifest_path}: does not hold whole images and their boxes, "
+            "which drawing other patches needs. Load a detection data set with "
+            'store="images". (Masks and heatmaps that are loaded so are cut at '
+            "other places by random_crops=True.)"
         )
 
 
