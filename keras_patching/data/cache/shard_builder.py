@@ -41,12 +41,13 @@ class ShardPlan:
         dtype: Its dtype.
         parameters: JSON-able; everything that decides the content, other
             than the content of `path`.
-        make: Picklable function that gives the array. It takes the bytes of
-            `path`, or nothing if there is no path. It raises ValueError, with
-            the name of the file, for what only decoding shows.
+        make: Picklable function that gives the array, or `Pieces` of it. It
+            takes the bytes of `path`, or nothing if there is no path. It
+            raises ValueError, with the name of the file, for what only
+            decoding shows.
         path: File that the array is made from, if there is one.
         facts: Picklable function from the array to a dict of lists with one
-            entry per patch, for the manifest.
+            entry per patch, for the manifest. None are of `Pieces`.
 
     Raises:
         ValueError: If there is no such kind.

@@ -24,6 +24,7 @@ import numpy as np
 import xxhash
 
 from keras_patching._whole_files import replaced
+from keras_patching.data.cache.pieces import pieces_of
 from keras_patching.data.images.npy_format import encode_npy_header
 from keras_patching.data.images.open_file import read_at
 
@@ -113,20 +114,43 @@ def shard_bytes(shape, dtype):
 def write_shard(path, array):
     """Write an array, atomically, and return its record without facts.
 
+    Args:
+        path: `pathlib.Path` of the shard.
+        array: Array, or `Pieces` of one.
+
     Raises:
         CacheWriteError: If it cannot be written.
     """
-    array = np.ascontiguousarray(array)
-    chunks = [
-        encode_npy_header(array.shape, array.dtype),
-        array.reshape(-1).view("uint8"),
-    ]
-    content = _start_checksum(path.name)
-    for chunk in chunks:
-        content.update(chunk)
-    chunks.append(_TRAILER + content.digest())
-    status = write_atomically(path, chunks)
-    return _record(path, status, content, array.shape, array.dtype)
+    content = _Content(path.name, pieces_of(array))
+    status = write_atomically(path, content)
+    return _record(path, status, content.checksum, array.shape, array.dtype)
+
+
+class _Content:
+    """The bytes of a shard, and their checksum when all are gone through."""
+
+    def __init__(self, name, pieces):
+        self._name, self._pieces = name, pieces
+
+    def __iter__(self):
+        shape, dtype = self._pieces.shape, self._pieces.dtype
+        self.checksum = _start_checksum(self._name)
+        given = 0
+        for chunk in self._chunks(shape, dtype):
+            self.checksum.update(chunk)
+            given += len(chunk)
+            yield chunk
+        if given != (expected := npy_bytes(shape, dtype)):
+            raise ValueError(
+                f"{self._name}: the pieces of an array {tuple(shape)} of "
+                f"{dtype} gave {given} bytes, expected {expected}."
+            )
+        yield _TRAILER + self.checksum.digest()
+
+    def _chunks(self, shape, dtype):
+        yield encode_npy_header(shape, dtype)
+        for piece in self._pieces:
+            yield memoryview(piece.reshape(-1).view("uint8"))
 
 
 def write_atomically(path, chunks):
@@ -134,7 +158,8 @@ def write_atomically(path, chunks):
 
     Args:
         path: `pathlib.Path` of the file; its folder is made if need be.
-        chunks: Byte buffers, the content of the file.
+        chunks: Iterable of byte buffers, the content of the file. It is gone
+            through again where the file is removed meanwhile.
 
     Returns:
         The `os.stat_result` of the file.

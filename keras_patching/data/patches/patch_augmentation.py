@@ -98,6 +98,8 @@ def _turn_boxes(boxes, turns, height, width):
 
 def _brighten(patch, share, value_range, inside_size):
     rows, cols = inside_size or patch.shape[:2]
+    if (rows, cols) == patch.shape[:2]:
+        return brighten(patch, share, value_range)
     bright = patch.copy()
     inside = bright[:rows, :cols]
     inside[...] = brighten(inside, share, value_range)

@@ -4,14 +4,14 @@ import dataclasses
 
 import numpy as np
 
+from keras_patching._checks import as_boxes
+from keras_patching.box_geometry import box_centers
+from keras_patching.data.cache.pieces import Pieces
 from keras_patching.data.patches.patch_augmentation import (
     augment_boxes,
     augment_pixels,
 )
-from keras_patching.data.patches.yolo_patch_sampler import (
-    YoloPatchSampler,
-    boxes_in_patch,
-)
+from keras_patching.data.patches.yolo_patch_sampler import YoloPatchSampler
 
 # Pads boxes and labels: no object.
 NO_OBJECT = -1
@@ -63,24 +63,32 @@ def cut_planned(image, origins, augmentations, patch_size, value_range):
         value_range: `(black, white)`; what lies beyond the image is black.
 
     Returns:
-        Array `(patches, patch height, patch width, channels)` of the image's
-        dtype.
+        `Pieces` of an array `(patches, patch height, patch width, channels)`
+        of the image's dtype.
     """
-    shape = (len(origins), *patch_size, image.shape[2])
-    patches = np.empty(shape, image.dtype)
-    for patch, origin, augmentation in zip(
-        patches, origins, augmentations, strict=True
-    ):
-        y, x, height, width = visible_window(
-            image.shape[:2], origin, patch_size
-        )
-        patch[:height, :width] = image[y : y + height, x : x + width]
-        patch[height:] = value_range[0]
-        patch[:height, width:] = value_range[0]
-        if augmentation:
-            inside_size = height, width
-            augment_patch(patch, inside_size, augmentation, value_range)
-    return patches
+    shape = (*patch_size, image.shape[2])
+
+    def cut():
+        patch, spare = np.empty((2, *shape), image.dtype)
+        for origin, augmentation in zip(origins, augmentations, strict=True):
+            target = spare if augmentation else patch
+            inside_size = _cut_one(target, image, origin, value_range[0])
+            if augmentation:
+                how = augmentation, value_range, inside_size
+                _copy(augment_pixels(spare, *how), patch)
+            yield patch
+
+    return Pieces((len(origins), *shape), image.dtype, cut)
+
+
+def _cut_one(patch, image, origin, black):
+    y, x, height, width = visible_window(
+        image.shape[:2], origin, patch.shape[:2]
+    )
+    patch[:height, :width] = image[y : y + height, x : x + width]
+    patch[height:] = black
+    patch[:height, width:] = black
+    return height, width
 
 
 def augment_patch(patch, inside_size, augmentation, value_range):
@@ -94,6 +102,13 @@ def augment_patch(patch, inside_size, augmentation, value_range):
         value_range: `(black, white)`; what lies beyond the image is black.
     """
     moved = augment_pixels(patch.copy(), augmentation, value_range, inside_size)
+    _copy(moved, patch)
+
+
+def _copy(moved, patch):
+    if moved.strides[1:] == patch.strides[1:]:
+        patch[...] = moved
+        return
     # Pixels of a turned view lie apart: a channel at a time is quicker.
     for channel in range(patch.shape[2]):
         patch[..., channel] = moved[..., channel]
@@ -130,15 +145,43 @@ def label_planned(boxes, labels, plan, patch_size):
         `(patches, m)`; m is the largest number in a patch, at least 1, and
         the others are filled up with -1.
     """
-    found = []
-    for patch in plan:
-        indices, inside = boxes_in_patch(boxes, patch.origin, patch_size)
-        moved = augment_boxes(inside, patch.augmentation, patch_size)
-        found.append((moved, labels[indices]))
-    most = max([1, *(len(each) for _, each in found)])
+    boxes = as_boxes(boxes, "boxes")
+    origins = np.array([patch.origin for patch in plan]).reshape(-1, 2)
+    patches, indices = _boxes_in_patches(boxes, origins, patch_size)
+    corners = origins[patches][:, [1, 0, 1, 0]]
+    height, width = patch_size
+    moved = np.clip(boxes[indices] - corners, 0, (width, height) * 2)
+    for augmentation, of_patches in _moves(plan):
+        rows = np.isin(patches, of_patches)
+        moved[rows] = augment_boxes(moved[rows], augmentation, patch_size)
+    counts = np.bincount(patches, minlength=len(plan))
+    most = max(1, counts.max(initial=0))
+    places = np.arange(len(patches)) - (np.cumsum(counts) - counts)[patches]
     all_boxes = np.full((len(plan), most, 4), NO_OBJECT, "float32")
     all_labels = np.full((len(plan), most), NO_OBJECT, "int32")
-    for index, (moved, classes) in enumerate(found):
-        all_boxes[index, : len(moved)] = moved
-        all_labels[index, : len(moved)] = classes
+    all_boxes[patches, places] = moved
+    all_labels[patches, places] = labels[indices]
     return all_boxes, all_labels
+
+
+def _boxes_in_patches(boxes, origins, patch_size):
+    """Tell which boxes belong to which patches, as `boxes_in_patch` does.
+
+    Returns:
+        Integer arrays: number of the patch and number of the box for each
+        pair of them, in order.
+    """
+    y, x = box_centers(boxes).T
+    (top, left), (height, width) = origins.T[..., None], patch_size
+    inside = (y >= top) & (y < top + height)
+    inside &= (x >= left) & (x < left + width)
+    return np.nonzero(inside)
+
+
+def _moves(plan):
+    """Give each augmentation of a plan, with the numbers of its patches."""
+    moves = {}
+    for number, patch in enumerate(plan):
+        for move in (patch.augmentation or {}).items():
+            moves.setdefault(move, []).append(number)
+    return [(dict([move]), numbers) for move, numbers in moves.items()]

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from keras_patching.data.cache.pieces import Pieces, whole
 from keras_patching.data.cache.shards import (
     CacheWriteError,
     ShardError,
@@ -58,6 +59,51 @@ def test_views_of_arrays_are_written_as_what_they_show(tmp_path):
     for index, view in enumerate((ARRAY[:, ::2], ARRAY.T, ARRAY[::-1])):
         record = write_shard(tmp_path / f"{index}.npy", view)
         np.testing.assert_array_equal(read_shard(tmp_path, record), view)
+
+
+def in_rows(array, made=None):
+    """Pieces that all lie in one place, one after the other."""
+
+    def make():
+        row = np.empty(array.shape[1:], array.dtype)
+        for each in array if made is None else made:
+            row[...] = each
+            yield row
+
+    return Pieces(array.shape, array.dtype, make)
+
+
+def test_pieces_are_written_as_the_array_that_they_are_of(shard):
+    path, record = shard
+    before = path.read_bytes()
+    again = write_shard(path, in_rows(ARRAY))
+    assert path.read_bytes() == before
+    assert dataclasses.replace(again, mtime_ns=record.mtime_ns) == record
+    np.testing.assert_array_equal(whole(in_rows(ARRAY)), ARRAY)
+
+
+def test_pieces_are_made_anew_where_the_file_is_removed_meanwhile(tmp_path):
+    """As `clean` may do."""
+    files = []
+
+    def make():
+        if not files:
+            files.extend(tmp_path.iterdir())
+            files[0].unlink()
+        return in_rows(ARRAY)
+
+    pieces = Pieces(ARRAY.shape, ARRAY.dtype, make)
+    record = write_shard(tmp_path / "a.npy", pieces)
+    assert len(files) == 1
+    np.testing.assert_array_equal(read_shard(tmp_path, record), ARRAY)
+    assert adopt_shard(tmp_path / "a.npy", ARRAY.shape, ARRAY.dtype)
+
+
+@pytest.mark.parametrize("made", [ARRAY[:1], [*ARRAY, ARRAY[0]]])
+def test_pieces_of_too_few_or_too_many_bytes_are_no_shard(tmp_path, made):
+    with pytest.raises(ValueError, match="gave"):
+        write_shard(tmp_path / "a.npy", in_rows(ARRAY, made))
+    assert not list(tmp_path.iterdir())
 
 
 def damage(path):
