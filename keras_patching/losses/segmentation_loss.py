@@ -11,6 +11,7 @@ from keras_patching.ops.class_ids import without_channel
 from keras_patching.ops.sample_weights import as_pixel_weights
 
 ACTIVATIONS = ("softmax", "sigmoid", "linear")
+_UNWEIGHTED = -1  # What no mask holds.
 
 
 @keras.saving.register_keras_serializable(package="keras_patching")
@@ -37,7 +38,9 @@ class SegmentationLoss(keras.losses.Loss):
             last axis of 1.
         y_pred: Shape `(batch, height, width, num_classes)`, or one channel.
         sample_weight: Weights of the cross-entropy and of the Dice loss of
-            images, `(batch,)`, or of pixels, `(batch, height, width)`.
+            images, `(batch,)`, or of pixels, `(batch, height, width)`. As
+            those of `ignore_value`, pixels of weight 0 are not counted: the
+            loss is what it is without them.
 
     Example:
 
@@ -80,17 +83,22 @@ class SegmentationLoss(keras.losses.Loss):
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None
     ) -> Tensor:
         weights = as_pixel_weights(sample_weight)
+        if len(getattr(sample_weight, "shape", ())) > 1:
+            y_true = ops.where(
+                ops.equal(weights, 0),
+                _UNWEIGHTED,
+                ops.cast(without_channel(y_true, y_pred), "int32"),
+            )
         return super().__call__(y_true, y_pred, weights)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         y_true = ops.cast(without_channel(y_true, y_pred), "int32")
         log_probabilities = self._log_probabilities(y_pred)
-        if self.ignore_value is None:
-            labelled = ops.ones_like(y_true, dtype=log_probabilities.dtype)
-        else:
-            is_labelled = ops.not_equal(y_true, self.ignore_value)
-            labelled = ops.cast(is_labelled, log_probabilities.dtype)
-            y_true = ops.where(is_labelled, y_true, 0)
+        is_labelled = ops.not_equal(y_true, _UNWEIGHTED)
+        if self.ignore_value is not None:
+            is_labelled &= ops.not_equal(y_true, self.ignore_value)
+        labelled = ops.cast(is_labelled, log_probabilities.dtype)
+        y_true = ops.where(is_labelled, y_true, 0)
         one_hot = ops.one_hot(
             y_true, self.num_classes, dtype=log_probabilities.dtype
         )
@@ -98,7 +106,10 @@ class SegmentationLoss(keras.losses.Loss):
         loss = self._cross_entropy(one_hot, log_probabilities)
         if self.dice_weight:
             probabilities = ops.exp(log_probabilities) * labelled[..., None]
-            loss += self.dice_weight * _dice(one_hot, probabilities)
+            dice = self.dice_weight * _dice(one_hot, probabilities)
+            # As the cross-entropy: its mean is over labelled pixels.
+            size = ops.cast(ops.size(labelled), labelled.dtype)
+            loss += dice * labelled * size / ops.maximum(ops.sum(labelled), 1)
         return loss
 
     def _cross_entropy(self, one_hot, log_probabilities):

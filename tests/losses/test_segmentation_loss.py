@@ -96,6 +96,33 @@ def test_unlabelled_pixels_do_not_count():
     )
 
 
+@pytest.mark.parametrize("ignore_value", [None, 255])
+def test_pixels_of_weight_0_are_as_if_they_were_not_there(ignore_value):
+    masks, logits = draw(3)
+    if ignore_value is not None:
+        masks[:, 1, 1:3] = ignore_value
+    loss = SegmentationLoss(
+        3, "linear", ignore_value, class_weights=(1.0, 2.0, 5.0)
+    )
+    padding = ((0, 0), (0, 3), (0, 4))
+    weights = np.pad(np.ones(masks.shape, "float32"), padding)
+    padded = np.pad(masks, padding, constant_values=1)
+    predicted = np.pad(logits, (*padding, (0, 0)), constant_values=3.0)
+    expected = float(loss(masks, logits))
+    for each in (padded, padded[..., None]):
+        found = float(loss(each, predicted, weights))
+        assert found == pytest.approx(expected, rel=1e-5)
+    assert float(loss(masks, logits, np.zeros(masks.shape))) == 0
+
+
+def test_weights_multiply_the_loss_of_a_pixel():
+    masks, logits = draw(3)
+    twice = np.full(masks.shape, 2.0, "float32")
+    loss = SegmentationLoss(3, "linear", dice_weight=0.0)
+    expected = 2 * float(loss(masks, logits))
+    assert float(loss(masks, logits, twice)) == pytest.approx(expected)
+
+
 def test_a_batch_without_any_label_has_no_loss():
     masks, logits = draw(3)
     loss = SegmentationLoss(3, "linear", ignore_value=255)
