@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DensityMapLoss",
     "HeatmapObjectCountingModel",
+    "ImageSequence",
     "ObjectDetectionModel",
     "PatchGrid",
     "PatchedModel",

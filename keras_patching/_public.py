@@ -19,6 +19,7 @@ from keras_patching import (
     visualization,
 )
 from keras_patching.data import (
+    ImageSequence,
     PatchingSequence,
     YoloPatchSampler,
     read_boxes,
@@ -51,6 +52,7 @@ from keras_patching.receptive_fields.walk import receptive_field
 __all__ = [
     "DensityMapLoss",
     "HeatmapObjectCountingModel",
+    "ImageSequence",
     "ObjectDetectionModel",
     "PatchGrid",
     "PatchedModel",

@@ -18,6 +18,7 @@ PUBLIC = {
     "keras_patching": [
         "DensityMapLoss",
         "HeatmapObjectCountingModel",
+        "ImageSequence",
         "ObjectDetectionModel",
         "PatchGrid",
         "PatchedModel",
@@ -55,6 +56,7 @@ PUBLIC = {
     ],
     "keras_patching.data": [
         "BlockSplit",
+        "ImageSequence",
         "OpenedImage",
         "PatchingSequence",
         "YoloPatchSampler",

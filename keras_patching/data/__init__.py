@@ -6,6 +6,7 @@ then `patched_dataset`, which the loaders of all tasks use, and `inspection`.
 
 from keras_patching.data.cache.cleaning import clean
 from keras_patching.data.feeding.block_split import BlockSplit
+from keras_patching.data.feeding.image_sequence import ImageSequence
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.images.image_io import read_image, write_image
 from keras_patching.data.images.label_images import read_mask
@@ -19,6 +20,7 @@ from keras_patching.data.patches.yolo_patch_sampler import YoloPatchSampler
 
 __all__ = [
     "BlockSplit",
+    "ImageSequence",
     "OpenedImage",
     "PatchingSequence",
     "YoloPatchSampler",

@@ -23,7 +23,8 @@ class ModelLoaderOptions(TypedDict, total=False):
     `load_dataset_from_directory_with_segmentation_masks`.
     """
 
-    batch_size: int
+    batch_size: int | None
+    crop_size: Literal["image"] | int | Sequence[int] | None
     shuffle: bool
     seed: int | None
     validation_split: float | None

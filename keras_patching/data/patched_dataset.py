@@ -149,13 +149,15 @@ def load_patched_dataset(
         **options: Those of `SequenceOptions`.
 
     Returns:
-        A `PatchingSequence`, or a tuple of them with `subset="both"` or
-        `"all"`.
+        A `PatchingSequence`, with a `crop_size` an `ImageSequence`; or a tuple
+        of them with `subset="both"` or `"all"`.
 
     Raises:
         ValueError: If files or arguments cannot be used; lists the files.
     """
     options = SequenceOptions(**options)
+    if options.crop_size is not None:
+        store = "images"
     pixels = PixelOptions.of(
         patch_size, channels, value_range, pad_mode, normalize, resize, store
     )

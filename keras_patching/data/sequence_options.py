@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from keras_patching.data.feeding.block_split import (
     check_block_sizes,
 )
 from keras_patching.data.feeding.epoch_sampler import check_sampling
+from keras_patching.data.feeding.image_sequence import ImageSequence
 from keras_patching.data.feeding.kept_patches import (
     describe_parts,
     parts_of_patches,
@@ -18,6 +19,14 @@ from keras_patching.data.feeding.kept_patches import (
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.feeding.sequence_arguments import check_feeding
 from keras_patching.data.feeding.splits import split_names
+from keras_patching.data.whole_images import check_crop_size, open_images
+
+# What loaders return.
+Loaded: TypeAlias = (
+    PatchingSequence
+    | ImageSequence
+    | tuple[PatchingSequence | ImageSequence, ...]
+)
 
 # The parts that each subset is.
 _SUBSETS = {
@@ -29,6 +38,8 @@ _SUBSETS = {
 }
 
 _SPLIT_BY = ("images", "blocks")
+
+_PATCHES_PER_BATCH = 32
 
 # Validation and test see every patch once, in order.
 _AS_IT_IS = {"shuffle": False}
@@ -43,6 +54,8 @@ class SequenceOptions:
             `PatchingSequence`, as are foreground_fraction, foreground_classes,
             keep_empty and random_crops. Validation and test see every patch
             once, in order, as it is, also with `drop_remainder`.
+        crop_size: "image" for whole images, or `(height, width)` of the crops
+            of them that training sees; `None` for patches.
         validation_split: Fraction of the images for validation, or `None`.
         test_split: Fraction of them that neither sees, or `None`.
         subset: "training", "validation" or "both" with a `validation_split`,
@@ -54,7 +67,8 @@ class SequenceOptions:
             of a patch.
     """
 
-    batch_size: int = 32
+    batch_size: int | None = None
+    crop_size: Literal["image"] | int | Sequence[int] | None = None
     shuffle: bool = True
     seed: int | None = None
     validation_split: float | None = None
@@ -75,7 +89,8 @@ class SequenceOptions:
     drop_remainder: bool = False
 
     def __post_init__(self):
-        check_feeding(self.batch_size, self.seed, self.dtype, self.augment)
+        batch_size = 1 if self.batch_size is None else self.batch_size
+        check_feeding(batch_size, self.seed, self.dtype, self.augment)
         check_sampling(
             self.foreground_fraction, self.foreground_classes, self.keep_empty
         )
@@ -109,6 +124,7 @@ class SequenceOptions:
                 f"`validation_split` and `subset`. {received}"
             )
         self._check_blocks(received)
+        check_crop_size(self)
 
     def _check_blocks(self, received):
         if self.split_by not in _SPLIT_BY:
@@ -209,21 +225,29 @@ class SequenceOptions:
             parts: What `split` gave.
             patch_size: `(height, width)` in pixels.
         """
-        blocks = self.block_split(patch_size)
-        sequences = [
-            PatchingSequence(
-                cache,
-                batch_size=self.batch_size,
-                seed=self.seed,
-                names=names,
-                split=blocks,
-                subset="training" if blocks is None else part,
-                dtype=self.dtype,
-                **(self._for_training() if part == "training" else _AS_IT_IS),
-            )
-            for part, names in parts.items()
-        ]
+        if self.crop_size is not None:
+            sequences = [
+                open_images(self, cache, *part) for part in parts.items()
+            ]
+        else:
+            blocks = self.block_split(patch_size)
+            sequences = [
+                self._open_patches(cache, *part, blocks)
+                for part in parts.items()
+            ]
         return sequences[0] if len(sequences) == 1 else tuple(sequences)
+
+    def _open_patches(self, cache, part, names, blocks):
+        return PatchingSequence(
+            cache,
+            batch_size=self.batch_size or _PATCHES_PER_BATCH,
+            seed=self.seed,
+            names=names,
+            split=blocks,
+            subset="training" if blocks is None else part,
+            dtype=self.dtype,
+            **(self._for_training() if part == "training" else _AS_IT_IS),
+        )
 
     def _for_training(self):
         return {

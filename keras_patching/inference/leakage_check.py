@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_patching._printing import say
+from keras_patching.data.feeding.image_sequence import ImageSequence
 from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.inference.covered_pixels import count_pixels
 from keras_patching.inference.tiling_verification import find_predictor
@@ -79,8 +80,8 @@ class LeakageReport:
 
 
 def check_leakage(
-    train: PatchingSequence,
-    val: PatchingSequence,
+    train: PatchingSequence | ImageSequence,
+    val: PatchingSequence | ImageSequence,
     model: keras.layers.Layer | None = None,
     verbose: bool = True,
 ) -> LeakageReport:
@@ -97,7 +98,7 @@ def check_leakage(
     is there twice; with blocks and the same model also within its reach.
 
     Args:
-        train: `PatchingSequence` that is trained on.
+        train: `PatchingSequence`, or `ImageSequence`, that is trained on.
         val: Another, of the same or another cache; or one of a test.
         model: Task model, or another with a `PatchedPredictor`, or the patch
             model itself. How far it looks tells how many validation pixels
@@ -108,8 +109,8 @@ def check_leakage(
         `LeakageReport`.
 
     Raises:
-        ValueError: If `train` or `val` is no `PatchingSequence`; or how far
-            the model looks is not known.
+        ValueError: If `train` or `val` is no such sequence; or how far the
+            model looks is not known.
 
     Example:
 
@@ -123,12 +124,13 @@ def check_leakage(
     (0, 0)
     """
     for name, sequence in (("train", train), ("val", val)):
-        if not isinstance(sequence, PatchingSequence):
+        if not isinstance(sequence, (PatchingSequence, ImageSequence)):
             raise ValueError(
                 f"`{name}` must be a `PatchingSequence`, what loaders return. "
                 f"Received: {name}={type(sequence).__name__}"
             )
-    reach = None if model is None else _reach(model, train.patch_size)
+    patch_size = train._manifest.patch_size
+    reach = None if model is None else _reach(model, patch_size)
     trained = _boxes_by_file(train)
     files, counts, by_image = val._files(), np.zeros(3, int), {}
     for name, boxes in val.patch_boxes().items():

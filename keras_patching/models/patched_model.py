@@ -19,6 +19,7 @@ from keras_patching._keras_internals import (
 )
 from keras_patching._signatures import TILING_DEFAULTS, Shown, spelled_out
 from keras_patching._types import Tensor, Tiling
+from keras_patching.data.feeding.cached_sequence import CachedSequence
 from keras_patching.geometry import as_pair, as_patch_size
 from keras_patching.layers.nested_metrics import metrics_outside_models
 from keras_patching.layers.patched_predictor import PatchedPredictor
@@ -338,6 +339,10 @@ class PatchedModel(ImagePredictor, keras.Model):
         Raises:
             ValueError: Naming what differs, and what would do.
         """
+        if getattr(data_set, "patch_size", None) is None:
+            if data_set.image_size is not None:
+                self._warn_of_tiling(data_set.image_size)
+            return
         own = self.patch_size
         other = as_pair(data_set.patch_size, "patch_size")
         if other != own:
@@ -696,7 +701,7 @@ class PatchedModel(ImagePredictor, keras.Model):
         """Refuse before dispatch what would fail inside of it."""
         self._require_patch_size()
         check_inputs(x, self.predictor, self.name)
-        if getattr(x, "patch_size", None) is not None:
+        if hasattr(x, "patch_size") or isinstance(x, CachedSequence):
             self._check_data_set(x)
 
     def _check_each(self, x, one_size=False):

@@ -61,6 +61,7 @@ class TaskModel(PatchedModel):
     _truth_may_be_files = False
     # Whether training knows no label of what `pad_mode` shows once more.
     _may_copy_pixels = False
+    _unweighted: Sequence[Any] = ()  # Metrics that see no sample weights.
 
     def __init__(
         self,
@@ -124,6 +125,7 @@ class TaskModel(PatchedModel):
                 f"made for {data_set.task}. Load it with a loader of the "
                 f"model. Received: {data_set.manifest_path}"
             )
+        self._check_padding(data_set)
         unset = {"pad_mode": "constant", "normalize": None, "resize": None}
         found = {**unset, **data_set.parameters}
         for name, expected in self._patch_parameters().items():
@@ -134,6 +136,18 @@ class TaskModel(PatchedModel):
                     "data set with the loader of the model, or make the model "
                     f"for this data set. Received: {data_set.manifest_path}"
                 )
+
+    def _check_padding(self, data_set):
+        """Refuse metrics that would count what images are padded with."""
+        is_labelled = data_set.parameters.get("ignore_value") is None
+        if self._unweighted and is_labelled and data_set.is_padded:
+            raise ValueError(
+                f"Images of the data set are padded to {data_set.image_size}, "
+                "with weight 0, and metrics without weights would count what "
+                "lies there. Compile with `weighted_metrics=[...]` in place of "
+                "`metrics=[...]`, or load masks with an `ignore_value`. "
+                f"Received: metrics={self._unweighted}"
+            )
 
     def _patch_parameters(self):
         """Return what the patches of a data set must agree with, by name."""
@@ -167,23 +181,28 @@ class TaskModel(PatchedModel):
             loss: `"auto"` is that of the task, which the class tells; all
                 else is as there.
             metrics: `"auto"` are those of the task, where the loss compares
-                what they do; all else is as there.
+                what they do; they follow sample weights, unless there are
+                `weighted_metrics`. All else is as there.
             **kwargs: The other arguments of `keras.Model.compile`.
         """
         if isinstance(loss, str) and loss == "auto":
             loss = self._default_loss()
         if isinstance(metrics, str) and metrics == "auto":
             metrics = self._default_metrics(loss)
+            if weighted_metrics is None:
+                metrics, weighted_metrics = [], metrics
         elif metrics is None:
             metrics = []  # For `None` Keras keeps those of an earlier call.
+        metrics = keras.tree.map_structure(self._as_metric, metrics)
         super().compile(
             optimizer,
             loss,
             loss_weights,
-            keras.tree.map_structure(self._as_metric, metrics),
+            metrics,
             keras.tree.map_structure(self._as_metric, weighted_metrics),
             **kwargs,
         )
+        self._unweighted = keras.tree.flatten(metrics)
 
     def _default_loss(self):
         """Return the loss of the task; `None` where it has none."""

@@ -21,7 +21,7 @@ def augment_batch(
     Args:
         images: Array `(batch, height, width, channels)`.
         labels: Array `(batch, height, width, ...)` of labels per pixel, or a
-            dict of them.
+            dict or list of them.
         rng: `numpy.random.Generator` that everything is drawn from.
         value_range: Values of black and white.
         rows, size: Which rows these are of a batch of that size. Each patch is

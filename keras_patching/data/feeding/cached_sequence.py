@@ -39,6 +39,8 @@ class CachedSequence(keras.utils.PyDataset):
     `PatchingSequence`.
     """
 
+    is_padded = False  # Whether batches have weights, 0 on padding.
+
     def __init__(
         self,
         path: str | os.PathLike,
@@ -177,20 +179,25 @@ class CachedSequence(keras.utils.PyDataset):
         start = index * size
         size = min(size, self._sampler.num_samples - start)
         rows = share.rows(size)
-        batch = self._read(epoch, slice(start + rows.start, start + rows.stop))
+        samples = slice(start + rows.start, start + rows.stop)
+        images, *labels = self._read(epoch, samples)
         if self.augment is True:
             rng = np.random.default_rng((self.seed, epoch, index))
-            batch = augment_batch(*batch, rng, self._value_range, rows, size)
+            how = rng, self._value_range, rows, size
+            images, labels = augment_batch(images, labels, *how)
         elif self.augment:
-            batch = self.augment(*batch)
-        images, labels = batch
+            images, *labels = self.augment(images, *labels)
         if self.dtype is not None:
             images = images.astype(self.dtype, copy=False)
-        return images, labels
+        return images, *labels
 
     def _read(self, epoch, samples):
         """Give the arrays of a batch, images first, of a slice of an epoch."""
         raise NotImplementedError
+
+    def _declared_shape(self, array):
+        """Give the shape of a sample, as an array of a batch declares it."""
+        return array.shape[1:]
 
     def shard(self, index: int, count: int) -> Self:
         """Give what one of several processes trains on.

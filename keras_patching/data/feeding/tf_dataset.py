@@ -1,4 +1,4 @@
-"""Batches of a `PatchingSequence` as a `tf.data.Dataset`."""
+"""Batches of a `CachedSequence` as a `tf.data.Dataset`."""
 
 import copy
 import itertools
@@ -10,7 +10,7 @@ def to_tf_dataset(sequence):
     """Make a dataset of the batches of a sequence, an epoch a pass.
 
     Args:
-        sequence: `PatchingSequence`.
+        sequence: `CachedSequence`.
 
     Returns:
         `tf.data.Dataset`; see `PatchingSequence.to_tf_dataset`.
@@ -37,10 +37,11 @@ def to_tf_dataset(sequence):
             epoch.on_epoch_begin()
             yield from (epoch[index] for index in range(len(epoch)))
 
-    specs = keras.tree.map_structure(
-        lambda array: tf.TensorSpec((size, *array.shape[1:]), array.dtype),
-        sequence._load(0),
-    )
+    def declare(array):
+        shape = sequence._declared_shape(array)
+        return tf.TensorSpec((size, *shape), array.dtype)
+
+    specs = keras.tree.map_structure(declare, sequence._load(0))
     dataset = tf.data.Dataset.from_generator(batches, output_signature=specs)
     return dataset.apply(
         tf.data.experimental.assert_cardinality(len(sequence))

@@ -21,12 +21,12 @@ from keras_patching._types import (
     PatchedModelOptions,
     Tensor,
 )
-from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.images.channels import number_of
 from keras_patching.data.images.known import open_known
 from keras_patching.data.labels.density_maps import peak_density
 from keras_patching.data.labels.point_labels import as_true_points
 from keras_patching.data.loader_options import ModelLoaderOptions, loader
+from keras_patching.data.sequence_options import Loaded
 from keras_patching.losses.density_map_loss import DensityMapLoss
 from keras_patching.metrics import (
     CountError,
@@ -196,7 +196,7 @@ class HeatmapObjectCountingModel(TaskModel):
         augment: bool | Callable = False,
         random_crops: bool = False,
         **options: Unpack[ModelLoaderOptions],
-    ) -> PatchingSequence | tuple[PatchingSequence, ...]:
+    ) -> Loaded:
         """Load patches of images and of the heatmaps of a CSV file's points.
 
         Takes `patch_size`, `density_map_sigma`, `channels`, `value_range`,
@@ -225,7 +225,7 @@ class HeatmapObjectCountingModel(TaskModel):
         augment: bool | Callable = False,
         random_crops: bool = False,
         **options: Unpack[ModelLoaderOptions],
-    ) -> PatchingSequence | tuple[PatchingSequence, ...]:
+    ) -> Loaded:
         """Load patches of images and of the heatmaps of JSON files' points.
 
         Takes `patch_size`, `density_map_sigma`, `channels`, `value_range`,
@@ -254,7 +254,7 @@ class HeatmapObjectCountingModel(TaskModel):
         augment: bool | Callable = False,
         random_crops: bool = False,
         **options: Unpack[ModelLoaderOptions],
-    ) -> PatchingSequence | tuple[PatchingSequence, ...]:
+    ) -> Loaded:
         """Load patches of images and of ready heatmaps, or of dot images.
 
         Takes `patch_size`, `density_map_sigma`, `channels`, `value_range`,

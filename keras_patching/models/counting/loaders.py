@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Unpack
 
-from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.labels.pairing import pair_by_stem
 from keras_patching.data.labels.points import (
     read_dot_labels,
@@ -18,6 +17,7 @@ from keras_patching.data.labels.points import (
 )
 from keras_patching.data.loader_options import LoaderOptions, loader
 from keras_patching.data.patched_dataset import load_patched_dataset
+from keras_patching.data.sequence_options import Loaded
 from keras_patching.models.counting.heatmap_labels import (
     DrawnHeatmaps,
     ReadyHeatmaps,
@@ -38,7 +38,7 @@ def load_heatmap_dataset_with_csv_from_directory(
     augment: bool | Callable = False,
     random_crops: bool = False,
     **options: Unpack[LoaderOptions],
-) -> PatchingSequence | tuple[PatchingSequence, ...]:
+) -> Loaded:
     """Load images and the points in a table as patches with heatmaps.
 
     The table has a row per image, without a header:
@@ -88,8 +88,9 @@ def load_heatmap_dataset_with_csv_from_directory(
             is a patch with an object.
 
     Returns:
-        A `PatchingSequence`; with `subset="both"` a pair of them, for training
-        and validation, and with "all" a third for the test.
+        A `PatchingSequence`, with a `crop_size` an `ImageSequence`; with
+        `subset="both"` a pair of them, for training and validation, and with
+        "all" a third for the test.
 
     Raises:
         FileNotFoundError: If the folder or the file is missing.
@@ -121,7 +122,7 @@ def load_heatmap_dataset_with_json_files_from_directory(
     augment: bool | Callable = False,
     random_crops: bool = False,
     **options: Unpack[LoaderOptions],
-) -> PatchingSequence | tuple[PatchingSequence, ...]:
+) -> Loaded:
     """Load images and a JSON file of points each as patches with heatmaps.
 
     Beside `leaf.png` lies `leaf.json`: `{"x": {"p1": 10, ...}, "y": {"p1": 20,
@@ -175,7 +176,7 @@ def load_heatmap_dataset_with_heatmap_files_from_directory(
     augment: bool | Callable = False,
     random_crops: bool = False,
     **options: Unpack[LoaderOptions],
-) -> PatchingSequence | tuple[PatchingSequence, ...]:
+) -> Loaded:
     """Load images and a folder of ready heatmaps, or dot images, as patches.
 
     They are paired by name without suffix. Dot images are black but for a dot

@@ -107,6 +107,12 @@ def load_yolo_dataset_from_directory(
     ((64, 64, 3), (4,))
     """
     store = check_store(options["store"])
+    if options["crop_size"] is not None:
+        raise ValueError(
+            "Detectors are trained on patches, which are planned around boxes: "
+            "leave `crop_size` out. Received: crop_size="
+            f"{options['crop_size']!r}"
+        )
     if not isinstance(augment, bool):
         raise ValueError(
             "`augment` of detection is True or False: the sampler plans what "

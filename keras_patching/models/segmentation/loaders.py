@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 
 from keras_patching._types import Color
-from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.labels.class_table_files import find_class_table
 from keras_patching.data.labels.files import check_unlabelled
 from keras_patching.data.labels.mask_classes import given_classes
@@ -20,6 +19,7 @@ from keras_patching.data.labels.nnunet import read_nnunet_classes
 from keras_patching.data.labels.pairing import pair_by_stem
 from keras_patching.data.loader_options import loader
 from keras_patching.data.patched_dataset import load_patched_dataset
+from keras_patching.data.sequence_options import Loaded
 from keras_patching.models.segmentation.mask_labels import (
     DrawnMasks,
     MaskLabels,
@@ -49,7 +49,8 @@ def load_dataset_from_directory_with_segmentation_masks(
     normalize: Literal["percentile", "zscore"] | None = None,
     resize: float | Sequence[int] | None = None,
     pad_mode: str = "constant",
-    batch_size: int = 32,
+    batch_size: int | None = None,
+    crop_size: Literal["image"] | int | Sequence[int] | None = None,
     shuffle: bool = True,
     seed: int | None = None,
     validation_split: float | None = None,
@@ -73,7 +74,7 @@ def load_dataset_from_directory_with_segmentation_masks(
     dtype: str | type | np.dtype | None = None,
     drop_remainder: bool = False,
     verbose: bool = True,
-) -> PatchingSequence | tuple[PatchingSequence, ...]:
+) -> Loaded:
     """Load a folder of images and a folder of masks as patches for training.
 
     Images and masks are paired by name without suffix, where all masks may have
@@ -144,7 +145,14 @@ def load_dataset_from_directory_with_segmentation_masks(
             `"reflect"` mirrors the image at its last pixel, `"edge"` repeats
             that. As no mask tells what these show, they need an
             `ignore_value`, and a model of the same `pad_mode`.
-        batch_size: Number of patches per batch.
+        batch_size: Number of patches per batch, `None` is 32; with a
+            `crop_size` of crops, 32, or of whole images, 1.
+        crop_size: `None` gives patches. `"image"` gives whole images, padded
+            to the size of the largest with weight 0, and `(height, width)`
+            crops of that size to train on, at other places in each epoch, and
+            whole images to validate and test on: as `ImageSequence` says. A
+            model with `overlap="auto"` trains on each as a whole. It takes
+            `store="images"` by itself.
         shuffle: Whether to shuffle the training patches in each epoch.
         seed: Integer that decides the split, orders and augmentations.
             `None` draws orders and augmentations anew, but not the split.
@@ -198,11 +206,11 @@ def load_dataset_from_directory_with_segmentation_masks(
         verbose: Whether to print what is cut and found.
 
     Returns:
-        A `PatchingSequence`; with `subset="both"` a pair of them, for training
-        and validation, and with "all" a third for the test. Batches are
-        `(images, masks)`: `(batch, height, width, channels)` in the files'
-        dtype, and `(batch, height, width)` class ids in the smallest unsigned
-        dtype.
+        A `PatchingSequence`, with a `crop_size` an `ImageSequence`; with
+        `subset="both"` a pair of them, for training and validation, and with
+        "all" a third for the test. Batches are `(images, masks)`: `(batch,
+        height, width, channels)` in the files' dtype, and `(batch, height,
+        width)` class ids in the smallest unsigned dtype.
 
     Raises:
         FileNotFoundError: If a folder is missing.
@@ -242,6 +250,7 @@ def load_dataset_from_directory_with_segmentation_masks(
         resize=resize,
         pad_mode=pad_mode,
         batch_size=batch_size,
+        crop_size=crop_size,
         shuffle=shuffle,
         seed=seed,
         validation_split=validation_split,

@@ -17,7 +17,6 @@ from keras_patching._types import (
     PatchedModelOptions,
 )
 from keras_patching.data.feeding.cached_sequence import CachedSequence
-from keras_patching.data.feeding.patching_sequence import PatchingSequence
 from keras_patching.data.images.channels import number_of
 from keras_patching.data.images.contents import read_content
 from keras_patching.data.images.image_io import read_header
@@ -25,6 +24,7 @@ from keras_patching.data.images.known import read_known
 from keras_patching.data.labels.mask_classes import given_classes
 from keras_patching.data.labels.masks import as_class_ids, decode_classes
 from keras_patching.data.loader_options import ModelLoaderOptions, loader
+from keras_patching.data.sequence_options import Loaded
 from keras_patching.losses.segmentation_loss import (
     ACTIVATIONS,
     SegmentationLoss,
@@ -211,7 +211,7 @@ class SemanticSegmentationModel(TaskModel):
         foreground_classes: Sequence[int] | None = None,
         random_crops: bool = False,
         **options: Unpack[ModelLoaderOptions],
-    ) -> PatchingSequence | tuple[PatchingSequence, ...]:
+    ) -> Loaded:
         """Load patches of images and masks, cutting them where not cached.
 
         Takes `patch_size`, `num_classes`, `ignore_value`, `class_names`,
