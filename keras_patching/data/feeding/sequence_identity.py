@@ -18,13 +18,14 @@ def identify(sequence):
 
     Returns:
         Dict of integers: `seed`, `batch_size`, `num_samples`, and `order`,
-        32 bits of a hash of the images, and of the order of the samples.
+        32 bits of a hash of the images, and of the order of the samples and
+        where they lie.
     """
     count = sequence._share.count
     sampler = sequence._made_with
     rng = np.random.default_rng((sequence.seed, 0))
     samples = sampler.draw(rng, sequence.shuffle)
-    order = sequence._shard_of[samples], sequence._row_of[samples]
+    order = sequence._place(samples, rng)
     found = hashlib.sha256()
     for source in sequence._sources:
         files = {kind: each.file for kind, each in source.shards.items()}

@@ -1,23 +1,21 @@
-"""Strips side by side are the image that they were cut from."""
+"""Strips hold all pixels of an image, few columns each."""
 
 import numpy as np
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from keras_patching.data.cache.strips import as_strips, strips_shape
+from keras_patching.data.cache.strips import as_image, as_strips, strips_shape
 
 
-@pytest.mark.parametrize(
-    ("width", "strips"), [(1, 1), (255, 1), (256, 1), (257, 2), (1000, 4)]
+@given(
+    st.integers(1, 4), st.integers(1, 1100), st.sampled_from([(), (1,), (3,)])
 )
-def test_strips_side_by_side_are_the_image(width, strips):
+def test_strips_are_put_together_to_the_image(height, width, pixel_shape):
     rng = np.random.default_rng(0)
-    image = rng.integers(1, 999, (3, width, 2)).astype("uint16")
-    found = as_strips(image)
-    assert found.dtype == image.dtype
-    assert found.shape == strips_shape((3, width), 2)
-    assert len(found) == strips
-    joined = np.concatenate(found, axis=1)
-    np.testing.assert_array_equal(joined[:, :width], image)
-    # Little is stored beyond the image, and it is 0.
-    assert joined.shape[1] - width < strips
-    assert not joined[:, width:].any()
+    image = rng.integers(0, 2**16, (height, width, *pixel_shape), "uint16")
+    strips = as_strips(image)
+    assert strips.shape == strips_shape((height, width), *pixel_shape)
+    assert strips.dtype == image.dtype
+    assert strips.shape[2] <= 256
+    assert strips.shape[0] * strips.shape[2] < width + len(strips)
+    np.testing.assert_array_equal(as_image(strips, width), image)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import keras_patching as kp
 from keras_patching.data.feeding.kept_patches import parts_of_image
+from keras_patching.data.feeding.sequence_identity import identify
 
 PATCH = (8, 10)
 SIZES = ((40, 61), (33, 8), (8, 30), (64, 64))  # one is narrower than a patch
@@ -141,6 +142,14 @@ def test_a_batch_depends_on_seed_epoch_and_index_only(folder):
     again.on_epoch_end()
     shard = load(folder, drop_remainder=True, **kwargs).shard(1, 2)
     np.testing.assert_array_equal(shard[1][0], expected[1][0][2:])
+
+
+def test_processes_see_whether_others_cut_the_same_crops(folder):
+    first, again, tiles = (
+        identify(load(folder, random_crops=random)) for random in (1, 1, 0)
+    )
+    assert first == again
+    assert first != tiles
 
 
 def coverage(length, patch):
