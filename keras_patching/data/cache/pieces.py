@@ -5,12 +5,13 @@ processor, in a third of the time that large arrays take.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-# Of a piece: what a core holds near to it, and writes at once.
-PIECE_BYTES = 2**20
+# What a core holds near to it, and writes at once.
+_PIECE_BYTES = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,18 @@ class Pieces:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return iter(self.make())
+
+
+def rows_of_piece(shape, dtype, most):
+    """Tell how many rows make a piece.
+
+    Args:
+        shape: Shape of a row.
+        dtype: Its dtype.
+        most: How many rows there are.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    return max(min(_PIECE_BYTES // max(size, 1), most), 1)
 
 
 def pieces_of(array):

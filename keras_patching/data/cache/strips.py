@@ -7,6 +7,8 @@ read in the one or two pieces of the strips that it lies in.
 
 import numpy as np
 
+from keras_patching.data.cache.pieces import Pieces, rows_of_piece, whole
+
 # Few enough that little is read beside a window, and enough that a window lies
 # in few strips.
 _MOST_COLUMNS = 256
@@ -42,13 +44,32 @@ def as_strips(image):
     Returns:
         Array of the same dtype and of `strips_shape`; 0 beyond the image.
     """
-    shape = strips_shape(image.shape[:2], *image.shape[2:])
-    strips = np.zeros(shape, image.dtype)
-    columns = strips.shape[2]
-    for index, strip in enumerate(strips):
-        part = image[:, index * columns : (index + 1) * columns]
-        strip[:, : part.shape[1]] = part
-    return strips
+    return whole(strip_pieces(image))
+
+
+def strip_pieces(image):
+    """Cut an image into strips, a few rows at a time.
+
+    Args:
+        image: Array `(height, width, ...)`.
+
+    Returns:
+        `Pieces` of the array of `as_strips`.
+    """
+    height, width, *pixel_shape = image.shape
+    shape = strips_shape((height, width), *pixel_shape)
+    count = rows_of_piece(shape[2:], image.dtype, height)
+
+    def cut():
+        rows = np.empty((count, *shape[2:]), image.dtype)
+        for left in range(0, shape[0] * shape[2], shape[2]):
+            for top in range(0, height, count):
+                part = image[top : top + count, left : left + shape[2]]
+                rows[: len(part), : part.shape[1]] = part
+                rows[:, part.shape[1] :] = 0
+                yield rows[: len(part)]
+
+    return Pieces(shape, image.dtype, cut)
 
 
 def as_image(strips, width):

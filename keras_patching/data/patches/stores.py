@@ -10,9 +10,14 @@ from keras_patching._disk_space import describe_bytes
 from keras_patching.data.cache.shard_builder import ShardPlan
 from keras_patching.data.cache.shard_kinds import PICTURES, shard_kind
 from keras_patching.data.cache.shards import npy_bytes
-from keras_patching.data.cache.strips import as_image, as_strips, strips_shape
+from keras_patching.data.cache.strips import (
+    as_image,
+    as_strips,
+    strip_pieces,
+    strips_shape,
+)
 from keras_patching.data.images.channels import number_of
-from keras_patching.data.patches.tiling import cut_patches
+from keras_patching.data.patches.tiling import cut_patches, cut_pieces
 from keras_patching.geometry import PatchGrid
 
 STORES = ("patches", "images")
@@ -102,7 +107,11 @@ class PixelShards:
             ],
             path=path,
             make=functools.partial(
-                _make_tiles, make=make, grid=self.grid, padding=padding
+                _make_tiles,
+                make=make,
+                grid=self.grid,
+                padding=padding,
+                cut=cut_patches if facts else cut_pieces,
             ),
             facts=facts,
         )
@@ -133,7 +142,9 @@ def plan_whole(
         dtype=dtype,
         parameters=[*content, shape],
         path=path,
-        make=functools.partial(_make_strips, make=make),
+        make=functools.partial(
+            _make_strips, make=make, at_once=facts is not None
+        ),
         facts=facts,
     )
 
@@ -207,12 +218,16 @@ def describe_stores(sources, sizes, patch_size):
     )
 
 
-def _make_tiles(*data, make, grid, padding):
-    return cut_patches(make(*data), grid.origins, grid.patch_size, *padding)
+def _make_tiles(*data, make, grid, padding, cut):
+    return cut(make(*data), grid.origins, grid.patch_size, *padding)
 
 
-def _make_strips(*data, make):
-    return as_strips(make(*data))[None]
+def _make_strips(*data, make, at_once):
+    image = make(*data)
+    if at_once:
+        return as_strips(image)[None]
+    strips = strip_pieces(image)
+    return dataclasses.replace(strips, shape=(1, *strips.shape))
 
 
 def _facts_of_tiles(strips, facts, grid, padding):
