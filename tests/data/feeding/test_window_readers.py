@@ -28,36 +28,32 @@ def write(folder, images):
     ]
 
 
-def open_reader(folder, images, *padding):
+def open_reader(folder, images, records, *padding):
     sizes = [image.shape[:2] for image in images]
-    return WindowReader(folder, write(folder, images), sizes, *padding)
+    return WindowReader(folder, records, sizes, *padding)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """Images, masks and heatmaps; of each one is lower than a patch."""
-    return {
-        name: (
-            tmp_path_factory.mktemp(name),
-            [
-                draw(*size, *pixel, dtype=dtype)
-                for size in ((13, 15), (4, 600), (1, 1))
-            ],
-        )
-        for name, pixel, dtype in (
-            ("images", (3,), "uint8"),
-            ("masks", (), "uint16"),
-            ("heatmaps", (), "float32"),
-        )
-    }
+    found = {}
+    for name, pixel, dtype in (
+        ("images", (3,), "uint8"),
+        ("masks", (), "uint16"),
+        ("heatmaps", (), "float32"),
+    ):
+        folder, sizes = tmp_path_factory.mktemp(name), ((13, 15), (4, 600))
+        images = [draw(*each, *pixel, dtype=dtype) for each in (*sizes, (1, 1))]
+        found[name] = folder, images, write(folder, images)
+    return found
 
 
 @given(st.data())
 def test_a_window_has_any_size_and_any_place(whole, data):
-    folder, images = whole[data.draw(st.sampled_from(list(whole)))]
+    folder, images, records = whole[data.draw(st.sampled_from(list(whole)))]
     mode = data.draw(st.sampled_from(list(PADDED)))
     value = data.draw(st.sampled_from([0, 9]))
-    reader = open_reader(folder, images, value, mode)
+    reader = open_reader(folder, images, records, value, mode)
     s = data.draw(st.integers(0, 2))
     height, width = images[s].shape[:2]
     reach = 0 if mode != "constant" else 3  # past the last pixel
@@ -75,23 +71,23 @@ def test_a_window_has_any_size_and_any_place(whole, data):
 
 
 def test_windows_of_one_size_are_a_batch(whole):
-    folder, images = whole["masks"]
-    reader = open_reader(folder, images)
+    folder, images, records = whole["masks"]
+    reader = open_reader(folder, images, records)
     found = reader.cut_all([1, 0], [(0, 500), (2, 3)], (3, 4))
     expected = images[1][:3, 500:504], images[0][2:5, 3:7]
     np.testing.assert_array_equal(found, expected)
 
 
 def test_a_window_before_the_image_is_refused(whole):
-    folder, images = whole["masks"]
-    reader = open_reader(folder, images)
+    folder, images, records = whole["masks"]
+    reader = open_reader(folder, images, records)
     with pytest.raises(ValueError, match=r"Received: origin=\(-1, 0\)"):
         reader.cut(0, (-1, 0, 3, 3))
 
 
 @given(st.data())
 def test_patches_are_cut_padded_and_turned(whole, data):
-    folder, images = whole["images"]
+    folder, images, records = whole["images"]
     origins = [
         [
             data.draw(st.tuples(st.integers(0, h - 1), st.integers(0, w - 1)))
@@ -102,7 +98,7 @@ def test_patches_are_cut_padded_and_turned(whole, data):
     flips = data.draw(st.sampled_from([None, "horizontal", "vertical"]))
     planned = data.draw(st.sampled_from([[], [flips and {"flip": flips}] * 2]))
     black = data.draw(st.sampled_from([0, 9]))
-    windows = open_reader(folder, images, black)
+    windows = open_reader(folder, images, records, black)
     reader = PlannedReader(windows, origins, [planned] * 3, PATCH, (black, 255))
     found = reader.read([1, 0, 1], [0, 1, 1])
     for patch, s, r in zip(found, [1, 0, 1], [0, 1, 1], strict=True):
