@@ -40,7 +40,7 @@ from keras_patching.layers.predictor_arguments import (
 )
 from keras_patching.layers.resolved_tiling import Resolved, resolve
 from keras_patching.layers.row_stream import RowStream
-from keras_patching.layers.row_streaming import RowStreaming
+from keras_patching.layers.row_streaming import RowStreaming, find_streaming
 from keras_patching.layers.whole_runs import (
     run_streamed,
     run_whole,
@@ -625,10 +625,12 @@ class PatchedPredictor(keras.layers.Wrapper):
                 lambda output: from_channels_last(output, self.data_format),
                 outputs,
             )
+        if training and (streaming := self._streaming_in_training()):
+            return self._train_through(streaming, images, image_size)
         grid = self.patch_grid(image_size, training)
         how = grid, self._outputs, self.blend
         images = pad_to_grid(images, grid, self.pad_value, self.pad_mode)
-        if self._streaming is not None and not training:
+        if self._streaming is not None:
             outputs = self._stream(images, grid)
         elif training or self.patch_batch_size is None:
             model = self._patch_model if training else None
@@ -707,6 +709,52 @@ class PatchedPredictor(keras.layers.Wrapper):
             at_once = streaming.images_at_once(ops.shape(images))
         how = grid, self._outputs, self.blend
         return run_streamed(run, images, *how, at_once)
+
+    def _streaming_in_training(self):
+        """Return how whole images are trained on; `None` of tiles."""
+        if not self._is_seamless:
+            return None
+        if self._inference_model is self._patch_model:
+            return self._streaming
+        # What predictions average is not trained.
+        return find_streaming(
+            self.layer, self.predict_patch_size, self.data_format
+        )
+
+    def _train_through(self, streaming, images, image_size):
+        """Run the patch model on whole images in training."""
+        grid = graph_grid(image_size, (None, None), 0, streaming.stride)
+        images = pad_to_grid(images, grid, self.pad_value, self.pad_mode)
+        call = functools.partial(
+            streaming.run_in_training, structure=self._outputs.spec
+        )
+        run = self._run(call=call, model=self._patch_model)
+        outputs = run_whole(run, images, grid, self._outputs)
+        return self._outputs.map_stitched(
+            lambda output: from_channels_last(output, self.data_format), outputs
+        )
+
+    def check_training(self, shape: Sequence[int]) -> None:
+        """Refuse images that the patch model cannot be trained on.
+
+        Args:
+            shape: Of the images that are trained on at a time.
+
+        Raises:
+            ValueError: If they are larger than a patch, so that rows are
+                streamed, and a layer needs whole images in training; it is
+                named.
+        """
+        batch, *image_size, channels = self._channels_last_shape(shape)
+        if self._is_one_patch(image_size, True):
+            return
+        streaming = self._streaming_in_training()
+        if streaming is not None:
+            grid = graph_grid(image_size, (None, None), 0, streaming.stride)
+            padded = batch, *grid.padded_size, channels
+            streaming.stream_in_training(
+                shape_from_channels_last(padded, self.data_format)
+            )
 
     def fold_grid(self, outputs: Tensor) -> Any:
         """Fold rows and columns of unstitched outputs into the batch.

@@ -13,6 +13,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_patching.layers.row_slopes import has_slopes
+
 # What is outside of max pooling. Of tensorflow it is finite: graphs that are
 # converted to ONNX multiply it by zero.
 LOWEST = -3e38 if keras.backend.backend() == "tensorflow" else -math.inf
@@ -99,8 +101,33 @@ def _keep(tensor, field, start):
     return ops.copy(kept) if keras.backend.backend() == "torch" else kept
 
 
+def mask_outside(value, band, field, outside):
+    """Put a number in the place of what is outside of a tensor.
+
+    Args:
+        value: Rows of it.
+        band: `Band` of these rows.
+        field: `SpatialField` of the tensor.
+        outside: Float; or a tensor that broadcasts to `value`.
+    """
+    row_axis, column_axis = spatial_axes(field)
+    rows = value.shape[row_axis]
+    if band.is_full(rows):
+        return value
+    inside = band.inside(rows, ops.shape(value)[column_axis], field)
+    if isinstance(outside, (int, float)):
+        outside = clip_to_dtype(outside, value.dtype)
+    return ops.where(inside, value, ops.cast(outside, value.dtype))
+
+
 class Runner:
     """What runs a call of a layer."""
+
+    # Whether it makes infinite numbers of what is outside.
+    makes_infinities = False
+
+    # Whether it has no slope, perhaps, at what is outside.
+    needs_slopes = False
 
     @classmethod
     def of(cls, call, inputs, output):
@@ -117,6 +144,7 @@ class Pointwise(Runner):
     def __init__(self, call, inputs, output):
         self._call = call
         self._inputs = inputs
+        self.needs_slopes = not has_slopes(call)
         self._delays = [output.y.lag - field.y.lag for field in inputs]
 
     def kept(self):
@@ -183,13 +211,7 @@ class Neighbours(Runner):
         return self._make(value, band), state
 
     def _masked(self, value, band):
-        row_axis, column_axis = spatial_axes(self._input)
-        rows = value.shape[row_axis]
-        if band.is_full(rows):
-            return value
-        inside = band.inside(rows, ops.shape(value)[column_axis], self._input)
-        outside = clip_to_dtype(self.outside, value.dtype)
-        return ops.where(inside, value, ops.cast(outside, value.dtype))
+        return mask_outside(value, band, self._input, self.outside)
 
     def _padded_columns(self, value, outside):
         reading = self._output.x.reading

@@ -42,7 +42,7 @@ def _write_in_place(stream, images):
     row_axis, column_axis = spatial_axes(stream.input_field)
     batch_size, width = images.shape[0], images.shape[column_axis]
     height = images.shape[row_axis]
-    images = _pad_rows(images, stream.rows - height, row_axis)
+    images = pad_rows(images, stream.rows - height, row_axis)
     outputs, before = [], []
     for index, field in enumerate(stream.output_fields):
         rows, high = field.y.rows, field.y.length_of(height)
@@ -124,7 +124,7 @@ def _write_into(stream, images):
         for index, field in enumerate(fields)
     ]
     state = stream.initial_state(batch_size, width)
-    images = _pad_rows(images, stream.rows - height, row_axis)
+    images = pad_rows(images, stream.rows - height, row_axis)
     for k in range(count_steps(stream, height)):
         start = min(k * stream.rows, images.shape[row_axis] - stream.rows)
         rows = take_rows(images, stream.input_field, start, start + stream.rows)
@@ -144,7 +144,7 @@ def _collect(stream, images):
     sizes = ops.shape(images)
     batch_size, height, width = (sizes[i] for i in (0, row_axis, column_axis))
     num_steps = count_steps(stream, height)
-    images = _pad_rows(images, num_steps * stream.rows - height, row_axis)
+    images = pad_rows(images, num_steps * stream.rows - height, row_axis)
 
     def step(state, k):
         offset, shape = [0, 0, 0, 0], [*sizes]
@@ -160,7 +160,7 @@ def _collect(stream, images):
     loops = {"jax": _stack_on_jax, "tensorflow": _stack_on_tensorflow}
     stacks = loops[keras.backend.backend()](step, state, bands, num_steps)
     return [
-        _join_bands(stack, band, field, height)
+        join_bands(stack, band, field, height)
         for stack, band, field in zip(
             stacks, bands, stream.output_fields, strict=True
         )
@@ -208,7 +208,7 @@ def _stack_on_tensorflow(step, state, bands, num_steps):
     return [array.stack() for array in arrays]
 
 
-def _join_bands(bands, band, field, height):
+def join_bands(bands, band, field, height):
     """Make an image of the bands `(steps, *band)` of all steps."""
     row_axis, _ = spatial_axes(field)
     shape = list(ops.shape(band))
@@ -218,7 +218,7 @@ def _join_bands(bands, band, field, height):
     return take_rows(rows, field, lag, lag + field.y.length_of(height))
 
 
-def _pad_rows(images, missing, row_axis):
+def pad_rows(images, missing, row_axis):
     """Add rows to images, with what is never looked at."""
     if isinstance(missing, int) and missing <= 0:
         return images

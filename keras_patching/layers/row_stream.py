@@ -15,12 +15,17 @@ from keras_patching.geometry import round_up
 from keras_patching.layers.row_bands import (
     Band,
     clip_to_dtype,
+    mask_outside,
     spatial_axes,
 )
 from keras_patching.layers.row_layers import find_runner
 from keras_patching.layers.row_loops import count_steps, stream_rows
+from keras_patching.layers.row_slopes import numbers_with_slopes
+from keras_patching.layers.row_training import stream_in_training
+from keras_patching.layers.stored_values import stored_values
 from keras_patching.receptive_fields.axes import SpatialField
 from keras_patching.receptive_fields.rows import RowAxis
+from keras_patching.receptive_fields.training_rules import draws_once, seeds_of
 from keras_patching.receptive_fields.walk import field_of_net, net_of
 
 # Of images that stand in for those of any size.
@@ -38,6 +43,19 @@ class _Call:
     runner: Any
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Seed:
+    """What a layer draws with in training.
+
+    Attributes:
+        variable: `keras.Variable` that a draw changes.
+        is_of_all_rows: Whether one draw is for all rows of an image.
+    """
+
+    variable: keras.Variable
+    is_of_all_rows: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +110,11 @@ class RowStream:
         rows: Rows of the image in a step, a multiple of the stride of the
             patch model.
         data_format: As for `keras_patching.receptive_field`.
+        training: Whether layers are run as in training. Then a call can be
+            trained through: its gradients are those of the whole image, in
+            the memory of a band and of what is kept at each step, since what
+            a step has computed is computed again on the way back. Layers draw
+            (`Dropout`) for each band anew.
 
     Attributes:
         rows: Rows of a step.
@@ -100,7 +123,9 @@ class RowStream:
 
     Raises:
         ValueError: If `rows` is no multiple of the stride, if a layer looks at
-            the whole image, or if it cannot be run on rows; it is named.
+            the whole image, or if it cannot be run on rows; it is named. In
+            training also if one needs the whole image there, such as
+            `BatchNormalization` that is not frozen.
 
     Example:
 
@@ -131,9 +156,10 @@ class RowStream:
         rows: int,
         *,
         data_format: str | None = None,
+        training: bool = False,
     ) -> None:
         data_format = data_format or keras.config.image_data_format()
-        net = net_of(patch_model, data_format)
+        net = net_of(patch_model, data_format, training)
         self.stride = field_of_net(patch_model, net, data_format).stride
         if not is_integer(rows) or rows <= 0 or rows % self.stride[0]:
             raise ValueError(
@@ -149,6 +175,8 @@ class RowStream:
         self._specs = net.specs
         self._calls = [self._run_on_rows(call) for call in net.calls]
         self._outputs = net.outputs
+        self.training = training
+        self.seeds = list(self._seeds_of(net)) if training else []
         self.outputs = tuple(
             StreamedOutput(field.y.rows, field.y.lag)
             for field in self.output_fields
@@ -167,6 +195,17 @@ class RowStream:
         )
         name = call.operation.name
         return _Call(name, runner, tuple(call.inputs), tuple(call.made))
+
+    def _seeds_of(self, net):
+        """Give each `Seed` that layers draw with once."""
+        known = set()
+        for call in net.calls:
+            if call.training and isinstance(call.operation, keras.layers.Layer):
+                fields = [self._fields[number] for number in call.inputs]
+                for variable in seeds_of(call.operation):
+                    if id(variable) not in known:
+                        known.add(id(variable))
+                        yield Seed(variable, draws_once(call, fields))
 
     def initial_state(self, batch_size: int, width: int) -> list[Any]:
         """Return the state before the first step.
@@ -251,10 +290,21 @@ class RowStream:
         Args:
             width: Width of the bands in pixels.
         """
-        return max(
+        return max(self._bytes_of_tensors(width))
+
+    def step_bytes(self, width: int) -> int:
+        """Tell how much all tensors of a step take, for one image.
+
+        Args:
+            width: Width of the bands in pixels.
+        """
+        return sum(self._bytes_of_tensors(width))
+
+    def _bytes_of_tensors(self, width):
+        return [
             self._bytes(number, field.y.rows, width)
             for number, field in self._fields.items()
-        )
+        ]
 
     def _bytes(self, number, rows, width):
         field, spec = self._fields[number], self._specs[number]
@@ -327,11 +377,26 @@ class RowStream:
             ]
             kept = [next(state) for _ in call.runner.kept()]
             inputs = [tensors[number] for number in call.inputs]
+            if self.training and call.runner.needs_slopes:
+                inputs = self._with_slopes(call, inputs, bands)
             made, kept = call.runner.run(inputs, kept, bands)
             new_state += kept
+            if self.training and call.runner.makes_infinities:
+                (number,) = call.outputs
+                band = self._band(number, first_row, height, width)
+                made = mask_outside(made, band, self._fields[number], 0.0)
             flat = keras.tree.flatten(made)
             tensors.update(zip(call.outputs, flat, strict=True))
         return [tensors[number] for number in self._outputs], new_state
+
+    def _with_slopes(self, call, inputs, bands):
+        fields = [self._fields[number] for number in call.inputs]
+        return [
+            mask_outside(value, band, field, numbers_with_slopes(value, field))
+            if keras.backend.is_float_dtype(value.dtype)
+            else value
+            for value, band, field in zip(inputs, bands, fields, strict=True)
+        ]
 
     def _band(self, number, first_row, height, width):
         field = self._fields[number]
@@ -362,8 +427,11 @@ class RowStream:
             List of the outputs, as `keras.tree.flatten` orders them.
         """
         self._check_size(images)
+        if self.training:
+            return stream_in_training(self, images)
         # What layers change must not leave the loop, such as losses.
-        values = [(each, each.value) for each in self.patch_model.variables]
+        variables = self.patch_model.variables
+        values = zip(variables, stored_values(variables), strict=True)
         with keras.StatelessScope(values):
             return stream_rows(self, images)
 

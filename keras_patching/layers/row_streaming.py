@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from keras_patching.geometry import PatchGrid, round_up
+from keras_patching.layers import row_training
 from keras_patching.layers.row_loops import BACKENDS
 from keras_patching.layers.row_stream import RowStream
 from keras_patching.ops.chunks import is_on_cpu
@@ -54,6 +55,7 @@ class RowStreaming:
             image, or as memory allows.
         kept_bytes: Bytes that layers keep for each column of an image.
         band_bytes: Bytes of the largest tensor of a step, for each pixel.
+        step_bytes: Bytes of all tensors of a step, for each pixel.
     """
 
     patch_model: keras.Model
@@ -64,6 +66,7 @@ class RowStreaming:
     columns: int | None
     kept_bytes: float
     band_bytes: float
+    step_bytes: float
 
     def grid(self, image_size: Sequence[Any]) -> PatchGrid:
         """Return the `PatchGrid` of the strips of images.
@@ -157,6 +160,56 @@ class RowStreaming:
         outputs = self._stream(height, width).run(images)
         return keras.tree.pack_sequence_as(structure, outputs)
 
+    def run_in_training(self, images: Any, structure: Any) -> Any:
+        """Run the patch model on images as a whole, to train through it.
+
+        Args:
+            images, structure: As for `run`.
+
+        Returns:
+            What the patch model returns.
+        """
+        stream = self.stream_in_training(images.shape)
+        if stream is not None:
+            return keras.tree.pack_sequence_as(structure, stream.run(images))
+        if not keras.backend.is_float_dtype(images.dtype):
+            images = ops.cast(images, keras.config.floatx())
+        return self.patch_model(images)
+
+    def stream_in_training(self, shape: Sequence[Any]) -> RowStream | None:
+        """Return the `RowStream` that images are trained through.
+
+        Args:
+            shape: Of the images, in the data format of the patch model.
+
+        Returns:
+            A `RowStream`; `None` where they are run at once, as small images
+            are.
+
+        Raises:
+            ValueError: Naming it, if a layer needs whole images in training.
+        """
+        shape = shape_to_channels_last(shape, self.data_format)[:3]
+        is_streamed = keras.backend.backend() in row_training.BACKENDS
+        if not is_streamed or self._are_small(shape):
+            return None
+        return RowStream(
+            self.patch_model,
+            self.rows or self._rows_in_training(*shape[1:]),
+            data_format=self.data_format,
+            training=True,
+        )
+
+    def _rows_in_training(self, height, width):
+        """Choose the rows of a step that is trained through.
+
+        Memory holds what is kept, of each step, and what is computed in one,
+        there and back.
+        """
+        rows = math.sqrt(height * self.kept_bytes / (2 * self.step_bytes))
+        rows = min(int(rows), height)
+        return max(rows // self.stride[0], 1) * self.stride[0]
+
     def _stream(self, height, width):
         rows = self.rows
         if rows is None:
@@ -220,6 +273,7 @@ def find_streaming(
             f"predict_patch_size={(rows, columns)}"
         )
     width = field.stride[1] * _USUAL_WIDTH
+    pixels = field.stride[0] * width
     return RowStreaming(
         patch_model,
         data_format,
@@ -228,7 +282,8 @@ def find_streaming(
         rows,
         columns,
         kept_bytes=stream.kept_bytes(width) / width,
-        band_bytes=stream.band_bytes(width) / (field.stride[0] * width),
+        band_bytes=stream.band_bytes(width) / pixels,
+        step_bytes=stream.step_bytes(width) / pixels,
     )
 
 

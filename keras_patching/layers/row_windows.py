@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_patching._keras_internals import twin_of
+from keras_patching.layers.jax_windows import jax_convolution
 from keras_patching.layers.row_bands import (
     LOWEST,
     Neighbours,
@@ -14,6 +15,7 @@ from keras_patching.layers.torch_windows import (
     torch_convolution,
     torch_max_pooling,
 )
+from keras_patching.ops.chunks import is_on_cpu
 
 
 class Window(Neighbours):
@@ -29,7 +31,7 @@ class Window(Neighbours):
 
 
 class Convolution(Window):
-    """A layer that convolves, on torch without what Keras copies."""
+    """A layer that convolves, in the way that a backend is fast in."""
 
     def __init__(self, call, inputs, output):
         super().__init__(call, inputs, output)
@@ -37,8 +39,13 @@ class Convolution(Window):
         if self._is_torch:
             columns = output.x.reading.before, output.x.reading.after
             convolve = torch_convolution(self._layer, columns)
-            twin = twin_of(self._valid.operation, convolution_op=convolve)
-            self._valid = call.with_operation(twin)
+            self._convolve_by(convolve)
+        elif call.training and _is_slow_in_loops(self._layer, self._input):
+            self._convolve_by(jax_convolution(self._layer))
+
+    def _convolve_by(self, convolve):
+        twin = twin_of(self._valid.operation, convolution_op=convolve)
+        self._valid = self._valid.with_operation(twin)
 
     def _padded_columns(self, value, outside):
         if self._is_torch:
@@ -50,11 +57,19 @@ class MaxPooling(Window):
     """Pooling, where nothing that is outside is larger than what is inside."""
 
     outside = LOWEST
+    makes_infinities = True
 
     def __init__(self, call, inputs, output):
         super().__init__(call, inputs, output)
         if _is_channels_last_on_torch(self._input):
             self._valid = torch_max_pooling(self._layer)
+
+
+def _is_slow_in_loops(layer, field):
+    """Whether a CPU would take its time to train a convolution on jax."""
+    is_jax = keras.backend.backend() == "jax" and is_on_cpu()
+    is_last = field.data_format == "channels_last"
+    return is_jax and is_last and layer.groups == 1
 
 
 def _is_channels_last_on_torch(field):

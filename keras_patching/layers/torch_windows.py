@@ -26,9 +26,12 @@ def torch_convolution(layer, columns):
 
         if not is_even:
             inputs = torch.nn.functional.pad(inputs, (0, 0, before, after))
+        kernel = ops.convert_to_tensor(kernel).permute(3, 2, 0, 1)
+        if torch.is_grad_enabled():
+            kernel = kernel.contiguous()  # Not all ways back take views.
         made = torch.nn.functional.conv2d(
             inputs.permute(0, 3, 1, 2),
-            ops.convert_to_tensor(kernel).permute(3, 2, 0, 1),
+            kernel,
             stride=layer.strides,
             padding=(0, before if is_even else 0),
             dilation=layer.dilation_rate,

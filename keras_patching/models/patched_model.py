@@ -481,6 +481,7 @@ class PatchedModel(ImagePredictor, keras.Model):
         arguments = _by_name(super().train_on_batch, x, y, *args, **kwargs)
         self._check_class_weight(arguments.get("class_weight"), y)
         self._check_batch(x, y)
+        self._check_bands(x, len(x))
         with self._weights_in_use(training=True):
             return super().train_on_batch(**arguments)
 
@@ -668,6 +669,7 @@ class PatchedModel(ImagePredictor, keras.Model):
         self._check_class_weight(class_weight, y)
         self._check_input(x)
         self._check_targets(x, y)
+        self._check_bands(x, batch_size or 32)
         check_shared(x, batch_size, validation_split)
         if validation_data is None:
             return
@@ -691,6 +693,11 @@ class PatchedModel(ImagePredictor, keras.Model):
             "that have one class each: weigh classes in the loss, or pixels by "
             f"`sample_weight`. Received: class_weight={class_weight}"
         )
+
+    def _check_bands(self, x, batch_size):
+        """Refuse images that only a part of can be trained on at a time."""
+        if hasattr(x, "shape") and self.built:
+            self.predictor.check_training((batch_size, *x.shape[1:]))
 
     def _check_batch(self, x, y):
         self._check_input(x)

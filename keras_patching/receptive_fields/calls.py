@@ -41,13 +41,15 @@ class Call:
         constants: Those that are symbolic too, but made of weights only.
         outputs: Symbolic tensors that it makes.
         inputs, made: Numbers of `tensors` and of `outputs` in the net.
+        training: Whether it is one of a training.
         outer_layers: What it is inside of.
     """
 
-    def __init__(self, operation, args, kwargs, outputs):
+    def __init__(self, operation, args, kwargs, outputs, training=False):
         self.operation = _with_data_format(operation)
         self.kind = find_kind(operation) or operation_kind(operation)
         self.args, self.kwargs, self.outputs = args, kwargs, outputs
+        self.training = training
         self.outer_layers = outer_layers()
         self.tensors = []
         self.constants = []
@@ -117,16 +119,18 @@ class Call:
             value_of, (tuple(self.args), dict(self.kwargs))
         )
         if self._learns_of_training:
-            kwargs["training"] = False
+            kwargs["training"] = self.training
         if self.kind == "ConvTranspose":
             return _transposed_convolution(self.operation, *args, **kwargs)
         return self.operation(*args, **kwargs)
 
     @functools.cached_property
     def _learns_of_training(self):
-        is_layer = isinstance(self.operation, keras.layers.Layer)
+        if not isinstance(self.operation, keras.layers.Layer):
+            return False
+        # One that does not ask tells the layers inside of it.
         names = inspect.signature(self.operation.call).parameters
-        return is_layer and "training" in names
+        return self.training or "training" in names
 
 
 def _transposed_convolution(operation, inputs, kernel):
@@ -155,7 +159,8 @@ def check_call(call):
     """Refuse what no rule is asked about."""
     operation = call.operation
     # Where the default is to train, a graph cannot tell it from a wish.
-    if call.kwargs.get("training") and not _trains_by_default(operation):
+    is_told = call.kwargs.get("training") and not call.training
+    if is_told and not _trains_by_default(operation):
         raise unbounded(operation, "is called with training=True")
     if any(map(carries_mask, call.outputs or ())):
         raise refusal(operation, "makes or passes on a mask")

@@ -5,6 +5,7 @@ Models in a model are taken apart, and so are layers that no rule is for: see
 follows from that of the image: as often as is asked, for whatever kind of axis.
 """
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -39,6 +40,7 @@ from keras_patching.receptive_fields.rules import (
     check_axes,
     check_bounded,
 )
+from keras_patching.receptive_fields.training_rules import check_training
 
 
 class Net:
@@ -48,6 +50,8 @@ class Net:
         patch_model: Layer or model.
         spec: Symbolic tensor like its input: see `input_spec`.
         field: `SpatialField` of the input.
+        training: Whether of a training: what its layers do there may be
+            something else.
 
     Attributes:
         calls: List of `Call`s, those before others first.
@@ -56,11 +60,15 @@ class Net:
 
     Raises:
         ValueError: Naming a layer, if one has no rule and cannot be opened,
-            or looks at the whole image.
+            or looks at the whole image; in a training also if one would need
+            it there.
     """
 
-    def __init__(self, patch_model, spec, field):
+    def __init__(self, patch_model, spec, field, training=False):
         self.calls = []
+        self._is_training = training
+        # Models tell all layers of their graph whether they are trained.
+        self._tells_layers = True
         self.specs = []
         self._fields = []
         self._constants = []
@@ -129,7 +137,7 @@ class Net:
 
     def _add_call(self, operation, args, kwargs, outputs, known):
         """Add a call, or those inside of it, and return what it makes."""
-        call = Call(operation, args, kwargs, outputs)
+        call = Call(operation, args, kwargs, outputs, self._trains(kwargs))
         for leaf in symbolic_in((args, kwargs)):
             if id(leaf) not in known:
                 raise refusal(operation, "is given a tensor of another model")
@@ -147,6 +155,8 @@ class Net:
         fields = [self._fields[number] for number in call.inputs]
         if isinstance(operation, keras.layers.Layer):
             _check_layer(call, fields)
+        if call.training:
+            check_training(call, fields)
         made = call.fields_after(fields)
         if call.outputs is None:
             call.outputs = _specs_made(call, len(made))
@@ -156,6 +166,24 @@ class Net:
         ]
         self.calls.append(call)
         return call.made
+
+    def _trains(self, kwargs):
+        """Tell whether a call is one of a training."""
+        told = kwargs.get("training")
+        if not self._is_training or self._tells_layers or told is None:
+            return self._is_training
+        return bool(told)
+
+    @contextlib.contextmanager
+    def _inside(self, call):
+        """Add meanwhile what is inside of a call."""
+        before = self._is_training, self._tells_layers
+        self._is_training = call.training
+        self._tells_layers = is_graph(call.operation)
+        try:
+            yield
+        finally:
+            self._is_training, self._tells_layers = before
 
     def _add_constants(self, call):
         """Add what is made of weights only, whatever makes it."""
@@ -188,7 +216,8 @@ class Net:
         with inside_of((*outer_layers(), *inner)):
             if is_graph(operation):
                 numbers = self._add_casts(operation, numbers)
-            made = self._add_graph(graph, numbers)
+            with self._inside(call):
+                made = self._add_graph(graph, numbers)
         if graph.differences:
             stride = self._stride(self.calls[before:], numbers)
             check_sizes(operation, graph, stride)
@@ -242,7 +271,9 @@ class Net:
         def field_of(tensor):
             return self._fields[known[id(tensor)]]
 
-        return open_layer(call.operation, call.args, call.kwargs, field_of)
+        return open_layer(
+            call.operation, call.args, call.kwargs, field_of, call.training
+        )
 
 
 def _follow(calls, fields):

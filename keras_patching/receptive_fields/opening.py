@@ -109,7 +109,7 @@ def graph_of(model):
     return Graph(model.inputs, model.outputs, nodes, dtypes=dtypes)
 
 
-def open_layer(layer, args, kwargs, field_of):
+def open_layer(layer, args, kwargs, field_of, training=False):
     """Record the graph of what is inside of a layer, and leave it as it was.
 
     A twin of the layer is recorded, since other threads may run the layer.
@@ -119,6 +119,7 @@ def open_layer(layer, args, kwargs, field_of):
         args, kwargs: What it is called with: symbolic tensors for images.
         field_of: Function that returns the `SpatialField` of one of these
             tensors, or `None` of one without rows and columns.
+        training: Whether it is called in a training.
 
     Returns:
         A `Graph`, whose inputs are the symbolic tensors among the arguments.
@@ -151,7 +152,7 @@ def open_layer(layer, args, kwargs, field_of):
             lambda leaf: by_id.get(id(leaf), leaf), (args, kwargs)
         )
         try:
-            return _record(twin, *arguments)
+            return _record(twin, *arguments, training)
         except Exception as error:
             return error
 
@@ -311,10 +312,10 @@ def check_sizes(layer, graph, stride):
 
 
 class _Within(keras.layers.Layer):
-    """Runs a function as the `call` of a layer is run, without training.
+    """Runs a function as the `call` of a layer is run.
 
     Tensors are cast and weights are read as in a layer of some data type, and
-    what is called within learns that this is no training.
+    what is called within learns whether this is a training.
     """
 
     def __init__(self, function, **kwargs):
@@ -330,7 +331,7 @@ class _Within(keras.layers.Layer):
         return keras.KerasTensor((None,))
 
 
-def _run_within(layer, function, tensors=(), arrays=()):
+def _run_within(layer, function, tensors=(), arrays=(), training=False):
     """Run a function of tensors and arrays as the `call` of a layer."""
     if isinstance(layer, keras.layers.Layer):
         policy = {"dtype": layer.dtype_policy, "autocast": layer.autocast}
@@ -338,10 +339,10 @@ def _run_within(layer, function, tensors=(), arrays=()):
         policy = {"dtype": "float32", "autocast": False}
     within = _Within(function, name="within", **policy)
     tensors = tensors or [keras.KerasTensor(())]
-    within(tensors, arrays=arrays, training=False)
+    within(tensors, arrays=arrays, training=training)
 
 
-def _record(layer, args, kwargs):
+def _record(layer, args, kwargs, training=False):
     """Return the `Graph` of a call of a layer."""
     graphs = []
     inputs = symbolic_in((args, kwargs))
@@ -359,7 +360,7 @@ def _record(layer, args, kwargs):
             lambda leaf: by_id.get(id(leaf), leaf), (args, kwargs)
         )
         if "training" in inspect.signature(layer.call).parameters:
-            converted_kwargs = {**converted_kwargs, "training": False}
+            converted_kwargs = {**converted_kwargs, "training": training}
         with own_variables_as(layer, _symbol_of) as weights:
             outputs = layer.call(*converted_args, **converted_kwargs)
         outputs = keras.tree.flatten(outputs)
@@ -370,7 +371,7 @@ def _record(layer, args, kwargs):
         forget_calls(nodes)
 
     with _Watch():
-        _run_within(layer, run, inputs, arrays)
+        _run_within(layer, run, inputs, arrays, training)
     return graphs[0]
 
 

@@ -139,14 +139,15 @@ def field_of_net(patch_model, net, data_format):
     return ReceptiveField(top, bottom, left, right, stride, margin)
 
 
-def net_of(patch_model, data_format):
-    """Return the `Net` of a patch model.
+def net_of(patch_model, data_format, training=False):
+    """Return the `Net` of a patch model, as of a training or not.
 
     Raises:
         ValueError: As `receptive_field` does of single layers.
     """
     field = SpatialField.of_images(FieldAxis(), FieldAxis(), data_format)
-    return Net(patch_model, input_spec(patch_model, data_format), field)
+    spec = input_spec(patch_model, data_format)
+    return Net(patch_model, spec, field, training)
 
 
 def _common_stride(axes):
