@@ -139,6 +139,31 @@ def test_a_step_on_padded_images_is_that_on_the_images(folder):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
+def looking_net():
+    return keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(4, 3, padding="same", activation="relu"),
+            keras.layers.Conv2D(2, 3, padding="same", activation="softmax"),
+        ]
+    )
+
+
+def test_padded_images_are_trained_on_in_bands_as_at_once(folder):
+    net = looking_net()
+    start, weights = net.get_weights(), []
+    for tiling in (
+        {"overlap": "auto", "predict_patch_size": (4, None)},
+        {"predict_patch_size": 64, "shrink": True},
+    ):
+        net.set_weights(start)
+        model = kp.SemanticSegmentationModel(2, net, patch_size=4, **tiling)
+        weights.append(weights_after(model, masks_of(model, folder, seed=0)))
+    for found, expected in zip(*weights, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
 def test_metrics_that_would_count_padding_are_refused(folder):
     model = segmenter()
     sequence = masks_of(model, folder)
@@ -221,19 +246,10 @@ def test_a_detector_is_trained_on_patches(folder):
 
 
 def test_images_that_are_trained_on_in_patches_are_said_to_be(folder):
-    net = keras.Sequential(
-        [
-            keras.Input((None, None, 3)),
-            keras.layers.Conv2D(2, 3, padding="same", activation="softmax"),
-        ]
-    )
-    model = kp.SemanticSegmentationModel(2, net, patch_size=8)
+    model = kp.SemanticSegmentationModel(2, looking_net(), patch_size=8)
     model.compile("sgd")
     with pytest.warns(UserWarning, match="there are seams"):
         model.fit(masks_of(model, folder), verbose=0)
-    model = kp.SemanticSegmentationModel(2, net, patch_size=8, overlap="auto")
-    model.compile("sgd")
-    model.fit(masks_of(model, folder), verbose=0)
 
 
 def test_a_data_set_of_another_task_is_refused(folder):
