@@ -1,7 +1,7 @@
 """What does it cost, and does it help, to train on whole images?
 
-    python tests/benchmarks/whole_images.py memory [--figure memory.png]
-    python tests/benchmarks/whole_images.py helps DATA [--seeds 0 1 2]
+    python tests/benchmarks/whole_or_patches.py memory [--figure memory.png]
+    python tests/benchmarks/whole_or_patches.py helps DATA [--seeds 0 1 2]
 
 - `memory`: what one step of training of the default U-Net takes beyond images,
   masks and weights, in bands and at once, of images of several sizes: XLA's own
