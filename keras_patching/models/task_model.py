@@ -189,7 +189,7 @@ class TaskModel(PatchedModel):
             loss = self._default_loss()
         if isinstance(metrics, str) and metrics == "auto":
             metrics = self._default_metrics(loss)
-            if weighted_metrics is None:
+            if metrics and weighted_metrics is None:
                 metrics, weighted_metrics = [], metrics
         elif metrics is None:
             metrics = []  # For `None` Keras keeps those of an earlier call.
