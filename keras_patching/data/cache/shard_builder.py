@@ -167,11 +167,13 @@ def _build_shard(job, plan, outcome):
     data, sha256 = None, job.trusted.get(plan.path)
     if plan.path is not None and sha256 is None:
         data, sha256 = _read(plan.path, job, outcome)
-    record = None if job.overwrite else _reuse(job, plan, sha256)
+    path = _path(job, plan, sha256)
+    record = None if job.overwrite else _reuse(job, plan, path)
     if record is not None:
         return record
     if plan.path is not None and data is None:
         data, sha256 = _read(plan.path, job, outcome)
+        path = _path(job, plan, sha256)
     array = plan.make() if plan.path is None else plan.make(data)
     if array.shape != plan.shape or array.dtype != plan.dtype:
         raise ValueError(
@@ -179,7 +181,7 @@ def _build_shard(job, plan, outcome):
             f"{array.dtype}, expected {plan.shape} of {plan.dtype}. If it was "
             "changed meanwhile, run again."
         )
-    record = write_shard(_path(job, plan, sha256), array)
+    record = write_shard(path, array)
     outcome.written += 1
     return _with_facts(record, plan, array)
 
@@ -207,8 +209,7 @@ def changed_meanwhile(path):
     return f"{path}: was changed while it was read. Run again."
 
 
-def _reuse(job, plan, sha256):
-    path = _path(job, plan, sha256)
+def _reuse(job, plan, path):
     known = job.known.get(path.name)
     if known is not None and is_shard_of(plan, known):
         with contextlib.suppress(ShardError):

@@ -152,7 +152,7 @@ def label_planned(boxes, labels, plan, patch_size):
     height, width = patch_size
     moved = np.clip(boxes[indices] - corners, 0, (width, height) * 2)
     for augmentation, of_patches in _moves(plan):
-        rows = np.isin(patches, of_patches)
+        rows = of_patches[patches]
         moved[rows] = augment_boxes(moved[rows], augmentation, patch_size)
     counts = np.bincount(patches, minlength=len(plan))
     most = max(1, counts.max(initial=0))
@@ -179,9 +179,10 @@ def _boxes_in_patches(boxes, origins, patch_size):
 
 
 def _moves(plan):
-    """Give each augmentation of a plan, with the numbers of its patches."""
+    """Give each augmentation of a plan, with which patches it is done to."""
     moves = {}
     for number, patch in enumerate(plan):
         for move in (patch.augmentation or {}).items():
-            moves.setdefault(move, []).append(number)
-    return [(dict([move]), numbers) for move, numbers in moves.items()]
+            mask = moves.setdefault(move, np.zeros(len(plan), bool))
+            mask[number] = True
+    return [(dict([move]), mask) for move, mask in moves.items()]
