@@ -22,7 +22,9 @@ _SUFFIXES = ("png", "bmp", "npy", "tif")
 
 STORES = {
     "segmentation, patches": ("segmentation", {}),
+    "segmentation, images": ("segmentation", {"store": "images"}),
     "counting, patches": ("counting", {}),
+    "counting, images": ("counting", {"store": "images"}),
     "detection, patches": ("detection", {"store": "patches"}),
     "detection, images": ("detection", {"store": "images"}),
 }

@@ -15,7 +15,7 @@ def fill_during_a_build(name, rng, was_built):
     with mounts.disk_in_memory() as disk, Trial(name, rng, disk) as trial:
         states = _begin(trial, was_built)
         before = trial.shards()
-        ended = strike(trial, lambda _: mounts.fill(disk))
+        ended = strike(trial, lambda _: mounts.fill(disk), kind="in memory")
         if ended is None or ended.error is None:
             return None
         trial.expect_told(ended, "the builder")
@@ -51,7 +51,7 @@ def turn_read_only_during_a_build(name, rng, was_built):
                 except OSError:  # A file is being written.
                     time.sleep(0)
 
-        ended = strike(trial, turn)
+        ended = strike(trial, turn, kind="in memory")
         if ended is not None and ended.error is not None:
             trial.expect_told(ended, "the builder")
             trial.look(states, was_built)

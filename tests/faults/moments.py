@@ -9,7 +9,7 @@ from processes import wait
 _seconds = {}
 
 
-def strike(trial, harm, builder=None, **options):
+def strike(trial, harm, builder=None, kind="", **options):
     """Begin a build, and do harm while it is at work.
 
     The first build of each kind is not harmed, and tells how long they take.
@@ -18,13 +18,14 @@ def strike(trial, harm, builder=None, **options):
         trial: `Trial`, whose files are written.
         harm: Function that is called with the `Child` that builds.
         builder: Function that begins to build; `None` is `trial.start`.
+        kind: What tells this builder from others, which take other times.
         **options: Of the builder.
 
     Returns:
         How the builder `Ended`; `None` where it did so before the harm.
     """
     # What is there already makes a build another one.
-    kind = trial.data.name, harm.__qualname__, len(trial.shards()), *options
+    kind = trial.data.name, kind, len(trial.shards()), *options
     known = kind in _seconds
     started = time.perf_counter()
     child = (builder or trial.start)(**options)

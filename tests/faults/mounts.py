@@ -5,6 +5,8 @@ import ctypes
 import functools
 import os
 import pathlib
+import shutil
+import subprocess
 import tempfile
 
 _RDONLY, _REMOUNT, _BIND = 1, 32, 4096
@@ -44,6 +46,65 @@ def disk_in_memory(size=8 * _MEGABYTE):
             unmount(folder)
     finally:
         folder.rmdir()
+
+
+@functools.cache
+def can_make_ext4():
+    """Tell whether there are the programs that make file systems in files."""
+    if not all(map(shutil.which, ("mkfs.ext4", "mount"))):
+        return False
+    try:
+        with disk_in_file():
+            return True
+    except subprocess.CalledProcessError:
+        return False
+
+
+class _DiskInFile:
+    """A file system of ext4 whose disk is a file, mounted on a folder."""
+
+    def __init__(self, work):
+        self._disk, self._copy = work / "disk", work / "copy"
+        self.folder = work / "folder"
+        self.folder.mkdir()
+        make = "mkfs.ext4", "-q", "-F", self._disk, "16M"
+        subprocess.run(make, check=True, capture_output=True)
+        self.mount()
+
+    def mount(self):
+        command = "mount", "-o", "loop", self._disk, self.folder
+        subprocess.run(command, check=True, capture_output=True)
+
+    def flush(self):
+        """Let all of it be on the disk."""
+        folder = os.open(self.folder, os.O_RDONLY)
+        _libc().syncfs(folder)
+        os.close(folder)
+
+    def lose_power(self):
+        """Go on from what is on the disk, without what is in memory."""
+        shutil.copyfile(self._disk, self._copy)
+        unmount(self.folder)  # This writes the rest, to a disk that is gone.
+        os.replace(self._copy, self._disk)
+        self.mount()
+
+
+@contextlib.contextmanager
+def disk_in_file():
+    """Mount a file system of 16 MB that can lose power.
+
+    Raises:
+        subprocess.CalledProcessError: It cannot be made or mounted here.
+    """
+    work = pathlib.Path(tempfile.mkdtemp(prefix="faults_disk_"))
+    try:
+        disk = _DiskInFile(work)
+        try:
+            yield disk
+        finally:
+            unmount(disk.folder)
+    finally:
+        shutil.rmtree(work)
 
 
 def resize(folder, size):

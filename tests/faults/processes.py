@@ -1,6 +1,8 @@
 """Processes that are forked, so that they begin at once, and may be killed."""
 
 import contextlib
+import faulthandler
+import functools
 import os
 import pickle
 import signal
@@ -8,8 +10,11 @@ import sys
 import time
 import traceback
 
-# Seconds after which a process is taken to hang.
+# Seconds after which a process is taken to hang, and says where.
 _PATIENCE = 120
+_CTRL_C = {signal.SIGINT}
+# What comes before the result, after where a process that is late has been.
+_RESULT = b"\0result\0"
 
 
 class Ended:
@@ -43,11 +48,14 @@ class Child:
     def __init__(self, function, *arguments, own_group=False):
         sys.stdout.flush()
         self._read, write = os.pipe()
+        # Not before there is somebody to tell it to.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _CTRL_C)
         self.pid = os.fork()
         if not self.pid:
             _run(function, arguments, write, own_group)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _CTRL_C)
         os.close(write)
-        self._own_group = own_group
+        self._own_group, self._hangs = own_group, False
         if own_group:  # Whichever of the two is first.
             with contextlib.suppress(OSError):
                 os.setpgid(self.pid, self.pid)
@@ -60,21 +68,30 @@ class Child:
             else:
                 os.kill(self.pid, number)
 
+    def _give_up(self, *_):
+        self._hangs = True
+        self.kill()
+
     def end(self):
         """Wait for it.
 
         Returns:
             An `Ended`.
         """
-        signal.signal(signal.SIGALRM, lambda *_: self.kill())
+        signal.signal(signal.SIGALRM, self._give_up)
         signal.alarm(_PATIENCE)
         with open(self._read, "rb") as stream:
             data = stream.read()
         _, status = os.waitpid(self.pid, 0)
         signal.alarm(0)
-        if os.waitstatus_to_exitcode(status) or not data:
+        if self._own_group:  # Workers may be left.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+        if self._hangs:
+            return Ended(None, f"hangs:\n{data.decode()}", "hangs")
+        if os.waitstatus_to_exitcode(status) or _RESULT not in data:
             return Ended(is_killed=True)
-        return Ended(*pickle.loads(data))
+        return Ended(*pickle.loads(data.rpartition(_RESULT)[2]))
 
 
 def run(function, *arguments):
@@ -93,8 +110,15 @@ def wait(seconds):
 def _run(function, arguments, write, own_group):
     if own_group:
         os.setpgid(0, 0)
+    # As from a terminal: what a shell runs in the background ignores it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    nowhere = os.open(os.devnull, os.O_WRONLY)  # Of tracebacks of workers.
+    os.dup2(nowhere, 2)
+    # Workers must not keep it open.
+    os.register_at_fork(after_in_child=functools.partial(os.close, write))
+    faulthandler.dump_traceback_later(_PATIENCE * 0.8, file=write)
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _CTRL_C)
         result = function(*arguments), None, None
     except FileNotFoundError as error:
         result = None, str(error), "missing"
@@ -105,6 +129,8 @@ def _run(function, arguments, write, own_group):
         result = None, notes, "interrupt"
     except BaseException:
         result = None, traceback.format_exc(), "unexpected"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.cancel_dump_traceback_later()
     with contextlib.suppress(OSError), open(write, "wb") as stream:
-        stream.write(pickle.dumps(result))
+        stream.write(_RESULT + pickle.dumps(result))
     os._exit(0)

@@ -50,7 +50,7 @@ def replace_during_a_build(name, rng, is_in_place):
             else:
                 _replace(trial.data, after)
 
-        ended = strike(trial, harm, load)
+        ended = strike(trial, harm, load, "read too")
         if ended is None:
             return None
         trial.expect_told(ended, "the builder")

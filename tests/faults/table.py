@@ -9,6 +9,7 @@ come to its end. Exit status 1 if anything is lost or wrong.
 """
 
 import argparse
+import itertools
 import sys
 import time
 
@@ -17,10 +18,18 @@ import damage
 import disks
 import killed
 import numpy as np
+import power
 import sources
+import workers
 
 FAMILIES = {
-    each.__name__: each for each in (killed, at_once, disks, sources, damage)
+    "killed": killed,
+    "at_once": at_once,
+    "disks": disks,
+    "power": power,
+    "sources": sources,
+    "damage": damage,
+    "workers": workers,
 }
 
 
@@ -29,59 +38,74 @@ def main():
     parser.add_argument(
         "families", nargs="*", help=f"of {', '.join(FAMILIES)} (default: all)"
     )
-    parser.add_argument("--moments", type=int, default=50)
+    parser.add_argument(
+        "--moments",
+        type=int,
+        default=50,
+        help="times of each fault; of killed builds, on each data set (50)",
+    )
     parser.add_argument("--only", default="", help="words of the faults' names")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--short", action="store_true", help="each fault on one data set"
+        "--short",
+        action="store_true",
+        help="on one data set, no dask",
     )
     arguments = parser.parse_args()
     print("fault | task, store | tried | survived | lost | wrong | seconds")
     print("--- | --- | --- | --- | --- | --- | ---", flush=True)
-    is_good = True
-    for index, (fault, function, name) in enumerate(chosen(arguments)):
-        rng = np.random.default_rng([arguments.seed, index])
-        is_good &= print_row(fault, function, name, rng, arguments.moments)
-    sys.exit(not is_good)
+    rows = list(chosen(arguments))
+    rng = np.random.default_rng(arguments.seed)
+    good = [try_fault(*row, rng, arguments.moments) for row in rows]
+    sys.exit(not all(good))
 
 
 def chosen(arguments):
-    """Give the rows: a fault, its function, and the name of a data set."""
-    rows = []
+    """Yield the rows: a fault, its function, and the data sets it is tried on.
+
+    Builds are killed on each of them as often as other faults are tried on all.
+    """
     for family in arguments.families or FAMILIES:
         module = FAMILIES[family]
         if reason := getattr(module, "missing", str)():
             print(f"{family}: not tried, since {reason}", flush=True)
             continue
-        for fault, (function, names) in module.FAULTS.items():
+        faults = dict(module.FAULTS)
+        if not arguments.short:
+            faults |= getattr(module, "IN_FULL", {})
+        for fault, (function, names) in faults.items():
             if arguments.only not in fault:
                 continue
             names = list(names)
             if arguments.short:
-                names = [names[len(rows) % len(names)]]
-            rows += [(fault, function, name) for name in names]
-    return rows
+                yield fault, function, [names[len(fault) % len(names)]]
+            elif module is killed:
+                yield from ((fault, function, [name]) for name in names)
+            else:
+                yield fault, function, names
 
 
-def print_row(fault, function, name, rng, moments):
+def try_fault(fault, function, names, rng, moments):
     """Try a fault and print what came of it; tell whether all is well."""
     started = time.monotonic()
     outcomes = []
-    for _ in range(4 * moments):  # Some come too late.
+    # Some come too late, and the first of each only tells how long it takes.
+    for name in itertools.islice(itertools.cycle(names), 9 * moments + 50):
+        if len(outcomes) == moments:
+            break
         outcome = function(name, rng)
         if outcome is not None:
             outcomes.append(outcome)
-        if len(outcomes) == moments:
-            break
     good = sum(not (each.lost or each.wrong) for each in outcomes)
     lost = [line for each in outcomes for line in each.lost]
     wrong = sum(each.wrong for each in outcomes)
     seconds = time.monotonic() - started
-    cells = fault, name, len(outcomes), good, len(lost), wrong
+    where = names[0] if len(names) == 1 else f"{len(names)} in turn"
+    cells = fault, where, len(outcomes), good, len(lost), wrong
     print(" | ".join(map(str, cells)), f"| {seconds:.0f}", flush=True)
     for line in dict.fromkeys(lost):
         print(f"    {line}", flush=True)
-    return good == len(outcomes)
+    return len(outcomes) == good == moments
 
 
 if __name__ == "__main__":

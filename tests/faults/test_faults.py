@@ -22,8 +22,10 @@ TABLE = pathlib.Path(__file__).parent / "table.py"
         ("killed", 3),
         ("at_once", 2),
         ("disks", 2),
+        ("power", 2),
         ("sources", 2),
         ("damage", 1),
+        ("workers", 2),
     ],
 )
 def test_no_fault_makes_a_patch_wrong_or_loses_one(family, moments):
