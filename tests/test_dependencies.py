@@ -21,7 +21,7 @@ INSTALLED_AS = {
     "ai_edge_litert": "ai-edge-litert",
 }
 # What benchmarks compare with where somebody has installed it.
-PEERS = {"csbdeep", "monai", "tiler"}
+PEERS = {"absl", "csbdeep", "ffcv", "grain", "monai", "tiler"}
 # What `.ci/run` installs, but without all that it asks for.
 WITHOUT_ITS_OWN = {"keras_hub"}
 # Modules of the repository that are no package of it.

@@ -1,169 +1,254 @@
-"""How fast does `PatchingSequence` feed shuffled patches with their labels?
+"""How fast does `PatchingSequence` feed shuffled patches with their masks?
 
-Labels are uint8 masks or float32 heatmaps. Compared with fancy indexing of one
-packed `.npy` memory map of the same patches and one of the labels, as plain
-arrays; all warm, in one thread. The bar
-is a ratio of 0.75. The two take turns, and the best turn of each counts, since
-other work on the machine only ever slows one down.
+Beside it, in turns on the same patches: memory maps, and the loaders that
+people use. Each runs in a process of its own, with the first interpreter that
+has what it needs, and in the best of its settings; the others are told to be
+missing. All are timed with the files in memory, by the median of their turns.
 
-Then how fast are windows of large images, of `store="images"`? Compared with
-slices of memory maps of the same images.
+The bars: through its threads at least 0.85 times the memory map of one packed
+file, which one thread only copies from; at least 5 times each reader of PNG;
+at least Grain.
 
-    python tests/benchmarks/feed.py [--shards 120] [--repeats 40]
+Then the first epoch of processes that find no file in memory, and how much of
+its time a small net waits for batches in `fit`.
+
+    python tests/benchmarks/feed.py [--python /other/bin/python ...]
 """
 
 import argparse
-import itertools
+import json
+import os
 import pathlib
+import statistics
+import subprocess
+import sys
 import tempfile
-import time
 
 import numpy as np
+from feed_contenders import BATCH, packed
 
-from keras_patching.data.cache.shards import write_shard
-from keras_patching.data.cache.strips import as_strips
-from keras_patching.data.feeding.patching_sequence import PatchingSequence
-from keras_patching.data.feeding.shard_pool import ShardPool
-from keras_patching.data.images.image_io import write_image
-from keras_patching.models.counting.loaders import (
-    load_heatmap_dataset_with_heatmap_files_from_directory,
+CONTENDERS = pathlib.Path(__file__).with_name("feed_contenders.py")
+# The reader, what it is called, what it needs, its share of the turns.
+READERS = (
+    ("raw_map", "memory map, packed", "numpy", 1.0),
+    ("raw_map_threads", "memory map, packed", "numpy", 1.0),
+    ("raw_shards", "memory maps of the shards", "numpy", 1.0),
+    ("sequence", "sequence[index]", "keras_patching", 1.0),
+    ("read_ahead", "sequence, reading ahead", "keras_patching", 1.0),
+    ("grain_threads", "Grain on maps of the shards", "grain", 1.0),
+    ("grain_processes", "Grain on maps of the shards", "grain", 1.0),
+    ("ffcv_raw", "FFCV, raw", "ffcv torch", 1.0),
+    ("tensorflow_png", "tf.data, PNG", "tensorflow", 0.4),
+    ("torch_png", "torch DataLoader, PNG", "torch", 0.4),
+    ("monai_persistent", "MONAI PersistentDataset", "monai torch", 0.4),
 )
-from keras_patching.models.segmentation.loaders import (
-    load_dataset_from_directory_with_segmentation_masks,
-)
-
-BATCH = 32
-IMAGES = (1000, 1500), (3000, 4000), (6000, 8000)
-BAR = 0.75
-# Dtype and loader per kind of labels.
-LABELS = {
-    "masks": ("uint8", load_dataset_from_directory_with_segmentation_masks),
-    "heatmaps": (
-        "float32",
-        load_heatmap_dataset_with_heatmap_files_from_directory,
-    ),
+OURS, RAW = "read_ahead", "raw_map"
+BARS = {
+    "raw_map": 0.85,
+    "grain_threads": 1,
+    "grain_processes": 1,
+    "tensorflow_png": 5,
+    "torch_png": 5,
 }
+ON_DISK = "raw_map", "raw_shards", "sequence", "read_ahead", "grain_threads"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--shards", type=int, default=120)
-    parser.add_argument("--repeats", type=int, default=40)
+    parser.add_argument("--python", action="append", default=[])
+    parser.add_argument("--images", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--patch-size", type=int, nargs="+", default=[128, 256])
     arguments = parser.parse_args()
-    print(
-        f"{arguments.shards} images, uint8, batches of {BATCH}, shuffled\n"
-        f"{'labels':<9}{'patch':>6} {'patches':>8} {'packed/s':>10} "
-        f"{'sequence/s':>10} "
-        f"{'ratio':>6}   bar {BAR}"
-    )
-    for labels, patch in itertools.product(LABELS, (128, 256)):
+    pythons = [sys.executable, *arguments.python]
+    for patch in arguments.patch_size:
         with tempfile.TemporaryDirectory() as folder:
-            measure(pathlib.Path(folder), labels, patch, arguments)
-    print(f"\n{'image':<12}{'window':>6} {'mapped, us':>11} {'read, us':>9}")
-    for size, window in itertools.product(IMAGES, (128, 448)):
-        with tempfile.TemporaryDirectory() as folder:
-            measure_windows(pathlib.Path(folder), size, window, arguments)
+            folder = pathlib.Path(folder)
+            make_patches(folder, patch, arguments.images)
+            chosen = compare(folder, patch, pythons, arguments.rounds)
+            compare_on_disk(folder, chosen)
+    subprocess.run([sys.executable, CONTENDERS.with_name("feed_fit.py")])
 
 
-def measure_windows(folder, size, window, arguments):
-    height, width = size
-    rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, (height, width, 3), "uint8")
-    np.save(folder / "image.npy", image)
-    mapped = np.asarray(np.load(folder / "image.npy", mmap_mode="r"))
-    record = write_shard(folder / "shard.npy", as_strips(image)[None])
-    pool = ShardPool(folder, [record])
-    target = np.empty((window, window, 3), "uint8")
-    corners = rng.integers(0, np.subtract(size, window), (64, 2)).tolist()
+def make_patches(folder, patch, images):
+    """Make a cache, the same patches packed, and as PNG files."""
+    from PIL import Image
 
-    def slice_all():
-        for y, x in corners:
-            target[...] = mapped[y : y + window, x : x + window]
+    from keras_patching import PatchingSequence
+    from keras_patching.data.cache.opening import SHARD_FOLDER, load_cache
 
-    def read_all():
-        for corner in corners:
-            pool.read_window(0, corner, target)
+    manifest = make_cache(folder, patch, images)
+    _, contents = load_cache(manifest)
+    shards = [
+        [
+            str(manifest.parent / SHARD_FOLDER / source.shards[kind].file)
+            for kind in ("images", "masks")
+        ]
+        for source in contents.sources
+    ]
+    facts = {"manifest": str(manifest), "shards": shards}
+    (folder / "facts.json").write_text(json.dumps(facts))
+    batches = list(PatchingSequence(manifest, BATCH, shuffle=False))
+    (folder / "png").mkdir()
+    for kind, name in enumerate(("image", "mask")):
+        patches = np.concatenate([batch[kind] for batch in batches])
+        np.save(folder / f"{name}s.npy", patches)
+        for index, patch in enumerate(patches):
+            path = folder / "png" / f"{index}.{name}.png"
+            Image.fromarray(patch).save(path)
 
-    times = {slice_all: [], read_all: []}
-    for _ in range(arguments.repeats):
-        for read, seconds in times.items():
-            seconds.append(timed(read))
-    best = [min(seconds) / len(corners) * 1e6 for seconds in times.values()]
-    print(
-        f"{f'{height} x {width}':<12}{window:>6} {best[0]:>11.0f} "
-        f"{best[1]:>9.0f}",
-        flush=True,
+
+def make_cache(folder, patch, images):
+    """Make a cache of images of 1.5 MB, smooth with some noise."""
+    from keras_patching.data.images.image_io import write_image
+    from keras_patching.models.segmentation.loaders import (
+        load_dataset_from_directory_with_segmentation_masks,
     )
 
-
-def measure(folder, labels, patch, arguments):
-    sequence = make_sequence(folder, labels, patch, arguments.shards)
-    packed = pack(folder, sequence)
     rng = np.random.default_rng(0)
-    speeds = {"packed": [], "sequence": []}
-    for epoch in range(arguments.repeats + 1):
-        order = rng.permutation(sequence.num_samples)
-        times = {
-            "packed": timed(lambda o=order: read_packed(packed, o)),
-            "sequence": timed(lambda: read_sequence(sequence)),
-        }
-        if epoch:  # the first warms up
-            for name, seconds in times.items():
-                speeds[name].append(sequence.num_samples / seconds)
-        sequence.on_epoch_begin()
-        sequence.on_epoch_end()
-    best = {name: max(values) for name, values in speeds.items()}
-    ratio = best["sequence"] / best["packed"]
-    print(
-        f"{labels:<9}{patch:>6} {sequence.num_samples:>8} "
-        f"{best['packed']:>10.0f} {best['sequence']:>10.0f} {ratio:>6.2f}   "
-        f"{'holds' if ratio >= BAR else 'MISSED'}",
-        flush=True,
-    )
-
-
-def make_sequence(folder, labels, patch, shards):
-    """Make a cache of images of noise, 1.5 MB of pixels each."""
-    rng = np.random.default_rng(0)
-    dtype, load = LABELS[labels]
-    shapes = {"images": (512, 1024, 3), labels: (512, 1024)}
-    for name, shape in shapes.items():
+    places = ("images", "masks")
+    for name in places:
         (folder / name).mkdir()
-        for index in range(shards):
-            pixels = rng.integers(0, 256 if name == "images" else 2, shape)
-            pixels = pixels.astype("uint8" if name == "images" else dtype)
-            write_image(folder / name / f"{index}.npy", pixels)
-    return load(
-        folder / "images", folder / labels, patch, seed=0, verbose=False
+    for index in range(images):
+        coarse = rng.integers(0, 240, (16, 32, 3))
+        smooth = coarse.repeat(32, axis=0).repeat(32, axis=1)
+        noise = rng.integers(0, 16, smooth.shape)
+        mask = coarse[..., 0].repeat(32, axis=0).repeat(32, axis=1) > 120
+        arrays = (smooth + noise).astype("uint8"), mask.astype("uint8")
+        for name, array in zip(places, arrays, strict=True):
+            write_image(folder / name / f"{index}.npy", array)
+    sequence = load_dataset_from_directory_with_segmentation_masks(
+        *[folder / name for name in places], patch, seed=0, verbose=False
     )
+    return sequence.manifest_path
 
 
-def pack(folder, sequence):
-    """Write all patches into one file, and all labels into one."""
-    ordered = PatchingSequence(sequence.manifest_path, BATCH, shuffle=False)
-    arrays = []
-    for kind, name in enumerate(("images.npy", "labels.npy")):
-        path = folder / name
-        np.save(path, np.concatenate([batch[kind] for batch in ordered]))
-        arrays.append(np.asarray(np.load(path, mmap_mode="r")))
-    return arrays
+def compare(folder, patch, pythons, rounds):
+    """Let all read in turns, and give the interpreter and setting of each."""
+    arrays = packed(folder)
+    patches = len(arrays[0])
+    sums = [patches, *(int(array.sum(dtype="int64")) for array in arrays)]
+    print(
+        f"\n{patches} patches of {patch} pixels, uint8, batches of {BATCH}, "
+        f"shuffled; medians of {rounds} turns\n"
+        f"{'':<28}{'best of its settings':<21}{'patches/s':>10} "
+        f"{'ours/its':>9}"
+    )
+    running, chosen = {}, {}
+    for name, title, packages, _ in READERS:
+        python = find_python(pythons, packages)
+        reader = python and Reader(python, name, folder)
+        first = reader and reader.answer()
+        if not first:
+            reason = reader.reason() if reader else f"no {packages}"
+            print(f"{title:<28}{reason}", flush=True)
+            continue
+        if first["sums"] != sums:
+            raise ValueError(f"{name}: {first['sums']}, expected {sums}")
+        running[name], chosen[name] = reader, (python, first["setting"])
+    speeds = {name: [] for name in running}
+    for turn in range(rounds):
+        for name, _, _, share in READERS:
+            if name in running and turn < max(1, share * rounds):
+                speeds[name].append(running[name].run()["speed"])
+    for reader in running.values():
+        reader.close()
+    report(speeds, chosen)
+    return chosen
 
 
-def read_packed(arrays, order):
-    for start in range(0, len(order), BATCH):
-        samples = order[start : start + BATCH]
-        _batch = tuple(array[samples] for array in arrays)
+def report(speeds, chosen):
+    ours = statistics.median(speeds[OURS])
+    for name, title, _, _ in READERS:
+        if name not in speeds:
+            continue
+        speed = statistics.median(speeds[name])
+        print(
+            f"{title:<28}{chosen[name][1]:<21}{speed:>10.0f} "
+            f"{ours / speed:>9.2f}{verdict(ours / speed, BARS.get(name))}",
+            flush=True,
+        )
 
 
-def read_sequence(sequence):
-    for index in range(len(sequence)):
-        _batch = sequence[index]
+def verdict(ratio, bar):
+    if bar is None:
+        return ""
+    return f"   bar {bar}: {'holds' if ratio >= bar else 'MISSED'}"
 
 
-def timed(function):
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
+def compare_on_disk(folder, chosen):
+    """Time the first epoch of processes that find no file in memory."""
+    print(f"\n{'first epoch, from the disk':<49}{'patches/s':>10} {'MB':>9}")
+    for name, title, _, _ in READERS:
+        if name in ON_DISK and name in chosen:
+            python, setting = chosen[name]
+            drop_from_memory(folder)
+            reader = Reader(python, name, folder, setting)
+            first = reader.answer()
+            reader.close()
+            print(
+                f"{title:<28}{setting:<21}{first['speed']:>10.0f} "
+                f"{first['megabytes']:>9.0f}",
+                flush=True,
+            )
+
+
+def drop_from_memory(folder):
+    """Ask the system to forget all files, which nobody maps."""
+    for path in folder.rglob("*.npy"):
+        with open(path, "rb") as stream:
+            os.fsync(stream)
+            os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def find_python(pythons, packages):
+    """Give the first interpreter that finds some packages, or `None`."""
+    code = "import importlib.util as u, sys; sys.exit(not all(%s))"
+    code %= "u.find_spec(name) for name in sys.argv[1:]"
+    for python in pythons:
+        if not subprocess.run(
+            [python, "-c", code, *packages.split()]
+        ).returncode:
+            return python
+    return None
+
+
+class Reader:
+    """A reader in a process of its own."""
+
+    def __init__(self, python, name, folder, *setting):
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        self._process = subprocess.Popen(
+            [python, CONTENDERS, name, folder, *setting],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+        )
+
+    def answer(self):
+        """Give its next answer, or `None` if it has ended."""
+        for line in self._process.stdout:
+            if line.startswith("ANSWER "):
+                return json.loads(line.removeprefix("ANSWER "))
+        return None
+
+    def run(self):
+        """Let it read for a turn."""
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return self.answer()
+
+    def reason(self):
+        """Give the last line that it wrote before it ended."""
+        self._process.wait()
+        self._log.seek(0)
+        return "failed: " + self._log.read().strip().splitlines()[-1][:90]
+
+    def close(self):
+        self._process.stdin.close()
+        self._process.wait()
+        self._log.close()
 
 
 if __name__ == "__main__":
