@@ -35,6 +35,7 @@ READERS = (
     ("raw_shards", "memory maps of the shards", "numpy", 1.0),
     ("sequence", "sequence[index]", "keras_patching", 1.0),
     ("read_ahead", "sequence, reading ahead", "keras_patching", 1.0),
+    ("cut_ahead", 'the same, store="images"', "keras_patching", 1.0),
     ("grain_threads", "Grain on maps of the shards", "grain", 1.0),
     ("grain_processes", "Grain on maps of the shards", "grain", 1.0),
     ("ffcv_raw", "FFCV, raw", "ffcv torch", 1.0),
@@ -42,7 +43,8 @@ READERS = (
     ("torch_png", "torch DataLoader, PNG", "torch", 0.4),
     ("monai_persistent", "MONAI PersistentDataset", "monai torch", 0.4),
 )
-OURS, RAW = "read_ahead", "raw_map"
+OURS = "read_ahead"
+PLACES = "images", "masks"
 BARS = {
     "raw_map": 0.85,
     "grain_threads": 1,
@@ -77,16 +79,18 @@ def make_patches(folder, patch, images):
     from keras_patching import PatchingSequence
     from keras_patching.data.cache.opening import SHARD_FOLDER, load_cache
 
-    manifest = make_cache(folder, patch, images)
+    make_images(folder, images)
+    manifest = make_cache(folder, patch)
     _, contents = load_cache(manifest)
     shards = [
         [
             str(manifest.parent / SHARD_FOLDER / source.shards[kind].file)
-            for kind in ("images", "masks")
+            for kind in PLACES
         ]
         for source in contents.sources
     ]
-    facts = {"manifest": str(manifest), "shards": shards}
+    whole = make_cache(folder, patch, store="images", cache_dir=folder)
+    facts = {"manifest": str(manifest), "shards": shards, "whole": str(whole)}
     (folder / "facts.json").write_text(json.dumps(facts))
     batches = list(PatchingSequence(manifest, BATCH, shuffle=False))
     (folder / "png").mkdir()
@@ -98,27 +102,33 @@ def make_patches(folder, patch, images):
             Image.fromarray(patch).save(path)
 
 
-def make_cache(folder, patch, images):
-    """Make a cache of images of 1.5 MB, smooth with some noise."""
+def make_images(folder, number):
+    """Make images of 1.5 MB, smooth with some noise, and their masks."""
     from keras_patching.data.images.image_io import write_image
+
+    rng = np.random.default_rng(0)
+    for name in PLACES:
+        (folder / name).mkdir()
+    for index in range(number):
+        coarse = rng.integers(0, 240, (16, 32, 3))
+        smooth = coarse.repeat(32, axis=0).repeat(32, axis=1)
+        noise = rng.integers(0, 16, smooth.shape)
+        arrays = smooth + noise, smooth[..., 0] > 120
+        for name, array in zip(PLACES, arrays, strict=True):
+            write_image(folder / name / f"{index}.npy", array.astype("uint8"))
+
+
+def make_cache(folder, patch, **options):
     from keras_patching.models.segmentation.loaders import (
         load_dataset_from_directory_with_segmentation_masks,
     )
 
-    rng = np.random.default_rng(0)
-    places = ("images", "masks")
-    for name in places:
-        (folder / name).mkdir()
-    for index in range(images):
-        coarse = rng.integers(0, 240, (16, 32, 3))
-        smooth = coarse.repeat(32, axis=0).repeat(32, axis=1)
-        noise = rng.integers(0, 16, smooth.shape)
-        mask = coarse[..., 0].repeat(32, axis=0).repeat(32, axis=1) > 120
-        arrays = (smooth + noise).astype("uint8"), mask.astype("uint8")
-        for name, array in zip(places, arrays, strict=True):
-            write_image(folder / name / f"{index}.npy", array)
     sequence = load_dataset_from_directory_with_segmentation_masks(
-        *[folder / name for name in places], patch, seed=0, verbose=False
+        *[folder / name for name in PLACES],
+        patch,
+        seed=0,
+        verbose=False,
+        **options,
     )
     return sequence.manifest_path
 

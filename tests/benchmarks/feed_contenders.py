@@ -69,6 +69,11 @@ def read_ahead(folder):
     return by_number("threads", pass_over(folder), (1, 2, 4))
 
 
+def cut_ahead(folder):
+    """The same, of whole images that patches are cut out of."""
+    return by_number("threads", pass_over(folder, "whole"), (1, 2, 4))
+
+
 def pass_over(folder, name="manifest"):
     from keras_patching import PatchingSequence
 

@@ -13,7 +13,7 @@ import tempfile
 import time
 
 import keras
-from feed import make_cache
+from feed import make_cache, make_images
 from feed_contenders import BATCH
 
 from keras_patching import PatchingSequence, SemanticSegmentationModel
@@ -40,7 +40,9 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        manifest = make_cache(pathlib.Path(folder), PATCH, 10)
+        folder = pathlib.Path(folder)
+        make_images(folder, 10)
+        manifest = make_cache(folder, PATCH)
         data = {
             f"{workers} threads": PatchingSequence(
                 manifest, BATCH, workers=workers
