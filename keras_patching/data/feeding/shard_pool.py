@@ -23,6 +23,8 @@ from keras_patching.data.images.open_file import read_at
 _FEW, _MANY = 512, 32768
 # What stays in the cache of a processor until it is copied from there.
 _BYTES_AT_ONCE = 2**18
+# Patches that are faster copied in one call than in as many.
+_FEWEST_AT_ONCE = 8
 # Batches that are read patch by patch after one that had to wait for the disk,
 # which is read in larger pieces so.
 _PATIENCE = 64
@@ -148,8 +150,10 @@ class ShardPool:
     def _gather(self, opened, rows, targets):
         """Copy all in one call, and tell whether that could be done."""
         starts = [each.address for each in opened]
-        if self._waiting or None in starts or not targets.nbytes:
-            self._waiting = max(self._waiting - 1, 0)
+        if len(rows) < _FEWEST_AT_ONCE or None in starts or not targets.nbytes:
+            return False
+        if self._waiting:
+            self._waiting -= 1
             return False
         places = np.multiply(rows, targets.nbytes // len(targets)) + starts
         waits = waits_for_disk()

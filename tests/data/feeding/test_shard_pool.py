@@ -75,7 +75,7 @@ def test_patches_of_many_shards_make_a_batch(tmp_path):
 
 
 def test_what_waits_for_the_disk_is_read_too(tmp_path):
-    arrays = draw(3, 5_000), draw(3, 5_000)
+    arrays = draw(20, 5_000), draw(20, 5_000)
     pool = make_pool(tmp_path, *arrays)
     for path in tmp_path.iterdir():
         with open(path, "rb") as stream:
@@ -83,10 +83,11 @@ def test_what_waits_for_the_disk_is_read_too(tmp_path):
             if hasattr(os, "posix_fadvise"):
                 whole = 0, 0, os.POSIX_FADV_DONTNEED
                 os.posix_fadvise(stream.fileno(), *whole)
-    for _ in range(100):
-        targets = np.empty((2, 5_000), "uint8")
-        pool.read_patches([1, 0], [2, 1], targets)
-        np.testing.assert_array_equal(targets, [arrays[1][2], arrays[0][1]])
+    for row in range(100):
+        targets = np.empty((10, 5_000), "uint8")
+        pool.read_patches([1, 0] * 5, [row % 20, row % 7] * 5, targets)
+        expected = [arrays[1][row % 20], arrays[0][row % 7]] * 5
+        np.testing.assert_array_equal(targets, expected)
 
 
 def test_a_batch_of_no_patches_is_empty(tmp_path):
@@ -122,14 +123,17 @@ def test_a_shard_that_loses_its_end_while_it_is_open_is_told(tmp_path):
         pool.read_patch(0, 2, target)
 
 
-def test_a_batch_names_the_shard_that_lost_its_end(tmp_path):
+@pytest.mark.parametrize("times", [1, 20])
+def test_a_batch_names_the_shard_that_lost_its_end(tmp_path, times):
     pool = make_pool(tmp_path, draw(3, 9_000), draw(3, 9_000))
-    places, targets = ([0, 1], [2, 2]), np.empty((2, 9_000), "uint8")
-    pool.read_patches(*places, targets)
+    places = [0, 1] * times, [2, 2] * times
+    targets = np.empty((2 * times, 9_000), "uint8")
+    for _ in range(2):
+        pool.read_patches(*places, targets)
     os.truncate(tmp_path / "1.npy", 128 + 9_000)
     with pytest.raises(ShardError, match=r"1\.npy: was truncated.*rebuilds"):
         pool.read_patches(*places, targets)
-    pool.read_patches([0, 1], [2, 0], targets)
+    pool.read_patches([0, 1] * times, [2, 0] * times, targets)
 
 
 def test_a_shard_that_is_gone_is_told_when_it_is_asked_for(tmp_path):
