@@ -25,7 +25,7 @@ import sys
 import tempfile
 
 import numpy as np
-from feed_contenders import BATCH, packed
+from feed_readers import BATCH, packed
 
 CONTENDERS = pathlib.Path(__file__).with_name("feed_contenders.py")
 # The reader, what it is called, what it needs, its share of the turns.

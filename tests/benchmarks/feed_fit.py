@@ -14,7 +14,7 @@ import time
 
 import keras
 from feed import make_cache, make_images
-from feed_contenders import BATCH
+from feed_readers import BATCH
 
 from keras_patching import PatchingSequence, SemanticSegmentationModel
 
