@@ -113,7 +113,7 @@ def torch_png(folder):
             persistent_workers=workers > 0,
         )
 
-    return by_number("processes", lambda n: iter(loader(n)), (0, 1, 2, 4))
+    return by_number("processes", lambda n: iter(loader(n)), (1, 2, 4))
 
 
 def monai_persistent(folder):
