@@ -16,6 +16,9 @@ TABLE = pathlib.Path(__file__).parent / "table.py"
 @pytest.mark.skipif(
     keras.backend.backend() != "jax", reason="Patches are cut without Keras."
 )
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="Processes and disks are those of Linux."
+)
 @pytest.mark.parametrize(
     ("family", "moments"),
     [
