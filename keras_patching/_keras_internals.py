@@ -100,6 +100,16 @@ def is_called_by_fit(evaluate_kwargs):
     return "_use_cached_eval_dataset" in evaluate_kwargs
 
 
+def set_first_epoch(model, epoch):
+    """Have the `fit` that has begun start at an epoch, and later ones too.
+
+    Args:
+        model: Keras model.
+        epoch: Number of the epoch; `None` for the `initial_epoch` of `fit`.
+    """
+    model._initial_epoch = epoch
+
+
 def twin_of(layer, **attributes):
     """Return a layer with the same variables and some other attributes.
 

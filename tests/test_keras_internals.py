@@ -44,6 +44,44 @@ def test_callbacks_know_which_values_of_a_metric_are_better():
     )
 
 
+def test_a_training_that_has_begun_is_told_its_first_epoch():
+    model = small_model()
+    model.compile("sgd", "mse")
+    start = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: internals.set_first_epoch(model, 2)
+    )
+    data = np.ones((2, 4, 4, 1)), np.ones((2, 2, 2, 1))
+    history = model.fit(*data, epochs=3, callbacks=[start], verbose=0)
+    assert history.epoch == [2], (
+        "Keras no longer takes the epoch that `fit` starts at from "
+        "`_initial_epoch`, after the callbacks have begun."
+    )
+    internals.set_first_epoch(model, None)
+    history = model.fit(*data, epochs=1, verbose=0)
+    assert history.epoch == [0], "Keras keeps `_initial_epoch` elsewhere too."
+
+
+def test_a_callback_may_end_an_epoch():
+    class End(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 1:
+                raise StopIteration
+
+    if keras.backend.backend() == "torch":
+        pytest.skip("There Keras asks for data before it begins a batch.")
+    model = small_model()
+    model.compile("sgd", "mse")
+    data = np.ones((4, 4, 4, 1)), np.ones((4, 2, 2, 1))
+    with pytest.warns(UserWarning, match="Your input ran out of data"):
+        history = model.fit(
+            *data, batch_size=1, epochs=2, callbacks=[End()], verbose=0
+        )
+    assert history.epoch == [0, 1], (
+        "Keras no longer takes a `StopIteration` of a callback for the end of "
+        "the data."
+    )
+
+
 def test_a_symbolic_tensor_knows_what_made_it():
     model = small_model()
     made_by = internals.operation_of(model.outputs[0])

@@ -1,12 +1,14 @@
 """How the models of this package train on a `CachedSequence`."""
 
 import contextlib
-import math
 
 import keras
 
+from keras_patching._keras_internals import set_first_epoch
 from keras_patching.data.feeding.cached_sequence import CachedSequence
+from keras_patching.models.following_epochs import FollowEpochs
 from keras_patching.models.processes import shared
+from keras_patching.models.resuming import GoOn, TrainingPlace
 
 
 class Feed(keras.utils.PyDataset):
@@ -16,17 +18,21 @@ class Feed(keras.utils.PyDataset):
 
     Args:
         sequence: The `CachedSequence`.
+
+    Attributes:
+        first: Index of the batch that it begins with.
     """
 
     def __init__(self, sequence):
         super().__init__()
         self._sequence = sequence
+        self.first = 0
 
     def __len__(self):
-        return len(self._sequence)
+        return len(self._sequence) - self.first
 
     def __getitem__(self, index):
-        return self._sequence[index]
+        return self._sequence[self.first + index]
 
     def on_epoch_begin(self):
         self._sequence.on_epoch_begin()
@@ -35,7 +41,7 @@ class Feed(keras.utils.PyDataset):
         self._sequence.on_epoch_end()
 
     def close(self):
-        self._sequence = ()
+        self._sequence, self.first = (), 0
 
 
 @contextlib.contextmanager
@@ -57,23 +63,46 @@ def _feed(x, stack):
 
 
 @contextlib.contextmanager
-def feeding_training(arguments):
+def feeding_training(model, arguments):
     """Give what Keras is to see of the arguments of `fit`.
 
     Args:
+        model: `PatchedModel` that is trained.
         arguments: Dict of the arguments of `keras.Model.fit`.
     """
     x, validation_data = arguments["x"], arguments.get("validation_data")
-    if isinstance(x, CachedSequence):
-        callbacks = arguments.get("callbacks")
-        arguments = {
-            **arguments,
-            "callbacks": with_callback(FollowEpochs(x), callbacks),
-            # The sequence shuffles itself: Keras would mix its batches again.
-            "shuffle": False,
-        }
-    with feeding(x, validation_data) as (x, validation_data):
-        yield {**arguments, "x": x, "validation_data": validation_data}
+    with feeding(x, validation_data) as (feed, validation_data):
+        arguments = {**arguments, "x": feed, "validation_data": validation_data}
+        if not isinstance(x, CachedSequence):
+            yield arguments
+            return
+        # The sequence shuffles itself: Keras would mix its batches again.
+        arguments["shuffle"] = False
+        with _following(model, x, feed, arguments) as callbacks:
+            yield {**arguments, "callbacks": callbacks}
+
+
+@contextlib.contextmanager
+def _following(model, sequence, feed, arguments):
+    """Give the callbacks of a training on a sequence."""
+    place = TrainingPlace(model, sequence)
+    with contextlib.closing(FollowEpochs(sequence, feed, place)) as follow:
+        callbacks = with_callback(follow, arguments.get("callbacks"))
+        if not any(map(_is_backup, callbacks)):
+            yield callbacks
+            return
+        steps = arguments.get("steps_per_epoch")
+        model._place = place
+        try:
+            yield [*callbacks, GoOn(place, follow, sequence, steps)]
+        finally:
+            model._place = None
+            # Keras would begin later trainings there too.
+            set_first_epoch(model, None)
+
+
+def _is_backup(callback):
+    return isinstance(callback, keras.callbacks.BackupAndRestore)
 
 
 def with_callback(callback, callbacks):
@@ -85,36 +114,3 @@ def with_callback(callback, callbacks):
     if isinstance(callbacks, keras.callbacks.CallbackList):
         callbacks = callbacks.callbacks
     return [callback, *keras.tree.flatten(callbacks or [])]
-
-
-class FollowEpochs(keras.callbacks.Callback):
-    """Sets the epoch of a sequence to that of `fit`.
-
-    A `fit` that starts at epoch 0 goes on where the sequence is; one that goes
-    on with an earlier training (`initial_epoch`, `BackupAndRestore`) starts at
-    its own first epoch. Where `steps_per_epoch` spreads one pass over many
-    epochs, the sequence counts passes.
-    """
-
-    def __init__(self, sequence):
-        super().__init__()
-        self.sequence = sequence
-        self._first = None
-
-    def on_train_begin(self, logs=None):
-        self._first = None
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if self._first is None:
-            self._first = epoch
-            self._start = epoch or self.sequence.epoch
-        self.sequence.epoch = self._passes_before(epoch)
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.sequence.epoch = self._passes_before(epoch + 1)
-
-    def _passes_before(self, epoch):
-        num_batches = max(len(self.sequence), 1)
-        steps = (self.params or {}).get("steps") or num_batches
-        epochs_per_pass = math.ceil(num_batches / steps)
-        return self._start + (epoch - self._first) // epochs_per_pass

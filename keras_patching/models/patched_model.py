@@ -45,6 +45,7 @@ from keras_patching.models.litert_check import write_checked
 from keras_patching.models.patch_model_check import check_patch_model
 from keras_patching.models.processes import check_alone
 from keras_patching.models.quantizing import check_quantizable
+from keras_patching.models.resuming import split_place
 from keras_patching.models.turns import GiveWay, Turns
 from keras_patching.ops.compiling import FunctionsBySize
 from keras_patching.ops.data_formats import shape_from_channels_last
@@ -98,6 +99,8 @@ class PatchedModel(ImagePredictor, keras.Model):
     """
 
     _is_built = False
+    # The `TrainingPlace` of a training that is backed up.
+    _place = None
 
     def __init__(
         self,
@@ -374,6 +377,17 @@ class PatchedModel(ImagePredictor, keras.Model):
         given the same sequence, and each feeds its share of every batch: the
         weights are those of one process. With `auto_shard_dataset=False` each
         is given its own `sequence.shard(index, count)`. `evaluate` does so too.
+
+        With `keras.callbacks.BackupAndRestore(folder, save_freq=100)` a
+        training that was interrupted goes on at the epoch and batch that were
+        saved, with the same batches, and ends with the same weights. What is
+        logged of the epoch is that of its rest; where its last batch was
+        saved, it is not evaluated. Each process has a folder of its own.
+
+        Raises:
+            ValueError: Where it can be told before anything is trained that
+                the data, or their distribution, cannot be trained on; or if a
+                backup is of the middle of an epoch of other batches.
         """
         arguments = _by_name(super().fit, x, y, *args, **kwargs)
         self._check_training(**arguments)
@@ -384,7 +398,7 @@ class PatchedModel(ImagePredictor, keras.Model):
         is_on_jax = keras.backend.backend() == "jax"
         with (
             self._weights_in_use(training=True, alone=is_on_jax),
-            feeding_training(arguments) as arguments,
+            feeding_training(self, arguments) as arguments,
         ):
             return super().fit(**arguments)
 
@@ -636,6 +650,17 @@ class PatchedModel(ImagePredictor, keras.Model):
         check_quantizable(self.patch_model)
         super().quantize(mode, config, filters, **kwargs)
         self._drop_compiled_functions()
+
+    def save_own_variables(self, store: Any) -> None:
+        super().save_own_variables(store)
+        if self._place is not None:
+            self._place.save(store)
+
+    def load_own_variables(self, store: Any) -> None:
+        variables, place = split_place(store)
+        super().load_own_variables(variables)
+        if self._place is not None:
+            self._place.found = place
 
     def get_config(self) -> dict[str, Any]:
         predictor = self.predictor.get_config()

@@ -71,6 +71,7 @@ class CachedSequence(keras.utils.PyDataset):
         self.shuffle = bool(shuffle)
         # Python's own generator is what Keras draws its default seeds from.
         self.seed = int(random.randrange(2**31) if seed is None else seed)  # noqa: S311 - no secret
+        self._drawn_seed = self.seed if seed is None else None
         self.epoch = 0
         self.dtype = None if dtype is None else np.dtype(dtype)
         self.augment = augment
