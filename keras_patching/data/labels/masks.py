@@ -73,13 +73,17 @@ def as_class_ids(
         return _mapped(mask, name, ignore_value, ids)
     if mask.min(initial=0) >= 0 and mask.max(initial=0) < num_classes:
         return mask
+    takes_white = num_classes == 2 and ignore_value != 255 and white_is_one
+    if takes_white:
+        white = mask == 255
+        if np.count_nonzero(white | (mask == 0)) == mask.size:
+            return white.astype(mask.dtype)
     valid = (mask >= 0) & (mask < num_classes)
     if ignore_value is not None:
         valid |= mask == ignore_value
     if valid.all():
         return mask
-    if num_classes == 2 and ignore_value != 255 and white_is_one:
-        white = mask == 255
+    if takes_white:
         ones = (mask == 1) & (ignore_value != 1)
         if (valid | white).all() and not ones.any():
             return np.where(white, 1, mask)
