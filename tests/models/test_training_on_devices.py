@@ -10,7 +10,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from training_a_share import COUNT, train
+from training_a_share import COUNT, make_model, train
 
 from keras_patching import (
     PatchingSequence,
@@ -153,3 +153,37 @@ def test_what_keras_deals_out_is_not_sharded_before(manifest):
             net.fit(shard, verbose=0)
         with pytest.raises(ValueError, match=r"7 batches.*for ever"):
             net.fit(PatchingSequence(manifest, 4), verbose=0)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="It is a module of torch."
+)
+def test_shards_train_as_one_with_ddp_of_torch(manifest, tmp_path):
+    from training_with_ddp import train as train_alone
+
+    started = [
+        subprocess.Popen(
+            [
+                *(sys.executable, SCRIPT.with_name("training_with_ddp.py")),
+                *(str(number), "2", f"file://{tmp_path}/address"),
+                *(manifest, tmp_path),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for number in range(2)
+    ]
+    sequence = PatchingSequence(manifest, 8, seed=0, augment=True)
+    weights, seen = train_alone(sequence, make_model().patch_model)
+    both = []
+    for number, process in enumerate(started):
+        said, _ = process.communicate()
+        assert process.returncode == 0, said
+        with np.load(tmp_path / f"{number}.npz") as found:
+            both.extend(found["seen"].tolist())
+            for index, each in enumerate(weights):
+                np.testing.assert_allclose(
+                    found[f"arr_{index}"], each, rtol=0, atol=1e-5
+                )
+    assert sorted(both) == sorted(seen) == sorted([*range(COUNT)] * 2)
