@@ -11,7 +11,6 @@ from keras_patching.ops.class_ids import without_channel
 from keras_patching.ops.sample_weights import as_pixel_weights
 
 ACTIVATIONS = ("softmax", "sigmoid", "linear")
-_UNWEIGHTED = -1  # What no mask holds.
 
 
 @keras.saving.register_keras_serializable(package="keras_patching")
@@ -84,33 +83,46 @@ class SegmentationLoss(keras.losses.Loss):
     ) -> Tensor:
         weights = as_pixel_weights(sample_weight)
         if len(getattr(sample_weight, "shape", ())) > 1:
-            y_true = ops.where(
-                ops.equal(weights, 0),
-                _UNWEIGHTED,
-                ops.cast(without_channel(y_true, y_pred), "int32"),
-            )
+            y_true = {"masks": y_true, "weights": weights}
         return super().__call__(y_true, y_pred, weights)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        weights = None
+        if isinstance(y_true, dict):
+            y_true, weights = y_true["masks"], y_true["weights"]
         y_true = ops.cast(without_channel(y_true, y_pred), "int32")
         log_probabilities = self._log_probabilities(y_pred)
-        is_labelled = ops.not_equal(y_true, _UNWEIGHTED)
-        if self.ignore_value is not None:
-            is_labelled &= ops.not_equal(y_true, self.ignore_value)
-        labelled = ops.cast(is_labelled, log_probabilities.dtype)
-        y_true = ops.where(is_labelled, y_true, 0)
-        one_hot = ops.one_hot(
-            y_true, self.num_classes, dtype=log_probabilities.dtype
-        )
-        one_hot = one_hot * labelled[..., None]
+        dtype = log_probabilities.dtype
+        is_labelled = self._is_labelled(y_true, weights)
+        if is_labelled is None:
+            labelled = ops.ones((), dtype)
+        else:
+            y_true = ops.where(is_labelled, y_true, 0)
+            labelled = ops.cast(is_labelled, dtype)[..., None]
+        one_hot = ops.one_hot(y_true, self.num_classes, dtype=dtype) * labelled
         loss = self._cross_entropy(one_hot, log_probabilities)
         if self.dice_weight:
-            probabilities = ops.exp(log_probabilities) * labelled[..., None]
+            probabilities = ops.exp(log_probabilities) * labelled
             dice = self.dice_weight * _dice(one_hot, probabilities)
-            # As the cross-entropy: its mean is over labelled pixels.
-            size = ops.cast(ops.size(labelled), labelled.dtype)
-            loss += dice * labelled * size / ops.maximum(ops.sum(labelled), 1)
+            if weights is not None:
+                # Weights of 0 are not to make it less.
+                labelled = labelled[..., 0]
+                share = ops.mean(labelled)
+                dice = ops.divide_no_nan(dice * labelled, share)
+            loss = loss + dice
         return loss
+
+    def _is_labelled(self, y_true, weights):
+        """Tell which pixels count; `None` where all do."""
+        known = None
+        if weights is not None:
+            known = ops.broadcast_to(
+                ops.not_equal(weights, 0), ops.shape(y_true)
+            )
+        if self.ignore_value is not None:
+            has_class = ops.not_equal(y_true, self.ignore_value)
+            known = has_class if known is None else known & has_class
+        return known
 
     def _cross_entropy(self, one_hot, log_probabilities):
         """Per pixel, scaled so that its mean is over labelled pixels."""
