@@ -90,7 +90,7 @@ def _configured_backend():
     try:
         text = (_keras_home() / "keras.json").read_text("utf-8")
         return json.loads(text).get("backend", "tensorflow")
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return "tensorflow"
 
 

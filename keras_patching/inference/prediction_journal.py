@@ -19,6 +19,10 @@ from keras_patching.inference.result_files import bytes_of
 
 NAME = ".keras-patching-predict.jsonl"
 _VERSION = 1
+_OF_A_SOURCE = (
+    *((name, int) for name in ("size", "mtime_ns", "ctime_ns", "hashed_at_ns")),
+    *((name, str) for name in ("sha256", "path")),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,17 +135,17 @@ class PredictionJournal:
         header, *found = lines
         self._check(header)
         self.exists = True
-        self.replaces = header["replaces"]
+        self.replaces = header.get("replaces") is True
         for part in self._paths_of_parts():
             of_part, *lines = _read_lines(part) or [{}]
             if of_part == header:  # Else it is of a worker that came too late.
                 found += lines
         for line in found:
-            stem = line.pop("image")
-            self.owned.add(stem)
-            if line:
-                source = SourceState(**line.pop("source"))
-                self._keep(stem, Entry(source=source, **line))
+            stem = line.get("image")
+            if isinstance(stem, str):  # else somebody changed it
+                self.owned.add(stem)
+                if (entry := _entry_of(line)) is not None:
+                    self._keep(stem, entry)
 
     def _keep(self, stem, entry):
         """Note an entry, if none is newer."""
@@ -228,6 +232,32 @@ def _read_lines(path):
         return []
     parsed = []
     for line in lines:
-        with contextlib.suppress(ValueError):
-            parsed.append(json.loads(line))
+        with contextlib.suppress(ValueError, RecursionError):
+            content = json.loads(line)
+            parsed.append(content if isinstance(content, dict) else {})
     return parsed
+
+
+def _entry_of(line):
+    """Make the `Entry` of a line.
+
+    Of a line that only claims the files of an image, or that somebody changed,
+    it is `None`: the image is predicted again.
+    """
+    try:
+        source = SourceState(**line["source"])
+        entry = Entry(source, line["outputs"], line["row"], line["tables"])
+        is_whole = (
+            all(isinstance(getattr(source, n), t) for n, t in _OF_A_SOURCE)
+            and all("\0" not in name for name in entry.outputs)
+            and all(isinstance(n, int) for n in entry.outputs.values())
+            and isinstance(entry.row, dict)
+            and all(
+                isinstance(row, dict)
+                for rows in entry.tables.values()
+                for row in rows
+            )
+        )
+    except (LookupError, TypeError, AttributeError):
+        return None
+    return entry if is_whole else None

@@ -44,7 +44,7 @@ class TargetRecord:
             if {name: found[name] for name in self._header} != self._header:
                 return None
             rows, facts, final = found["rows"], found["facts"], found["final"]
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return None
         is_plain = type(rows) is int and isinstance(facts, dict)
         if not is_plain or not 0 <= rows <= self._height:

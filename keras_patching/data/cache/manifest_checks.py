@@ -36,6 +36,8 @@ def check_manifest(manifest):
     _expect(isinstance(manifest.parameters, dict), "`parameters` is no dict")
     _check_value_range(manifest.parameters.get("value_range", (0, 255)))
     _check_resize(manifest.parameters.get("resize"))
+    ignored = manifest.parameters.get("ignore_value")
+    _expect(ignored is None or _is_count(ignored), "`ignore_value` is no class")
     _check_classes(manifest)
     for path, file in manifest.files.items():
         _check_file(path, file)
@@ -63,6 +65,7 @@ def check_manifest(manifest):
         )
         size = manifest.image_size(source)
         _check_source(source, size, patch_size, manifest.parameters)
+    _check_facts(sources)
 
 
 def _check_classes(manifest):
@@ -222,6 +225,24 @@ def _check_shard(kind, shard, count, patch_size, name):
             and array.ndim <= 2,
             f"{what}: {fact} are not numbers per patch",
         )
+
+
+def _check_facts(sources):
+    """What is told of the patches of one source is told of those of all."""
+    told = [
+        {
+            kind: {
+                fact: np.shape(all_)[1:] for fact, all_ in shard.facts.items()
+            }
+            for kind, shard in source.shards.items()
+        }
+        for source in sources
+        if source.origins
+    ]
+    _expect(
+        all(each == told[0] for each in told),
+        "it does not tell the same of all sources",
+    )
 
 
 def _check_value_range(pair):

@@ -192,6 +192,6 @@ def facts_of(sources, name):
         shard.facts[name]
         for source in sources
         for shard in source.shards.values()
-        if name in shard.facts
+        if name in shard.facts and source.origins
     ]
     return np.concatenate(facts) if facts else None

@@ -13,6 +13,7 @@ import warnings
 import numpy as np
 
 from keras_patching._faults import ImageFileError
+from keras_patching.data.images.headers import naming
 from keras_patching.data.images.pixel_size import PixelSize
 from keras_patching.data.images.tiff_format import MAGIC, first_tags
 
@@ -71,7 +72,9 @@ class Georeference:
         y, x = np.asarray(points, "float64").reshape(-1, 2).T
         if self.transform is not None:
             a, b, c, d, e, f = self.transform
-            return np.stack([a * x + b * y + c, d * x + e * y + f], axis=1)
+            with np.errstate(all="ignore"):  # what overflows lies nowhere
+                places = a * x + b * y + c, d * x + e * y + f
+            return np.stack(places, axis=1)
         if not len(x):
             return np.zeros((0, 2))
         with self._gcp_transformer() as gcps:
@@ -92,8 +95,9 @@ class Georeference:
         x, y = np.asarray(places, "float64").reshape(-1, 2).T
         if self.transform is not None:
             a, b, c, d, e, f = self.transform
-            x, y, area = x - c, y - f, a * e - b * d
-            column, row = (e * x - b * y) / area, (a * y - d * x) / area
+            with np.errstate(all="ignore"):  # what overflows lies nowhere
+                x, y, area = x - c, y - f, np.float64(a * e - b * d)
+                column, row = (e * x - b * y) / area, (a * y - d * x) / area
             return np.stack([row, column], axis=1)
         if not len(x):
             return np.zeros((0, 2))
@@ -180,13 +184,14 @@ def is_georeferenced(path):
         is_tiff = stream.read(4) in MAGIC
         stream.seek(0)
         tags = first_tags(stream, path) if is_tiff else {}
+        with naming(path):
+            turned = tags[_ORIENTATION].value if _ORIENTATION in tags else 1
     if not (_TAGS & {*tags.keys()} or _has_sidecar(path)):
         return False
-    orientation = tags[_ORIENTATION].value if _ORIENTATION in tags else 1
-    if orientation not in (0, 1):
+    if turned not in (0, 1):
         raise ImageFileError(
             f"{path}: is georeferenced, and to be turned by its orientation "
-            f"({orientation}), which maps are not. Save it upright (with GDAL: "
+            f"({turned}), which maps are not. Save it upright (with GDAL: "
             "gdal_translate, which ignores the orientation)."
         )
     return True
@@ -245,7 +250,7 @@ def read_georeference(source, instead=""):
     if not is_georeferenced(source):
         return None
     rasterio = import_rasterio(source, instead)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), naming(source):
         # Tags that tell nothing are told as none.
         warnings.simplefilter("ignore")
         with rasterio.open(source) as data_set:
@@ -262,7 +267,7 @@ def _reference_of(data_set):
     if transform is None and not gcps and rpcs is None:
         return None
     flags = {flag.name for band in data_set.mask_flag_enums for flag in band}
-    return Georeference(
+    reference = Georeference(
         crs=crs.to_wkt(version="WKT2_2019") if crs else None,
         transform=transform,
         gcps=tuple(
@@ -274,6 +279,10 @@ def _reference_of(data_set):
         nodata=data_set.nodata,
         has_mask="per_dataset" in flags,
     )
+    if transform is None and gcps:
+        with naming(data_set.name), reference._gcp_transformer():
+            pass  # They may lie so that they tell nothing.
+    return reference
 
 
 def pixel_size_of(source):

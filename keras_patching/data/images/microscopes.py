@@ -1,9 +1,11 @@
 """What the TIFFs of microscopes and slide scanners say of their images."""
 
 import contextlib
+import math
 import re
 import xml.etree.ElementTree as ElementTree
 
+from keras_patching._faults import ImageFileError
 from keras_patching.data.images.pixel_size import PixelSize
 
 # Micrometres in a unit, as OME-TIFF, OME-Zarr and ImageJ write them.
@@ -19,6 +21,7 @@ _MICROMETRES = {
     **dict.fromkeys(("m", "meter"), 1e6),
     **dict.fromkeys(("inch", "in."), 25400.0),
 }
+_MOST_PLANES = 2**22
 _X_RESOLUTION, _Y_RESOLUTION = 282, 283
 
 
@@ -82,13 +85,42 @@ def pixel_size_of(tiff):
     return _imagej_size(tiff, page)
 
 
-def _describe_ome(text):
+def check_planes(tiff, path):
+    """Refuse OME-XML of more planes than there are anywhere.
+
+    tifffile makes a list of all of them, whether or not they are there.
+
+    Args:
+        tiff: `tifffile.TiffFile` that has such XML.
+        path: Path that error messages name.
+    """
+    page = tiff.pages.first
+    known = page.imagewidth * page.imagelength
+    for pixels in _parse_ome(tiff.ome_metadata).iter():
+        sizes = [pixels.get(f"Size{axis}", "") for axis in "XYZCT"]
+        counts = [
+            int(size) for size in sizes if re.fullmatch(r"\d{1,99}", size)
+        ]
+        if math.prod(counts) > _MOST_PLANES * max(known, 1):
+            raise ImageFileError(
+                f"{path}: its OME-XML tells of {math.prod(counts)} pixels, and "
+                f"the first image has {known}. Correct SizeX, SizeY, SizeZ, "
+                "SizeC or SizeT."
+            )
+
+
+def _parse_ome(text):
+    """Give the root of OME-XML; without children if it is none."""
     try:
-        # Of tifffile, which parsed it before; expat fetches nothing, and ends
+        # Of tifffile, which parses it too; expat fetches nothing, and ends
         # where entities grow.
-        root = ElementTree.fromstring(text)  # noqa: S314
-    except (ElementTree.ParseError, TypeError):
-        return []
+        return ElementTree.fromstring(text)  # noqa: S314
+    except (ElementTree.ParseError, TypeError, ValueError):
+        return ElementTree.Element("OME")
+
+
+def _describe_ome(text):
+    root = _parse_ome(text)
     return [_describe_image(image) for image in root if _tag(image) == "Image"]
 
 

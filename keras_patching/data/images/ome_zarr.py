@@ -99,7 +99,13 @@ def list_multiscales(path):
         ]
     except ImageFileError:
         raise
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
+    except (
+        LookupError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        OverflowError,
+    ) as error:
         raise ImageFileError(
             f"{path}: what it says of its images is not as published "
             f"({type(error).__name__}: {error}). Validate it with "
@@ -213,7 +219,9 @@ def _attributes(folder):
     """Give the attributes of a group; those of OME of either version."""
     found = {}
     for name, keys in (("zarr.json", ("attributes",)), (".zattrs", ())):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(
+            OSError, ValueError, KeyError, TypeError, RecursionError
+        ):
             content = json.loads((folder / name).read_bytes())
             for key in keys:
                 content = content[key]

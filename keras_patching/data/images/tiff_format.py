@@ -21,6 +21,7 @@ from PIL import Image
 from keras_patching._faults import ImageFileError
 from keras_patching.data.images.decoding_memory import room_for
 from keras_patching.data.images.headers import make_header, naming, upright
+from keras_patching.data.images.microscopes import check_planes
 from keras_patching.data.images.nodata import nodata_value
 from keras_patching.data.images.tiff_compressions import (
     COMPRESSIONS,
@@ -157,7 +158,7 @@ def find_image(stream, path):
 def open_tiff(stream, path):
     """Open a `tifffile.TiffFile`; its directories must have been walked."""
     stream.seek(0)
-    return tifffile.TiffFile(
+    tiff = tifffile.TiffFile(
         stream,
         name=os.path.basename(path),
         # Other files that this one names are images of their own.
@@ -165,6 +166,9 @@ def open_tiff(stream, path):
         is_mmstack=False,
         is_ndtiff=False,
     )
+    if tiff.is_ome:
+        check_planes(tiff, path)
+    return tiff
 
 
 def is_image(series):
@@ -240,6 +244,8 @@ def _fault(page):
     )
     if how is None or page.dtype is None or page.dtype.kind not in "uifb":
         return stored
+    if page.samplesperpixel == 1 and has_alpha(page):
+        return f"{stored}, which is alpha alone"
     bits, samples = page.bitspersample, segment_shape(page).samples
     if bits not in (how.bits or (bits,)):
         return stored

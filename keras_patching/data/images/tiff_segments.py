@@ -20,6 +20,10 @@ _NONE = 1
 _PIECE_BYTES = 2**18
 _BITS_TURNED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
+# What the shape of strips and tiles is told by.
+_LENGTHS = ("imagewidth", "imagelength", "samplesperpixel", "bitspersample")
+_LENGTHS += ("rowsperstrip", "tilewidth", "tilelength")
+
 
 def read_segments(data, layout, page):
     """Read the stored values of one page.
@@ -221,7 +225,14 @@ def _decoder_of_plain(layout):
 
 
 def segment_shape(page):
-    """Tell the `SegmentShape` of a page."""
+    """Tell the `SegmentShape` of a page.
+
+    Raises:
+        ValueError: A tag that it is told by is not one whole number.
+    """
+    for name in _LENGTHS:
+        if not isinstance(getattr(page, name), int):
+            raise ValueError(f"{name} is {getattr(page, name)!r}"[:100])
     samples = 1 if page.planarconfig == 2 else page.samplesperpixel
     if page.is_tiled:
         width, rows = page.tilewidth, page.tilelength

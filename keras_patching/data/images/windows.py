@@ -85,14 +85,14 @@ class FileWindows:
         self._file, self._choice = OpenFile(path), choice
         try:
             self._pyramid, self.level, self._pixels = _open(self._file, choice)
+            self.pixel_size = getattr(self._pixels, "pixel_size", None)
+            is_map = choice.series is None and not self.level
+            if self.pixel_size is None and is_map:
+                self.pixel_size = pixel_size_of(path)
         except BaseException:
             self._file.close()
             raise
         self.shape, self.dtype = self._pixels.shape, self._pixels.dtype
-        self.pixel_size = getattr(self._pixels, "pixel_size", None)
-        is_map = choice.series is None and not self.level
-        if self.pixel_size is None and is_map:
-            self.pixel_size = pixel_size_of(path)
         self.nodata = self._pixels.nodata
         self.identity = identity_of(path, self._file.stat)
 

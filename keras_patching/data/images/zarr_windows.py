@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+import warnings
 
 import numpy as np
 
@@ -50,7 +51,9 @@ def open_zarr(path, choice):
     names = [Pyramid(image.name, ()) for image in images]
     index = choose_series(names, choice.series, path)
     image = images[index]
-    with naming(path):
+    with naming(path), warnings.catch_warnings():
+        # What is wrong is an error, and what zarr mends does not matter.
+        warnings.simplefilter("ignore")
         arrays = [
             zarr.open_array(store=str(image.folder), path=each, mode="r")
             for each in image.paths

@@ -11,6 +11,8 @@ import pathlib
 import typing
 import warnings
 
+import numpy as np
+
 from keras_patching._faults import few, raise_faults
 from keras_patching.data.labels.coco import read_coco
 from keras_patching.data.labels.files import (
@@ -83,6 +85,7 @@ def read_annotations(path, images, unlabelled="error", kinds=KINDS):
         is_listed = is_coco(content)
         found = annotations_of(path, content, faults, kinds, names)
     if found is None:
+        raise_faults(faults, f"Files that cannot be read: {path}", "Mend them.")
         return None
     found, class_names = found
     by_image = pair_annotations(found, names, faults)
@@ -133,6 +136,12 @@ def annotations_of(path, content, faults, kinds=KINDS, names=None):
         class_names = _labels_of(found)
     else:
         return None
+    slips += [
+        f"{shape.place}: reaches to where no image does. Correct its numbers."
+        for item in found
+        for shape in item.shapes
+        if not np.isfinite(shape.points).all()
+    ]
     faults += [f"{path}, {slip}" for slip in slips]
     return found, class_names
 
@@ -158,7 +167,7 @@ def load_labelme_folder(folder, names, faults):
         List of `AnnotatedImage`, and tuple of the names of classes; or `None`
         if no file is of LabelMe.
     """
-    found, others, slips = [], [], []
+    found, others, slips, strays = [], [], [], []
     for path in sorted(folder.glob("*.[jJ][sS][oO][nN]")):
         if path.name.startswith(".") or not path.is_file():
             continue
@@ -170,12 +179,12 @@ def load_labelme_folder(folder, names, faults):
         if is_labelme(content):
             found += annotations_of(path, content, slips)[0]
         elif names.find(path.stem):
-            slips.append(f"{path}: is no file of LabelMe, as others are here.")
+            strays.append(f"{path}: is no file of LabelMe.")
         else:
             others.append(path.name)
+    faults += slips + strays
     if not found:
         return None
-    faults += slips
     if others:
         warnings.warn(
             f"{folder}: left out {few(others)}, which are no files of LabelMe "

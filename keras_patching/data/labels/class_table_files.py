@@ -126,10 +126,15 @@ def _read_rows(path, lines):
     delimiter = max(",;\t", key=head.count)
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
     rows, faults, columns = [], [], None
-    for cells in reader:
+    try:
+        lines_of_cells = [(reader.line_num, cells) for cells in reader]
+    except csv.Error as error:
+        where = f"{path}, line {reader.line_num}"
+        return [], [f"{where}: cannot be read as CSV ({error})."]
+    for line, cells in lines_of_cells:
         if not any(cell.strip() for cell in cells):
             continue
-        where = f"{path}, line {reader.line_num}"
+        where = f"{path}, line {line}"
         cells = [cell.strip() for cell in cells]
         if columns is None:
             columns = _read_header(cells)

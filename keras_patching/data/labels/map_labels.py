@@ -124,7 +124,7 @@ def _crs_of(path, content):
     name = _crs_name(path, content)
     try:
         return CRS.from_user_input(name)
-    except CRSError as error:
+    except (CRSError, ValueError) as error:
         raise ValueError(
             f'{path}: its "crs" {name!r} is not known to rasterio. Save it in '
             "longitude and latitude."
@@ -158,7 +158,7 @@ def _shapes_of(content, faults):
         geometry = _fields(fields.get("geometry"))
         properties = _fields(fields.get("properties"))
         kind = geometry.get("type")
-        if kind not in _KINDS:
+        if not isinstance(kind, str) or kind not in _KINDS:
             faults.append(
                 f"{place}: is a {kind}, expected points or polygons. Remove "
                 "it, or convert it."

@@ -49,7 +49,7 @@ def _places_outside(item, image, header):
         return [f"{item.label_file}, {item.shapes[0].place}: {fault}"]
     hint = describe_turned("shapes", wrong.are_swapped, image, header)
     beyond = (extents < -_MARGIN) | (extents > size + _MARGIN)
-    faults = _masks_of_other_sizes(item, image, header)
+    faults = masks_of_other_sizes(item, image, header)
     if faults:
         return faults
     for index in np.flatnonzero(beyond.any(axis=(1, 2))):
@@ -64,8 +64,17 @@ def _places_outside(item, image, header):
     return faults
 
 
-def _masks_of_other_sizes(item, image, header):
-    """Find masks that are as large as another image than theirs."""
+def masks_of_other_sizes(item, image, header):
+    """Find masks that are as large as another image than theirs.
+
+    Args:
+        item: `AnnotatedImage`.
+        image: Path of the image.
+        header: Its `ImageHeader`.
+
+    Returns:
+        List of faults, a line each.
+    """
     return [
         describe_declared_size(
             f"{item.label_file}, {shape.place}",

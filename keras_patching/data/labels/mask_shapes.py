@@ -5,6 +5,7 @@ import typing
 import warnings
 
 from keras_patching._faults import few, raise_faults
+from keras_patching.data.images.image_io import read_headers
 from keras_patching.data.images.listing import SUFFIXES, list_images
 from keras_patching.data.labels.annotations import read_annotations
 from keras_patching.data.labels.class_table_files import find_class_table
@@ -15,6 +16,7 @@ from keras_patching.data.labels.mask_classes import (
     given_classes,
     is_background,
 )
+from keras_patching.data.labels.mask_shape_places import masks_of_other_sizes
 from keras_patching.data.labels.shapes import AnnotatedImage
 
 _KINDS = ("polygon", "mask")
@@ -107,7 +109,7 @@ def read_mask_shapes(
     _check_class_0(path, found, classes)
     faults = []
     drawn = {
-        image: _draw(item, classes, faults)
+        image: _draw(image, item, classes, faults)
         for image, item in found.images.items()
     }
     raise_faults(
@@ -165,9 +167,17 @@ def _check_class_0(path, found, classes):
         )
 
 
-def _draw(item, classes, faults):
+def _draw(image, item, classes, faults):
     """Give the list of `DrawnShape` of an image."""
-    drawn = []
+    drawn, before = [], len(faults)
+    if any(shape.image_size for shape in item.shapes):
+        # Few run lengths may be of a mask that fills the memory.
+        headers, unreadable = read_headers([image])
+        faults += unreadable
+        for header in headers.values():
+            faults += masks_of_other_sizes(item, image, header)
+    if len(faults) > before:
+        return drawn
     for shape in item.shapes:
         where = f"{item.label_file}, {shape.place}"
         value = _value_of(shape, classes, where, faults)

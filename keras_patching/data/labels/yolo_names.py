@@ -16,7 +16,7 @@ NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels")
 _MEND = "Write it as names: [leaf, fruit], or a line `- leaf` for each."
 # What may be in quotation marks is kept, and told as a fault if it is not.
 _COMMENT = re.compile(r"""\s+#[^'"]*$""")
-_NUMBERED = re.compile(r"(\d+)\s*:\s+(.*)")
+_NUMBERED = re.compile(r"(\d{1,9})\s*:\s+(.*)")
 
 
 def is_yaml(path):

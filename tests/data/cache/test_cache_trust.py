@@ -123,6 +123,8 @@ CRAFTED = {
     "huge": lambda f: shard(f, "boxes")["shape"].__setitem__(1, 2**62),
     "flat boxes": lambda f: shard(f, "boxes").update(shape=[99]),
     "three corners": lambda f: shard(f, "boxes")["shape"].__setitem__(2, 3),
+    "ignore value": lambda f: f["parameters"].update(ignore_value=[[]]),
+    "facts of one source": lambda f: shard(f, "boxes").update(facts={}),
     "bytes": lambda f: shard(f, "whole_images").update(bytes=10**9),
     "negative bytes": lambda f: shard(f, "whole_images").update(bytes=-1),
     "climbing shard": lambda f: shard(f, "whole_images").update(
