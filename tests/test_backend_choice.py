@@ -51,7 +51,9 @@ def test_a_configured_backend_that_is_not_installed_is_replaced(tmp_path):
     assert done.stdout.split()[-1] == "jax"
 
 
-@pytest.mark.parametrize("backend", ["null", "5", '"os"', '"a.b"', "[" * 100_000])
+@pytest.mark.parametrize(
+    "backend", ["null", "5", '"os"', '"a.b"', "[" * 100_000]
+)
 def test_a_configuration_that_names_none_is_replaced(
     backend, tmp_path, monkeypatch
 ):

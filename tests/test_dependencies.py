@@ -85,7 +85,7 @@ def test_what_comes_with_the_package_is_imported():
 def test_what_tests_and_notebooks_import_is_in_the_extra_for_tests():
     found = imported([*sources("tests"), *code_of_notebooks()])
     found -= PEERS | WITHOUT_ITS_OWN
-    assert found <= declared("test", "export", "tensorflow", "torch")
+    assert found <= declared("test", "export", "fuzz", "tensorflow", "torch")
 
 
 @pytest.mark.parametrize("extra", [None, *EXTRAS])

@@ -31,8 +31,8 @@ LABELME_MASK = {
     "shapes": [
         {
             **_labelme_shape("mask", "leaf", [[3, 4], [4, 5]]),
-            "mask": "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAAAAABX3VL4AAAADklEQVR4nGNg"
-            "+M/0nwEABgYCAX4eAgoAAAAASUVORK5CYII=",
+            "mask": "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAAAAABX3VL4AAAADk"
+            "lEQVR4nGNg+M/0nwEABgYCAX4eAgoAAAAASUVORK5CYII=",
         }
     ],
 }
@@ -243,7 +243,7 @@ YOLO = [
     "\n",
 ]
 YAML = [
-    "path: ..\ntrain: images\nnc: 2\nnames:\n  0: weed\n  1: 'sugar beet'  # a\n",
+    "train: images\nnc: 2\nnames:\n  0: weed\n  1: 'sugar beet'  # a\n",
     "names: [weed, 'sugar beet']\nnc: 2\n",
     "names: {0: weed, 1: sugar beet}\nkpt_shape: [17, 3]\n",
     'names:\n- weed\n- "sugar beet"\nroboflow:\n  names: none\n',

@@ -1,6 +1,5 @@
 """Entry points of what the package wrote itself, and somebody changed."""
 
-import argparse
 import contextlib
 import hashlib
 import io
@@ -16,8 +15,6 @@ from text_mutations import change_json, change_lines
 
 import keras_patching as kp
 from keras_patching import cli
-from keras_patching.data.cache.manifest import write_manifest
-from keras_patching.data.cache.opening import load_cache
 from keras_patching.data.images.image_io import write_image
 from keras_patching.data.images.opened_image import open_image
 from keras_patching.data.inspection.cache_page import cache_page
@@ -210,15 +207,15 @@ def _arguments(folder):
 
     def read():
         words = path.read_bytes().decode("utf-8", "surrogateescape").split(" ")
-        with contextlib.redirect_stderr(io.StringIO()) as said:
-            with contextlib.redirect_stdout(io.StringIO()):
-                try:
-                    cli._parser().parse_args(words)
-                except SystemExit as error:
-                    told = error.code == 0 or "error: " in said.getvalue()
-                    if not told or error.code not in (0, 2):
-                        raise RuntimeError(f"exit {error.code}") from error
-                    raise ValueError(f"{path}: {said.getvalue()}") from error
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            try:
+                cli._parser().parse_args(words)
+            except SystemExit as error:
+                told = error.code == 0 or "error: " in said.getvalue()
+                if not told or error.code not in (0, 2):
+                    raise RuntimeError(f"exit {error.code}") from error
+                raise ValueError(f"{path}: {said.getvalue()}") from error
 
     return Target(path, [words.encode() for words in _WORDS], read)
 

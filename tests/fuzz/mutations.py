@@ -80,10 +80,7 @@ def _repeat(rng, data, place, _):
 
 
 def _insert(rng, data, place, _):
-    if rng.random() < 0.3:
-        text = rng.choice(BYTES)
-    else:
-        text = encode(token(rng))
+    text = rng.choice(BYTES) if rng.random() < 0.3 else encode(token(rng))
     return data[:place] + text + data[place:]
 
 

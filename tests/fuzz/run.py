@@ -35,6 +35,10 @@ def main():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if options.worker:
         return _work(options)
+    if options.atheris:
+        import coverage_guided
+
+        return coverage_guided.run(options.only[0], options)
     from entry_points import ENTRIES
 
     names = [
@@ -42,10 +46,6 @@ def main():
         for name in ENTRIES
         if not options.only or any(only in name for only in options.only)
     ]
-    if options.atheris:
-        import coverage_guided
-
-        return coverage_guided.run(ENTRIES[names[0]], options)
     print(COLUMNS, flush=True)
     failed = [name for name in names if not _try(ENTRIES[name], options)]
     if failed:
@@ -82,16 +82,19 @@ def _try(entry, options):
             total["inputs"] += 1
             total["others"][f"{died} (input {start})"] = 1
             start += 1
-    others = sum(total["others"].values())
-    print(
-        f"{entry.name} | {total['inputs']} | {total['read']} | "
-        f"{total['refused']} | {others} | {total['slowest']:.2f} s | "
-        f"{total['most_bytes'] / 2**20:.0f} MB",
-        flush=True,
-    )
+    print(row(entry, total), flush=True)
     for what, number in sorted(total["others"].items()):
         print(f"    {number} x {what}", flush=True)
-    return not others
+    return not total["others"]
+
+
+def row(entry, tally):
+    """Give the row of an entry point, of the attributes of a `Tally`."""
+    return (
+        f"{entry.name} | {tally['inputs']} | {tally['read']} | "
+        f"{tally['refused']} | {sum(tally['others'].values())} | "
+        f"{tally['slowest']:.2f} s | {tally['most_bytes'] / 2**20:.0f} MB"
+    )
 
 
 def _add(total, tally):
@@ -105,7 +108,7 @@ def _add(total, tally):
 
 def _start_worker(entry, start, count, options):
     """Run inputs in a process; give its tally, and how it was killed."""
-    memory = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108
+    memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
     with tempfile.TemporaryDirectory(dir=memory, prefix="kp_fuzz_") as folder:
         result = pathlib.Path(folder, "tally.json")
         worker = [entry.name, str(start), str(count)]
@@ -126,7 +129,7 @@ def _start_worker(entry, start, count, options):
             tally["inputs"] = reached - start
             died = f"process ended with {code}"
             target = pathlib.Path(folder, "target").read_text()
-            _keep(options.keep, entry, died, pathlib.Path(target).read_bytes())
+            keep(options.keep, entry, died, pathlib.Path(target).read_bytes())
     return tally, died
 
 
@@ -152,7 +155,7 @@ def _work(options):
             os.pwrite(counter, b"%d" % number, 0)
             fault = trials(data)
             if tally.others.get(fault) == 1:
-                _keep(options.keep, entry, f"{fault} {number}", data)
+                keep(options.keep, entry, f"{fault} {number}", data)
             if number % 50 == 49 or number + 1 == count:
                 result.write_text(json.dumps(vars(tally)))
     return 0
@@ -176,7 +179,8 @@ def input_of(entry, target, number):
     return mutated(rng, target.seeds, entry.change)
 
 
-def _keep(folder, entry, what, data):
+def keep(folder, entry, what, data):
+    """Save an input that failed, or the beginning of a long one."""
     folder.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"\W+", "_", f"{entry.name} {what}")
     (folder / name).write_bytes(data[:1_000_000])

@@ -5,11 +5,11 @@
 
 import keras
 import pytest
+from entry_points import ENTRIES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutations import mutated
 from run import LIMITS, check_seeds, input_of
-from entry_points import ENTRIES
 from trial import Tally, Trials
 
 # Nothing here depends on it.

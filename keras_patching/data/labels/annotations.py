@@ -179,10 +179,12 @@ def load_labelme_folder(folder, names, faults):
         if is_labelme(content):
             found += annotations_of(path, content, slips)[0]
         elif names.find(path.stem):
-            strays.append(f"{path}: is no file of LabelMe.")
+            strays.append(path)
         else:
             others.append(path.name)
-    faults += slips + strays
+    others_are = ", as others are here" if found else ""
+    faults += slips
+    faults += [f"{each}: is no file of LabelMe{others_are}." for each in strays]
     if not found:
         return None
     if others:
