@@ -32,13 +32,13 @@ CONTENDERS = pathlib.Path(__file__).with_name("feed_contenders.py")
 # The reader, what it is called, what it needs, its share of the turns.
 READERS = (
     ("raw_map", "memory map, packed", "numpy", 1.0),
-    ("raw_map_threads", "memory map, packed", "numpy", 1.0),
+    ("raw_map_threads", "the same, through threads", "numpy", 1.0),
     ("raw_shards", "memory maps of the shards", "numpy", 1.0),
     ("sequence", "sequence[index]", "keras_patching", 1.0),
     ("read_ahead", "sequence, reading ahead", "keras_patching", 1.0),
     ("cut_ahead", 'the same, store="images"', "keras_patching", 1.0),
     ("grain_threads", "Grain on maps of the shards", "grain", 1.0),
-    ("grain_processes", "Grain on maps of the shards", "grain", 1.0),
+    ("grain_processes", "the same, in processes", "grain", 1.0),
     ("ffcv_raw", "FFCV, raw", "ffcv torch", 1.0),
     ("tensorflow_png", "tf.data, PNG", "tensorflow", 0.4),
     ("torch_png", "torch DataLoader, PNG", "torch", 0.4),
