@@ -26,7 +26,8 @@ class DensityMapLoss(keras.losses.Loss):
             last axis of 1.
         y_pred: The same, of shape `(batch, height, width, 1)`.
         sample_weight: Weights of images, `(batch,)`, or of pixels,
-            `(batch, height, width)`.
+            `(batch, height, width)`. A mean is over the pixels whose weight is
+            not 0: padding of weight 0 is as if it were not there.
 
     Example:
 
@@ -51,7 +52,17 @@ class DensityMapLoss(keras.losses.Loss):
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None
     ) -> Tensor:
         weights = as_pixel_weights(sample_weight)
+        if len(getattr(sample_weight, "shape", ())) > 1:
+            weights = self._of_counted_pixels(weights)
         return super().__call__(y_true, y_pred, weights)
+
+    def _of_counted_pixels(self, weights):
+        """Scale weights where Keras takes the mean over all pixels."""
+        weights = ops.cast(weights, keras.config.floatx())
+        if self.reduction not in ("sum_over_batch_size", "mean"):
+            return weights
+        is_counted = ops.cast(ops.not_equal(weights, 0), weights.dtype)
+        return ops.divide_no_nan(weights, ops.mean(is_counted))
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         y_pred = ops.cast(y_pred, keras.config.floatx())

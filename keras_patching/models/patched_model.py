@@ -101,6 +101,7 @@ class PatchedModel(ImagePredictor, keras.Model):
     _is_built = False
     # The `TrainingPlace` of a training that is backed up.
     _place = None
+    _unweighted: Sequence[str] = ()  # Metrics that see no sample weights.
 
     def __init__(
         self,
@@ -342,6 +343,8 @@ class PatchedModel(ImagePredictor, keras.Model):
         Raises:
             ValueError: Naming what differs, and what would do.
         """
+        if isinstance(data_set, CachedSequence):
+            self._check_padding(data_set)
         if getattr(data_set, "patch_size", None) is None:
             if data_set.image_size is not None:
                 self._warn_of_tiling(data_set.image_size)
@@ -355,6 +358,18 @@ class PatchedModel(ImagePredictor, keras.Model):
                 f"`set_patch_size(height={other[0]}, width={other[1]})`."
             )
 
+    def _check_padding(self, data_set):
+        """Refuse metrics that would count what images are padded with."""
+        is_labelled = data_set.parameters.get("ignore_value") is None
+        if self._unweighted and is_labelled and data_set.is_padded:
+            raise ValueError(
+                f"Images of the data set are padded to {data_set.image_size}, "
+                "with weight 0, and metrics without weights would count what "
+                "lies there. Compile with `weighted_metrics=[...]` in place of "
+                "`metrics=[...]`, or load masks with an `ignore_value`. "
+                f"Received: metrics={self._unweighted}"
+            )
+
     def _check_targets(self, x, y):
         """Refuse targets of `fit` and `evaluate` that a task cannot use."""
 
@@ -362,6 +377,14 @@ class PatchedModel(ImagePredictor, keras.Model):
         """Configure training; as `keras.Model.compile`."""
         self._functions.clear()
         super().compile(*args, **kwargs)
+        metrics = _by_name(super().compile, *args, **kwargs).get("metrics")
+        # Their names: Keras would keep metrics as its own, after a `compile`
+        # with others too.
+        self._unweighted = [
+            str(getattr(each, "name", each))
+            for each in keras.tree.flatten(metrics)
+            if each is not None
+        ]
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         # Keras leaves this to models that override `compile`.

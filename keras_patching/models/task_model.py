@@ -61,7 +61,6 @@ class TaskModel(PatchedModel):
     _truth_may_be_files = False
     # Whether training knows no label of what `pad_mode` shows once more.
     _may_copy_pixels = False
-    _unweighted: Sequence[Any] = ()  # Metrics that see no sample weights.
 
     def __init__(
         self,
@@ -125,7 +124,6 @@ class TaskModel(PatchedModel):
                 f"made for {data_set.task}. Load it with a loader of the "
                 f"model. Received: {data_set.manifest_path}"
             )
-        self._check_padding(data_set)
         unset = {"pad_mode": "constant", "normalize": None, "resize": None}
         found = {**unset, **data_set.parameters}
         for name, expected in self._patch_parameters().items():
@@ -136,18 +134,6 @@ class TaskModel(PatchedModel):
                     "data set with the loader of the model, or make the model "
                     f"for this data set. Received: {data_set.manifest_path}"
                 )
-
-    def _check_padding(self, data_set):
-        """Refuse metrics that would count what images are padded with."""
-        is_labelled = data_set.parameters.get("ignore_value") is None
-        if self._unweighted and is_labelled and data_set.is_padded:
-            raise ValueError(
-                f"Images of the data set are padded to {data_set.image_size}, "
-                "with weight 0, and metrics without weights would count what "
-                "lies there. Compile with `weighted_metrics=[...]` in place of "
-                "`metrics=[...]`, or load masks with an `ignore_value`. "
-                f"Received: metrics={self._unweighted}"
-            )
 
     def _patch_parameters(self):
         """Return what the patches of a data set must agree with, by name."""
@@ -202,7 +188,6 @@ class TaskModel(PatchedModel):
             keras.tree.map_structure(self._as_metric, weighted_metrics),
             **kwargs,
         )
-        self._unweighted = keras.tree.flatten(metrics)
 
     def _default_loss(self):
         """Return the loss of the task; `None` where it has none."""

@@ -28,9 +28,26 @@ def test_the_loss_is_that_of_the_scaled_maps():
 
 def test_weights_are_of_images_or_of_pixels():
     true, predicted = draw()
-    of_images = np.array([1.0, 0.0, 2.0])
+    of_images = np.array([1.0, 0.5, 2.0])
     errors = (true - predicted) ** 2
+    expected = np.mean(errors * of_images[:, None, None])
     for weights in (of_images, np.tile(of_images[:, None, None], (8, 8))):
         found = float(DensityMapLoss(1.0)(true, predicted[..., None], weights))
-        expected = np.mean(errors * of_images[:, None, None])
         assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum"])
+def test_pixels_of_weight_0_are_as_if_they_were_not_there(reduction):
+    true, predicted = draw()
+    loss = DensityMapLoss(1.0, reduction=reduction)
+    expected = float(loss(true, predicted[..., None]))
+    padding = ((0, 0), (0, 3), (0, 4))
+    weights = np.pad(np.ones_like(true), padding)
+    padded, beyond = (
+        np.pad(each, padding, constant_values=value)
+        for each, value in ((true, 0.0), (predicted, 7.0))
+    )
+    for each in (weights, weights[..., None]):
+        found = float(loss(padded, beyond[..., None], each))
+        assert found == pytest.approx(expected, rel=1e-5)
+    assert float(loss(padded, beyond[..., None], 0 * weights)) == 0

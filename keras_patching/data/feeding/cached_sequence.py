@@ -188,6 +188,14 @@ class CachedSequence(keras.utils.PyDataset):
             images, labels = augment_batch(images, labels, *how)
         elif self.augment:
             images, *labels = self.augment(images, *labels)
+            if self.is_padded and len(labels) < 2:
+                raise ValueError(
+                    "Images are padded, and what `augment` gave has no "
+                    "weights: padding would be trained on. Let it take "
+                    "(images, labels, weights) and give the same. Received: "
+                    f"augment={self.augment}, which gave {1 + len(labels)} "
+                    "of 3"
+                )
         if self.dtype is not None:
             images = images.astype(self.dtype, copy=False)
         return images, *labels

@@ -58,7 +58,7 @@ class ImageSequence(CachedSequence):
         augment: `True` flips images and labels together, quarter-turns them
             where height and width are the same, and brightens images. Or a
             function (whose own randomness the seed does not reach) from the
-            arrays of a batch to the same.
+            arrays of a batch to the same, weights too where it has them.
         drop_remainder: Whether to leave out the last batch if it is smaller
             than `batch_size`.
         workers: Number of threads that read batches ahead in `fit`,

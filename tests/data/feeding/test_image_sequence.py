@@ -198,6 +198,16 @@ def test_a_function_augments_what_a_batch_holds(manifest):
     )
 
 
+def test_a_function_that_loses_the_weights_of_padding_is_refused(manifest):
+    sequence = kp.ImageSequence(manifest, augment=lambda *batch: batch[:2])
+    with pytest.raises(ValueError, match="padding would be trained on"):
+        sequence[0]
+    alike = kp.ImageSequence(
+        manifest, names=["c.png"], augment=lambda *batch: batch[:2]
+    )
+    assert len(alike[0]) == 2
+
+
 def test_shards_of_a_batch_are_the_batch(manifest):
     options = dict(crop_size=6, crops_per_image=4, batch_size=4, seed=1)
     whole = kp.ImageSequence(manifest, augment=True, **options)
