@@ -109,13 +109,15 @@ def draw_memory(found, path):
             color=color,
         )
     axes.set(xscale="log", yscale="log")
-    axes.set_xticks(sizes, [f"{size:,}" for size in sizes], minor=False)
-    axes.set_xticks([], minor=True)
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    gigabytes = (0.25, 1, 4, 16, 64)
+    axes.set_yticks(gigabytes, [f"{each:g}" for each in gigabytes])
+    axes.minorticks_off()
     axes.set_xlabel("height and width of the image, pixels")
     axes.set_ylabel("memory of a step, GB")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=100)
 
 
 # Whether it helps
