@@ -41,9 +41,7 @@ _EXPECTED = (
     "per class, that of the background first; or without a header rows such "
     "as `64 128 64 Animal`."
 )
-_LINE = re.compile(
-    r"\s*(?P<r>\d+)\s+(?P<g>\d+)\s+(?P<b>\d+)\s+(?P<name>\S.*?)\s*"
-)
+_LINE = re.compile(r"\s*(?P<r>\d+)\s+(?P<g>\d+)\s+(?P<b>\d+)\s+(?P<name>\S.*)")
 _CVAT_LINE = re.compile(r"(?P<name>[^:#]+):(?P<r>\d+),(?P<g>\d+),(?P<b>\d+):.*")
 
 
@@ -167,8 +165,8 @@ def _checked(row, where, faults):
     """Give name, colour and id of a row, as far as it has them."""
     checked = {}
     if "name" in row:
-        checked["name"] = row["name"]
-        if not row["name"]:
+        checked["name"] = row["name"].strip()
+        if not checked["name"]:
             faults.append(f"{where}: has no name.")
     if "r" in row:
         color = [row[each] for each in "rgb"]

@@ -14,8 +14,8 @@ from keras_patching.data.labels.strict_json import read_text
 # One name per line: of LabelImg and Label Studio, of darknet and Roboflow.
 NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels")
 _MEND = "Write it as names: [leaf, fruit], or a line `- leaf` for each."
-# What may be in quotation marks is kept, and told as a fault if it is not.
-_COMMENT = re.compile(r"""\s+#[^'"]*$""")
+# Looked for where a run of spaces begins, not at each of them.
+_COMMENT = re.compile(r"(?<!\s)\s+#")
 _NUMBERED = re.compile(r"(\d{1,9})\s*:\s+(.*)")
 
 
@@ -103,7 +103,7 @@ def _names_of_yaml(path):
     if not starts:
         return None
     start = starts[0]
-    first = _COMMENT.sub("", lines[start].split(":", 1)[1]).strip()
+    first = _without_comment(lines[start].split(":", 1)[1]).strip()
     rest = _indented(lines[start + 1 :])
     where = f"{path}, line {start + 1}"
     if first.startswith(("[", "{")):
@@ -127,13 +127,23 @@ def _indented(lines):
     """Give the lines of a key's value, without comments and blank lines."""
     found = []
     for line in lines:
-        text = _COMMENT.sub("", line).strip()
+        text = _without_comment(line).strip()
         if not text or text.startswith("#"):
             continue
         if not re.match(r"\s|-\s|[\]}]", line):
             break
         found.append(text)
     return found
+
+
+def _without_comment(line):
+    """Leave out a comment.
+
+    What may be in quotation marks is kept, and told as a fault if it is not.
+    """
+    start = max(line.rfind("'"), line.rfind('"')) + 1
+    found = _COMMENT.search(line, start)
+    return line[: found.start()] if found else line
 
 
 def _split(where, text):

@@ -1,7 +1,9 @@
 """Labels that nobody writes by mistake are refused as others, by name."""
 
 import base64
+import contextlib
 import json
+import time
 
 import numpy as np
 import pytest
@@ -127,6 +129,36 @@ def test_a_number_of_a_class_that_is_too_long_names_the_file(folder):
     (folder / "data.yaml").write_text(names)
     with pytest.raises(ValueError, match=r"data\.yaml, line 1: found '999"):
         read_boxes(folder, "data.yaml")
+
+
+@pytest.mark.parametrize("spaces", [" " * 200_000, " #" * 100_000 + "'"])
+def test_names_of_classes_are_read_in_one_pass(folder, spaces):
+    """Not in the square of their length, which would take a minute."""
+    (folder / "labels" / "a.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    (folder / "data.yaml").write_text(f"names: [weed{spaces}, leaf]\n")
+    started = time.process_time()
+    with contextlib.suppress(ValueError):
+        read_boxes(folder, "data.yaml")
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        # Numbers that could be split in many ways, and then are none.
+        ("boxes.json", "0 " + f"{'1' * 60} " * 8 + "x\n"),
+        ("label_colors.txt", f"64 128 64 A{' ' * 200_000}A\n"),
+    ],
+)
+def test_text_of_a_long_line_is_told_in_no_time(folder, name, text):
+    (folder / name).write_text(text)
+    started = time.process_time()
+    if name == "boxes.json":
+        with pytest.raises(ValueError, match=name):
+            read_boxes(folder, name)
+    else:
+        assert len(read_class_table(folder / name).names[0]) > 200_000
+    assert time.process_time() - started < 5
 
 
 def test_a_table_of_classes_that_is_no_csv_names_its_line(folder):
