@@ -62,6 +62,24 @@ def checked_batches(batches, check, name=None):
         yield batch if isinstance(batch, tuple) else (batch,)
 
 
+def check_one_size(x, name):
+    """Refuse a data set whose results would not be one array.
+
+    Args:
+        x: What is to be predicted.
+        name: Name of the model, for messages.
+
+    Raises:
+        ValueError: If it gives each image in its own size.
+    """
+    if getattr(x, "image_size", ()) is None:
+        raise ValueError(
+            f"'{name}' predicts images of one size at a time: their results "
+            "come back as one array. Make the sequence with same_size=True, "
+            "or pass the files to `predict_images`. Received: same_size=False"
+        )
+
+
 def check_shared(x, batch_size, validation_split=0.0):
     """Refuse batches that the devices of a distribution cannot share."""
     if hasattr(x, "num_samples") and hasattr(x, "batch_size"):

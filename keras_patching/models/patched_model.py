@@ -37,6 +37,7 @@ from keras_patching.models.feeding import (
 from keras_patching.models.image_predictor import ImagePredictor
 from keras_patching.models.input_checks import (
     check_inputs,
+    check_one_size,
     check_shared,
     checked_batches,
 )
@@ -480,6 +481,7 @@ class PatchedModel(ImagePredictor, keras.Model):
         """
         check_alone(self.name)
         self._check_input(x)
+        check_one_size(x, self.name)
         if hasattr(x, "shape"):
             shape = self.predictor._channels_last_shape(x.shape)
             self._warn_of_tiling(tuple(shape[1:3]))

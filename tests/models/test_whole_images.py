@@ -184,6 +184,14 @@ def test_metrics_that_would_count_padding_are_refused(folder):
     ignoring.evaluate(masks_of(ignoring, folder), verbose=0)
 
 
+def test_images_of_several_sizes_are_not_predicted_as_one_array(folder):
+    model = segmenter()
+    sequence = masks_of(model, folder)
+    assert model.predict(sequence, verbose=0).shape == (2, *FULL, 2)
+    with pytest.raises(ValueError, match="same_size=True"):
+        model.predict(one_by_one(sequence), verbose=0)
+
+
 def test_a_model_knows_the_metrics_of_its_last_compile_only():
     model = segmenter()
     model.compile("sgd", metrics=["accuracy"])

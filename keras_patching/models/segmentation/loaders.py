@@ -188,7 +188,8 @@ def load_dataset_from_directory_with_segmentation_masks(
             of at most 4 threads.
         augment: `True` flips, quarter-turns and brightens the training
             patches, image and mask together. Or a function from a batch
-            `(images, masks)` to the same.
+            `(images, masks)`, with a `crop_size` and padding `(images, masks,
+            weights)`, to the same.
         foreground_fraction: Fraction of the training patches of an epoch that
             hold a wanted class, for classes that are rare. `None` takes each
             patch as often as any other.
