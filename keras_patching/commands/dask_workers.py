@@ -81,7 +81,8 @@ def _check_workers(client, address):
     others = [
         f"{worker} ({version})"
         for worker, version in sorted(found.items())
-        if version != __version__
+        # One that has just ended is the scheduler's to replace.
+        if version != __version__ and not isinstance(version, OSError)
     ]
     if others:
         raise ValueError(

@@ -28,8 +28,8 @@ if __name__ == "__main__":
     with distributed.LocalCluster(
         n_workers=2,
         threads_per_worker=1,
-        dashboard_address=None,
-        worker_dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
+        worker_dashboard_address="127.0.0.1:0",
         host="127.0.0.1",
         silence_logs=100,
     ) as cluster:
