@@ -78,6 +78,8 @@ class PatchedPredictor(keras.layers.Wrapper):
     `RowStream`). Small images are run at once, and images whose kept rows
     would take much memory in strips of columns, which overlap. How far the
     patch model looks is derived from its layers (see `receptive_field`).
+    Training on images larger than a patch streams rows too, and cuts no
+    strips: gradients are those of the whole image (see `RowStream`).
 
     A patch model that has a layer whose rows cannot be streamed is run on
     tiles instead, and so is any if `predict_patch_size` asks for them. What

@@ -11,7 +11,6 @@ import keras
 from keras import ops
 
 from keras_patching.geometry import PatchGrid, round_up
-from keras_patching.layers import row_training
 from keras_patching.layers.row_loops import BACKENDS
 from keras_patching.layers.row_stream import RowStream
 from keras_patching.ops.chunks import is_on_cpu
@@ -189,25 +188,28 @@ class RowStreaming:
         Raises:
             ValueError: Naming it, if a layer needs whole images in training.
         """
-        shape = shape_to_channels_last(shape, self.data_format)[:3]
-        is_streamed = keras.backend.backend() in row_training.BACKENDS
-        if not is_streamed or self._are_small(shape):
+        shape = shape_to_channels_last(shape, self.data_format)
+        # Tensorflow does not know how many images there will be.
+        shape = shape[0] or 1, *shape[1:3]
+        if self._are_small(shape):
             return None
         return RowStream(
             self.patch_model,
-            self.rows or self._rows_in_training(*shape[1:]),
+            self.rows or self._rows_in_training(shape[1]),
             data_format=self.data_format,
             training=True,
         )
 
-    def _rows_in_training(self, height, width):
+    def _rows_in_training(self, height):
         """Choose the rows of a step that is trained through.
 
-        Memory holds what is kept, of each step, and what is computed in one,
-        there and back.
+        Memory holds what is kept, twice of as many steps as the root of their
+        number, and what is computed in one: so many rows need the least.
         """
-        rows = math.sqrt(height * self.kept_bytes / (2 * self.step_bytes))
-        rows = min(int(rows), height)
+        if not isinstance(height, int):
+            height = _USUAL_WIDTH
+        kept = self.kept_bytes * math.sqrt(height)
+        rows = min(int((kept / self.step_bytes) ** (2 / 3)), height)
         return max(rows // self.stride[0], 1) * self.stride[0]
 
     def _stream(self, height, width):

@@ -6,6 +6,8 @@ its results: what is carried on would be stored at every step.
 """
 
 import dataclasses
+import functools
+import math
 from typing import Any
 
 import keras
@@ -17,9 +19,10 @@ from keras_patching.layers.row_loops import (
     join_bands,
     pad_rows,
 )
+from keras_patching.layers.row_training_on_tensorflow import (
+    loop_there_and_back,
+)
 from keras_patching.layers.stored_values import stored_values
-
-BACKENDS = ("jax", "torch")
 
 
 def stream_in_training(stream, images):
@@ -32,8 +35,12 @@ def stream_in_training(stream, images):
     Returns:
         List of its outputs, whose gradients are those of the whole image.
     """
-    loops = {"jax": _scan, "torch": _call_in_turn}
-    steps = _Steps.of(stream, images)
+    loops = {
+        "jax": _scan,
+        "tensorflow": loop_there_and_back,
+        "torch": _call_in_turn,
+    }
+    steps = Steps.of(stream, images)
     outputs, seeds = loops[keras.backend.backend()](steps)
     for seed, value in zip(stream.seeds, seeds, strict=True):
         seed.variable.assign(value)
@@ -41,7 +48,7 @@ def stream_in_training(stream, images):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Steps:
+class Steps:
     """The steps of a stream over some images.
 
     Attributes:
@@ -55,15 +62,15 @@ class _Steps:
 
     stream: Any
     images: Any
-    height: int
-    count: int
+    height: Any
+    count: Any
     values: list[Any]
     seeds: list[Any]
 
     @classmethod
     def of(cls, stream, images):
         row_axis, _ = spatial_axes(stream.input_field)
-        height = images.shape[row_axis]
+        height = ops.shape(images)[row_axis]
         count = count_steps(stream, height)
         images = pad_rows(images, count * stream.rows - height, row_axis)
         variables = stream.patch_model.variables
@@ -82,8 +89,9 @@ class _Steps:
     def first_state(self):
         """Return the state, and the seeds, before the first step."""
         _, column_axis = spatial_axes(self.stream.input_field)
-        batch_size, width = self.images.shape[0], self.images.shape[column_axis]
-        return self.stream.initial_state(batch_size, width), self.seeds
+        sizes = ops.shape(self.images)
+        state = self.stream.initial_state(sizes[0], sizes[column_axis])
+        return state, self.seeds
 
     def run(self, state, seeds, k):
         """Take a step, and change nothing else.
@@ -97,7 +105,7 @@ class _Steps:
         """
         stream = self.stream
         row_axis, _ = spatial_axes(stream.input_field)
-        offset, shape = [0, 0, 0, 0], list(self.images.shape)
+        offset, shape = [0, 0, 0, 0], list(ops.shape(self.images))
         offset[row_axis], shape[row_axis] = k * stream.rows, stream.rows
         rows = ops.slice(self.images, offset, shape)
         drawn_with = [
@@ -145,6 +153,24 @@ class _Steps:
                 )
 
 
+def _grouping(count):
+    """Choose groups of steps of one size, so that few are added.
+
+    What is kept is stored of each group, and of each step of one: all of them
+    together, of large images, would take more than all else.
+
+    Args:
+        count: How many steps there are.
+
+    Returns:
+        `(number of groups, size of each)`.
+    """
+    root = math.isqrt(count)
+    sizes = range(max(root - 1, 1), root + 3)
+    size = min(sizes, key=lambda size: (-count % size, abs(size - root)))
+    return -(-count // size), size
+
+
 def _scan(steps):
     import jax
 
@@ -153,9 +179,15 @@ def _scan(steps):
         return tuple(carry), made
 
     # In a loop nothing is computed once for both directions anyway.
-    step = jax.checkpoint(step, prevent_cse=False)
-    numbers = ops.arange(steps.count, dtype="int32")
-    (_, seeds), stacks = jax.lax.scan(step, steps.first_state(), numbers)
+    again = functools.partial(jax.checkpoint, prevent_cse=False)
+    groups, size = _grouping(steps.count)
+    numbers = ops.arange(groups * size, dtype="int32")
+    (_, seeds), stacks = jax.lax.scan(
+        again(functools.partial(jax.lax.scan, again(step))),
+        steps.first_state(),
+        ops.reshape(numbers, (groups, size)),
+    )
+    stacks = [ops.reshape(each, (-1, *each.shape[2:])) for each in stacks]
     return [
         join_bands(stack, stack[0], field, steps.height)
         for stack, field in zip(stacks, steps.stream.output_fields, strict=True)
@@ -165,13 +197,22 @@ def _scan(steps):
 def _call_in_turn(steps):
     from torch.utils.checkpoint import checkpoint
 
+    again = functools.partial(checkpoint, use_reentrant=False)
+
+    def run_group(state, seeds, numbers):
+        bands = []
+        for k in numbers:
+            made, state, seeds = again(steps.run, state, seeds, k)
+            bands.append(made)
+        return bands, state, seeds
+
     state, seeds = steps.first_state()
+    _, size = _grouping(steps.count)
     bands = []
-    for k in range(steps.count):
-        made, state, seeds = checkpoint(
-            steps.run, state, seeds, k, use_reentrant=False
-        )
-        bands.append(made)
+    for first in range(0, steps.count, size):
+        numbers = range(first, min(first + size, steps.count))
+        made, state, seeds = again(run_group, state, seeds, numbers)
+        bands += made
     outputs = []
     for each, field in zip(
         zip(*bands, strict=True), steps.stream.output_fields, strict=True

@@ -395,7 +395,20 @@ class PatchedModel(ImagePredictor, keras.Model):
     def fit(
         self, x: Tensor = None, y: Tensor = None, *args: Any, **kwargs: Any
     ) -> keras.callbacks.History:
-        """Train on patches; arguments as for `keras.Model.fit`.
+        """Train on patches, or on whole images; as `keras.Model.fit`.
+
+        Images larger than a patch are trained on as they are. With
+        `overlap="auto"`, and a patch model whose rows stream, that is done in
+        bands of rows: gradients and loss are those of the whole image, and
+        memory holds the activations of a band and, for each band, the rows
+        that layers keep. Bands have `predict_patch_size[0]` rows; `None` takes
+        a number that needs little memory. Small images are run at once, and
+        those of one patch are. Layers that draw, such as `Dropout`, draw for
+        each band. `batch_size=None` means 32, also of large images.
+
+        A layer that needs the whole image in training is refused by name where
+        images are trained on in bands: `BatchNormalization` that is not
+        frozen, say.
 
         Where several processes have a `keras.distribution` in common, all are
         given the same sequence, and each feeds its share of every batch: the

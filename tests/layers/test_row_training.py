@@ -6,22 +6,28 @@ import pytest
 from gradients import loss_and_gradients
 from keras import ops
 from networks import (
-    NETWORKS,
     built_on,
     chain,
     conv,
     fill,
+    nested_and_shared,
     random_network,
+    residual_pyramid,
     separable_with_batch_normalization,
+    strided_unet,
+    two_scales,
 )
 
-from keras_patching.layers import RowStream, register_rule, row_training
+from keras_patching.layers import RowStream, register_rule
 
 L = keras.layers
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() not in row_training.BACKENDS,
-    reason="Images are trained on at once.",
+NETS = (
+    strided_unet,
+    separable_with_batch_normalization,
+    residual_pyramid,
+    two_scales,
+    nested_and_shared,
 )
 
 
@@ -66,7 +72,7 @@ def assert_trains_as_at_once(
         np.testing.assert_allclose(one / scale, other / scale, atol=tolerance)
 
 
-@pytest.mark.parametrize("build", NETWORKS, ids=lambda build: build.__name__)
+@pytest.mark.parametrize("build", NETS, ids=lambda build: build.__name__)
 def test_every_kind_of_net(build):
     net = freeze(fill(build()))
     stride = RowStream(net, 48).stride
@@ -76,18 +82,17 @@ def test_every_kind_of_net(build):
 
 @pytest.mark.skipif(
     keras.backend.backend() == "torch",
-    reason="Keras cannot train them on torch: groups that are dilated.",
+    reason="Keras cannot train it on torch: its groups are dilated.",
 )
-@pytest.mark.parametrize("seed", range(2))
-def test_nets_drawn_at_random(seed):
-    net = freeze(fill(random_network(seed), seed))
+def test_a_net_drawn_at_random():
+    net = freeze(fill(random_network(0)))
     stride = RowStream(net, 36).stride
     image = draw(1, 5 * stride[0], 3 * stride[1], 2)
     assert_trains_as_at_once(net, image, rows=2 * stride[0])
 
 
-@pytest.mark.parametrize("strides", [1, 2, 3])
-@pytest.mark.parametrize("kernel", [1, 2, (3, 4)])
+@pytest.mark.parametrize("strides", [1, 3])
+@pytest.mark.parametrize("kernel", [1, (3, 4)])
 def test_convolutions_of_every_size_and_stride(kernel, strides):
     net = chain(conv(2, 3), conv(3, kernel, strides=strides), channels=2)
     assert_trains_as_at_once(fill(net), draw(2, 18, 12, 2), rows=6)

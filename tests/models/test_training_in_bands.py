@@ -6,14 +6,8 @@ import pytest
 from networks import chain, conv, fill
 
 import keras_patching as kp
-from keras_patching.layers import row_training
 
 L = keras.layers
-
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() not in row_training.BACKENDS,
-    reason="Images are trained on at once.",
-)
 
 
 def draw(*shape):

@@ -44,8 +44,8 @@ def _on_tensorflow(run, model):
         weights = [each.value for each in model.trainable_variables]
         with tf.GradientTape() as tape:
             value = run()
-        zero = tf.UnconnectedGradients.ZERO
-        return value, tape.gradient(value, weights, zero)
+        zero = {"unconnected_gradients": tf.UnconnectedGradients.ZERO}
+        return value, tape.gradient(value, weights, **zero)
 
     return gradients()
 
