@@ -5,6 +5,7 @@ which have a header; CamVid's `label_colors.txt`, whose lines are of red, green,
 blue and a name; and CVAT's `labelmap.txt`, of `name:red,green,blue:parts:...`.
 """
 
+import collections
 import csv
 import pathlib
 import re
@@ -190,8 +191,10 @@ def _checked(row, where, faults):
 def _find_twice(path, rows):
     faults = []
     for column in ("name", "color", "id"):
-        entries = [row[column] for row in rows if column in row]
-        twice = {each for each in entries if entries.count(each) > 1}
+        counts = collections.Counter(
+            row[column] for row in rows if column in row
+        )
+        twice = [each for each, count in counts.items() if count > 1]
         faults += [
             f"{path}: found the {column} {each} more than once, expected each "
             "once."
