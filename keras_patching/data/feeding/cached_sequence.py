@@ -214,9 +214,11 @@ class CachedSequence(keras.utils.PyDataset):
         Batch `i` of a shard is an equal part of batch `i` of this sequence, in
         each epoch: together the shards hold each sample once, all have the
         same number of batches, and the mean of their gradients is that of the
-        whole batch. It is for torch's `DistributedDataParallel`, and for loops
-        of your own. `fit` and `evaluate` of the models of this package share
-        batches by themselves under `keras.distribution`.
+        whole batch, of losses that are means over samples. A Dice loss, or a
+        mean over labelled pixels, is that of each part. It is for torch's
+        `DistributedDataParallel`, and for loops of your own. `fit` and
+        `evaluate` of the models of this package share batches by themselves
+        under `keras.distribution`.
 
         It is a copy that begins at the epoch of this sequence. All processes
         need the same `seed`. A function for `augment` is given the part.
