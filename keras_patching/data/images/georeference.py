@@ -155,9 +155,10 @@ class Georeference:
             return None
         a, b, _, d, e, _ = self.transform
         _, metres = crs.linear_units_factor
-        return PixelSize(
-            math.hypot(b, e) * metres, math.hypot(a, d) * metres, "m"
-        )
+        lengths = math.hypot(b, e) * metres, math.hypot(a, d) * metres
+        if not all(0 < length < math.inf for length in lengths):
+            return None
+        return PixelSize(*lengths, "m")
 
 
 def _scaled_rpcs(rpcs, axis, factor):

@@ -125,8 +125,10 @@ def test_a_transform_without_area_places_nothing(tmp_path):
         place = opened.pages[0].tags[33550].valueoffset
     infinite = struct.pack("<d", np.inf)
     path.write_bytes(data[:place] + infinite + data[place + 8 :])
-    found = read_georeference(path).to_pixels([[500_000, 5_500_000]])
+    reference = read_georeference(path)
+    found = reference.to_pixels([[500_000, 5_500_000]])
     assert not np.isfinite(found).all()
+    assert reference.pixel_size is None
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"multiscales": [[]]}'])
