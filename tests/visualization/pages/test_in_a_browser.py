@@ -72,6 +72,7 @@ def _as_before(tab):
 @contextlib.contextmanager
 def viewing(tab, number=0):
     tab.run(f"document.querySelectorAll('.thumb')[{number}].click()")
+    tab.run("document.querySelector('.stage img').decode()")
     yield
     tab.run(
         "new Promise(done => { if (!viewer.open) done(); viewer."
