@@ -92,6 +92,21 @@ def as_pair(value, name):
     return int(pair[0]), int(pair[1])
 
 
+def as_positive_pair(value, name):
+    """Return `value` as `as_pair` does; both are 1 at least.
+
+    Raises:
+        ValueError: If it is neither an integer nor a pair, or not positive.
+    """
+    pair = as_pair(value, name)
+    if min(pair) < 1:
+        raise ValueError(
+            f"`{name}` must be positive, (height, width). "
+            f"Received: {name}={value}"
+        )
+    return pair
+
+
 def as_patch_size(value, name):
     """Return `value` as `(height, width)`, where one of a pair may be `None`.
 

@@ -1,7 +1,7 @@
 """The `crop_size` of loaders: whole images, or crops of any size."""
 
 from keras_patching.data.feeding.image_sequence import ImageSequence
-from keras_patching.geometry import as_pair
+from keras_patching.geometry import as_positive_pair
 
 WHOLE = "image"
 # What chooses patches, and what it is where it is left out.
@@ -31,10 +31,8 @@ def check_crop_size(options):
                 f'`crop_size` must be "{WHOLE}" for whole images, or (height, '
                 f"width) of crops in pixels. {received}"
             )
-    elif min(as_pair(options.crop_size, "crop_size")) < 1:
-        raise ValueError(
-            f"`crop_size` must be positive, (height, width). {received}"
-        )
+    else:
+        as_positive_pair(options.crop_size, "crop_size")
     if options.split_by == "blocks":
         raise ValueError(
             "Whole images, and crops of any size, show pixels of all blocks: "

@@ -10,7 +10,7 @@ from keras_patching.data.feeding.blocks import (
     VALIDATION,
 )
 from keras_patching.data.feeding.splits import check_shares
-from keras_patching.geometry import as_pair
+from keras_patching.geometry import as_pair, as_positive_pair
 
 PARTS = {"training": TRAINING, "validation": VALIDATION, "test": TEST}
 
@@ -93,11 +93,8 @@ def check_block_sizes(block_size, guard):
     Raises:
         ValueError: If one is not as in `BlockSplit`.
     """
-    if block_size is not None and min(as_pair(block_size, "block_size")) < 1:
-        raise ValueError(
-            "`block_size` must be positive, (height, width) in pixels. "
-            f"Received: block_size={block_size}"
-        )
+    if block_size is not None:
+        as_positive_pair(block_size, "block_size")
     if guard is not None and min(as_pair(guard, "guard")) < 0:
         raise ValueError(
             "`guard` must be at least 0, (height, width) in pixels. "

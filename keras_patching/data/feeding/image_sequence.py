@@ -13,7 +13,7 @@ from keras_patching.data.cache.shard_kinds import key_of, shard_kind
 from keras_patching.data.feeding.cached_sequence import CachedSequence
 from keras_patching.data.feeding.epoch_sampler import EpochSampler
 from keras_patching.data.feeding.window_readers import open_windows
-from keras_patching.geometry import as_pair
+from keras_patching.geometry import as_positive_pair
 
 
 class ImageSequence(CachedSequence):
@@ -123,7 +123,7 @@ class ImageSequence(CachedSequence):
             )
         self.crop_size = None
         if crop_size is not None:
-            self.crop_size = _positive_pair(crop_size, "crop_size")
+            self.crop_size = as_positive_pair(crop_size, "crop_size")
         if crops_per_image is not None:
             check_integer(crops_per_image, "crops_per_image", 1)
             if crop_size is None:
@@ -131,7 +131,7 @@ class ImageSequence(CachedSequence):
                     "`crops_per_image` needs a `crop_size`. Received: "
                     f"crops_per_image={crops_per_image}, crop_size=None"
                 )
-        self._multiples = _positive_pair(multiple_of, "multiple_of")
+        self._multiples = as_positive_pair(multiple_of, "multiple_of")
         super().__init__(
             path,
             batch_size,
@@ -237,13 +237,3 @@ class ImageSequence(CachedSequence):
         if self.image_size is not None:
             return array.shape[1:]
         return None, None, *array.shape[3:]
-
-
-def _positive_pair(value, name):
-    pair = as_pair(value, name)
-    if min(pair) < 1:
-        raise ValueError(
-            f"`{name}` must be positive, (height, width) in pixels. "
-            f"Received: {name}={value}"
-        )
-    return pair

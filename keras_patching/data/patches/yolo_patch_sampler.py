@@ -19,7 +19,7 @@ import numpy as np
 from keras_patching._checks import as_boxes, check_integer
 from keras_patching._types import ArrayLike, NDArray
 from keras_patching.box_geometry import box_centers
-from keras_patching.geometry import as_pair
+from keras_patching.geometry import as_positive_pair
 
 # What a plan holds; another number where the same draws mean other patches.
 PLAN_VERSION = 2
@@ -98,8 +98,8 @@ class YoloPatchSampler:
         seed: int = 0,
         empty_patches: int = 0,
     ) -> None:
-        self.patch_size = _positive_pair(patch_size, "patch_size")
-        self.grid_size = _positive_pair(grid_size, "grid_size")
+        self.patch_size = as_positive_pair(patch_size, "patch_size")
+        self.grid_size = as_positive_pair(grid_size, "grid_size")
         self.seed = check_integer(seed, "seed")
         self.empty_patches = check_integer(empty_patches, "empty_patches", 0)
         if any(np.greater(self.grid_size, self.patch_size)):
@@ -173,7 +173,7 @@ class YoloPatchSampler:
 
     def _check(self, image_size, boxes):
         """Return the boxes' centers, and the last origin `(y, x)`."""
-        image_size = _positive_pair(image_size, "image_size")
+        image_size = as_positive_pair(image_size, "image_size")
         boxes = as_boxes(boxes, "boxes")
         _check_boxes(boxes, image_size)
         padded_size = np.maximum(image_size, self.patch_size)
@@ -240,7 +240,7 @@ def boxes_in_patch(boxes, origin, patch_size):
     """
     boxes = as_boxes(boxes, "boxes")
     top, left = origin
-    height, width = _positive_pair(patch_size, "patch_size")
+    height, width = as_positive_pair(patch_size, "patch_size")
     y, x = box_centers(boxes).T
     indices = np.flatnonzero(
         (y >= top) & (y < top + height) & (x >= left) & (x < left + width)
@@ -364,10 +364,3 @@ def _check_boxes(boxes, image_size):
             f"of {height}x{width} pixels (height x width). "
             f"Received: boxes[{index}]={boxes[index].tolist()}"
         )
-
-
-def _positive_pair(value, name):
-    pair = as_pair(value, name)
-    if min(pair) <= 0:
-        raise ValueError(f"`{name}` must be positive. Received: {name}={value}")
-    return pair
