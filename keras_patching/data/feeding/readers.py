@@ -13,6 +13,7 @@ from keras_patching.data.cache.shard_kinds import key_of, shard_kind
 from keras_patching.data.feeding.shard_pool import ShardPool
 from keras_patching.data.feeding.window_readers import (
     PlannedReader,
+    check_alike,
     open_window_reader,
 )
 from keras_patching.data.patches.planned_patches import NO_OBJECT
@@ -52,10 +53,12 @@ def _open_reader(kind, manifest_path, manifest, sources):
             manifest.patch_size,
             manifest.parameters["value_range"],
         )
-    place = manifest_path.parent, [source.shards[kind] for source in sources]
+    records = [source.shards[kind] for source in sources]
+    place = manifest_path.parent, records
     if entry.padding is not None:
         return PaddedReader(*place, most_rows(kind, manifest), entry.padding)
-    _check_alike(place[1], [source.name for source in sources], manifest_path)
+    formats = [(record.shape[1:], record.dtype) for record in records]
+    check_alike(formats, sources, manifest_path)
     return StackedReader(*place)
 
 
@@ -65,19 +68,6 @@ def most_rows(kind, manifest):
     So subsets of the images have batches of one shape.
     """
     return max(source.shards[kind].shape[1] for source in manifest.sources)
-
-
-def _check_alike(records, names, manifest_path):
-    formats = {
-        (record.shape[1:], record.dtype): name
-        for record, name in zip(records, names, strict=True)
-    }
-    if len(formats) > 1:
-        (first, name), (second, other) = list(formats.items())[:2]
-        raise ValueError(
-            f"{manifest_path}: patches of {len(formats)} formats do not make a "
-            f"batch: {name} has {first}; {other} has {second}"
-        )
 
 
 class StackedReader:

@@ -45,15 +45,34 @@ def open_windows(manifest_path, manifest, sources):
 def open_window_reader(kind, manifest_path, manifest, sources):
     """Open the `WindowReader` of one kind; see `open_windows`."""
     records = [source.shards[kind] for source in sources]
-    formats = {(record.shape[4:], record.dtype) for record in records}
-    if len(formats) > 1:
-        raise ValueError(
-            f"{manifest_path}: windows of {len(formats)} formats do not make a "
-            f"batch: its {kind} are of {sorted(formats)}"
-        )
+    formats = [(record.shape[4:], record.dtype) for record in records]
+    check_alike(formats, sources, manifest_path)
     sizes = [manifest.image_size(source) for source in sources]
     padding = padding_of(kind, manifest.parameters)
     return WindowReader(manifest_path.parent, records, sizes, *padding)
+
+
+def check_alike(formats, sources, manifest_path):
+    """Refuse what does not fit into one array.
+
+    Args:
+        formats: Shape and dtype per source.
+        sources: List of `Source`.
+        manifest_path: `pathlib.Path` of the manifest.
+
+    Raises:
+        ValueError: If the formats differ; names a source of each of two.
+    """
+    names = {
+        each: source.name for each, source in zip(formats, sources, strict=True)
+    }
+    if len(names) > 1:
+        (first, name), (second, other) = list(names.items())[:2]
+        raise ValueError(
+            f"{manifest_path}: images or labels of {len(names)} formats do not "
+            f"make a batch: {name} has {first}; {other} has {second}. Pass "
+            "`names` of images of one format, or call the loader again."
+        )
 
 
 def padding_of(kind, parameters):
