@@ -58,6 +58,9 @@ def whole(array):
     """Put the pieces of an array together; an array stays as it is."""
     if not isinstance(array, Pieces):
         return array
-    parts = [piece.reshape(-1).copy() for piece in array]
-    joined = np.concatenate([np.empty(0, array.dtype), *parts])
-    return joined.reshape(array.shape)
+    joined = np.empty(math.prod(array.shape), array.dtype)
+    filled = 0
+    for piece in array:
+        joined[filled : filled + piece.size] = piece.reshape(-1)
+        filled += piece.size
+    return joined[:filled].reshape(array.shape)
