@@ -10,16 +10,17 @@ def identify(sequence):
     """Tell by what the batches of an epoch are given, shards joined.
 
     Two sequences of the same numbers, also in other processes and on other
-    days, give the same batches, but for a function of `augment` and what
-    `resample` draws.
+    days, put the same samples into the same batches, but for what `resample`
+    draws. Not told is what is made of samples then: `dtype`, the size of
+    crops, padding, and which function `augment` is.
 
     Args:
         sequence: `CachedSequence`.
 
     Returns:
-        Dict of integers: `seed`, `batch_size`, `num_samples`, and `order`,
-        32 bits of a hash of the images, and of the order of the samples and
-        where they lie.
+        Dict of integers of 32 bits: `seed`, its last ones, `batch_size`,
+        `num_samples`, and `order`, of a hash of the seed, the images, and of
+        the order of the samples and where they lie.
     """
     count = sequence._share.count
     sampler = sequence._made_with
@@ -32,11 +33,10 @@ def identify(sequence):
         found.update(repr((source.name, sorted(files.items()))).encode())
     for each in order:
         found.update(np.ascontiguousarray(each, "<i8").tobytes())
-    found.update(
-        repr((sequence.drop_remainder, bool(sequence.augment))).encode()
-    )
+    others = sequence.seed, sequence.drop_remainder, bool(sequence.augment)
+    found.update(repr(others).encode())
     return {
-        "seed": sequence.seed,
+        "seed": sequence.seed % 2**32,
         "batch_size": sequence.batch_size * count,
         "num_samples": sampler.num_samples,
         "order": zlib.crc32(found.digest()),

@@ -152,6 +152,16 @@ def test_processes_see_whether_others_cut_the_same_crops(folder):
     assert first != tiles
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_processes_compare_seeds_of_any_size(folder, shuffle):
+    first, other = (
+        identify(load(folder, seed=seed, shuffle=shuffle))
+        for seed in (5, 5 + 2**32)
+    )
+    assert max(other.values()) < 2**32
+    assert first != other
+
+
 def coverage(length, patch):
     """Give how often each pixel along an axis is seen, by all shifts."""
     seen = np.zeros(length)
