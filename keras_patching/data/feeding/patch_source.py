@@ -11,6 +11,9 @@ from keras_patching._types import NDArray
 class PatchSource:
     """Patches of a `PatchingSequence` by their number, in a fixed order.
 
+    Or the images, or crops, of an `ImageSequence`, with weights where it has
+    them.
+
     It is what Grain calls a random access data source, and PyTorch a map-style
     dataset: who reads it shuffles and makes batches. It may be read by many
     threads and processes, forked or spawned: what is pickled is where patches

@@ -74,13 +74,13 @@ class PatchingSequence(CachedSequence):
         random_crops: Whether patches are cut at other places in each epoch, of
             a cache of `store="images"`. Each tile is moved by up to half a
             patch each way, at random, inside of its image: an epoch has as
-            many crops as there are tiles, and sees each pixel once on average,
-            the last ones at an edge of an image half as often. With a
-            `split` a crop is of the part that its tile is of. With
-            `foreground_fraction`, or `keep_empty` below 1, a crop of a tile
-            with foreground holds some, and one of a tile without holds none:
-            labels are read to tell. Where 16 places would not do, the tile
-            stays.
+            many crops as there are tiles, and sees each pixel once on average;
+            near an edge of an image, along its axis, half to two and a half
+            times. With a `split` a crop is of the part that its tile is of.
+            With `foreground_fraction`, or `keep_empty` below 1, a crop of a
+            tile with foreground holds some, and one of a tile without holds
+            none: labels are read to tell. Where 16 places would not do, the
+            tile stays.
         drop_remainder: Whether to leave out the last batch if it is smaller
             than `batch_size`; each batch size is compiled on its own.
         workers: Number of threads that read batches ahead in `fit`,

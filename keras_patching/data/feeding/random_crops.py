@@ -2,8 +2,8 @@
 
 A tile is moved by up to half a patch each way, along both axes, and stays
 inside of its image. So an epoch has as many crops as there are tiles, spread as
-evenly: along each axis a pixel is in one crop on average, near the edges of an
-image in half a one, as the last pixel is, to two and a half.
+evenly: along each axis a pixel is in one crop on average, and near the edges of
+an image in half a one to two and a half.
 """
 
 import numpy as np
