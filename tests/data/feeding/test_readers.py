@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
+from keras_patching.data.cache.records import Source
 from keras_patching.data.cache.shards import write_shard
 from keras_patching.data.feeding.readers import (
     MemoryReader,
     PaddedReader,
     StackedReader,
 )
+from keras_patching.data.feeding.window_readers import check_alike
 
 SOURCES, ROWS = [1, 0, 1, 1, 0], [0, 2, 1, 0, 0]
 PATCH = (6, 7)
@@ -45,3 +47,11 @@ def test_labels_are_padded_to_one_number(where, tmp_path):
         number = arrays[s].shape[1]
         np.testing.assert_array_equal(labels[:number], arrays[s][r])
         assert (labels[number:] == -1).all()
+
+
+def test_images_that_make_no_batch_are_named():
+    sources = [Source(name, {}, [], []) for name in ("a.png", "b.png")]
+    check_alike([((3,), "uint8")] * 2, sources, "manifest.json")
+    formats = ((3,), "uint8"), ((1,), "uint8")
+    with pytest.raises(ValueError, match=r"a\.png has .*; b\.png has .*names"):
+        check_alike(formats, sources, "manifest.json")
