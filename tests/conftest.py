@@ -25,10 +25,13 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 # A change lands or not by what it does, not by which examples were drawn:
-# `pytest --hypothesis-profile=default` draws new ones, as `.ci/full` does.
+# `pytest --hypothesis-profile=new_draws` draws new ones, as `.ci/full` does.
 # No deadline: the first call of a shape compiles.
 hypothesis.settings.register_profile(
     "repeatable", derandomize=True, deadline=None
+)
+hypothesis.settings.register_profile(
+    "new_draws", derandomize=False, deadline=None
 )
 hypothesis.settings.load_profile("repeatable")
 

@@ -60,7 +60,7 @@ def test_jupyter_runs_it_and_shows_pictures(notebook, tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_PATCHING_NOTEBOOK_FAST", "1")
     nbclient.NotebookClient(
         notebook,
-        timeout=120,
+        timeout=600,  # a cell
         kernel_name="python3",
         resources={"metadata": {"path": str(tmp_path)}},
     ).execute()

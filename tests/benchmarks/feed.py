@@ -72,7 +72,8 @@ def main():
             make_patches(folder, patch, arguments.images)
             chosen = compare(folder, readers, patch, pythons, arguments.rounds)
             compare_on_disk(folder, chosen)
-    subprocess.run([sys.executable, CONTENDERS.with_name("feed_fit.py")])
+    fit = CONTENDERS.with_name("feed_fit.py")
+    subprocess.run([sys.executable, fit], check=True)
 
 
 def make_patches(folder, patch, images):

@@ -4,6 +4,8 @@ import concurrent.futures
 import copy
 import pickle
 import threading
+import time
+import warnings
 
 import keras
 import numpy as np
@@ -122,7 +124,7 @@ def test_who_is_interrupted_while_giving_way_has_the_turn_again():
     with turns:
         trainer.join(0.2)
         is_over.append("the turn of the other one")
-    trainer.join(10)
+    trainer.join(60)
     assert found == ["the turn of the other one", False]
     with turns as is_new:
         assert is_new
@@ -130,18 +132,24 @@ def test_who_is_interrupted_while_giving_way_has_the_turn_again():
 
 def test_a_thread_that_waits_long_says_for_whom():
     turns = Turns(patience=0.02)
-    name = threading.current_thread().name
 
     def predict():
-        with pytest.warns(UserWarning, match=f"thread '{name}' uses"), turns:
+        with turns:
             return "predicted"
 
-    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+    with (
+        warnings.catch_warnings(record=True) as told,
+        concurrent.futures.ThreadPoolExecutor(1) as thread,
+    ):
+        warnings.simplefilter("always")
         with turns:
             waiting = thread.submit(predict)
-            concurrent.futures.wait([waiting], timeout=0.2)
+            while not (told or waiting.done()):
+                time.sleep(0.01)
             assert not waiting.done()
         assert waiting.result() == "predicted"
+    name = threading.current_thread().name
+    assert f"thread '{name}' uses" in str(told[0].message)
 
 
 def test_who_does_not_have_the_turn_gives_none_away():

@@ -297,7 +297,8 @@ for y in range(target.rows_done, len(array)):
     target.write(y, array[y : y + 1])
     if y == 7:
         print("there", flush=True)
-    time.sleep(0.001)
+    # It is killed before it is done, however late that is.
+    time.sleep(0.001 if y + 2 < len(array) else 600)
 target.finish()
 """
 

@@ -26,8 +26,8 @@ def when_read(pipe, function, table, name):
 
 
 def _wait_for(table, name):
-    """Wait at most a minute until a file says something."""
-    for _ in range(6000):
+    """Wait at most ten minutes until a file says something."""
+    for _ in range(60_000):
         if table.exists() and name in table.read_text():
             return
         time.sleep(0.01)

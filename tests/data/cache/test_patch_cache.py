@@ -30,6 +30,8 @@ from keras_patching.data.pixel_options import PixelOptions
 from keras_patching.geometry import PatchGrid
 
 PATCH = (8, 8)
+# Seconds after which a process hangs, also on a machine that is busy.
+PATIENCE = 600
 # Here and not in a fixture, since other processes import this module.
 SHARD_KINDS["numbers"] = ShardKind((None,))
 
@@ -578,9 +580,10 @@ def start(code):
     )
 
 
-def wait_for(condition):
-    deadline = time.monotonic() + 60
+def wait_for(condition, process):
+    deadline = time.monotonic() + PATIENCE
     while not condition():
+        assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -589,7 +592,7 @@ def test_two_processes_build_the_same_cache_at_once(images):
     code = f"build(pathlib.Path({str(images)!r}), slow=0.05)"
     builders = [start(code), start(code)]
     for builder in builders:
-        out, _ = builder.communicate(timeout=100)
+        out, _ = builder.communicate(timeout=PATIENCE)
         assert builder.returncode == 0, out
     path = build(images)
     assert load_cache(path)
@@ -598,10 +601,17 @@ def test_two_processes_build_the_same_cache_at_once(images):
 
 
 def test_a_killed_build_is_resumed(images):
-    builder = start(f"build(pathlib.Path({str(images)!r}), slow=0.5)")
-    wait_for(lambda: shards_of(images))
+    # Its last image is never done, however late it is killed.
+    builder = start(
+        "import threading\n"
+        f"cache, sources = plan(pathlib.Path({str(images)!r}), slow=0.5)\n"
+        "never = threading.Event()\n"
+        "sources[-1] = with_images_made_after(sources[-1], never.wait)\n"
+        "cache.build(sources, verbose=False)"
+    )
+    wait_for(lambda: shards_of(images), builder)
     builder.send_signal(signal.SIGKILL)
-    builder.communicate(timeout=100)
+    builder.communicate(timeout=PATIENCE)
     folder = patch_folder(images)
     finished = {
         name: (folder / "shards" / name).stat().st_ino
@@ -637,7 +647,7 @@ def test_a_full_disk_is_a_clear_error_and_the_old_cache_stays(images):
         "except ValueError as error:\n"
         "    print(error)\n"
     )
-    out, _ = builder.communicate(timeout=100)
+    out, _ = builder.communicate(timeout=PATIENCE)
     assert "cannot write big-" in out
     assert str(path.parent) in out
     assert not leftovers(path.parent)

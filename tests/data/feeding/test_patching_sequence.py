@@ -296,7 +296,7 @@ def test_threads_end_with_the_pass_or_with_the_sequence(manifest):
     del batches, sequence
     gc.collect()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert not new_threads()
 
 
