@@ -78,8 +78,9 @@ class PatchedPredictor(keras.layers.Wrapper):
     `RowStream`). Small images are run at once, and images whose kept rows
     would take much memory in strips of columns, which overlap. How far the
     patch model looks is derived from its layers (see `receptive_field`).
-    Training on images larger than a patch streams rows too, and cuts no
-    strips: gradients are those of the whole image (see `RowStream`).
+    Training on images larger than a patch streams rows too, unless the batch
+    is small, and cuts no strips: gradients are those of the whole image (see
+    `RowStream`).
 
     A patch model that has a layer whose rows cannot be streamed is run on
     tiles instead, and so is any if `predict_patch_size` asks for them. What
@@ -743,9 +744,9 @@ class PatchedPredictor(keras.layers.Wrapper):
             shape: Of the images that are trained on at a time.
 
         Raises:
-            ValueError: If they are larger than a patch, so that rows are
-                streamed, and a layer needs whole images in training; it is
-                named.
+            ValueError: If they are too large to be run at once, so that rows
+                are streamed, and a layer needs whole images in training; it
+                is named.
         """
         batch, *image_size, channels = self._channels_last_shape(shape)
         if self._is_one_patch(image_size, True):

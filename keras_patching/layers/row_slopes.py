@@ -30,9 +30,12 @@ def has_slopes(call):
     Args:
         call: `Call` of what looks at one pixel at a time.
     """
-    if isinstance(call.operation, keras.layers.Layer):
-        return type(call.operation).__module__.startswith("keras.")
-    return call.kind in _SMOOTH
+    layer = call.operation
+    if not isinstance(layer, keras.layers.Layer):
+        return call.kind in _SMOOTH
+    activation = getattr(layer, "activation", keras.activations.linear)
+    is_smooth = activation in vars(keras.activations).values()
+    return is_smooth and type(layer).__module__.startswith("keras.")
 
 
 def numbers_with_slopes(value, field):

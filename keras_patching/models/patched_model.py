@@ -402,13 +402,14 @@ class PatchedModel(ImagePredictor, keras.Model):
         bands of rows: gradients and loss are those of the whole image, and
         memory holds the activations of a band and, for each band, the rows
         that layers keep. Bands have `predict_patch_size[0]` rows; `None` takes
-        a number that needs little memory. Small images are run at once, and
-        those of one patch are. Layers that draw, such as `Dropout`, draw for
-        each band. `batch_size=None` means 32, also of large images.
+        a number that needs little memory. Layers that draw, such as `Dropout`,
+        draw for each band. `batch_size=None` means 32, also of large images.
+        Batches of images of one patch are run at once, and with `None` rows
+        those of at most 2**18 pixels are, all images together.
 
         A layer that needs the whole image in training is refused by name where
         images are trained on in bands: `BatchNormalization` that is not
-        frozen, say.
+        frozen, say. Where batches are run at once it is not.
 
         Where several processes have a `keras.distribution` in common, all are
         given the same sequence, and each feeds its share of every batch: the
@@ -760,6 +761,7 @@ class PatchedModel(ImagePredictor, keras.Model):
     def _check_bands(self, x, batch_size):
         """Refuse images that only a part of can be trained on at a time."""
         if hasattr(x, "shape") and self.built:
+            batch_size = min(batch_size, len(x))
             self.predictor.check_training((batch_size, *x.shape[1:]))
 
     def _check_batch(self, x, y):

@@ -21,8 +21,20 @@ def drawn_states(model):
 
 
 def restore_states(model, states):
-    """Let the random layers of a model go on from `drawn_states`."""
-    for variable, state in zip(_variables(model), states, strict=True):
+    """Let the random layers of a model go on from `drawn_states`.
+
+    Raises:
+        ValueError: If the states are of other layers.
+    """
+    variables = _variables(model)
+    if len(variables) != len(states):
+        raise ValueError(
+            f"'{model.name}' has not the layers that draw at random, such as "
+            "`Dropout`, with which the training was interrupted. Make it as "
+            "it was, or remove the folder of the backup to begin anew. "
+            f"Received: {len(variables)} of them, was: {len(states)}"
+        )
+    for variable, state in zip(variables, states, strict=True):
         variable.assign(np.array(state, variable.dtype))
 
 

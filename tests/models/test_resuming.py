@@ -193,6 +193,16 @@ def test_other_batches_are_refused_in_the_middle_of_an_epoch(
         run(manifest, tmp_path, sequence=sequence)
 
 
+def test_other_random_layers_are_refused(manifest, tmp_path):
+    run(manifest, tmp_path, 3)
+    layers = [*make_net().layers, keras.layers.Dropout(0.5)]
+    net = keras.Sequential([keras.Input((None, None, 1)), *layers])
+    model = PatchedModel(net, patch_size=4)
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    with pytest.raises(ValueError, match=r"as it was.* 2 of them, was: 1"):
+        run(manifest, tmp_path, model=model)
+
+
 def test_a_second_training_is_its_own(manifest, tmp_path):
     """It goes on where the sequence was, and the third begins at its start."""
     states = []

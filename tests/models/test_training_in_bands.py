@@ -157,6 +157,8 @@ def test_batch_normalization_is_refused_before_anything_is_trained():
     model.fit(IMAGES[:, :16, :16], MASKS[:, :16, :16], verbose=0)
     model.set_tiling(overlap="auto", predict_patch_size=None)
     model.fit(IMAGES, MASKS, verbose=0)
+    # As many would not be, but there are not as many.
+    model.fit(IMAGES, MASKS, batch_size=1024, verbose=0)
 
 
 def test_frozen_batch_normalization_trains():
