@@ -55,6 +55,7 @@ class TrainingPlace:
             "torch_base": self.draws.base,
             "torch_state": self.draws.state(),
             **identify(self._sequence),
+            "whole_seed": self._sequence.seed,
         }
         store[_KEY] = np.frombuffer(json.dumps(place).encode(), "uint8")
 
@@ -110,7 +111,7 @@ class GoOn(keras.callbacks.Callback):
         if found is None:
             return
         if self._sequence.seed == self._sequence._drawn_seed:
-            self._sequence.seed = found["seed"]  # Nobody has asked for one.
+            self._sequence.seed = found["whole_seed"]  # None was asked for.
         batch = found["batch"]
         if batch and self._batches not in (None, len(self._sequence)):
             warnings.warn(

@@ -165,10 +165,11 @@ def test_steps_in_one_call_go_on_too(manifest, tmp_path):
     assert_same_state(model, expected)
 
 
-def test_it_goes_on_with_the_seed_that_was_drawn(manifest, tmp_path):
+@pytest.mark.parametrize("first_seed", [None, 2**40])
+def test_it_goes_on_with_the_seed_that_it_had(manifest, tmp_path, first_seed):
     seeds = []
-    for after in (10, None):
-        sequence = open_sequence(manifest, seed=None)
+    for after, seed in ((10, first_seed), (None, None)):
+        sequence = open_sequence(manifest, seed=seed)
         drawn = sequence.seed
         model, _ = run(manifest, tmp_path, after, sequence=sequence)
         seeds.append(sequence.seed)
