@@ -214,8 +214,13 @@ def join_bands(bands, band, field, height):
     shape = list(ops.shape(band))
     shape[row_axis] = -1
     rows = ops.reshape(ops.moveaxis(bands, 0, row_axis), shape)
-    lag = field.y.lag
-    return take_rows(rows, field, lag, lag + field.y.length_of(height))
+    lag, length = field.y.lag, field.y.length_of(height)
+    rows = take_rows(rows, field, lag, lag + length)
+    if not isinstance(length, int):
+        return rows
+    # In batches of any size tensorflow does not count the rows of all bands.
+    shape[row_axis] = length
+    return ops.reshape(rows, shape)
 
 
 def pad_rows(images, missing, row_axis):

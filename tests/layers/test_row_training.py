@@ -88,7 +88,10 @@ def test_a_net_drawn_at_random():
     net = freeze(fill(random_network(0)))
     stride = RowStream(net, 36).stride
     image = draw(1, 5 * stride[0], 3 * stride[1], 2)
-    assert_trains_as_at_once(net, image, rows=2 * stride[0])
+    # What makes up the loss cancels out, but for a hundredth of it.
+    assert_trains_as_at_once(
+        net, image, rows=2 * stride[0], loss_tolerance=1e-5
+    )
 
 
 @pytest.mark.parametrize("strides", [1, 3])
