@@ -10,13 +10,10 @@ import sys
 import keras
 import numpy as np
 import pytest
+from numbered_patches import cut_numbered_patches
 from training_a_share import COUNT, make_model, train
 
-from keras_patching import (
-    PatchingSequence,
-    load_dataset_from_directory_with_segmentation_masks,
-)
-from keras_patching.data.images.image_io import write_image
+from keras_patching import PatchingSequence
 
 SCRIPT = pathlib.Path(__file__).parents[1] / "support/training_a_share.py"
 
@@ -29,23 +26,7 @@ on_jax = pytest.mark.skipif(
 def manifest(tmp_path_factory):
     """Patches with a number in their masks."""
     folder = tmp_path_factory.mktemp("shared")
-    rng = np.random.default_rng(0)
-    for name in ("images", "masks"):
-        (folder / name).mkdir()
-    for index in range(COUNT // 4):
-        image = rng.integers(1, 256, (8, 8, 1), dtype=np.uint8)
-        numbers = np.arange(4, dtype="uint8").reshape(2, 2) + 4 * index
-        mask = numbers.repeat(4, 0).repeat(4, 1)
-        write_image(folder / "images" / f"{index}.png", image)
-        write_image(folder / "masks" / f"{index}.png", mask)
-    return load_dataset_from_directory_with_segmentation_masks(
-        folder / "images",
-        folder / "masks",
-        patch_size=4,
-        channels=1,
-        num_classes=COUNT,
-        verbose=False,
-    ).manifest_path
+    return cut_numbered_patches(folder, COUNT)
 
 
 def train_in(folder, manifest, cases, processes, devices):

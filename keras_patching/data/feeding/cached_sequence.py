@@ -200,10 +200,6 @@ class CachedSequence(keras.utils.PyDataset):
             images = images.astype(self.dtype, copy=False)
         return images, *labels
 
-    def _read(self, epoch, samples):
-        """Give the arrays of a batch, images first, of a slice of an epoch."""
-        raise NotImplementedError
-
     def _declared_shape(self, array):
         """Give the shape of a sample, as an array of a batch declares it."""
         return array.shape[1:]
