@@ -1,7 +1,7 @@
 """Arrays that are made while they are written, and never whole in memory.
 
 What is cut, summed and written a piece at a time stays in the caches of the
-processor, in a third of the time that large arrays take.
+processor, which is quicker than large arrays are.
 """
 
 import dataclasses
