@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_patching.data.cache.opening import SHARD_FOLDER
 from keras_patching.data.cache.shard_kinds import key_of, shard_kind
+from keras_patching.data.feeding.batch_arrays import empty_batch
 from keras_patching.data.feeding.shard_pool import ShardPool
 from keras_patching.data.feeding.window_readers import (
     PlannedReader,
@@ -84,7 +85,8 @@ class StackedReader:
 
     def read(self, sources, rows):
         """Copy patches, one per pair of source and row, into one array."""
-        patches = np.empty((len(rows), math.prod(self._shape)), self._dtype)
+        shape = len(rows), math.prod(self._shape)
+        patches = empty_batch(shape, self._dtype)
         self._pool.read_patches(sources, rows, patches)
         return patches.reshape(-1, *self._shape)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_patching.data.cache.opening import SHARD_FOLDER
 from keras_patching.data.cache.shard_kinds import key_of, shard_kind
+from keras_patching.data.feeding.batch_arrays import empty_batch
 from keras_patching.data.feeding.shard_pool import ShardPool
 from keras_patching.data.patches.planned_patches import augment_patch
 from keras_patching.geometry import pixel_for
@@ -149,7 +150,7 @@ class WindowReader:
             Array `(windows, height, width, *pixel_shape)`.
         """
         shape = (len(origins), *size, *self.pixel_shape)
-        windows = np.empty(shape, self.dtype)
+        windows = empty_batch(shape, self.dtype)
         for target, source, origin in zip(
             windows, sources, origins, strict=True
         ):
@@ -251,7 +252,7 @@ class PlannedReader:
     def read(self, sources, rows):
         """Cut patches, one per pair of source and row, into one array."""
         shape = (len(rows), *self._patch_size, *self._windows.pixel_shape)
-        patches = np.empty(shape, self._windows.dtype)
+        patches = empty_batch(shape, self._windows.dtype)
         for target, s, r in zip(patches, sources, rows, strict=True):
             inside = self._windows.cut_into(target, s, self._origins[s][r])
             planned = self._augmentations[s]

@@ -391,6 +391,15 @@ def test_batches_are_the_callers_own(manifest):
     assert sequence[0][0][0, 0, 0, 0] == 1
 
 
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+def test_jax_on_a_cpu_takes_batches_without_a_copy(manifest, batch_size):
+    for batch in PatchingSequence(manifest, batch_size):
+        for array in batch:
+            assert array.ctypes.data % 64 == 0
+            assert array.flags.c_contiguous
+            assert array.flags.writeable
+
+
 def test_a_sequence_can_be_pickled(manifest):
     sequence = PatchingSequence(manifest, seed=0)
     expected = ids(sequence).tolist()
