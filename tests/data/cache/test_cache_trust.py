@@ -145,7 +145,9 @@ CRAFTED = {
     "no images": lambda f: [
         q["shards"].pop("whole_images") for q in f["sources"]
     ],
-    "origin below": lambda f: origins(f).__setitem__(0, [20, 0]),
+    "origin below": lambda f: origins(f).__setitem__(
+        0, [shard(f, "whole_images")["shape"][2], 0]
+    ),
     "origin left": lambda f: origins(f).__setitem__(0, [0, -1]),
     "origin float": lambda f: origins(f).__setitem__(0, [0.5, 0]),
     "origin huge": lambda f: origins(f).__setitem__(0, [2**70, 0]),
