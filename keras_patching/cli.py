@@ -15,6 +15,7 @@ import warnings
 
 from keras_patching import __version__
 from keras_patching._backend import choose_backend
+from keras_patching._interrupts import interrupt_behind
 from keras_patching.commands import (
     clean,
     demo,
@@ -76,22 +77,27 @@ def _run(options):
         ):
             choose_backend(verbose=False)
             options.run(options)
-    except _Terminated as error:
-        _complain(f"ended by SIGTERM. {_how_to_go_on(error, options)}")
-        return _TERMINATED
-    except KeyboardInterrupt as error:
-        if sys.stderr.isatty():
-            print(file=sys.stderr)  # After "^C", and after a bar.
-        _complain(f"interrupted. {_how_to_go_on(error, options)}")
-        return _INTERRUPTED
     except BrokenPipeError:
         raise
-    except Exception as error:
+    except (KeyboardInterrupt, Exception) as error:
+        if (interrupt := interrupt_behind(error)) is not None:
+            return _end_interrupted(interrupt, options)
         if os.environ.get("KERAS_PATCHING_TRACEBACK"):
             raise
         _complain(f"error: {_describe_error(error)}")
         return 1
     return 0
+
+
+def _end_interrupted(interrupt, options):
+    """Say how to go on, and give the exit status."""
+    if isinstance(interrupt, _Terminated):
+        _complain(f"ended by SIGTERM. {_how_to_go_on(interrupt, options)}")
+        return _TERMINATED
+    if sys.stderr.isatty():
+        print(file=sys.stderr)  # After "^C", and after a bar.
+    _complain(f"interrupted. {_how_to_go_on(interrupt, options)}")
+    return _INTERRUPTED
 
 
 class _Terminated(KeyboardInterrupt):

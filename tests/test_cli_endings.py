@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import sys
+import threading
 import warnings
 
 import keras
@@ -179,6 +180,18 @@ def test_how_far_an_interrupted_command_has_come_is_told(capsys):
     assert told.endswith(
         "interrupted. Run the same command again: 3 of 6 images are done.\n"
     )
+
+
+def test_ctrl_c_while_a_lock_is_taken_again_is_no_error(capsys):
+    def stop(_):
+        lock = threading.Lock()
+        with lock:
+            lock.release()  # as `threading.Condition.wait` has it
+            raise KeyboardInterrupt
+
+    options = argparse.Namespace(run=stop, quiet=False, go_on="Again.")
+    assert cli._run(options) == 130
+    assert capsys.readouterr().err == "keras-patching: interrupted. Again.\n"
 
 
 def test_a_warning_is_a_sentence():

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import sys
 
+from keras_patching._interrupts import interrupt_behind
 from keras_patching._printing import Progress
 
 
@@ -79,13 +80,14 @@ def run_jobs(
     except BaseException as error:
         _end(futures, executor if is_ours else None)
         left = _left(jobs, futures)
-        if isinstance(error, KeyboardInterrupt):
+        if (interrupt := interrupt_behind(error)) is not None:
             total = before + sum(counts)
             done = total - sum(counts[index] for index in left)
-            error.add_note(
+            interrupt.add_note(
                 "Run the same command again to go on: "
                 f"{done} of {total} {unit}s are done."
             )
+            raise interrupt from None
         if isinstance(error, _ended_errors()):
             raise WorkersEndedError(type(error).__name__, left) from error
         if (name := _name_of_lacking(error)) is not None:

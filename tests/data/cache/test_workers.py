@@ -57,6 +57,29 @@ def test_jobs_that_lack_memory_are_told_apart_from_those_that_are_done():
     assert error.value.left == [2]
 
 
+def interrupt_at_a_lock(*_):
+    """Raise what Ctrl-C ends in while Python takes a lock again."""
+    lock = threading.Lock()
+    with lock:
+        lock.release()
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_at_a_lock_is_one():
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run_jobs(abs, [1, 2], "image", False, take=interrupt_at_a_lock)
+    (note,) = caught.value.__notes__
+    assert note.startswith("Run the same command again to go on: ")
+
+
+def test_an_error_of_a_job_is_none():
+    def work(_):
+        raise RuntimeError("no interrupt")
+
+    with pytest.raises(RuntimeError, match="no interrupt"):
+        run_jobs(work, [1], "image", False)
+
+
 def test_a_module_that_only_the_workers_lack_is_told_so():
     def work(name):
         raise ModuleNotFoundError(f"No module named '{name}'", name=name)
