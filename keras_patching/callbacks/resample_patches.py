@@ -25,8 +25,8 @@ class ResamplePatches(keras.callbacks.Callback):
         every: Each draw is of so many epochs.
 
     Raises:
-        ValueError: If the cache holds patches instead of whole images, or
-            `every` is below 1.
+        ValueError: If it is no such sequence, the cache holds patches instead
+            of whole images, or `every` is below 1.
 
     Example:
 
@@ -43,6 +43,13 @@ class ResamplePatches(keras.callbacks.Callback):
 
     def __init__(self, sequence: PatchingSequence, every: int = 1) -> None:
         super().__init__()
+        if not isinstance(sequence, PatchingSequence):
+            raise ValueError(
+                "`sequence` must be the `PatchingSequence` that is trained on, "
+                "as `load_yolo_dataset_from_directory` gives it with "
+                'store="images". '
+                f"Received: sequence={type(sequence).__name__}"
+            )
         sequence.check_resampling()
         self.sequence = sequence
         self.every = check_integer(every, "every", 1)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_patching._types import ArrayLike, NDArray
+from keras_patching.data.labels.whole_images import check_no_batches
 from keras_patching.geometry import as_patch_size
 from keras_patching.inference.overlap_search import (
     TriedOverlap,
@@ -80,6 +81,7 @@ def verify_tiling(
     """
     if tolerance is not None:
         check_tolerance(tolerance)
+    check_no_batches(images, "images")
     if getattr(predictor, "normalize", None) is not None:
         for image in images:
             check_prepared(image, predictor._preparation, f"'{predictor.name}'")

@@ -160,3 +160,6 @@ def test_a_second_training_goes_on_with_its_draws(manifest):
 def test_impossible_arguments_are_refused(manifest):
     with pytest.raises(ValueError, match="Received: every=0"):
         ResamplePatches(open_sequence(manifest), every=0)
+    pair = open_sequence(manifest), open_sequence(manifest)
+    with pytest.raises(ValueError, match=r"trained on.* sequence=tuple"):
+        ResamplePatches(pair)  # As loaders give it with subset="both".

@@ -262,6 +262,21 @@ def test_a_detector_is_trained_on_patches(folder):
         )
 
 
+def test_its_batches_are_refused_where_others_are_taken(folder):
+    images, masks, model = folder / "images", folder / "masks", segmenter()
+    sequence = masks_of(model, folder)
+    for use in (
+        lambda: kp.callbacks.ResamplePatches(sequence),
+        lambda: kp.callbacks.FullImageEvaluation(sequence, masks),
+        lambda: kp.callbacks.FullImageEvaluation(images, sequence),
+        lambda: kp.callbacks.PredictionGallery(sequence),
+        lambda: model.evaluate_full_images(sequence, masks),
+        lambda: kp.verify_tiling(model, sequence),
+    ):
+        with pytest.raises(ValueError, match=r"Received: \w+=ImageSequence"):
+            use()
+
+
 def test_images_that_are_trained_on_in_patches_are_said_to_be(folder):
     model = kp.SemanticSegmentationModel(2, looking_net(), patch_size=8)
     model.compile("sgd")

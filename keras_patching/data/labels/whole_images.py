@@ -8,6 +8,7 @@ same order, or a dict from the name of an image, as `read_points` and
 import os
 import pathlib
 
+import keras
 import numpy as np
 
 from keras_patching._faults import raise_faults
@@ -15,6 +16,24 @@ from keras_patching.data.images.image_io import read_header
 from keras_patching.data.images.listing import list_images
 from keras_patching.data.images.opened_image import OpenedImage
 from keras_patching.data.labels.pairing import pair_by_stem
+
+
+def check_no_batches(data, name):
+    """Refuse the batches of a data set where images are taken one by one.
+
+    Args:
+        data: What is given for images, or for what is true of them.
+        name: Name of the argument.
+
+    Raises:
+        ValueError: Says what to pass.
+    """
+    if isinstance(data, keras.utils.PyDataset):
+        raise ValueError(
+            f"`{name}` must be whole, one by one, and a data set gives batches "
+            "of images with labels: pass the folder or the list that it was "
+            f"loaded from. Received: {name}={type(data).__name__}"
+        )
 
 
 def list_whole_images(images):
@@ -36,6 +55,7 @@ def list_whole_images(images):
                 f"[{str(images)!r}]. Received: images={str(images)!r}"
             )
         return list(list_images(images).values())
+    check_no_batches(images, "images")
     images = [*images]
     if not images:
         raise ValueError("There must be at least one image. Received: none")
@@ -95,6 +115,7 @@ def pair_whole_images(images, targets, noun, folder=False):
                 f"image pass [targets]. Received: keys {sorted(targets)}"
             )
         return _pair_by_name(found, targets, noun, lambda path: path.name)
+    check_no_batches(targets, "targets")
     targets = [*targets]
     if len(targets) != len(found):
         raise ValueError(
