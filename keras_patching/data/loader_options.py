@@ -95,10 +95,18 @@ _AT_LEVEL_0 = (
     "`open_image(path, level=...)`, or `--level`."
 )
 
+_OF_WHOLE_IMAGES = (
+    "`ImageSequence` takes it: open what was loaded with a `crop_size` once "
+    "more, by `ImageSequence(sequence.manifest_path, ...)`."
+)
+
 # What loaders of Keras and of others call it, and what it is here.
 _ELSEWHERE = {
     **dict.fromkeys(("image_size", "target_size"), _RESIZED),
     **dict.fromkeys(("level", "pixel_size"), _AT_LEVEL_0),
+    **dict.fromkeys(
+        ("multiple_of", "same_size", "crops_per_image"), _OF_WHOLE_IMAGES
+    ),
     "color_mode": (
         'One channel is `channels="grayscale"`, three are `channels=3`, of '
         "the model where there is one."

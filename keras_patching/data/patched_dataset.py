@@ -23,6 +23,7 @@ from keras_patching.data.labels.summaries import (
 )
 from keras_patching.data.patches.stores import (
     PixelShards,
+    check_store,
     describe_stores,
     plan_image_shard,
 )
@@ -156,6 +157,7 @@ def load_patched_dataset(
         ValueError: If files or arguments cannot be used; lists the files.
     """
     options = SequenceOptions(**options)
+    check_store(store)
     if options.crop_size is not None:
         store = "images"
     pixels = PixelOptions.of(

@@ -85,6 +85,8 @@ def test_names_of_other_loaders_are_answered_with_the_way_here(load):
         load(NET, "missing", "missing", image_size=8)
     with pytest.raises(TypeError, match='channels="grayscale"'):
         load(NET, "missing", "missing", color_mode="grayscale")
+    with pytest.raises(TypeError, match=r"`ImageSequence` .*multiple_of=16"):
+        load(NET, "missing", "missing", multiple_of=16)
 
 
 @pytest.mark.parametrize("load", METHODS, ids=lambda load: load.__qualname__)

@@ -242,6 +242,11 @@ def test_loaders_give_crops_to_train_on_and_whole_images_to_judge(folder):
         ({"crop_size": (4, 0)}, "must be positive"),
         ({"foreground_fraction": 0.5}, "`foreground_fraction` chooses patches"),
         ({"keep_empty": 0.5}, "`keep_empty` chooses patches"),
+        ({"foreground_classes": [1]}, "`foreground_classes` chooses patches"),
+        ({"random_crops": True}, "`random_crops` chooses patches"),
+        ({"block_size": 8}, 'pass split_by="blocks" too'),
+        ({"guard": 8}, 'pass split_by="blocks" too'),
+        ({"store": "image"}, "`store` must be one of"),
         (
             {"split_by": "blocks", "validation_split": 0.5, "subset": "both"},
             "Split by whole images",

@@ -45,8 +45,9 @@ class ImageSequence(CachedSequence):
         crops_per_image: Number of crops of each image per epoch; `None` takes
             as many as have the pixels of the image.
         multiple_of: Height and width of whole images are padded to multiples
-            of this, a pair or one integer. The models of this package need
-            none; others need the stride of their net.
+            of this, a pair or one integer, and a `crop_size` must be one. The
+            models of this package need none; others need the stride of their
+            net.
         same_size: Whether whole images are padded to the size of the largest,
             so that a model is compiled once. `False` gives each in its own
             size, one per batch; with jax each size is compiled anew.
@@ -132,6 +133,7 @@ class ImageSequence(CachedSequence):
                     f"crops_per_image={crops_per_image}, crop_size=None"
                 )
         self._multiples = as_positive_pair(multiple_of, "multiple_of")
+        self._check_multiples()
         super().__init__(
             path,
             batch_size,
@@ -163,6 +165,16 @@ class ImageSequence(CachedSequence):
         ]
         self._order_by(EpochSampler(np.ones(sum(counts), bool)), counts)
         self._readers = self._open_readers()
+
+    def _check_multiples(self):
+        """Refuse crops, which are not padded, of another size."""
+        size = self.crop_size
+        if size is not None and size != self._round_up(size):
+            raise ValueError(
+                "`crop_size` must be a multiple of `multiple_of`, such as "
+                f"{self._round_up(size)}. Received: crop_size={size}, "
+                f"multiple_of={self._multiples}"
+            )
 
     def _open_readers(self):
         """Open what cuts images, and what cuts their labels."""

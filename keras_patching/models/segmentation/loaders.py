@@ -146,13 +146,14 @@ def load_dataset_from_directory_with_segmentation_masks(
             that. As no mask tells what these show, they need an
             `ignore_value`, and a model of the same `pad_mode`.
         batch_size: Number of patches per batch, `None` is 32; with a
-            `crop_size` of crops, 32, or of whole images, 1.
+            `crop_size` of crops, 32, or of whole images, 1. Those that crops
+            are validated and tested on come one by one.
         crop_size: `None` gives patches. `"image"` gives whole images, padded
             to the size of the largest with weight 0, and `(height, width)`
             crops of that size to train on, at other places in each epoch, and
             whole images to validate and test on: as `ImageSequence` says. A
             model with `overlap="auto"` trains on each as a whole. It takes
-            `store="images"` by itself.
+            `store="images"` by itself, and any `patch_size` gives the same.
         shuffle: Whether to shuffle the training patches in each epoch.
         seed: Integer that decides the split, orders and augmentations.
             `None` draws orders and augmentations anew, but not the split.

@@ -290,6 +290,10 @@ def test_what_cannot_be_fed_whole_is_refused(folder, tmp_path):
         ({"crop_size": 0}, "`crop_size` must be positive"),
         ({"crop_size": "image"}, "`crop_size`"),
         ({"multiple_of": (4, 0)}, "`multiple_of` must be positive"),
+        (
+            {"crop_size": (8, 6), "multiple_of": 4},
+            r"such as \(8, 8\)\. Received: crop_size=\(8, 6\), multiple_of",
+        ),
         ({"crop_size": 4, "crops_per_image": 0}, "`crops_per_image` must be"),
         ({"crops_per_image": 2}, "`crops_per_image` .* `crop_size`"),
     ],
