@@ -27,7 +27,8 @@ class DensityMapLoss(keras.losses.Loss):
         y_pred: The same, of shape `(batch, height, width, 1)`.
         sample_weight: Weights of images, `(batch,)`, or of pixels,
             `(batch, height, width)`. A mean is over the pixels whose weight is
-            not 0: padding of weight 0 is as if it were not there.
+            not 0: padding, or an image, of weight 0 is as if it were not
+            there. (Keras's own losses count them as pixels without error.)
 
     Example:
 
@@ -52,7 +53,7 @@ class DensityMapLoss(keras.losses.Loss):
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None
     ) -> Tensor:
         weights = as_pixel_weights(sample_weight)
-        if len(getattr(sample_weight, "shape", ())) > 1:
+        if weights is not None:
             weights = self._of_counted_pixels(weights)
         return super().__call__(y_true, y_pred, weights)
 

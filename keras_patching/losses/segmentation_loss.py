@@ -38,8 +38,9 @@ class SegmentationLoss(keras.losses.Loss):
         y_pred: Shape `(batch, height, width, num_classes)`, or one channel.
         sample_weight: Weights of the cross-entropy and of the Dice loss of
             images, `(batch,)`, or of pixels, `(batch, height, width)`. As
-            those of `ignore_value`, pixels of weight 0 are not counted: the
-            loss is what it is without them.
+            those of `ignore_value`, pixels of weight 0, and those of images
+            of weight 0, are not counted: the loss is what it is without them.
+            (Keras's own losses count them as pixels without error.)
 
     Example:
 
@@ -82,7 +83,7 @@ class SegmentationLoss(keras.losses.Loss):
         self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor = None
     ) -> Tensor:
         weights = as_pixel_weights(sample_weight)
-        if len(getattr(sample_weight, "shape", ())) > 1:
+        if weights is not None:
             y_true = {"masks": y_true, "weights": weights}
         return super().__call__(y_true, y_pred, weights)
 

@@ -25,7 +25,8 @@ class CountError(keras.metrics.Mean):
             last axis of 1.
         y_pred: The same, of shape `(batch, height, width, 1)`.
         sample_weight: Weights of images, `(batch,)`. With those of pixels,
-            `(batch, height, width)`, weighted maps are counted.
+            `(batch, height, width)`, weighted maps are counted, and images
+            whose pixels all have weight 0 are left out.
 
     Example:
 
@@ -49,11 +50,12 @@ class CountError(keras.metrics.Mean):
         true, found = (ops.cast(y, self.dtype) for y in (y_true, y_pred))
         found = ops.reshape(found, ops.shape(true))
         difference = found - true
+        axes = tuple(range(1, len(true.shape)))
         if sample_weight is not None:
             sample_weight = ops.cast(sample_weight, self.dtype)
             if len(sample_weight.shape) > 1:
                 weights = as_pixel_weights(sample_weight, len(true.shape))
-                difference, sample_weight = difference * weights, None
-        axes = tuple(range(1, len(true.shape)))
+                difference = difference * weights
+                sample_weight = ops.any(ops.not_equal(weights, 0), axis=axes)
         error = ops.abs(ops.sum(difference, axis=axes))
         return super().update_state(error, sample_weight)

@@ -51,3 +51,13 @@ def test_pixels_of_weight_0_are_as_if_they_were_not_there(reduction):
         found = float(loss(padded, beyond[..., None], each))
         assert found == pytest.approx(expected, rel=1e-5)
     assert float(loss(padded, beyond[..., None], 0 * weights)) == 0
+
+
+def test_images_of_weight_0_are_as_if_they_were_not_there():
+    true, predicted = draw()
+    loss, weights = DensityMapLoss(1.0), np.array([2.0, 0.0, 1.0])
+    rest = weights != 0
+    expected = loss(true[rest], predicted[rest, ..., None], weights[rest])
+    for each in (weights, np.tile(weights[:, None, None], (8, 8))):
+        found = float(loss(true, predicted[..., None], each))
+        assert found == pytest.approx(float(expected), rel=1e-5)

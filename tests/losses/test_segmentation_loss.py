@@ -115,6 +115,18 @@ def test_pixels_of_weight_0_are_as_if_they_were_not_there(ignore_value):
     assert float(loss(masks, logits, np.zeros(masks.shape))) == 0
 
 
+def test_images_of_weight_0_are_as_if_they_were_not_there():
+    """Also in the Dice loss, which is that of the batch."""
+    masks, logits = draw(3)
+    loss = SegmentationLoss(3, "linear")
+    weights = np.zeros(len(masks), "float32")
+    weights[0] = 2
+    expected = float(loss(masks[:1], logits[:1], weights[:1]))
+    for each in (weights, np.broadcast_to(weights[:, None, None], masks.shape)):
+        found = float(loss(masks, logits, each))
+        assert found == pytest.approx(expected, rel=1e-5)
+
+
 def test_weights_multiply_the_loss_of_a_pixel():
     masks, logits = draw(3)
     twice = np.full(masks.shape, 2.0, "float32")

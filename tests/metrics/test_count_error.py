@@ -36,6 +36,10 @@ def test_weights_are_of_images_or_of_pixels():
             inside = np.abs((FOUND - TRUE)[:, 2:4].sum(axis=(1, 2)))
             expected = inside.mean()
             assert float(error.result()) == pytest.approx(expected, rel=1e-5)
+    of_pixels[1:] = 0  # Images that are not there at all.
+    error = CountError()
+    error.update_state(TRUE, FOUND[..., None], of_pixels)
+    assert float(error.result()) == pytest.approx(inside[0], rel=1e-5)
 
 
 def test_it_is_a_metric_as_keras_has_them(tmp_path):

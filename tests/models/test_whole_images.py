@@ -134,6 +134,20 @@ def test_a_step_on_padded_images_is_that_on_the_images(folder):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
+def test_an_image_of_weight_0_is_not_trained_on(folder):
+    start, weights = segmenter().get_weights(), []
+    sequence = masks_of(segmenter(), folder, crop_size=(12, 8), batch_size=2)
+    images, masks = sequence[0]
+    for batch in (images, masks, np.array([1, 0])), (images[:1], masks[:1]):
+        model = segmenter()
+        model.set_weights(start)
+        model.compile(keras.optimizers.SGD(0.1))
+        model.train_on_batch(*batch)
+        weights.append(model.get_weights())
+    for found, expected in zip(*weights, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
 def looking_net():
     return keras.Sequential(
         [
