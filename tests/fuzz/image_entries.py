@@ -279,7 +279,7 @@ ENTRIES = (
     _entry("mask: TIFF", _mask(".tif", TIFF_MASKS), change_tiff),
     _entry("dots: PNG", _dots, change_png),
     _entry("slides: TIFF", _slides, change_tiff),
-    _entry("slides: OME-XML", _ome_xml, change_xml),
+    Entry("slides: OME-XML", _ome_xml, change_xml),
     _entry("maps: GeoTIFF tags", _georeference, change_tiff),
     _entry("maps: no data", _known, change_tiff),
 )

@@ -60,12 +60,12 @@ def _manifest(folder):
 
 def _inspected(folder):
     """A cache of somebody else is described and exported, into its folder."""
-    path = _cache(folder)
-    before = {*folder.parent.iterdir()}
-    out = folder / "out"
+    inside = folder / "inside"
+    inside.mkdir()
+    path, out, copy = _cache(inside), inside / "out", inside / "copy"
 
     def read():
-        for directory in (out, folder / "copy"):
+        for directory in (out, copy):
             shutil.rmtree(directory, ignore_errors=True)
         caches, faults = inspect(path)
         if faults:
@@ -73,8 +73,8 @@ def _inspected(folder):
         describe(caches[0])
         cache_page(caches[0], 4)
         export_patches(path, out, verbose=False)
-        export_copy(path, folder / "copy", verbose=False)
-        if {*folder.parent.iterdir()} != before:
+        export_copy(path, copy, verbose=False)
+        if {*folder.iterdir()} != {inside}:
             raise RuntimeError("a file was written elsewhere")
 
     return Target(path, [path.read_bytes()], read, (str(path), path.name))

@@ -5,6 +5,7 @@ which memory or which files are read or written.
 """
 
 import math
+import os
 import pathlib
 import re
 
@@ -32,7 +33,7 @@ def check_manifest(manifest):
         f"the patch size {patch_size!r} is not a pair of positive integers",
     )
     _expect(_is_count(manifest.hashed_at_ns), "`hashed_at_ns` is not a time")
-    _expect(isinstance(manifest.label_path, str), "`label_path` is not text")
+    _expect(_is_path(manifest.label_path), "`label_path` is no path")
     _expect(isinstance(manifest.parameters, dict), "`parameters` is no dict")
     _check_value_range(manifest.parameters.get("value_range", (0, 255)))
     _check_resize(manifest.parameters.get("resize"))
@@ -115,16 +116,27 @@ _OF_CLASSES = {
 def is_plain_name(name):
     """Tell whether a name is that of a file, in whatever folder it is put."""
     return (
-        isinstance(name, str)
+        _is_path(name)
         and name not in ("", ".", "..")
         and "\0" not in name
         and pathlib.PurePath(name).name == name
     )
 
 
+def _is_path(text):
+    """Tell whether it is text that the system can be asked for."""
+    if not isinstance(text, str):
+        return False
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _check_file(path, file):
     header = file.header
-    _expect(isinstance(path, str), f"{path!r} is no path")
+    _expect(_is_path(path), f"{path!r} is no path")
     _expect(
         _is_integer(file.size)
         and _is_integer(file.mtime_ns)
@@ -278,15 +290,16 @@ def _is_plain_dtype(name):
 
 
 # The package's own checks of integers take those of numpy too, and raise errors
-# of arguments. These read JSON of strangers, where only an `int` is one.
+# of arguments. These read JSON of strangers, where only an `int` is one, of the
+# 64 bits that the system takes.
 
 
 def _is_integer(number):
-    return type(number) is int
+    return type(number) is int and -(2**63) <= number < 2**63
 
 
 def _is_count(number):
-    return type(number) is int and number >= 0
+    return _is_integer(number) and number >= 0
 
 
 def _expect(condition, problem):

@@ -22,6 +22,7 @@ _MICROMETRES = {
     **dict.fromkeys(("inch", "in."), 25400.0),
 }
 _MOST_PLANES = 2**22
+_SIZES = "SizeX", "SizeY", "SizeZ", "SizeC", "SizeT"
 _X_RESOLUTION, _Y_RESOLUTION = 282, 283
 
 
@@ -96,17 +97,28 @@ def check_planes(tiff, path):
     """
     page = tiff.pages.first
     known = page.imagewidth * page.imagelength
-    for pixels in _parse_ome(tiff.ome_metadata).iter():
-        sizes = [pixels.get(f"Size{axis}", "") for axis in "XYZCT"]
-        counts = [
-            int(size) for size in sizes if re.fullmatch(r"\d{1,99}", size)
-        ]
-        if math.prod(counts) > _MOST_PLANES * max(known, 1):
+    for element in _parse_ome(tiff.ome_metadata).iter():
+        pixels = math.prod(_counts(element, *_SIZES))
+        if pixels > _MOST_PLANES * max(known, 1):
             raise ImageFileError(
-                f"{path}: its OME-XML tells of {math.prod(counts)} pixels, and "
-                f"the first image has {known}. Correct SizeX, SizeY, SizeZ, "
-                "SizeC or SizeT."
+                f"{path}: its OME-XML tells of {pixels} pixels, and the first "
+                f"image has {known}. Correct {', '.join(_SIZES)}."
             )
+        planes = max(_counts(element, "PlaneCount", "NumPlanes"), default=0)
+        if planes > _MOST_PLANES:
+            raise ImageFileError(
+                f"{path}: its OME-XML tells of {planes} planes at one place, "
+                f"expected at most {_MOST_PLANES}. Correct PlaneCount."
+            )
+
+
+def _counts(element, *names):
+    """List those attributes of an element that are numbers, without sign."""
+    counts = []
+    for name in names:
+        with contextlib.suppress(ValueError):
+            counts.append(abs(int(element.get(name, ""))))
+    return counts
 
 
 def _parse_ome(text):

@@ -134,6 +134,10 @@ CRAFTED = {
         file="/etc/passwd"
     ),
     "folder": lambda f: shard(f, "whole_images").update(file=".."),
+    "no name of a file": lambda f: shard(f, "whole_images").update(
+        file="\ud800.npy"
+    ),
+    "time of no clock": lambda f: shard(f, "boxes").update(mtime_ns=10**30),
     "a nul": lambda f: shard(f, "whole_images").update(file="a\0.npy"),
     "climbing name": lambda f: f["sources"][0].update(name="../a.png"),
     "absolute name": lambda f: f["sources"][0].update(name="/a.png"),

@@ -62,17 +62,26 @@ def test_a_tiff_of_alpha_alone_is_refused(tmp_path, read):
 
 
 @pytest.mark.parametrize(
-    "size", ['SizeZ="900000000"', 'SizeZ="1" SizeY="99999999999"']
+    ("said", "becomes"),
+    [
+        ('SizeZ="1"', 'SizeZ="900000000"'),
+        ('SizeY="24"', 'SizeY="99999999999"'),
+        ('SizeZ="1"', 'SizeZ=" +9_000_000_000 "'),
+        ('PlaneCount="3"', 'PlaneCount="900000000"'),
+        ('PlaneCount="3"', 'NumPlanes="900000000"'),
+    ],
 )
-def test_xml_that_tells_of_too_many_planes_takes_no_memory(tmp_path, size):
+def test_xml_that_tells_of_too_many_planes_takes_no_memory(
+    tmp_path, said, becomes
+):
     path = tmp_path / "a.ome.tif"
     image = np.stack([GREY] * 3, axis=-1)
     write_ome_tiff(path, [[image], [image]])
     data = path.read_bytes()
     with tifffile.TiffFile(path) as opened:
         tag = opened.pages[0].tags[270]
-        text = tag.value.replace('SizeZ="1"', size).encode()
-    text = text.replace(b' SizeY="24"', b"") + b"\0"
+        text = tag.value.replace(said, becomes).encode() + b"\0"
+    assert becomes.encode() in text
     data = changed_tag(data, 270, None, len(text), len(data)) + text
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"a\.ome\.tif: its OME-XML tells of"):
