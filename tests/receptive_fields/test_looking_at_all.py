@@ -124,7 +124,8 @@ def test_encoders_that_need_numbers_are_refused_with_the_reason(name, reason):
 @pytest.mark.parametrize(
     ("name", "last"),
     [
-        ("ResNet50V2", "pool1_pool"),
+        ("MobileNet", "conv_pw_3_relu"),
+        pytest.param("ResNet50V2", "pool1_pool", marks=pytest.mark.slow),
         pytest.param(
             "MobileNetV3Small",
             "expanded_conv_project_bn",
