@@ -16,7 +16,7 @@ import time
 import keras
 import numpy as np
 import pytest
-from cluster_jobs import kill_always, kill_once, make_slowly
+from cluster_jobs import kill_always, kill_once
 
 import keras_patching
 from keras_patching import cli
@@ -44,6 +44,8 @@ def cluster():
         n_workers=2,
         threads_per_worker=1,
         dashboard_address=None,
+        # None is port 8787, which another cluster may have.
+        scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
         worker_dashboard_address=None,
         host="127.0.0.1",
         silence_logs=logging.CRITICAL,
@@ -127,8 +129,8 @@ def test_the_patch_command_takes_a_scheduler(
     assert f"patches of {NUM_IMAGES} images" in capsys.readouterr().out
 
 
-def plan(field, make, cache_dir, count=1):
-    """Plan a cache whose first images are made by another function."""
+def plan(field, make, cache_dir, first=0, last=0):
+    """Plan a cache some of whose images are made by another function."""
     cache = PatchCache(field / "images", "toy", (8, 8), {}, cache_dir=cache_dir)
     sources = []
     for path in list_images(field / "images").values():
@@ -136,7 +138,7 @@ def plan(field, make, cache_dir, count=1):
         grid = PatchGrid(header.size, (8, 8))
         pixels = PixelOptions((8, 8), 3, [0, 255])
         images = plan_image_shard(path, header, grid, pixels)
-        if len(sources) < count and make is not None:
+        if first <= len(sources) <= last and make is not None:
             images = dataclasses.replace(
                 images, make=functools.partial(make, images.make)
             )
@@ -147,15 +149,19 @@ def plan(field, make, cache_dir, count=1):
 
 
 @contextlib.contextmanager
-def interrupted_when(condition):
-    """Press Ctrl-C in the block when a condition holds."""
+def interrupted_when(condition, felt):
+    """Press Ctrl-C in the block when a condition holds, and set an event."""
 
     def press():
         while not condition():
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    def feel(*_):
+        felt.set()
+        raise KeyboardInterrupt
+
+    handler = signal.signal(signal.SIGINT, feel)
     threading.Thread(target=press, daemon=True).start()
     try:
         yield
@@ -163,18 +169,29 @@ def interrupted_when(condition):
         signal.signal(signal.SIGINT, handler)
 
 
-@pytest.mark.parametrize("kind", ["threads", "dask"])
-def test_ctrl_c_leaves_a_cache_that_goes_on(kind, field, client, tmp_path):
-    cache, sources = plan(field, None, tmp_path / "a")
-    cache.build(sources, verbose=False)
-    cache, sources = plan(field, make_slowly, tmp_path / "b", NUM_IMAGES)
-    executor = None if kind == "threads" else client.get_executor(pure=False)
-    with (
-        interrupted_when(lambda: len([*(tmp_path / "b").rglob("*.npy")]) > 4),
-        pytest.raises(KeyboardInterrupt) as caught,
-    ):
-        cache.build(sources, executor=executor, verbose=False)
-    (note,) = caught.value.__notes__
+class Interrupted(concurrent.futures.Executor):
+    """Takes five jobs; Ctrl-C is pressed when two of them are done."""
+
+    def __init__(self, executor):
+        self.executor, self.sent = executor, []
+
+    def submit(self, function, job):
+        if len(self.sent) == 5:
+            concurrent.futures.wait(self.sent[:2])
+            signal.raise_signal(signal.SIGINT)
+        self.sent.append(self.executor.submit(function, job))
+        return self.sent[-1]
+
+
+def make_after(event, make, data):
+    """Make a shard when something has happened."""
+    event.wait()
+    return make(data)
+
+
+def check_interrupted(error, field, tmp_path, executor=None):
+    """Look at what Ctrl-C left of a cache, and go on."""
+    (note,) = error.__notes__
     done = re.fullmatch(
         "Run the same command again to go on: (\\d+) of 12 images are done.",
         note,
@@ -183,7 +200,34 @@ def test_ctrl_c_leaves_a_cache_that_goes_on(kind, field, client, tmp_path):
     # A worker may still be at it.
     cache, sources = plan(field, None, tmp_path / "b")
     cache.build(sources, executor=executor, verbose=False)
+    cache, sources = plan(field, None, tmp_path / "a")
+    cache.build(sources, verbose=False)
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_ctrl_c_leaves_a_cache_that_threads_go_on_with(field, tmp_path):
+    def has_begun():
+        # More than there are threads: one of them has gone on to its next.
+        return len([*(tmp_path / "b").rglob("[!.]*.npy")]) >= 5
+
+    felt = threading.Event()
+    # Ctrl-C waits for what they have begun, and that for Ctrl-C.
+    late = functools.partial(make_after, felt)
+    cache, sources = plan(field, late, tmp_path / "b", 5, NUM_IMAGES)
+    with (
+        interrupted_when(has_begun, felt),
+        pytest.raises(KeyboardInterrupt) as caught,
+    ):
+        cache.build(sources, verbose=False)
+    check_interrupted(caught.value, field, tmp_path)
+
+
+def test_ctrl_c_leaves_a_cache_that_workers_go_on_with(field, client, tmp_path):
+    cache, sources = plan(field, None, tmp_path / "b")
+    executor = client.get_executor(pure=False)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        cache.build(sources, executor=Interrupted(executor), verbose=False)
+    check_interrupted(caught.value, field, tmp_path, executor)
 
 
 def test_what_is_sent_is_small(field, client, tmp_path):
@@ -283,12 +327,8 @@ def test_ctrl_c_leaves_predictions_that_go_on(
 ):
     loaded = keras_patching.inference.load_model(model)
     asked = loaded, field / "images", tmp_path
-    some = tmp_path / "masks"
-    with (
-        interrupted_when(lambda: len([*some.glob("[0-9]*.png")]) > 2),
-        pytest.raises(KeyboardInterrupt) as caught,
-    ):
-        predict_files(*asked, executor=client.get_executor())
+    with pytest.raises(KeyboardInterrupt) as caught:
+        predict_files(*asked, executor=Interrupted(client.get_executor()))
     (note,) = caught.value.__notes__
     assert re.search(r"\b[0-9]+ of 12 images are done", note)
     done = predict_files(*asked, executor=client.get_executor())
@@ -303,21 +343,24 @@ def test_a_worker_that_is_killed_costs_no_prediction(
     field, client, model, expected, tmp_path
 ):
     victim, _ = client.run(os.getpid).values()
-    there = []
+    sent = []
 
-    def kill():
-        while not there:
-            there.extend((tmp_path / "masks").glob("[0-9]*.png"))
-            time.sleep(0.002)
-        os.kill(victim, signal.SIGKILL)
+    class Executor(concurrent.futures.Executor):
+        """Kills a worker that has jobs, when the first of them are done."""
 
-    threading.Thread(target=kill, daemon=True).start()
+        def submit(self, function, job):
+            sent.append(client.get_executor().submit(function, job))
+            if len(sent) == NUM_IMAGES // 2:
+                while not [*(tmp_path / "masks").glob("[0-9]*.png")]:
+                    time.sleep(0.002)
+                os.kill(victim, signal.SIGKILL)
+            return sent[-1]
+
     loaded = keras_patching.inference.load_model(model)
-    executor = client.get_executor()
     predict_files(
-        loaded, field / "images", tmp_path, executor=executor, verbose=False
+        loaded, field / "images", tmp_path, executor=Executor(), verbose=False
     )
-    assert len(there) < NUM_IMAGES
+    assert len(sent) == NUM_IMAGES
     # A file that it was writing is removed when it is an hour old.
     for path in tmp_path.rglob(f".{victim}-*.tmp.png"):
         path.unlink()
@@ -325,6 +368,7 @@ def test_a_worker_that_is_killed_costs_no_prediction(
 
 
 def test_a_worker_that_is_killed_costs_nothing(field, client, tmp_path):
+    client.wait_for_workers(2, timeout=60)
     cache, sources = plan(field, None, tmp_path / "a")
     cache.build(sources, verbose=False)
     flag = tmp_path / "killed"
@@ -338,6 +382,7 @@ def test_a_worker_that_is_killed_costs_nothing(field, client, tmp_path):
 def test_workers_that_are_killed_again_and_again_are_told(
     field, cluster, client, tmp_path
 ):
+    client.wait_for_workers(2, timeout=60)
     cache, sources = plan(field, kill_always, tmp_path)
     before = cluster.scheduler.allowed_failures
     cluster.scheduler.allowed_failures = 0
