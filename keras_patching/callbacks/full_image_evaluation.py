@@ -80,9 +80,9 @@ class FullImageEvaluation(keras.callbacks.Callback):
 
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
-        if hasattr(model, "_pair_full_images"):
+        if hasattr(model, "pair_full_images"):
             # What is wrong with them is said before a training, not after it.
-            model._pair_full_images(self.images, self.targets)
+            model.pair_full_images(self.images, self.targets)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._scores = {}

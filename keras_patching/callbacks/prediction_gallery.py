@@ -94,9 +94,9 @@ class PredictionGallery(keras.callbacks.Callback):
 
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
-        if self.targets is not None and hasattr(model, "_pair_full_images"):
+        if self.targets is not None and hasattr(model, "pair_full_images"):
             # What is wrong with them is said before a training, not after it.
-            self._pairs = model._pair_full_images(self.images, self.targets)
+            self._pairs = model.pair_full_images(self.images, self.targets)
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None

@@ -129,10 +129,10 @@ def check_leakage(
                 f"`{name}` must be a `PatchingSequence`, what loaders return. "
                 f"Received: {name}={type(sequence).__name__}"
             )
-    patch_size = train._manifest.patch_size
+    patch_size = train.manifest.patch_size
     reach = None if model is None else _reach(model, patch_size)
     trained = _boxes_by_file(train)
-    files, counts, by_image = val._files(), np.zeros(3, int), {}
+    files, counts, by_image = val.files(), np.zeros(3, int), {}
     for name, boxes in val.patch_boxes().items():
         found, seen_in = _count(boxes, files[name], trained, reach)
         counts += found
@@ -159,7 +159,7 @@ def _reach(model, patch_size):
 
 def _boxes_by_file(sequence):
     """Give names and boxes of images, by each thing that tells a file."""
-    known, files = {}, sequence._files()
+    known, files = {}, sequence.files()
     for name, boxes in sequence.patch_boxes().items():
         keys, size = files[name]
         for key in keys:

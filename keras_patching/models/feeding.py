@@ -92,11 +92,11 @@ def _following(model, sequence, feed, arguments):
             yield callbacks
             return
         steps = arguments.get("steps_per_epoch")
-        model._place = place
+        model.training_place = place
         try:
             yield [*callbacks, GoOn(place, follow, sequence, steps)]
         finally:
-            model._place = None
+            model.training_place = None
             # Keras would begin later trainings there too.
             set_first_epoch(model, None)
 

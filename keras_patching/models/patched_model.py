@@ -98,7 +98,7 @@ class PatchedModel(DataChecks, ImagePredictor, keras.Model):
 
     _is_built = False
     # The `TrainingPlace` of a training that is backed up.
-    _place = None
+    training_place = None
 
     def __init__(
         self,
@@ -652,14 +652,14 @@ class PatchedModel(DataChecks, ImagePredictor, keras.Model):
 
     def save_own_variables(self, store: Any) -> None:
         super().save_own_variables(store)
-        if self._place is not None:
-            self._place.save(store)
+        if self.training_place is not None:
+            self.training_place.save(store)
 
     def load_own_variables(self, store: Any) -> None:
         variables, place = split_place(store)
         super().load_own_variables(variables)
-        if self._place is not None:
-            self._place.found = place
+        if self.training_place is not None:
+            self.training_place.found = place
 
     def get_config(self) -> dict[str, Any]:
         predictor = self.predictor.get_config()

@@ -41,7 +41,8 @@ def is_shared_already(sequence):
     if own_share().count == 1:
         return False
     distribution = keras.distribution.distribution()
-    is_shard = getattr(sequence, "_share", Share()).count > 1
+    is_cached = isinstance(sequence, CachedSequence)
+    is_shard = is_cached and sequence.share.count > 1
     return is_shard or not distribution.auto_shard_dataset
 
 
@@ -82,7 +83,7 @@ def shared(*data):
     with contextlib.ExitStack() as stack:
         for sequence in sequences:
             _check_together(sequence, share)
-            if deals_out and sequence._share.count == 1:
+            if deals_out and sequence.share.count == 1:
                 stack.enter_context(sharing(sequence, share))
         # Keras, which deals out whole batches or refuses to, is not to deal
         # them out again.
@@ -96,7 +97,7 @@ def _check_together(sequence, share):
 
     All processes come to the same judgement, so that none waits for others.
     """
-    own = sequence._share
+    own = sequence.share
     shards = _gather([own.index, own.count, own in (Share(), share)])
     sizes = _gather([len(sequence), sequence.batch_size, sequence.num_samples])
     orders = _gather([*identify(sequence).values(), sequence.epoch])

@@ -110,8 +110,7 @@ class GoOn(keras.callbacks.Callback):
         found = self._place.found
         if found is None:
             return
-        if self._sequence.seed == self._sequence._drawn_seed:
-            self._sequence.seed = found["whole_seed"]  # None was asked for.
+        self._sequence.take_seed(found["whole_seed"])
         batch = found["batch"]
         if batch and self._batches not in (None, len(self._sequence)):
             warnings.warn(

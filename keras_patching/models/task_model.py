@@ -286,7 +286,7 @@ class TaskModel(PatchedModel):
     def _read_scaled(self, image):
         return read_scaled(image, self._preparation, self.resize)
 
-    def _pair_full_images(self, images, targets):
+    def pair_full_images(self, images, targets):
         """Pair whole images with what is true of each, and check it.
 
         Args:

@@ -147,21 +147,21 @@ def test_images_pair_with_their_truth_however_both_are_given(folder):
         (images, folder / "masks"),
         (arrays, masks),
     ):
-        pairs = model._pair_full_images(given, targets)
+        pairs = model.pair_full_images(given, targets)
         assert [model.read_image(i).shape[:2] for i, _ in pairs] == [
             model.read_image(target).shape[:2] for _, target in pairs
         ]
     with pytest.raises(ValueError, match="2 images, 1 targets"):
-        model._pair_full_images(images, masks[:1])
+        model.pair_full_images(images, masks[:1])
     with pytest.raises(ValueError, match=r"as high and wide as its image"):
-        model._pair_full_images(images, masks[::-1])
+        model.pair_full_images(images, masks[::-1])
 
 
 def test_truth_is_named_in_the_words_of_the_task(folder):
     model = HeatmapObjectCountingModel(net(1))
     with pytest.raises(ValueError, match="as `read_points` gives"):
-        model._pair_full_images(folder / "images", folder / "masks")
-    found = model._pair_full_images(
+        model.pair_full_images(folder / "images", folder / "masks")
+    found = model.pair_full_images(
         folder / "images", {"a.png": [], "b.png": [(24, 15)]}
     )
     assert [len(points) for _, points in found] == [0, 1]

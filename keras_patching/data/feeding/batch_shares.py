@@ -67,7 +67,7 @@ def sharing(sequence, share):
         sequence: `CachedSequence`.
         share: `Share`.
     """
-    names = "batch_size", "num_samples", "_share"
+    names = "batch_size", "num_samples", "share"
     before = {name: getattr(sequence, name) for name in names}
     _take(sequence, share)
     try:
@@ -85,8 +85,8 @@ def _take(sequence, share):
     _check_shares(sequence, share.count)
     sequence.batch_size //= share.count
     sequence.num_samples //= share.count
-    before = sequence._share
-    sequence._share = Share(
+    before = sequence.share
+    sequence.share = Share(
         before.index * share.count + share.index, before.count * share.count
     )
 
@@ -124,7 +124,7 @@ def check_dealt_out(sequence, processes):
     """
     if processes == 1:
         return
-    if sequence._share.count > 1:
+    if sequence.share.count > 1:
         raise ValueError(
             f"{sequence.manifest_path}: is a shard of which Keras would deal "
             f"out each {processes}th batch only. Pass the whole sequence, or "

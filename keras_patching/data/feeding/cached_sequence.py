@@ -36,7 +36,12 @@ class CachedSequence(keras.utils.PyDataset):
     It knows orders, epochs, and how batches are read ahead. What samples there
     are, and how they are read, is that of its subclasses: they call `_order_by`
     when they are made, and define `_read`. Arguments and attributes are as in
-    `PatchingSequence`.
+    `PatchingSequence`, and for other modules of this package:
+
+    Attributes:
+        manifest: The `Manifest` of the cache.
+        sources: List of those of its `Source` that are fed.
+        share: `Share` of each batch that is fed.
     """
 
     is_padded = False  # Whether batches have weights, 0 on padding.
@@ -77,14 +82,14 @@ class CachedSequence(keras.utils.PyDataset):
         self.augment = augment
         self.drop_remainder = bool(drop_remainder)
         self._value_range = manifest.parameters.get("value_range", (0, 255))
-        self._share = Share()
+        self.share = Share()
         self._order = None
         self._start_anew()
-        self._manifest = manifest
-        self._sources = select_sources(
+        self.manifest = manifest
+        self.sources = select_sources(
             manifest.sources, names, self.manifest_path
         )
-        self.image_names = [source.name for source in self._sources]
+        self.image_names = [source.name for source in self.sources]
 
     def _order_by(self, sampler, counts):
         """Take the samples of each source, and who draws them for an epoch.
@@ -141,7 +146,22 @@ class CachedSequence(keras.utils.PyDataset):
     def use_multiprocessing(self, value: bool) -> None:
         check_multiprocessing(value)
 
-    def _files(self):
+    def places(self):
+        """Tell where the samples of epoch 0 lie, as it was made.
+
+        Returns:
+            Arrays `(num_samples,)`, or with more axes, in the order of the
+            epoch, all shares joined: their sources first.
+        """
+        rng = np.random.default_rng((self.seed, 0))
+        return self._place(self._made_with.draw(rng, self.shuffle), rng)
+
+    def take_seed(self, seed):
+        """Go on with the seed of an earlier sequence, if `None` was asked."""
+        if self.seed == self._drawn_seed:
+            self.seed = seed
+
+    def files(self):
         """Tell of the files of images what two sequences may share.
 
         Returns:
@@ -149,13 +169,13 @@ class CachedSequence(keras.utils.PyDataset):
             cached and its name, and that it is a hash and which: one in common
             means the same image), and its `(height, width)` as it is read.
         """
-        folder, hashes = str(self.directory), self._manifest.files
+        folder, hashes = str(self.directory), self.manifest.files
         return {
             source.name: (
                 [(folder, source.name), ("sha256", hashes[source.name].sha256)],
-                self._manifest.image_size(source),
+                self.manifest.image_size(source),
             )
-            for source in self._sources
+            for source in self.sources
         }
 
     def __len__(self):
@@ -170,11 +190,11 @@ class CachedSequence(keras.utils.PyDataset):
             raise IndexError(f"There is no batch {index} in {len(self)}.")
         if self._asked is not None:
             self._asked.add(index)
-        return self._ahead.take(self._load, self, index)
+        return self._ahead.take(self.read_batch, self, index)
 
-    def _load(self, index):
+    def read_batch(self, index):
         """Read batch `index` of the current epoch."""
-        epoch, share = self.epoch, self._share
+        epoch, share = self.epoch, self.share
         # Of the batch that all shares of it make up.
         size = self.batch_size * share.count
         start = index * size
@@ -200,7 +220,7 @@ class CachedSequence(keras.utils.PyDataset):
             images = images.astype(self.dtype, copy=False)
         return images, *labels
 
-    def _declared_shape(self, array):
+    def declared_shape(self, array):
         """Give the shape of a sample, as an array of a batch declares it."""
         return array.shape[1:]
 

@@ -148,7 +148,7 @@ class ImageSequence(CachedSequence):
             **kwargs,
         )
         self._sizes = [
-            self._manifest.image_size(source) for source in self._sources
+            self.manifest.image_size(source) for source in self.sources
         ]
         self.image_size = self.crop_size
         if same_size and self.crop_size is None:
@@ -178,11 +178,11 @@ class ImageSequence(CachedSequence):
 
     def _open_readers(self):
         """Open what cuts images, and what cuts their labels."""
-        known = self.manifest_path, self._manifest, self._sources
+        known = self.manifest_path, self.manifest, self.sources
         readers = open_windows(*known)
         others = [
             key_of(kind)
-            for kind in self._manifest.fed_kinds
+            for kind in self.manifest.fed_kinds
             if not shard_kind(kind).is_cut
         ]
         if others:
@@ -245,7 +245,7 @@ class ImageSequence(CachedSequence):
             )
         }
 
-    def _declared_shape(self, array):
+    def declared_shape(self, array):
         if self.image_size is not None:
             return array.shape[1:]
         return None, None, *array.shape[3:]

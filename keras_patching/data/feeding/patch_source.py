@@ -39,13 +39,13 @@ class PatchSource:
     """
 
     def __init__(self, sequence) -> None:
-        if sequence._share.count > 1:
+        if sequence.share.count > 1:
             raise ValueError(
                 "A shard is parts of batches. Call `to_grain` of the whole "
                 "sequence, and let what makes the batches shard it: "
                 "`source[index::count]` of Grain, or "
                 "`torch.utils.data.DistributedSampler`. Received: shard "
-                f"{sequence._share.index} of {sequence._share.count}"
+                f"{sequence.share.index} of {sequence.share.count}"
             )
         self._batches = copy.copy(sequence)
         self._batches.shuffle = False
@@ -71,7 +71,7 @@ class PatchSource:
         number = operator.index(index)
         if not -len(self) <= number < len(self):
             raise IndexError(f"There is no patch {index} in {len(self)}.")
-        batch = self._batches._load(number % len(self))
+        batch = self._batches.read_batch(number % len(self))
         return keras.tree.map_structure(lambda each: each[0], batch)
 
     def __repr__(self) -> str:

@@ -154,15 +154,15 @@ class PatchingSequence(CachedSequence):
         )
         check_sampling(foreground_fraction, foreground_classes, keep_empty)
         check_split(split, subset)
-        self.patch_size = self._manifest.patch_size
+        self.patch_size = self.manifest.patch_size
         foreground = has_foreground(
-            self._sources,
+            self.sources,
             foreground_classes,
-            self._manifest.parameters.get("ignore_value"),
+            self.manifest.parameters.get("ignore_value"),
         )
         self._fractions = foreground_fraction, keep_empty
         self._part = split, subset
-        self._origins = [source.origins for source in self._sources]
+        self._origins = [source.origins for source in self.sources]
         self._kept = self._keep(self._origins)
         self._order_by(
             EpochSampler(foreground, *self._fractions, kept=self._kept),
@@ -171,7 +171,7 @@ class PatchingSequence(CachedSequence):
         self._draw, self._crops = 0, None
         if split is not None:
             self.image_names = list(self.patch_boxes())
-        cache = self.manifest_path, self._manifest, self._sources
+        cache = self.manifest_path, self.manifest, self.sources
         if random_crops:
             rare = foreground_fraction is not None or keep_empty < 1
             wanted = (foreground, foreground_classes) if rare else None
@@ -182,12 +182,12 @@ class PatchingSequence(CachedSequence):
 
     def _keep(self, origins):
         """Tell which patches are taken, of those at some origins."""
-        known = self._manifest, self._sources, origins
+        known = self.manifest, self.sources, origins
         return keep(*self._part, *known, self.manifest_path)
 
     def _check_augmentation(self):
         """Refuse labels that do not move with the pixels."""
-        pictures = keys_drawn(self._manifest.fed_kinds, *PICTURES)
+        pictures = keys_drawn(self.manifest.fed_kinds, *PICTURES)
         others = [key for key in self._readers if key not in pictures]
         if self.augment is True and others:
             raise ValueError(
@@ -203,7 +203,7 @@ class PatchingSequence(CachedSequence):
         Raises:
             ValueError: If it does not hold whole images and their objects.
         """
-        check_resampling(self.manifest_path, self._manifest)
+        check_resampling(self.manifest_path, self.manifest)
 
     def resample(self, number: int) -> None:
         """Draw anew the patches that were planned at random.
@@ -222,7 +222,7 @@ class PatchingSequence(CachedSequence):
         self.check_resampling()
         if number != self._draw:
             readers, foreground, origins = open_resampled(
-                self.manifest_path, self._manifest, self._sources, number
+                self.manifest_path, self.manifest, self.sources, number
             )
             kept = self._keep(origins)
             sampler = EpochSampler(
@@ -243,7 +243,7 @@ class PatchingSequence(CachedSequence):
             Dict from the name of an image to integers `(n, 4)`: x1, y1, x2, y2
             in pixels of the image, pixel `i` from `i` to `i + 1`.
         """
-        known = self._manifest, self._sources, self._origins, self._kept
+        known = self.manifest, self.sources, self._origins, self._kept
         return patch_boxes(*known, self._crops)
 
     def _place(self, samples, rng):

@@ -22,13 +22,10 @@ def identify(sequence):
         `num_samples`, and `order`, of a hash of the seed, the images, and of
         the order of the samples and where they lie.
     """
-    count = sequence._share.count
-    sampler = sequence._made_with
-    rng = np.random.default_rng((sequence.seed, 0))
-    samples = sampler.draw(rng, sequence.shuffle)
-    order = sequence._place(samples, rng)
+    count = sequence.share.count
+    order = sequence.places()
     found = hashlib.sha256()
-    for source in sequence._sources:
+    for source in sequence.sources:
         files = {kind: each.file for kind, each in source.shards.items()}
         found.update(repr((source.name, sorted(files.items()))).encode())
     for each in order:
@@ -38,6 +35,6 @@ def identify(sequence):
     return {
         "seed": sequence.seed % 2**32,
         "batch_size": sequence.batch_size * count,
-        "num_samples": sampler.num_samples,
+        "num_samples": len(order[0]),
         "order": zlib.crc32(found.digest()),
     }

@@ -38,10 +38,10 @@ def to_tf_dataset(sequence):
             yield from (epoch[index] for index in range(len(epoch)))
 
     def declare(array):
-        shape = sequence._declared_shape(array)
+        shape = sequence.declared_shape(array)
         return tf.TensorSpec((size, *shape), array.dtype)
 
-    specs = keras.tree.map_structure(declare, sequence._load(0))
+    specs = keras.tree.map_structure(declare, sequence.read_batch(0))
     dataset = tf.data.Dataset.from_generator(batches, output_signature=specs)
     return dataset.apply(
         tf.data.experimental.assert_cardinality(len(sequence))

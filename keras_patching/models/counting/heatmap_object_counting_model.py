@@ -459,7 +459,7 @@ class HeatmapObjectCountingModel(TaskModel):
             tolerance = 2 * self.density_map_sigma
         tolerance = check_distance(tolerance, "tolerance")
         counts, places, true = [], [], []
-        for image, target in self._pair_full_images(images, targets):
+        for image, target in self.pair_full_images(images, targets):
             original = image
             image, scale = self._read_scaled(image)
             heatmaps = self.predict(image[None], verbose=0)

@@ -316,7 +316,7 @@ class BoxMergingModel(TaskModel):
                 their image, or labels are not those of the model.
         """
         check_iou_rule(iou_threshold, match_metric)
-        pairs = self._pair_full_images(images, targets)
+        pairs = self.pair_full_images(images, targets)
         targets = [truth for _, truth in pairs]
         merged = []
         for original, _ in pairs:

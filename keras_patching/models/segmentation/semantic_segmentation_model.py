@@ -459,7 +459,7 @@ class SemanticSegmentationModel(TaskModel):
                 another size than its image, or holds other values.
         """
         confusion = np.zeros((self.num_classes, self.num_classes), "int64")
-        for image, target in self._pair_full_images(images, targets):
+        for image, target in self.pair_full_images(images, targets):
             known = read_known(image)
             image, scale = self._read_scaled(image)
             target = self.read_target(target)
@@ -473,9 +473,9 @@ class SemanticSegmentationModel(TaskModel):
         iou = iou_per_class(confusion)
         return {"mean_iou": float(np.mean(list(iou.values()))), **iou}
 
-    def _pair_full_images(self, images, targets):
+    def pair_full_images(self, images, targets):
         targets = with_drawn_targets(images, targets, self._mask_classes)
-        return super()._pair_full_images(images, targets)
+        return super().pair_full_images(images, targets)
 
     def _check_full_target(self, target, name, image_size):
         if isinstance(target, DrawnTarget):

@@ -162,7 +162,7 @@ def test_a_split_keeps_images_apart(folder):
 
 def test_resampling_changes_all_but_the_patches_of_the_grid(folder):
     sequence = load(folder, store="images")
-    (source, *_) = sequence._sources
+    (source, *_) = sequence.sources
     is_grid = np.array(source.stages) == "grid"
     count = len(is_grid)
     before, _ = all_of(sequence)
@@ -189,8 +189,8 @@ def test_without_augmentation_patches_are_as_they_are_cut(folder):
     augmented = load(folder, augment=True, store="images")
     plain = load(folder, augment=False, store="images")
     assert plain.num_samples == augmented.num_samples
-    assert any(s for source in augmented._sources for s in source.augmentations)
-    assert not any(s for source in plain._sources for s in source.augmentations)
+    assert any(s for source in augmented.sources for s in source.augmentations)
+    assert not any(s for source in plain.sources for s in source.augmentations)
 
 
 def test_boxes_are_not_left_behind_by_augmented_pixels(folder):
