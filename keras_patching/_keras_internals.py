@@ -6,6 +6,9 @@ a test, which fails with a sentence on what has moved.
 
 import contextlib
 import functools
+import json
+import os
+import pathlib
 import re
 import types
 
@@ -108,6 +111,20 @@ def set_first_epoch(model, epoch):
         epoch: Number of the epoch; `None` for the `initial_epoch` of `fit`.
     """
     model._initial_epoch = epoch
+
+
+def place_of_backup(callback):
+    """Tell where a `keras.callbacks.BackupAndRestore` would go on.
+
+    Returns:
+        List of integers: whether weights were saved, and the epoch and the
+        index of the last batch by then; 0 where nothing was.
+    """
+    path, found = pathlib.Path(callback._training_metadata_path), {}
+    with contextlib.suppress(OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    has_weights = os.path.exists(callback._weights_path)
+    return [int(has_weights), found.get("epoch", 0), found.get("batch", 0)]
 
 
 def twin_of(layer, **attributes):

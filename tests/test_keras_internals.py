@@ -61,6 +61,21 @@ def test_a_training_that_has_begun_is_told_its_first_epoch():
     assert history.epoch == [0], "Keras keeps `_initial_epoch` elsewhere too."
 
 
+def test_it_is_known_where_a_backup_goes_on(tmp_path):
+    model = small_model()
+    model.compile("sgd", "mse")
+    backup = keras.callbacks.BackupAndRestore(
+        tmp_path, save_freq=2, delete_checkpoint=False
+    )
+    assert internals.place_of_backup(backup) == [0, 0, 0]
+    data = np.ones((3, 4, 4, 1)), np.ones((3, 2, 2, 1))
+    model.fit(*data, 1, epochs=2, callbacks=[backup], verbose=0)
+    assert internals.place_of_backup(backup) == [1, 1, 2], (
+        "Keras writes elsewhere than in `_training_metadata_path` of a "
+        "`BackupAndRestore` at which batch it saved last."
+    )
+
+
 def test_a_callback_may_end_an_epoch():
     class End(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):

@@ -7,7 +7,7 @@ import keras
 from keras_patching._keras_internals import set_first_epoch
 from keras_patching.data.feeding.cached_sequence import CachedSequence
 from keras_patching.models.following_epochs import FollowEpochs
-from keras_patching.models.processes import shared
+from keras_patching.models.processes import check_backups, shared
 from keras_patching.models.resuming import GoOn, TrainingPlace
 
 
@@ -88,7 +88,9 @@ def _following(model, sequence, feed, arguments):
     place = TrainingPlace(model, sequence)
     with contextlib.closing(FollowEpochs(sequence, feed, place)) as follow:
         callbacks = with_callback(follow, arguments.get("callbacks"))
-        if not any(map(_is_backup, callbacks)):
+        backups = list(filter(_is_backup, callbacks))
+        check_backups(backups)
+        if not backups:
             yield callbacks
             return
         steps = arguments.get("steps_per_epoch")

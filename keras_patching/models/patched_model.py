@@ -380,12 +380,14 @@ class PatchedModel(DataChecks, ImagePredictor, keras.Model):
         training that was interrupted goes on at the epoch and batch that were
         saved, with the same batches, and ends with the same weights. What is
         logged of the epoch is that of its rest; where its last batch was
-        saved, it is not evaluated. Each process has a folder of its own.
+        saved, it is not evaluated. Of several processes each has a folder of
+        its own, and all save at the same batches.
 
         Raises:
             ValueError: Where it can be told before anything is trained that
                 the data, or their distribution, cannot be trained on; or if a
-                backup is of the middle of an epoch of other batches.
+                backup is of the middle of an epoch of other batches, or those
+            of several processes are not of the same batch.
         """
         arguments = _by_name(super().fit, x, y, *args, **kwargs)
         self._check_training(**arguments)

@@ -1,10 +1,12 @@
 """Processes that train one model together, each on its rows of a batch."""
 
 import contextlib
+import zlib
 
 import keras
 import numpy as np
 
+from keras_patching._keras_internals import place_of_backup
 from keras_patching.data.feeding.batch_shares import Share, sharing
 from keras_patching.data.feeding.cached_sequence import CachedSequence
 from keras_patching.data.feeding.sequence_identity import identify
@@ -135,6 +137,41 @@ def _check_together(sequence, share):
             "auto_shard_dataset=True), with which `fit` takes the share of "
             f"each process, or pass `sequence.shard({share.index}, "
             f"{share.count})`. Received: auto_shard_dataset=False"
+        )
+
+
+def check_backups(backups):
+    """Refuse backups that processes which train one model cannot make or use.
+
+    On jax they save and restore together, or wait for each other for ever.
+
+    Args:
+        backups: List of the `keras.callbacks.BackupAndRestore` of a training.
+
+    Raises:
+        ValueError: In all processes, if those of some have no backups, save
+            at other batches, or go on at others.
+    """
+    if own_share().count == 1:
+        return
+    every = [backup.save_freq for backup in backups]
+    place = place_of_backup(backups[-1]) if backups else [0, 0, 0]
+    found = _gather([zlib.crc32(repr(every).encode()), *place])
+    if not _agree(code for code, *_ in found):
+        raise ValueError(
+            "Processes that train one model save it together: give all of "
+            "them `keras.callbacks.BackupAndRestore` with the same "
+            "`save_freq`, each with a folder of its own, or give it to none. "
+            f"Received: save_freq={every} in one of them"
+        )
+    if not _agree(found):
+        saved = [tuple(at) if known else None for _, known, *at in found]
+        raise ValueError(
+            "Processes that train one model go on together, and their backups "
+            "are not of the same batch: some had saved when they were "
+            "interrupted, others had not. Give each process a copy of the "
+            "folder of one of them. Received: (epoch, last batch) of the "
+            f"processes={saved}"
         )
 
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from training_a_share import Interrupt
 
 from keras_patching import (
     PatchedModel,
@@ -59,19 +60,6 @@ def make_model(**options):
     model = PatchedModel(make_net(), patch_size=4)
     model.compile(keras.optimizers.Adam(0.01), "mse", **options)
     return model
-
-
-class Interrupt(keras.callbacks.Callback):
-    """Ends a training after so many batches, as a signal does."""
-
-    def __init__(self, after):
-        super().__init__()
-        self.left = after
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
 
 
 class Steps(keras.callbacks.Callback):

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -116,6 +117,50 @@ def test_processes_train_as_one(manifest, tmp_path):
             ),
         ):
             assert all(word in found[name] for word in words), found[name]
+
+
+@on_jax
+def test_processes_that_were_interrupted_go_on_together(manifest, tmp_path):
+    """Or say what is wrong: they would wait for each other for ever."""
+
+    def backed_up(*names, **options):
+        folders = [str(tmp_path / f"{name}{i}") for i, name in enumerate(names)]
+        return options, {"backup": folders}
+
+    before = [
+        ({}, {}),
+        backed_up("late", "late", after=7),  # Saved in the second epoch,
+        backed_up("early", "early", after=4),  # and in the first one.
+    ]
+    (whole, *ends), _ = train_in(tmp_path, manifest, before, 2, devices=1)
+    assert ends == ["interrupted", "interrupted"]
+    shutil.copytree(tmp_path / "late0", tmp_path / "copied0")
+    shutil.copytree(tmp_path / "late0", tmp_path / "copied1")
+    other_batches = backed_up("new", "new")
+    other_batches[1]["save_freq"] = [3, 5]
+    one_alone = {}, {"backup": [str(tmp_path / "new0"), None]}
+    after = [
+        backed_up("late", "early"),
+        backed_up("late", "new"),
+        other_batches,
+        one_alone,
+        backed_up("late", "late"),
+        backed_up("copied", "copied"),
+    ]
+    for results in train_in(tmp_path, manifest, after, 2, devices=1):
+        *refused, own, copied = results
+        for message, words in zip(
+            refused,
+            ("=[(1, 1), (0, 2)]", "=[(1, 1), None]", *["same `save_freq`"] * 2),
+            strict=True,
+        ):
+            assert words in message
+        for found in own, copied:
+            assert found["steps"] == [2]
+            for one, other in zip(
+                found["weights"], whole["weights"], strict=True
+            ):
+                np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
 
 
 class DealsOut(keras.distribution.DataParallel):

@@ -49,6 +49,19 @@ class Watch(keras.callbacks.Callback):
         self.epochs.append(times.astype(int).tolist())
 
 
+class Interrupt(keras.callbacks.Callback):
+    """Ends a training after so many batches, as a signal does."""
+
+    def __init__(self, after):
+        super().__init__()
+        self.left = after
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
 def make_model():
     """A small net whose weights are the same in each process."""
     rng = np.random.default_rng(0)
@@ -64,8 +77,21 @@ def make_model():
     return kp.PatchedModel(net, patch_size=4)
 
 
-def train(manifest, shard=None, epoch=0, predict=False, **options):
-    """Train two epochs, and tell what came of it."""
+def train(
+    manifest,
+    shard=None,
+    epoch=0,
+    predict=False,
+    backup=None,
+    save_freq=3,
+    after=None,
+    **options,
+):
+    """Train two epochs, and tell what came of it.
+
+    With a `backup`, a folder, it goes on where it was saved; it is interrupted
+    `after` so many batches.
+    """
     options = {"batch_size": 8, "seed": 0, "augment": True, **options}
     sequence = kp.PatchingSequence(manifest, **options)
     sequence.epoch = epoch
@@ -75,7 +101,16 @@ def train(manifest, shard=None, epoch=0, predict=False, **options):
     if predict:
         return model.predict(sequence, verbose=0).shape
     model.compile(keras.optimizers.SGD(1e-3), "mse", metrics=[watch.seen])
-    losses = model.fit(sequence, epochs=2, verbose=0, callbacks=[watch]).history
+    callbacks = [watch]
+    if backup is not None:
+        callbacks.append(keras.callbacks.BackupAndRestore(backup, save_freq))
+    if after is not None:
+        callbacks.append(Interrupt(after))
+    try:
+        fitted = model.fit(sequence, epochs=2, verbose=0, callbacks=callbacks)
+    except KeyboardInterrupt:
+        return "interrupted"
+    losses = fitted.history
     assert sequence.epoch == epoch + 2
     return {
         "seen": watch.epochs,
