@@ -8,6 +8,8 @@ the gradients of weights. So such a function is given other numbers there.
 import keras
 from keras import ops
 
+from keras_patching._keras_internals import twin_of
+
 # Operations with a finite slope at every number.
 _SMOOTH = {
     *("Abs", "Add", "Arctan", "Average", "Cast", "Celu", "Clip"),
@@ -30,12 +32,34 @@ def has_slopes(call):
     Args:
         call: `Call` of what looks at one pixel at a time.
     """
+    if isinstance(call.operation, keras.layers.Layer):
+        return _is_of_keras(call.operation)
+    return call.kind in _SMOOTH
+
+
+def split_activation(call):
+    """Set apart an activation that may have no slope somewhere.
+
+    What a layer with weights makes outside can so be put right before it.
+
+    Args:
+        call: `Call`.
+
+    Returns:
+        The call without its activation, and that function; or the call as it
+        is, and `None`.
+    """
     layer = call.operation
-    if not isinstance(layer, keras.layers.Layer):
-        return call.kind in _SMOOTH
-    activation = getattr(layer, "activation", keras.activations.linear)
-    is_smooth = activation in vars(keras.activations).values()
-    return is_smooth and type(layer).__module__.startswith("keras.")
+    activation = getattr(layer, "activation", None)
+    known = vars(keras.activations).values()
+    if activation is None or activation in known or not _is_of_keras(layer):
+        return call, None
+    twin = twin_of(layer, activation=keras.activations.linear)
+    return call.with_operation(twin), activation
+
+
+def _is_of_keras(layer):
+    return type(layer).__module__.startswith("keras.")
 
 
 def numbers_with_slopes(value, field):

@@ -20,7 +20,10 @@ from keras_patching.layers.row_bands import (
 )
 from keras_patching.layers.row_layers import find_runner
 from keras_patching.layers.row_loops import count_steps, stream_rows
-from keras_patching.layers.row_slopes import numbers_with_slopes
+from keras_patching.layers.row_slopes import (
+    numbers_with_slopes,
+    split_activation,
+)
 from keras_patching.layers.row_training import stream_in_training
 from keras_patching.layers.stored_values import stored_values
 from keras_patching.receptive_fields.axes import SpatialField
@@ -37,12 +40,23 @@ _BYTES = {"bfloat16": 2, "float16": 2, "float64": 8}
 
 @dataclasses.dataclass(frozen=True)
 class _Call:
-    """One call of a layer: what runs it, and its tensors by number."""
+    """One call of a layer: what runs it, and its tensors by number.
+
+    In training an activation that may have no slope somewhere comes after.
+    """
 
     name: str
     runner: Any
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    activation: Any
+
+    @property
+    def makes_infinities(self):
+        """Whether it makes infinite numbers, perhaps, of what is outside."""
+        runner = self.runner
+        is_smooth = self.activation is None and not runner.needs_slopes
+        return runner.makes_infinities or not is_smooth
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,6 +181,7 @@ class RowStream:
                 f"model, which is {self.stride[0]}. Received: rows={rows}"
             )
         self.rows = rows
+        self.training = training
         self.patch_model = patch_model
         self.input_field = SpatialField.of_images(
             RowAxis(rows), RowAxis(0), data_format
@@ -175,7 +190,6 @@ class RowStream:
         self._specs = net.specs
         self._calls = [self._run_on_rows(call) for call in net.calls]
         self._outputs = net.outputs
-        self.training = training
         self.seeds = list(self._seeds_of(net)) if training else []
         self.outputs = tuple(
             StreamedOutput(field.y.rows, field.y.lag)
@@ -188,13 +202,17 @@ class RowStream:
         return [self._fields[number] for number in self._outputs]
 
     def _run_on_rows(self, call):
+        name, activation = call.operation.name, None
+        if self.training:
+            call, activation = split_activation(call)
         runner = find_runner(
             call,
             [self._fields[number] for number in call.inputs],
             self._fields[call.made[0]],
         )
-        name = call.operation.name
-        return _Call(name, runner, tuple(call.inputs), tuple(call.made))
+        return _Call(
+            name, runner, tuple(call.inputs), tuple(call.made), activation
+        )
 
     def _seeds_of(self, net):
         """Give each `Seed` that layers draw with once."""
@@ -370,33 +388,40 @@ class RowStream:
         rows = convert_input(self.patch_model, ops.convert_to_tensor(rows))
         tensors, new_state = {0: ops.cast(rows, self._specs[0].dtype)}, []
         state = iter(state)
+        place = first_row, height, width
         for call in self._calls:
-            bands = [
-                self._band(number, first_row, height, width)
-                for number in call.inputs
-            ]
+            bands = [self._band(number, *place) for number in call.inputs]
             kept = [next(state) for _ in call.runner.kept()]
             inputs = [tensors[number] for number in call.inputs]
             if self.training and call.runner.needs_slopes:
-                inputs = self._with_slopes(call, inputs, bands)
+                inputs = self._put_outside(
+                    numbers_with_slopes, call.inputs, inputs, place
+                )
             made, kept = call.runner.run(inputs, kept, bands)
             new_state += kept
-            if self.training and call.runner.makes_infinities:
-                (number,) = call.outputs
-                band = self._band(number, first_row, height, width)
-                made = mask_outside(made, band, self._fields[number], 0.0)
-            flat = keras.tree.flatten(made)
-            tensors.update(zip(call.outputs, flat, strict=True))
+            made = keras.tree.flatten(made)
+            if call.activation is not None:
+                (value,) = self._put_outside(
+                    numbers_with_slopes, call.outputs, made, place
+                )
+                made = [call.activation(value)]
+            if self.training and call.makes_infinities:
+                made = self._put_outside(
+                    lambda *_: 0.0, call.outputs, made, place
+                )
+            tensors.update(zip(call.outputs, made, strict=True))
         return [tensors[number] for number in self._outputs], new_state
 
-    def _with_slopes(self, call, inputs, bands):
-        fields = [self._fields[number] for number in call.inputs]
-        return [
-            mask_outside(value, band, field, numbers_with_slopes(value, field))
-            if keras.backend.is_float_dtype(value.dtype)
-            else value
-            for value, band, field in zip(inputs, bands, fields, strict=True)
-        ]
+    def _put_outside(self, choose, numbers, values, place):
+        """Put what is chosen for each tensor of floats outside of it."""
+        filled = []
+        for number, value in zip(numbers, values, strict=True):
+            if keras.backend.is_float_dtype(value.dtype):
+                field = self._fields[number]
+                band = self._band(number, *place)
+                value = mask_outside(value, band, field, choose(value, field))
+            filled.append(value)
+        return filled
 
     def _band(self, number, first_row, height, width):
         field = self._fields[number]

@@ -13,8 +13,10 @@ from networks import (
     nested_and_shared,
     random_network,
     residual_pyramid,
+    separable,
     separable_with_batch_normalization,
     strided_unet,
+    transposed,
     two_scales,
 )
 
@@ -117,6 +119,37 @@ def test_what_is_outside_of_an_image_has_no_slope_that_spreads():
         return x / ops.sqrt(ops.sum(x * x, axis=-1, keepdims=True))
 
     assert_trains_as_at_once(fill(built_on(build)), draw(1, 12, 5, 1), rows=4)
+
+
+def with_weights(net, weight, bias):
+    """Make activations finite wherever images are."""
+    weights = net.get_weights()
+    net.set_weights(
+        [np.full(w.shape, weight if w.ndim > 1 else bias) for w in weights]
+    )
+    return net
+
+
+@pytest.mark.parametrize(
+    ("layer", "bias"),
+    [
+        (lambda: conv(2, 3, activation=ops.sqrt), 0.0),
+        (lambda: separable(2, 3, activation=ops.log), 0.0),
+        (lambda: transposed(2, 4, 2, activation=ops.reciprocal), 0.0),
+        (lambda: L.Dense(2, activation=ops.sqrt), -0.2),
+    ],
+    ids=["convolution", "separable", "transposed", "dense"],
+)
+def test_activations_of_layers_have_slopes_where_images_end(layer, bias):
+    net = with_weights(chain(layer(), conv(2, 3), channels=1), 0.15, bias)
+    image = 10 + np.abs(draw(1, 12, 6, 1))
+    assert_trains_as_at_once(net, image, rows=4, loss_tolerance=1e-5)
+
+
+def test_quotients_by_what_waited_are_finite_where_images_end():
+    net = fill(built_on(lambda x: L.Dense(2)(conv(1, 3)(x) / x), channels=1))
+    image = 10 + np.abs(draw(1, 12, 5, 1))
+    assert_trains_as_at_once(net, image, rows=4, loss_tolerance=1e-5)
 
 
 def test_halves_keep_their_gradients_in_full():
