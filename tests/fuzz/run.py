@@ -76,6 +76,9 @@ def _try(entry, options):
     start = first
     while start < count:
         tally, died = _start_worker(entry, start, count, options)
+        if tally is None:
+            total["others"][died] = 1
+            break
         _add(total, tally)
         start = start + tally["inputs"]
         if died is not None:
@@ -107,7 +110,10 @@ def _add(total, tally):
 
 
 def _start_worker(entry, start, count, options):
-    """Run inputs in a process; give its tally, and how it was killed."""
+    """Run inputs in a process; give its tally, and how it was killed.
+
+    There is no tally if that was before the first input.
+    """
     memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
     with tempfile.TemporaryDirectory(dir=memory, prefix="kp_fuzz_") as folder:
         result = pathlib.Path(folder, "tally.json")
@@ -122,12 +128,14 @@ def _start_worker(entry, start, count, options):
         code = ended.returncode
         if code > 0:
             raise SystemExit(f"{entry.name}: {said.read_text()}")
-        tally, died = json.loads(result.read_text()), None
+        died = f"process ended with {code}" if code else None
+        number = pathlib.Path(folder, "number")
+        if code and not (number.exists() and number.read_text()):
+            return None, f"{died} before its first input"
+        tally = json.loads(result.read_text())
         if code:
             # Up to 49 before it were read or refused, and are not told apart.
-            reached = int(pathlib.Path(folder, "number").read_text())
-            tally["inputs"] = reached - start
-            died = f"process ended with {code}"
+            tally["inputs"] = int(number.read_text()) - start
             target = pathlib.Path(folder, "target").read_text()
             keep(options.keep, entry, died, pathlib.Path(target).read_bytes())
     return tally, died
