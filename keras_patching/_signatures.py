@@ -1,8 +1,10 @@
 """Signatures that list options which many functions share."""
 
+import contextlib
+import difflib
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from keras_patching._types import Tiling
@@ -60,6 +62,33 @@ def spelled_out(
         return function
 
     return decorate
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    """Ask for the name that a wrong one is nearest to, if one is near."""
+    near = difflib.get_close_matches(wrong, known, 1)
+    return f"Did you mean `{near[0]}`?" if near else ""
+
+
+@contextlib.contextmanager
+def suggesting(function: Callable, given: Iterable[str]) -> Iterator[None]:
+    """Let an error about an argument ask for the one that may be meant.
+
+    Args:
+        function: Function or class whose arguments are known.
+        given: Names of arguments, which may be of none.
+    """
+    known = inspect.signature(function).parameters
+    questions = [
+        did_you_mean(each, known) for each in given if each not in known
+    ]
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if not any(questions):
+            raise
+        text = " ".join(filter(None, [f"{error}.", *questions]))
+        raise type(error)(text) from None
 
 
 # Of methods that predict images.

@@ -16,6 +16,7 @@ import warnings
 from keras_patching import __version__
 from keras_patching._backend import choose_backend
 from keras_patching._interrupts import interrupt_behind
+from keras_patching._signatures import did_you_mean
 from keras_patching.commands import (
     clean,
     demo,
@@ -56,7 +57,7 @@ def main(arguments=None):
     """
     try:
         try:
-            options = _parser().parse_args(arguments)
+            options = _parse(arguments)
             return _run(options)
         finally:
             sys.stdout.flush()
@@ -65,6 +66,18 @@ def main(arguments=None):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, sys.stdout.fileno())
         return _BROKEN_PIPE
+
+
+def _parse(arguments):
+    """Parse arguments, or exit with what is wrong."""
+    options, unknown = _parser().parse_known_args(arguments)
+    if unknown:
+        parser, first = options.parser, unknown[0].split("=")[0]
+        known = re.findall(r"--[\w-]+", parser.format_help())
+        question = did_you_mean(first, known)
+        said = f"unrecognized arguments: {' '.join(unknown)}"
+        parser.error(f"{said}. {question}" if question else said)
+    return options
 
 
 def _run(options):
@@ -195,6 +208,7 @@ def _parser():
     for command in COMMANDS:
         command.add(commands)
     for each in commands.choices.values():
+        each.set_defaults(parser=each)
         each.add_argument(
             "-q",
             "--quiet",

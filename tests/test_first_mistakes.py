@@ -152,6 +152,22 @@ def an_argument_that_is_misspelt():
     load(batchsize=8)
 
 
+def an_argument_of_a_model_that_is_misspelt():
+    kp.SemanticSegmentationModel(patch_model=net(), num_clases=3)
+
+
+def an_argument_of_a_layer_that_is_misspelt():
+    kp.PatchedPredictor(net(), 8, overlapp=2)
+
+
+def an_argument_of_a_data_set_that_is_misspelt():
+    kp.PatchingSequence("images_patches", batchsize=8)
+
+
+def an_argument_of_a_prediction_that_is_misspelt():
+    segmenter().predict_images("images", transfrom="classes")
+
+
 def an_argument_of_the_model_given_to_its_loader():
     load(class_names=["soil", "crop"])
 
@@ -213,6 +229,10 @@ MENDS = {
     points_of_an_image_that_is_not_there: r"line 4.*c\.png.*remove the row",
     a_split_without_saying_which_part: "subset=",
     an_argument_that_is_misspelt: "Did you mean `batch_size`",
+    an_argument_of_a_model_that_is_misspelt: "Did you mean `num_classes`",
+    an_argument_of_a_layer_that_is_misspelt: "Did you mean `overlap`",
+    an_argument_of_a_data_set_that_is_misspelt: "Did you mean `batch_size`",
+    an_argument_of_a_prediction_that_is_misspelt: "Did you mean `transform`",
     an_argument_of_the_model_given_to_its_loader: (
         "to the model.*class_names="
     ),
@@ -244,6 +264,18 @@ def test_the_error_of(mistake):
         mistake()
     message = " ".join(str(raised.value).split())
     assert re.search(MENDS[mistake], message), message
+
+
+def test_options_of_commands_that_are_misspelt(capsys):
+    for option in ("--patch-sise", "--patch-sise=8"):
+        with pytest.raises(SystemExit):
+            cli.main(["predict", "model.keras", "images", "--out", "o", option])
+        said = capsys.readouterr().err
+        assert "usage: keras-patching predict" in said
+        assert (
+            f"unrecognized arguments: {option}. Did you mean `--patch-size`?"
+            in said
+        )
 
 
 def test_the_command_tells_what_it_does_not_know(capsys):

@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import dataclasses
-import difflib
 import functools
 import inspect
 import os
@@ -12,7 +11,7 @@ from typing import Literal, TypedDict, TypeVar
 
 import numpy as np
 
-from keras_patching._signatures import spelled_out
+from keras_patching._signatures import did_you_mean, spelled_out
 from keras_patching.data.sequence_options import SequenceOptions
 
 
@@ -152,11 +151,11 @@ def _explain(name, signature, kwargs, error):
         return f"`{name}`: {error}"
     wrong = unknown[0]
     known = [each for each in signature.parameters if each != "self"]
-    near = difflib.get_close_matches(wrong, known, 1)
+    question = did_you_mean(wrong, known)
     if wrong in _ELSEWHERE:
         advice = _ELSEWHERE[wrong]
-    elif near:
-        advice = f"Did you mean `{near[0]}`?"
+    elif question:
+        advice = question
     elif wrong in _OF_THE_MODEL and "self" in signature.parameters:
         advice = f"Give it to the model, when it is made: {wrong}=..."
     else:

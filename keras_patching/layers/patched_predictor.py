@@ -9,7 +9,11 @@ from typing import Any, Literal, Self, Unpack
 import keras
 from keras import ops
 
-from keras_patching._signatures import TILING_DEFAULTS, spelled_out
+from keras_patching._signatures import (
+    TILING_DEFAULTS,
+    spelled_out,
+    suggesting,
+)
 from keras_patching._types import Tensor, Tiling
 from keras_patching.geometry import (
     PatchGrid,
@@ -217,7 +221,8 @@ class PatchedPredictor(keras.layers.Wrapper):
         # them, and what it returns is what this layer declares and returns.
         kwargs.setdefault("dtype", getattr(patch_model, "dtype_policy", None))
         kwargs.setdefault("autocast", False)
-        super().__init__(patch_model, **kwargs)
+        with suggesting(PatchedPredictor, kwargs):
+            super().__init__(patch_model, **kwargs)
         check_patch_batch_size(patch_batch_size)
         check_pad_value(pad_value)
         self.stitch = bool(stitch)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
+from keras_patching._signatures import suggesting
 from keras_patching.models.image_transforms import Both, Doubt, ImageTransform
 from keras_patching.models.predicting_images import ImagePrediction
 
@@ -171,7 +172,8 @@ class ImagePredictor:
     ):
         """Predict images with an `ImageTransform`; see `predict_images`."""
         _check_options(options)
-        prediction = ImagePrediction(self, sources, transform, **options)
+        with suggesting(self.predict_images, options):
+            prediction = ImagePrediction(self, sources, transform, **options)
         if out is not None:
             return prediction.write(out, resume, overwrite)
         return _values(prediction.run())

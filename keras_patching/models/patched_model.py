@@ -16,7 +16,12 @@ from keras_patching._keras_internals import (
     may_get_weights,
     put_weights_back,
 )
-from keras_patching._signatures import TILING_DEFAULTS, Shown, spelled_out
+from keras_patching._signatures import (
+    TILING_DEFAULTS,
+    Shown,
+    spelled_out,
+    suggesting,
+)
 from keras_patching._types import Tensor, Tiling
 from keras_patching.geometry import as_pair, as_patch_size
 from keras_patching.layers.nested_metrics import metrics_outside_models
@@ -120,7 +125,8 @@ class PatchedModel(DataChecks, ImagePredictor, keras.Model):
     ) -> None:
         kwargs.setdefault("dtype", getattr(patch_model, "dtype_policy", None))
         kwargs.setdefault("autocast", False)
-        super().__init__(**kwargs)
+        with suggesting(type(self), kwargs):
+            super().__init__(**kwargs)
         self._functions = FunctionsBySize()
         self._turns = Turns()
         self._training = Turns()

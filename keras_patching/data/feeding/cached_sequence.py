@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_patching._checks import check_integer
+from keras_patching._signatures import suggesting
 from keras_patching.data.cache.opening import load_cache
 from keras_patching.data.feeding.batch_augmentation import augment_batch
 from keras_patching.data.feeding.batch_shares import (
@@ -60,7 +61,8 @@ class CachedSequence(keras.utils.PyDataset):
         **kwargs: Any,
     ) -> None:
         check_multiprocessing(kwargs.pop("use_multiprocessing", False))
-        super().__init__(**kwargs)
+        with suggesting(type(self), kwargs):
+            super().__init__(**kwargs)
         self.workers = workers
         check_feeding(batch_size, seed, dtype, augment)
         self.manifest_path, manifest = load_cache(path)
