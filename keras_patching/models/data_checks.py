@@ -3,7 +3,11 @@
 import types
 from collections.abc import Sequence
 
+import keras
+
+from keras_patching._keras_internals import inner_layers
 from keras_patching.data.feeding.cached_sequence import CachedSequence
+from keras_patching.data.feeding.image_sequence import ImageSequence
 from keras_patching.geometry import as_pair
 from keras_patching.models.input_checks import (
     check_inputs,
@@ -36,6 +40,7 @@ class DataChecks:
         self._check_class_weight(class_weight, y)
         self._check_input(x)
         self._check_targets(x, y)
+        self._check_statistics(x)
         self._check_bands(x, batch_size or 32)
         check_shared(x, batch_size, validation_split)
         if validation_data is None:
@@ -95,8 +100,7 @@ class DataChecks:
         if isinstance(data_set, CachedSequence):
             self._check_padding(data_set)
         if getattr(data_set, "patch_size", None) is None:
-            if data_set.image_size is not None:
-                self._warn_of_tiling(data_set.image_size)
+            self._warn_of_tiling(data_set.largest_size)
             return
         own = self.patch_size
         other = as_pair(data_set.patch_size, "patch_size")
@@ -118,6 +122,24 @@ class DataChecks:
                 "`metrics=[...]`, or load masks with an `ignore_value`. "
                 f"Received: metrics={self._unweighted}"
             )
+
+    def _check_statistics(self, x):
+        """Refuse layers that would count what whole images are padded with."""
+        is_whole = isinstance(x, ImageSequence) and x.crop_size is None
+        if not (is_whole and x.is_padded):
+            return
+        for layer in inner_layers(self):
+            is_counting = isinstance(layer, keras.layers.BatchNormalization)
+            if is_counting and layer.trainable:
+                raise ValueError(
+                    "Images of the data set are padded to one size, with "
+                    f"weight 0, and in training layer '{layer.name}' would "
+                    "count what lies there in its mean and variance. Freeze it "
+                    "(`layer.trainable = False` before `compile`), or give "
+                    "each image in its own size: `keras_patching."
+                    "ImageSequence(path, same_size=False)`. Received: "
+                    f"path={str(x.manifest_path)!r}"
+                )
 
     def _check_targets(self, x, y):
         """Refuse targets of `fit` and `evaluate` that a task cannot use."""

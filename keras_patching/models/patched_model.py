@@ -375,7 +375,9 @@ class PatchedModel(DataChecks, ImagePredictor, keras.Model):
 
         A layer that needs the whole image in training is refused by name where
         images are trained on in bands: `BatchNormalization` that is not
-        frozen, say. Where batches are run at once it is not.
+        frozen, say. Where batches are run at once it is not, and counts what
+        pads them to a multiple of the stride; it is refused for an
+        `ImageSequence` that pads whole images to one size.
 
         Where several processes have a `keras.distribution` in common, all are
         given the same sequence, and each feeds its share of every batch: the

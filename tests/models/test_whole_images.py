@@ -1,5 +1,7 @@
 """Training on whole images: padding of weight 0 is as if it were not there."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -198,6 +200,25 @@ def test_metrics_that_would_count_padding_are_refused(folder):
     ignoring.evaluate(masks_of(ignoring, folder), verbose=0)
 
 
+def test_batch_normalization_that_would_count_padding_is_refused(folder):
+    normalize = keras.layers.BatchNormalization(name="normalized")
+    net = keras.Sequential(
+        [keras.Input((None, None, 3)), normalize, *looking_net().layers]
+    )
+    model = kp.SemanticSegmentationModel(2, net, patch_size=8, overlap="auto")
+    sequence = masks_of(model, folder)
+    model.compile("sgd")
+    with pytest.raises(
+        ValueError, match=r"'normalized' would.*same_size=False"
+    ):
+        model.fit(sequence, verbose=0)
+    model.fit(one_by_one(sequence), validation_data=sequence, verbose=0)
+    model.fit(masks_of(model, folder, 24), verbose=0)  # as patches may be
+    normalize.trainable = False
+    model.compile("sgd")
+    model.fit(sequence, verbose=0)
+
+
 def test_images_of_several_sizes_are_not_predicted_as_one_array(folder):
     model = segmenter()
     sequence = masks_of(model, folder)
@@ -297,10 +318,13 @@ def test_its_batches_are_refused_where_others_are_taken(folder):
 
 
 def test_images_that_are_trained_on_in_patches_are_said_to_be(folder):
-    model = kp.SemanticSegmentationModel(2, looking_net(), patch_size=8)
-    model.compile("sgd")
-    with pytest.warns(UserWarning, match="there are seams"):
-        model.fit(masks_of(model, folder), verbose=0)
+    sequence = masks_of(segmenter(), folder)
+    for data_set, size in ((sequence, FULL), (one_by_one(sequence), (12, 20))):
+        model = kp.SemanticSegmentationModel(2, looking_net(), patch_size=8)
+        model.compile("sgd")
+        said = rf"{re.escape(str(size))} pixels .* there are seams"
+        with pytest.warns(UserWarning, match=said):
+            model.fit(data_set, verbose=0)
 
 
 def test_a_data_set_of_another_task_is_refused(folder):

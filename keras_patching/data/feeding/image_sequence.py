@@ -70,6 +70,7 @@ class ImageSequence(CachedSequence):
     Attributes:
         image_size: `(height, width)` of all batches in pixels; `None` where
             each image has its own.
+        largest_size: `(height, width)` in pixels of the largest batch.
         is_padded: Whether batches have weights.
         manifest_path, directory, task, parameters, class_names, class_colors,
             class_ids, image_names, seed, epoch: As in `PatchingSequence`.
@@ -198,6 +199,11 @@ class ImageSequence(CachedSequence):
             (length + multiple - 1) // multiple * multiple
             for length, multiple in zip(size, self._multiples, strict=True)
         )
+
+    @property
+    def largest_size(self) -> tuple[int, int]:
+        """`(height, width)` in pixels of the batch with the most of them."""
+        return max(map(self._size_in_batch, self._sizes), key=math.prod)
 
     def _size_in_batch(self, size):
         """Give the `(height, width)` that an image of a size is padded to."""
