@@ -245,6 +245,16 @@ def test_what_is_sent_is_small(field, client, tmp_path):
     assert max(sent) < 5000
 
 
+def test_a_client_is_told_how_to_be_an_executor(field, client, model, tmp_path):
+    folders = field / "images", field / "masks"
+    with pytest.raises(ValueError, match=r"`client.get_executor\(\)`"):
+        load(*folders, 8, executor=client, cache_dir=tmp_path / "cache")
+    loaded = keras_patching.inference.load_model(model)
+    with pytest.raises(ValueError, match=r"`client.get_executor\(\)`"):
+        predict_files(loaded, folders[0], tmp_path / "out", executor=client)
+    assert not any(tmp_path.iterdir())
+
+
 def test_no_scheduler_and_no_distributed_are_told(capsys, monkeypatch):
     from keras_patching.commands import dask_workers
 

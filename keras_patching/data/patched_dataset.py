@@ -9,6 +9,7 @@ from keras_patching._faults import raise_faults
 from keras_patching._printing import say
 from keras_patching.data.cache.patch_cache import PatchCache
 from keras_patching.data.cache.shard_builder import plan_source
+from keras_patching.data.cache.workers import check_executor
 from keras_patching.data.feeding.random_crops import check_random_crops
 from keras_patching.data.images.image_io import read_headers
 from keras_patching.data.images.resizing import (
@@ -156,6 +157,7 @@ def load_patched_dataset(
     Raises:
         ValueError: If files or arguments cannot be used; lists the files.
     """
+    check_executor(executor)
     options = SequenceOptions(**options)
     check_store(store)
     if options.crop_size is not None:

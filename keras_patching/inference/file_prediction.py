@@ -10,6 +10,7 @@ import keras
 
 from keras_patching._printing import say
 from keras_patching.data.cache.shared_folder import end_shared_work
+from keras_patching.data.cache.workers import check_executor
 from keras_patching.data.images.pyramids import Choice
 from keras_patching.inference.earlier_predictions import take_up
 from keras_patching.inference.file_run import FileRun
@@ -224,6 +225,7 @@ def predict_files(
     options = {
         name: value for name, value in options.items() if value is not None
     }
+    check_executor(executor)
     choice = Choice(level, pixel_size, series)
     task = make_report(model, options)
     images = find_images(paths)

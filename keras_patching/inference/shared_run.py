@@ -123,11 +123,11 @@ class SharedRun:
             if stem not in self._journal.entries
         ]
         return (
-            f"{self._folder.path}: the workers ended ({error.reason}), most "
-            f"likely for lack of memory. {len(left)} of {len(images)} images "
-            f"are not done, the next are {', '.join(left[:_FEW])}. Use fewer "
-            "workers, or a smaller `device_memory`, and run again, which goes "
-            "on from what is done."
+            f"{self._folder.path}: {error.reason}. {len(left)} of "
+            f"{len(images)} images are not done, the next are "
+            f"{', '.join(left[:_FEW])}. Run again, which goes on from what is "
+            "done, with fewer workers, or a smaller `device_memory`, where "
+            "memory is short."
         )
 
 

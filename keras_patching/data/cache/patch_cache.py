@@ -336,12 +336,11 @@ def _says_the_same(old, new):
 
 
 def _describe_ended(directory, jobs, error):
-    """Say at which images the workers ended, and what to do."""
+    """Say at which images workers ended, and what to do."""
     left = [jobs[index].source.name for index in error.left]
     return (
-        f"{directory}: the workers ended ({error.reason}), most likely for "
-        "lack of memory. Each holds one image and its patches. "
-        f"{len(left)} of {len(jobs)} images are not done, the next are "
-        f"{', '.join(left[:_FEW])}. Pass a new `executor` with fewer workers "
-        "and run again, which goes on from what is done."
+        f"{directory}: {error.reason}. {len(left)} of {len(jobs)} images are "
+        f"not done, the next are {', '.join(left[:_FEW])}. Each worker holds "
+        "one image and its patches: pass a new `executor`, with fewer workers "
+        "where memory is short, and run again, which goes on from what is done."
     )

@@ -10,22 +10,41 @@ from keras_patching._printing import Progress
 
 
 class WorkersEndedError(ValueError):
-    """Workers ended before their jobs did, most likely for lack of memory.
+    """Workers, or their scheduler, ended before their jobs did.
 
     Attributes:
-        reason: Name of the error that they ended with.
+        reason: What has ended, and most likely why; a clause.
         left: Indices of the jobs that are not done.
     """
 
-    def __init__(self, reason, left):
-        super().__init__(
-            f"The workers ended ({reason}), most likely for lack of memory."
+    def __init__(self, error, left):
+        self.reason = (
+            "the scheduler of the workers ended, or did not answer in time"
+            if isinstance(error, concurrent.futures.CancelledError)
+            else f"the workers ended ({type(error).__name__}), most likely for "
+            "lack of memory"
         )
-        self.reason, self.left = reason, left
+        super().__init__(self.reason)
+        self.left = left
 
 
 class WorkerError(ValueError):
     """A worker is not as its caller: it lacks the package, or a folder."""
+
+
+def check_executor(executor):
+    """Refuse what is no executor, such as a client of dask, before any work.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if executor is None or isinstance(executor, concurrent.futures.Executor):
+        return
+    raise ValueError(
+        "`executor` must be a `concurrent.futures.Executor`, such as "
+        "ThreadPoolExecutor(4). Of a client of dask pass "
+        f"`client.get_executor()`. Received: executor={executor!r}"
+    )
 
 
 def run_jobs(
@@ -55,7 +74,7 @@ def run_jobs(
         List of what it returned, in the order of the jobs.
 
     Raises:
-        WorkersEndedError: If workers were ended, or lack memory.
+        WorkersEndedError: If workers or their scheduler ended, or lack memory.
         WorkerError: If they lack a package.
         KeyboardInterrupt: As it came, with a note of how much is done.
     """
@@ -89,7 +108,7 @@ def run_jobs(
             )
             raise interrupt from None
         if isinstance(error, _ended_errors()):
-            raise WorkersEndedError(type(error).__name__, left) from error
+            raise WorkersEndedError(error, left) from error
         if (name := _name_of_lacking(error)) is not None:
             raise WorkerError(
                 f"The workers have no module '{name}'. Install the same "

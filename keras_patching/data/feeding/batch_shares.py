@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import dataclasses
+import warnings
 
 from keras_patching._checks import check_integer
 
@@ -54,6 +55,14 @@ def take_share(sequence, index, count):
         )
     shard = copy.copy(sequence)
     _take(shard, Share(index, count))
+    if count > 1 and sequence.seed == sequence._drawn_seed:
+        warnings.warn(
+            f"{sequence.manifest_path}: no `seed` was given, and each process "
+            "draws its own: some samples are seen twice in an epoch, and "
+            "others never. Give the sequence the same `seed` in all "
+            "processes. Received: seed=None",
+            stacklevel=3,
+        )
     return shard
 
 

@@ -239,7 +239,9 @@ class CachedSequence(keras.utils.PyDataset):
         under `keras.distribution`.
 
         It is a copy that begins at the epoch of this sequence. All processes
-        need the same `seed`. A function for `augment` is given the part.
+        need the same `seed`. A function for `augment` is given the part. A loop
+        of your own sets `epoch` before each pass, or calls `on_epoch_begin` and
+        `on_epoch_end` around it: else all passes are the same.
 
         Args:
             index: Number of the process, from 0.
@@ -266,6 +268,9 @@ class CachedSequence(keras.utils.PyDataset):
 
     def to_grain(self) -> PatchSource:
         """Give single patches by their number, as Grain and PyTorch take them.
+
+        Its `epoch` stays as it is until you set it, and so do augmentations
+        and random crops.
 
         Returns:
             `PatchSource`, for `grain.MapDataset.source` and for

@@ -80,6 +80,20 @@ def test_an_error_of_a_job_is_none():
         run_jobs(work, [1], "image", False)
 
 
+def test_a_scheduler_that_ended_is_told_apart_from_a_lack_of_memory():
+    def work(job):
+        if job == 2:
+            raise concurrent.futures.CancelledError
+
+    with (
+        concurrent.futures.ThreadPoolExecutor(1) as executor,
+        pytest.raises(WorkersEndedError, match="the scheduler") as error,
+    ):
+        run_jobs(work, range(3), "image", False, executor)
+    assert error.value.left == [2]
+    assert "memory" not in str(error.value)
+
+
 def test_a_module_that_only_the_workers_lack_is_told_so():
     def work(name):
         raise ModuleNotFoundError(f"No module named '{name}'", name=name)

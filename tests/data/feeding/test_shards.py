@@ -79,6 +79,12 @@ def test_each_patch_is_seen_once_in_an_epoch(manifest):
     assert [shard.batch_size for shard in shards] == [4, 4]
 
 
+def test_processes_that_would_draw_different_seeds_are_warned(manifest):
+    with pytest.warns(UserWarning, match="others never.*same `seed`"):
+        PatchingSequence(manifest, 8).shard(0, 2)
+    PatchingSequence(manifest, 8).shard(0, 1)
+
+
 def test_a_shard_is_shared_again(manifest):
     """As by the hosts of a cluster and the devices of a host."""
     sequence = PatchingSequence(manifest, 4, seed=0)
@@ -124,6 +130,6 @@ def test_there_is_no_shard_beyond_the_last(manifest, index):
 
 
 def test_single_patches_are_shared_by_who_makes_batches_of_them(manifest):
-    shard = PatchingSequence(manifest, 4).shard(0, 2)
+    shard = PatchingSequence(manifest, 4, seed=0).shard(0, 2)
     with pytest.raises(ValueError, match="whole sequence"):
         shard.to_grain()
