@@ -86,7 +86,7 @@ class Entry:
                 bytes_of(directory / name) == size
                 for name, size in self.outputs.items()
             )
-        except OSError:
+        except (OSError, ValueError):  # what is no name of a file, too
             return False
 
 

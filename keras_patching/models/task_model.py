@@ -286,7 +286,9 @@ class TaskModel(PatchedModel):
     def _read_scaled(self, image):
         return read_scaled(image, self._preparation, self.resize)
 
-    def pair_full_images(self, images, targets):
+    def pair_full_images(
+        self, images: Any, targets: Any
+    ) -> list[tuple[Any, Any]]:
         """Pair whole images with what is true of each, and check it.
 
         Args:

@@ -60,6 +60,11 @@ def test_an_image_whose_line_was_changed_is_predicted_again(tmp_path, change):
     assert (found.entries, found.owned) == ({}, {"a"})
 
 
+def test_what_no_file_can_be_called_is_not_in_place(tmp_path):
+    found = written(tmp_path, entry_line(outputs={"\ud800.png": 100}))
+    assert not found.entries["a"].is_in_place(tmp_path)
+
+
 @pytest.mark.parametrize("line", [DEEP, "[1]", "null", '{"image": 3}', "{}"])
 def test_a_line_that_nobody_wrote_is_left_out(tmp_path, line):
     found = written(tmp_path, line, {"image": "b"})

@@ -67,6 +67,21 @@ def check_manifest(manifest):
         size = manifest.image_size(source)
         _check_source(source, size, patch_size, manifest.parameters)
     _check_facts(sources)
+    _check_counted(sources, manifest.parameters.get("num_classes"))
+
+
+def _check_counted(sources, num_classes):
+    """Check that the pixels of masks are counted of as many classes."""
+    for source in sources:
+        for kind, shard in source.shards.items():
+            if shard_kind(kind).drawn == "mask" and source.origins:
+                counted = np.shape(shard.facts.get("pixels"))
+                _expect(
+                    counted == (len(source.origins), num_classes)
+                    or (not counted and num_classes is None),
+                    f"the pixels of {num_classes!r} classes are not counted in "
+                    f"the {kind} of {source.name}",
+                )
 
 
 def _check_classes(manifest):
@@ -86,6 +101,7 @@ def _check_classes(manifest):
         )
     names, colors = known.get("names"), known.get("colors")
     count = parameters.get("num_classes", len(names or ()))
+    _expect(_is_count(count), f"{count!r} is no number of classes")
     _expect(
         (names is None or len(set(names)) == len(names) == count)
         and (colors is None or len(colors) in (count, count + 1)),

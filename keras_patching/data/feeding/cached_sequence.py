@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_patching._checks import check_integer
 from keras_patching._signatures import suggesting
+from keras_patching._types import NDArray
 from keras_patching.data.cache.opening import load_cache
 from keras_patching.data.feeding.batch_augmentation import augment_batch
 from keras_patching.data.feeding.batch_shares import (
@@ -148,7 +149,7 @@ class CachedSequence(keras.utils.PyDataset):
     def use_multiprocessing(self, value: bool) -> None:
         check_multiprocessing(value)
 
-    def places(self):
+    def places(self) -> tuple[NDArray, ...]:
         """Tell where the samples of epoch 0 lie, as it was made.
 
         Returns:
@@ -158,12 +159,12 @@ class CachedSequence(keras.utils.PyDataset):
         rng = np.random.default_rng((self.seed, 0))
         return self._place(self._made_with.draw(rng, self.shuffle), rng)
 
-    def take_seed(self, seed):
+    def take_seed(self, seed: int) -> None:
         """Go on with the seed of an earlier sequence, if `None` was asked."""
         if self.seed == self._drawn_seed:
             self.seed = seed
 
-    def files(self):
+    def files(self) -> dict[str, tuple]:
         """Tell of the files of images what two sequences may share.
 
         Returns:
@@ -194,7 +195,7 @@ class CachedSequence(keras.utils.PyDataset):
             self._asked.add(index)
         return self._ahead.take(self.read_batch, self, index)
 
-    def read_batch(self, index):
+    def read_batch(self, index: int) -> tuple:
         """Read batch `index` of the current epoch."""
         epoch, share = self.epoch, self.share
         # Of the batch that all shares of it make up.
@@ -222,7 +223,7 @@ class CachedSequence(keras.utils.PyDataset):
             images = images.astype(self.dtype, copy=False)
         return images, *labels
 
-    def declared_shape(self, array):
+    def declared_shape(self, array: NDArray) -> tuple[int | None, ...]:
         """Give the shape of a sample, as an array of a batch declares it."""
         return array.shape[1:]
 

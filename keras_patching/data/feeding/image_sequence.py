@@ -251,7 +251,7 @@ class ImageSequence(CachedSequence):
             )
         }
 
-    def declared_shape(self, array):
+    def declared_shape(self, array: NDArray) -> tuple[int | None, ...]:
         if self.image_size is not None:
             return array.shape[1:]
         return None, None, *array.shape[3:]

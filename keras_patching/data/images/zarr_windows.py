@@ -22,6 +22,8 @@ from keras_patching.data.images.pyramids import (
 
 # What is kept of chunks that the next window may touch too.
 _MOST_KEPT = 2**28
+# Each is a chunk to look for, whether or not it is there.
+_MOST_CHANNELS = 2**14
 
 
 def import_zarr(path):
@@ -73,6 +75,13 @@ def _pyramid(image, arrays):
             raise ImageFileError(
                 f"{image.folder}: has an array of shape {array.shape}, "
                 f"expected the axes {axes}."
+            )
+        channels = dict(zip(axes, array.shape, strict=True)).get("c", 1)
+        if channels > _MOST_CHANNELS:
+            raise ImageFileError(
+                f"{image.folder}: has {channels} channels, expected at most "
+                f"{_MOST_CHANNELS}. Correct the axes {axes} of the shape "
+                f"{array.shape}, or save fewer channels."
             )
     lengths = dict(zip(axes, arrays[0].shape, strict=True))
     y, x = axes.index("y"), axes.index("x")

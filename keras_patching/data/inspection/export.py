@@ -157,7 +157,7 @@ def _write_source(manifest_path, manifest, target, source):
     """
     pictures = keys_drawn(manifest.kinds, *PICTURES)
     masks = keys_drawn(manifest.kinds, "mask")
-    values = MaskValues(manifest) if masks else None
+    values = MaskValues(manifest, manifest_path) if masks else None
     written = []
     for name, patch in zip(
         patch_names(source),
@@ -200,7 +200,7 @@ def _write_tables(manifest, patches, target):
     for key in keys_drawn(manifest.kinds, "mask"):
         if manifest.classes:
             path = target / key / "classes.csv"
-            write_classes_csv(path, *MaskValues(manifest).table())
+            write_classes_csv(path, *MaskValues(manifest, path).table())
     for key in keys_drawn(manifest.kinds, "boxes"):
         names = manifest.class_names
         for file, write in (

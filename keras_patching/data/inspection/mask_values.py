@@ -12,13 +12,22 @@ class MaskValues:
 
     Args:
         manifest: `Manifest` of a cache of masks.
+        path: Path of it, for messages.
+
+    Raises:
+        ValueError: It does not tell how many classes there are.
 
     Attributes:
         palette: RGB of the values 0, 1 and so on, for `write_image`; `None`
             where colours are not known.
     """
 
-    def __init__(self, manifest):
+    def __init__(self, manifest, path):
+        if "num_classes" not in manifest.parameters:
+            raise ValueError(
+                f"{path}: does not tell how many classes its masks have. Call "
+                "the loader on the original images again."
+            )
         self._names, self._colors = manifest.class_names, manifest.class_colors
         self._count = manifest.parameters["num_classes"]
         ignored = manifest.parameters.get("ignore_value")

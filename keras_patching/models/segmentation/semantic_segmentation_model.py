@@ -473,7 +473,9 @@ class SemanticSegmentationModel(TaskModel):
         iou = iou_per_class(confusion)
         return {"mean_iou": float(np.mean(list(iou.values()))), **iou}
 
-    def pair_full_images(self, images, targets):
+    def pair_full_images(
+        self, images: Any, targets: Any
+    ) -> list[tuple[Any, Any]]:
         targets = with_drawn_targets(images, targets, self._mask_classes)
         return super().pair_full_images(images, targets)
 

@@ -192,6 +192,25 @@ def test_a_crafted_manifest_is_refused_and_the_loader_mends_it(folder, change):
     assert content(kp.PatchingSequence(path, shuffle=False)) == expected
 
 
+@pytest.mark.parametrize("num_classes", [None, 2.0, "2", 3, 2**60])
+def test_masks_of_other_classes_than_were_counted_are_refused(
+    tmp_path, num_classes
+):
+    for name, shape in ("images", (*SIZE, 3)), ("masks", SIZE):
+        (tmp_path / name).mkdir()
+        pixels = np.zeros(shape, "uint8")
+        pixels[:10] = 1
+        write_image(tmp_path / name / "a.png", pixels)
+    sequence = kp.load_dataset_from_directory_with_segmentation_masks(
+        tmp_path / "images", tmp_path / "masks", 16, verbose=False
+    )
+    path = sequence.manifest_path
+    rewrite(path, lambda f: f["parameters"].update(num_classes=num_classes))
+    with pytest.raises(ValueError, match="classes") as error:
+        kp.PatchingSequence(path)
+    assert "Call the loader" in str(error.value)
+
+
 def test_patches_of_another_size_than_the_manifests_are_refused(folder):
     path = manifest_of(folder, "patches")
     rewrite(path, lambda fields: fields.update(patch_size=[8, 16]))

@@ -1,6 +1,7 @@
 """Images that nobody writes by mistake are refused as others, by name."""
 
 import io
+import json
 import struct
 import warnings
 
@@ -154,4 +155,13 @@ def test_a_step_of_zarr_that_is_too_long_is_named(tmp_path):
     number = "1" + "0" * 400
     (path / ".zattrs").write_text(attributes.replace("1\n", f"{number}\n"))
     with pytest.raises(ValueError, match=r"a\.zarr: .*not as published"):
+        open_image(path)
+
+
+def test_channels_of_zarr_that_are_nowhere_are_not_looked_for(tmp_path):
+    path = write_ome_zarr(tmp_path / "a.zarr", [np.stack([GREY] * 3)])
+    array = path / "0" / ".zarray"
+    fields = json.loads(array.read_text())
+    array.write_text(json.dumps({**fields, "shape": [900_000_000, 24, 40]}))
+    with pytest.raises(ValueError, match=r"a\.zarr: has 900000000 channels"):
         open_image(path)
