@@ -395,7 +395,7 @@ class PatchedModel(DataChecks, ImagePredictor, keras.Model):
             ValueError: Where it can be told before anything is trained that
                 the data, or their distribution, cannot be trained on; or if a
                 backup is of the middle of an epoch of other batches, or those
-            of several processes are not of the same batch.
+                of several processes are not of the same batch.
         """
         arguments = _by_name(super().fit, x, y, *args, **kwargs)
         self._check_training(**arguments)
