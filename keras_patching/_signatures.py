@@ -1,12 +1,12 @@
 """Signatures that list options which many functions share."""
 
 import contextlib
-import difflib
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from keras_patching._spelling import did_you_mean
 from keras_patching._types import Tiling
 
 _Function = TypeVar("_Function", bound=Callable)
@@ -62,12 +62,6 @@ def spelled_out(
         return function
 
     return decorate
-
-
-def did_you_mean(wrong: str, known: Iterable[str]) -> str:
-    """Ask for the name that a wrong one is nearest to, if one is near."""
-    near = difflib.get_close_matches(wrong, known, 1)
-    return f"Did you mean `{near[0]}`?" if near else ""
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ import warnings
 from keras_patching import __version__
 from keras_patching._backend import choose_backend
 from keras_patching._interrupts import interrupt_behind
-from keras_patching._signatures import did_you_mean
+from keras_patching._spelling import did_you_mean
 from keras_patching.commands import (
     clean,
     demo,

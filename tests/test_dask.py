@@ -178,7 +178,7 @@ class Interrupted(concurrent.futures.Executor):
     def submit(self, function, job):
         if len(self.sent) == 5:
             concurrent.futures.wait(self.sent[:2])
-            signal.raise_signal(signal.SIGINT)
+            raise KeyboardInterrupt
         self.sent.append(self.executor.submit(function, job))
         return self.sent[-1]
 

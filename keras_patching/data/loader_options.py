@@ -11,7 +11,8 @@ from typing import Literal, TypedDict, TypeVar
 
 import numpy as np
 
-from keras_patching._signatures import did_you_mean, spelled_out
+from keras_patching._signatures import spelled_out
+from keras_patching._spelling import did_you_mean
 from keras_patching.data.sequence_options import SequenceOptions
 
 

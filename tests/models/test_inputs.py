@@ -245,11 +245,12 @@ def test_class_weights_belong_into_the_loss():
         counter().fit(IMAGES, MASKS[..., None], class_weight={0: 1})
 
 
-def test_weights_of_samples_are_those_of_images():
+@pytest.mark.parametrize("weight", [0.5, 0.0])
+def test_weights_of_samples_are_those_of_images(weight):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (8, 8, 8, 3)).astype("uint8")
     masks = rng.integers(0, 2, (8, 8, 8)).astype("uint8")
-    weights = np.repeat([1.0, 0.0], 4)
+    weights = np.repeat([1.0, weight], 4)
     loss = SegmentationLoss(2, dice_weight=0.0)
     model = segmenter()
     model.compile("sgd", loss, metrics=None)
@@ -257,7 +258,10 @@ def test_weights_of_samples_are_those_of_images():
         images, masks, sample_weight=weights, batch_size=8, verbose=0
     )
     first = model.evaluate(images[:4], masks[:4], verbose=0)
-    assert weighted == pytest.approx(first / 2, rel=1e-4)
+    others = model.evaluate(images[4:], masks[4:], verbose=0)
+    # Images of weight 0 are as if they were not there.
+    expected = (first + weight * others) / 2 if weight else first
+    assert weighted == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_loss_of_the_user_decides_what_masks_are():
