@@ -135,10 +135,11 @@ class DataChecks:
                     "Images of the data set are padded to one size, with "
                     f"weight 0, and in training layer '{layer.name}' would "
                     "count what lies there in its mean and variance. Freeze it "
-                    "(`layer.trainable = False` before `compile`), or give "
-                    "each image in its own size: `keras_patching."
-                    "ImageSequence(path, same_size=False)`. Received: "
-                    f"path={str(x.manifest_path)!r}"
+                    "(`layer.trainable = False` before `compile`), train on "
+                    "crops (`crop_size=(height, width)`), or, not with "
+                    "tensorflow, give each image in its own size: "
+                    "`keras_patching.ImageSequence(path, same_size=False)`. "
+                    f"Received: path={str(x.manifest_path)!r}"
                 )
 
     def _check_targets(self, x, y):

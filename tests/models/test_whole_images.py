@@ -212,8 +212,11 @@ def test_batch_normalization_that_would_count_padding_is_refused(folder):
         ValueError, match=r"'normalized' would.*same_size=False"
     ):
         model.fit(sequence, verbose=0)
-    model.fit(one_by_one(sequence), validation_data=sequence, verbose=0)
-    model.fit(masks_of(model, folder, 24), verbose=0)  # as patches may be
+    crops = masks_of(model, folder, 24)
+    model.fit(crops, validation_data=sequence, verbose=0)
+    # Of images of any size tensorflow does not know that they are small.
+    if keras.backend.backend() != "tensorflow":
+        model.fit(one_by_one(sequence), verbose=0)
     normalize.trainable = False
     model.compile("sgd")
     model.fit(sequence, verbose=0)
