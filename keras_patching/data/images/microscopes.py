@@ -21,7 +21,7 @@ _MICROMETRES = {
     **dict.fromkeys(("m", "meter"), 1e6),
     **dict.fromkeys(("inch", "in."), 25400.0),
 }
-_MOST_PLANES = 2**22
+_MOST_PLANES, _MOST_LEVELS = 2**22, 500
 _SIZES = "SizeX", "SizeY", "SizeZ", "SizeC", "SizeT"
 _X_RESOLUTION, _Y_RESOLUTION = 282, 283
 
@@ -95,6 +95,11 @@ def check_planes(tiff, path):
         tiff: `tifffile.TiffFile` that has such XML.
         path: Path that error messages name.
     """
+    if _is_deep(tiff.ome_metadata):
+        raise ImageFileError(
+            f"{path}: its OME-XML has elements in more than {_MOST_LEVELS} "
+            "others. Write it anew."
+        )
     page = tiff.pages.first
     known = page.imagewidth * page.imagelength
     for element in _parse_ome(tiff.ome_metadata).iter():
@@ -110,6 +115,19 @@ def check_planes(tiff, path):
                 f"{path}: its OME-XML tells of {planes} planes at one place, "
                 f"expected at most {_MOST_PLANES}. Correct PlaneCount."
             )
+
+
+def _is_deep(text):
+    """Tell whether XML has elements deep in others, which take long to read."""
+    parser, level = ElementTree.XMLPullParser(["start", "end"]), 0
+    with contextlib.suppress(ElementTree.ParseError):
+        for first in range(0, len(text), 2**12):
+            parser.feed(text[first : first + 2**12])
+            for event, _ in parser.read_events():
+                level += 1 if event == "start" else -1
+                if level > _MOST_LEVELS:
+                    return True
+    return False
 
 
 def _counts(element, *names):

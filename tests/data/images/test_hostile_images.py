@@ -89,6 +89,19 @@ def test_xml_that_tells_of_too_many_planes_takes_no_memory(
         open_image(path, series=0)
 
 
+def test_xml_that_is_too_deep_is_named(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    write_ome_tiff(path, [[np.stack([GREY] * 3, axis=-1)]])
+    data = path.read_bytes()
+    with tifffile.TiffFile(path) as opened:
+        text = opened.pages[0].tags[270].value
+    text = text.replace("</OME>", "<a>" * 9999 + "</a>" * 9999 + "</OME>")
+    text = text.encode() + b"\0"
+    path.write_bytes(changed_tag(data, 270, None, len(text), len(data)) + text)
+    with pytest.raises(ValueError, match=r"a\.ome\.tif: its OME-XML has"):
+        open_image(path)
+
+
 def test_entities_in_xml_reach_for_nothing(tmp_path):
     path = tmp_path / "a.ome.tif"
     write_ome_tiff(path, [[np.stack([GREY] * 3, axis=-1)]])
