@@ -81,7 +81,8 @@ def suggesting(function: Callable, given: Iterable[str]) -> Iterator[None]:
     except (TypeError, ValueError) as error:
         if not any(questions):
             raise
-        text = " ".join(filter(None, [f"{error}.", *questions]))
+        said = str(error).rstrip(".")
+        text = " ".join(filter(None, [f"{said}.", *questions]))
         raise type(error)(text) from None
 
 

@@ -324,7 +324,7 @@ class _Within(keras.layers.Layer):
         self.built = True
 
     def call(self, tensors, arrays, training=None):
-        raise NotImplementedError("It is for symbolic tensors.")
+        raise TypeError("It is for symbolic tensors.")
 
     def compute_output_spec(self, tensors, arrays, training=None):
         self._function([*tensors, *arrays])

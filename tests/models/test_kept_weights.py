@@ -3,24 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from training_a_share import Interrupt
 
 from keras_patching import PatchedModel
 
 PATCHES = np.random.default_rng(0).random((8, 8, 8, 3)).astype("float32")
 TARGETS = np.zeros((8, 8, 8, 2), "float32")
-
-
-class Stop(keras.callbacks.Callback):
-    """Interrupts a training after so many batches."""
-
-    def __init__(self, batches):
-        super().__init__()
-        self.left = batches
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -57,7 +45,7 @@ def test_an_interrupted_training_keeps_what_it_learned(
             TARGETS,
             batch_size=4,
             epochs=5,
-            callbacks=[Stop(3)],
+            callbacks=[Interrupt(3)],
             verbose=0,
         )
     assert int(model.optimizer.iterations) == 5

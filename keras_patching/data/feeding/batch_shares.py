@@ -55,7 +55,7 @@ def take_share(sequence, index, count):
         )
     shard = copy.copy(sequence)
     _take(shard, Share(index, count))
-    if count > 1 and sequence.seed == sequence._drawn_seed:
+    if count > 1 and sequence.has_drawn_seed:
         warnings.warn(
             f"{sequence.manifest_path}: no `seed` was given, and each process "
             "draws its own: some samples are seen twice in an epoch, and "

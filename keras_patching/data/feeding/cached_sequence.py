@@ -159,9 +159,14 @@ class CachedSequence(keras.utils.PyDataset):
         rng = np.random.default_rng((self.seed, 0))
         return self._place(self._made_with.draw(rng, self.shuffle), rng)
 
+    @property
+    def has_drawn_seed(self) -> bool:
+        """Whether `seed` is that which was drawn, since `None` was given."""
+        return self.seed == self._drawn_seed
+
     def take_seed(self, seed: int) -> None:
-        """Go on with the seed of an earlier sequence, if `None` was asked."""
-        if self.seed == self._drawn_seed:
+        """Go on with the seed of an earlier sequence, if `None` was given."""
+        if self.has_drawn_seed:
             self.seed = seed
 
     def files(self) -> dict[str, tuple]:

@@ -22,6 +22,7 @@ _MICROMETRES = {
     **dict.fromkeys(("inch", "in."), 25400.0),
 }
 _MOST_PLANES, _MOST_LEVELS = 2**22, 500
+_AT_ONCE = 2**14  # Characters of XML.
 _SIZES = "SizeX", "SizeY", "SizeZ", "SizeC", "SizeT"
 _X_RESOLUTION, _Y_RESOLUTION = 282, 283
 
@@ -95,14 +96,15 @@ def check_planes(tiff, path):
         tiff: `tifffile.TiffFile` that has such XML.
         path: Path that error messages name.
     """
-    if _is_deep(tiff.ome_metadata):
+    root = _parse_ome(tiff.ome_metadata)
+    if root is None:
         raise ImageFileError(
             f"{path}: its OME-XML has elements in more than {_MOST_LEVELS} "
             "others. Write it anew."
         )
     page = tiff.pages.first
     known = page.imagewidth * page.imagelength
-    for element in _parse_ome(tiff.ome_metadata).iter():
+    for element in root.iter():
         pixels = math.prod(_counts(element, *_SIZES))
         if pixels > _MOST_PLANES * max(known, 1):
             raise ImageFileError(
@@ -117,19 +119,6 @@ def check_planes(tiff, path):
             )
 
 
-def _is_deep(text):
-    """Tell whether XML has elements deep in others, which take long to read."""
-    parser, level = ElementTree.XMLPullParser(["start", "end"]), 0
-    with contextlib.suppress(ElementTree.ParseError):
-        for first in range(0, len(text), 2**12):
-            parser.feed(text[first : first + 2**12])
-            for event, _ in parser.read_events():
-                level += 1 if event == "start" else -1
-                if level > _MOST_LEVELS:
-                    return True
-    return False
-
-
 def _counts(element, *names):
     """List those attributes of an element that are numbers, without sign."""
     counts = []
@@ -140,13 +129,26 @@ def _counts(element, *names):
 
 
 def _parse_ome(text):
-    """Give the root of OME-XML; without children if it is none."""
+    """Give the root of OME-XML; without children if it is none.
+
+    `None` is of elements deep in others, which would take long to read.
+    """
+    # Of tifffile, which parses it too; expat fetches nothing, and ends where
+    # entities grow.
+    parser = ElementTree.XMLPullParser(["start", "end"])
+    root, level = None, 0
     try:
-        # Of tifffile, which parses it too; expat fetches nothing, and ends
-        # where entities grow.
-        return ElementTree.fromstring(text)  # noqa: S314
+        for first in range(0, len(text), _AT_ONCE):
+            parser.feed(text[first : first + _AT_ONCE])
+            for event, element in parser.read_events():
+                root = element if root is None else root
+                level += 1 if event == "start" else -1
+                if level > _MOST_LEVELS:
+                    return None
+        parser.close()
     except (ElementTree.ParseError, TypeError, ValueError):
         return ElementTree.Element("OME")
+    return root
 
 
 def _describe_ome(text):

@@ -88,7 +88,7 @@ def export_patches(
         )
         written = run_jobs(write, manifest.sources, "image", verbose)
         patches = list(itertools.chain.from_iterable(written))
-        _write_tables(manifest, patches, target)
+        _write_tables(manifest_path, manifest, target, patches)
     return manifest.num_patches
 
 
@@ -187,7 +187,7 @@ def _write_labels(target, name, patch, manifest):
         write_boxes_yolo(path, patch[key], labels, manifest.patch_size)
 
 
-def _write_tables(manifest, patches, target):
+def _write_tables(manifest_path, manifest, target, patches):
     """Write the files that hold the labels of all patches."""
     for key in keys_drawn(manifest.kinds, "points"):
         write_points_csv(
@@ -199,8 +199,8 @@ def _write_tables(manifest, patches, target):
         )
     for key in keys_drawn(manifest.kinds, "mask"):
         if manifest.classes:
-            path = target / key / "classes.csv"
-            write_classes_csv(path, *MaskValues(manifest, path).table())
+            values = MaskValues(manifest, manifest_path)
+            write_classes_csv(target / key / "classes.csv", *values.table())
     for key in keys_drawn(manifest.kinds, "boxes"):
         names = manifest.class_names
         for file, write in (
